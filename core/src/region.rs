@@ -32,7 +32,8 @@ impl Region {
     /// A box given as fractions of the image, rounded to pixels edge by edge, half to even, as Pillow's
     /// `crop` does; at least one pixel of it stays inside the image.
     pub fn from_fractions(fractions: FractionBox, flip: bool, width: u32, height: u32) -> Self {
-        let edge = |at: f64, size: u32| (at * f64::from(size)).round_ties_even().clamp(0.0, f64::from(size)) as u32;
+        let edge =
+            |at: f64, size: u32| (at * f64::from(size)).round_ties_even().clamp(0.0, f64::from(size)) as u32;
         let FractionBox { top, left, height: h, width: w } = fractions;
         let (y0, y1) = at_least_one(edge(top, height), edge(top + h, height), height);
         let (x0, x1) = at_least_one(edge(left, width), edge(left + w, width), width);
@@ -52,7 +53,8 @@ impl Region {
 
     /// Whether the box lies inside an image of `width` x `height` pixels and holds at least one of them.
     pub fn fits(&self, width: u32, height: u32) -> bool {
-        let inside = |at: u32, size: u32, limit: u32| size > 0 && at.checked_add(size).is_some_and(|end| end <= limit);
+        let inside =
+            |at: u32, size: u32, limit: u32| size > 0 && at.checked_add(size).is_some_and(|end| end <= limit);
         inside(self.left, self.width, width) && inside(self.top, self.height, height)
     }
 

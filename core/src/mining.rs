@@ -1,0 +1,363 @@
+//! Step 3: mining. The teacher's confidence in a region says which kind it is.
+//!
+//! Source: FerKD (arXiv 2312.17473) sorts regions by three thresholds; its values are not public. Quantiles of
+//! the confidence instead of absolute values, and all defaults, are ours. Mining is a pure function of stored
+//! labels and thresholds, so that thresholds are swept without running the teacher again.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::label::SoftLabel;
+
+/// What a region is, by the teacher's confidence in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Uninformative (UR in the paper): nothing of the object; never trained on.
+    Discarded,
+    /// Hard region (HR): background and surroundings; its label is calibrated.
+    Context,
+    /// Important (IR): what distillation feeds on; the teacher's label, untouched.
+    Important,
+    /// Uninformative (UR): nothing left to learn; never trained on.
+    Trivial,
+}
+
+impl Kind {
+    /// All kinds, from the lowest confidence to the highest.
+    pub const ALL: [Self; 4] = [Self::Discarded, Self::Context, Self::Important, Self::Trivial];
+
+    /// The letter that stands for the kind in pictures.
+    pub fn letter(self) -> char {
+        match self {
+            Self::Discarded => 'D',
+            Self::Context => 'C',
+            Self::Important => 'I',
+            Self::Trivial => 'T',
+        }
+    }
+
+    /// The kind's name in lower case.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Discarded => "discarded",
+            Self::Context => "context",
+            Self::Important => "important",
+            Self::Trivial => "trivial",
+        }
+    }
+}
+
+/// Which number of a label is the region's confidence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+pub enum Confidence {
+    /// The teacher's highest probability.
+    #[default]
+    Max,
+    /// The teacher's probability of the ground-truth class.
+    Target,
+}
+
+impl Confidence {
+    /// The confidence of a region with the label `label`, whose image has the class `truth`.
+    pub fn of(self, label: &SoftLabel, truth: u32) -> f32 {
+        match self {
+            Self::Max => label.top().first().map_or(label.rest(), |&(_, p)| p),
+            Self::Target => label.probability(truth),
+        }
+    }
+}
+
+/// The three thresholds on the confidence: `low < mid < high`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Thresholds {
+    /// Below it a region is discarded.
+    pub low: f32,
+    /// Below it (and from `low` on) a region is context.
+    pub mid: f32,
+    /// Above it a region is trivial.
+    pub high: f32,
+}
+
+impl Thresholds {
+    /// Checks that the thresholds are numbers in ascending order.
+    ///
+    /// # Errors
+    /// A threshold that is not finite, or an order other than `low < mid < high`.
+    pub fn checked(self) -> Result<Self> {
+        let Self { low, mid, high } = self;
+        if low < mid && mid < high && low.is_finite() && high.is_finite() {
+            return Ok(self);
+        }
+        let problem = format!("low {low}, mid {mid}, high {high}: they must ascend");
+        Err(Error::usage("mining thresholds", problem).remedy("choose low < mid < high"))
+    }
+
+    /// The kind of a region with confidence `c`.
+    ///
+    /// # Errors
+    /// `c` is NaN: an error, never a kind.
+    pub fn kind(&self, c: f32) -> Result<Kind> {
+        if c.is_nan() {
+            return Err(Error::new(ErrorKind::Numeric, "confidence", "NaN: a label without a meaning")
+                .remedy("run `ferkd verify` on the store"));
+        }
+        Ok(if c < self.low {
+            Kind::Discarded
+        } else if c < self.mid {
+            Kind::Context
+        } else if c <= self.high {
+            Kind::Important
+        } else {
+            Kind::Trivial
+        })
+    }
+
+    /// How far `c` lies outside of `[low, high]`; 0 inside.
+    pub fn distance(&self, c: f32) -> f32 {
+        (self.low - c).max(c - self.high).max(0.0)
+    }
+}
+
+/// How thresholds are given.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rule {
+    /// As confidences.
+    Absolute(Thresholds),
+    /// As quantiles of the confidence over the whole store; independent of how sharp a teacher is.
+    Quantiles(Thresholds),
+}
+
+impl Default for Rule {
+    /// Quantiles 0.02, 0.15 and 0.98 (ours, until measured).
+    fn default() -> Self {
+        Self::Quantiles(Thresholds { low: 0.02, mid: 0.15, high: 0.98 })
+    }
+}
+
+impl Rule {
+    /// The thresholds as confidences. `scan` must call its argument once for every region's confidence; it is
+    /// run twice for quantiles, never for absolute values.
+    ///
+    /// # Errors
+    /// Thresholds out of order, quantiles outside of 0..=1, a NaN confidence, no region at all, or quantiles
+    /// that fall on equal confidences.
+    pub fn resolve(&self, scan: impl Fn(&mut dyn FnMut(f32)) -> Result<()>) -> Result<Thresholds> {
+        let quantiles = match self {
+            Self::Absolute(thresholds) => return thresholds.checked(),
+            Self::Quantiles(quantiles) => quantiles.checked()?,
+        };
+        if !(0.0..=1.0).contains(&quantiles.low) || quantiles.high > 1.0 {
+            return Err(Error::usage("mining quantiles", "they lie outside of 0..=1"));
+        }
+        let [low, mid, high] = order_statistics(scan, [quantiles.low, quantiles.mid, quantiles.high])?;
+        let thresholds = Thresholds { low, mid, high };
+        thresholds.checked().map_err(|_| {
+            let problem =
+                format!("quantiles fall on the confidences {low}, {mid}, {high}, which do not ascend");
+            Error::usage("mining quantiles", problem)
+                .remedy("spread the quantiles, or give absolute thresholds with --low --mid --high")
+        })
+    }
+}
+
+/// The number of the order statistic that is quantile `q` of `count` values: `ceil(q * count)`, at least 1.
+pub fn quantile_rank(q: f32, count: u64) -> u64 {
+    // q has about seven digits: 0.07f32 * 100 must be the 7th value, not the 8th.
+    let exact = (f64::from(q) * 1e7).round() / 1e7 * count as f64;
+    let rank = if (exact - exact.round()).abs() < 1e-6 { exact.round() } else { exact.ceil() };
+    (rank as u64).clamp(1, count.max(1))
+}
+
+/// Exact order statistics of any number of values at or above 0, in constant memory: one pass counts the upper
+/// half of the bits, a second the lower half within the three buckets that hold the answers.
+fn order_statistics(
+    scan: impl Fn(&mut dyn FnMut(f32)) -> Result<()>,
+    quantiles: [f32; 3],
+) -> Result<[f32; 3]> {
+    let mut coarse = vec![0u64; 1 << 16];
+    let (mut count, mut strange) = (0u64, None);
+    scan(&mut |c| {
+        // Adding 0 turns -0 into +0, whose bits sort below those of all positive numbers.
+        let c = c + 0.0;
+        if c >= 0.0 {
+            coarse[(c.to_bits() >> 16) as usize] += 1;
+            count += 1;
+        } else {
+            strange = Some(c);
+        }
+    })?;
+    if let Some(c) = strange {
+        return Err(Error::new(ErrorKind::Numeric, "confidence", format!("{c} among the stored labels"))
+            .remedy("run `ferkd verify` on the store"));
+    }
+    if count == 0 {
+        return Err(Error::mismatch("mining quantiles", "the store holds no region"));
+    }
+    let located = quantiles.map(|q| {
+        let mut left = quantile_rank(q, count);
+        let bucket = coarse.iter().position(|&n| {
+            let here = left <= n;
+            left -= if here { 0 } else { n };
+            here
+        });
+        (bucket.unwrap_or(0) as u32, left)
+    });
+    let mut fine = vec![[0u64; 3]; 1 << 16];
+    scan(&mut |c| {
+        let bits = (c + 0.0).to_bits();
+        for (slot, &(bucket, _)) in located.iter().enumerate() {
+            if bits >> 16 == bucket {
+                fine[(bits & 0xFFFF) as usize][slot] += 1;
+            }
+        }
+    })?;
+    let mut values = [0.0; 3];
+    for (slot, &(bucket, mut left)) in located.iter().enumerate() {
+        for (low, counts) in fine.iter().enumerate() {
+            if left <= counts[slot] {
+                values[slot] = f32::from_bits(bucket << 16 | low as u32);
+                break;
+            }
+            left -= counts[slot];
+        }
+    }
+    Ok(values)
+}
+
+/// How many regions are of each kind, in the order of [`Kind::ALL`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct KindCounts(pub [u64; 4]);
+
+impl KindCounts {
+    /// Counts one region.
+    pub fn add(&mut self, kind: Kind) {
+        self.0[kind as usize] += 1;
+    }
+
+    /// The number of regions of a kind.
+    pub fn of(&self, kind: Kind) -> u64 {
+        self.0[kind as usize]
+    }
+
+    /// All regions.
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// Share of each kind, in the order of [`Kind::ALL`]; zeros where nothing was counted.
+    pub fn shares(&self) -> [f64; 4] {
+        let total = self.total().max(1) as f64;
+        self.0.map(|n| n as f64 / total)
+    }
+}
+
+/// A histogram of confidences over [0, 1], with equal bins; 1 falls into the last.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Histogram {
+    /// Regions in each bin.
+    pub bins: Vec<u64>,
+}
+
+impl Histogram {
+    /// An empty histogram of `bins` bins.
+    pub fn new(bins: usize) -> Self {
+        Self { bins: vec![0; bins.max(1)] }
+    }
+
+    /// Counts one confidence in 0..=1.
+    pub fn add(&mut self, c: f32) {
+        let count = self.bins.len();
+        self.bins[((c * count as f32) as usize).min(count - 1)] += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn confidences() -> impl Strategy<Value = Vec<f32>> {
+        proptest::collection::vec(0.0f32..=1.0, 1..300)
+    }
+
+    fn ascending() -> impl Strategy<Value = Thresholds> {
+        (0.0f32..0.3, 0.001f32..0.4, 0.001f32..0.3).prop_map(|(low, a, b)| Thresholds {
+            low,
+            mid: low + a,
+            high: low + a + b,
+        })
+    }
+
+    fn count(t: &Thresholds, cs: &[f32]) -> KindCounts {
+        let mut counts = KindCounts::default();
+        cs.iter().for_each(|&c| counts.add(t.kind(c).unwrap()));
+        counts
+    }
+
+    proptest! {
+        #[test]
+        fn kinds_partition_all_regions(cs in confidences(), t in ascending()) {
+            prop_assert_eq!(count(&t, &cs).total(), cs.len() as u64);
+        }
+
+        #[test]
+        fn counts_are_monotone_in_each_threshold(cs in confidences(), t in ascending(), step in 0.0f32..0.2) {
+            let base = count(&t, &cs);
+            let low = count(&Thresholds { low: (t.low + step).min(t.mid), ..t }, &cs);
+            prop_assert!(low.of(Kind::Discarded) >= base.of(Kind::Discarded));
+            prop_assert!(low.of(Kind::Context) <= base.of(Kind::Context));
+            let mid = count(&Thresholds { mid: (t.mid + step).min(t.high), ..t }, &cs);
+            prop_assert!(mid.of(Kind::Context) >= base.of(Kind::Context));
+            prop_assert!(mid.of(Kind::Important) <= base.of(Kind::Important));
+            let high = count(&Thresholds { high: t.high + step, ..t }, &cs);
+            prop_assert!(high.of(Kind::Trivial) <= base.of(Kind::Trivial));
+        }
+
+        #[test]
+        fn quantiles_are_order_statistics(cs in proptest::collection::vec(0.0f32..=1.0, 50..300)) {
+            let rule = Rule::Quantiles(Thresholds { low: 0.1, mid: 0.5, high: 0.9 });
+            let found = rule.resolve(|visit| { cs.iter().for_each(|&c| visit(c)); Ok(()) });
+            let mut sorted = cs.clone();
+            sorted.sort_by(f32::total_cmp);
+            let at = |q| sorted[quantile_rank(q, sorted.len() as u64) as usize - 1];
+            let expected = Thresholds { low: at(0.1), mid: at(0.5), high: at(0.9) };
+            prop_assert_eq!(found.ok(), expected.checked().ok());
+        }
+    }
+
+    #[test]
+    fn the_borders_belong_where_the_method_says() {
+        let t = Thresholds { low: 0.1, mid: 0.3, high: 0.9 };
+        let kinds = [0.0, 0.1, 0.3, 0.9, 0.91].map(|c| t.kind(c).unwrap());
+        let expected = [Kind::Discarded, Kind::Context, Kind::Important, Kind::Important, Kind::Trivial];
+        assert_eq!(kinds, expected);
+        assert!(t.kind(f32::NAN).is_err());
+    }
+
+    #[test]
+    fn quantile_ranks_do_not_stumble_over_rounding() {
+        assert_eq!(quantile_rank(0.07, 100), 7);
+        assert_eq!(quantile_rank(0.15, 20), 3);
+        assert_eq!(quantile_rank(0.02, 10), 1);
+        assert_eq!(quantile_rank(0.0, 10), 1);
+        assert_eq!(quantile_rank(1.0, 10), 10);
+        assert_eq!(quantile_rank(0.151, 100), 16);
+    }
+
+    #[test]
+    fn bad_rules_are_refused() {
+        let none = |_: &mut dyn FnMut(f32)| Ok(());
+        let nan = |visit: &mut dyn FnMut(f32)| {
+            visit(f32::NAN);
+            Ok(())
+        };
+        assert!(Rule::default().resolve(none).is_err());
+        assert!(Rule::default().resolve(nan).is_err());
+        assert!(Rule::Absolute(Thresholds { low: 0.5, mid: 0.4, high: 0.9 }).resolve(none).is_err());
+        assert!(Rule::Quantiles(Thresholds { low: 0.5, mid: 0.6, high: 1.5 }).resolve(none).is_err());
+    }
+}
