@@ -1,5 +1,8 @@
 //! FerKD.
+pub mod atomic;
 pub mod calibration;
+pub mod config;
+pub mod data;
 pub mod error;
 pub mod label;
 pub mod mining;

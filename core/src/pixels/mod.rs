@@ -1,1 +1,9 @@
-//! x
+//! Pixels: from a file's bytes to the numbers that a network sees.
+
+mod decode;
+mod normalise;
+mod resize;
+
+pub use decode::{Decoded, OrientationRule, decode};
+pub use normalise::Normalisation;
+pub use resize::{Filter, centre_resize, crop_resize, whole_resize};

@@ -1,0 +1,160 @@
+//! EfficientNet-Lite (Google, 2020): inverted bottlenecks with ReLU6, no squeeze-and-excite, TensorFlow's SAME
+//! padding.
+
+use burn::module::Module;
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig, PaddingConfig2d};
+use burn::tensor::{Device, Tensor};
+
+use crate::models::conv_macs;
+use crate::models::resnet::{global_pool, linear_macs};
+
+/// Repeats, kernel, stride, expansion, inputs, outputs of each stage.
+const STAGES: [[usize; 6]; 7] = [
+    [1, 3, 1, 1, 32, 16],
+    [2, 3, 2, 6, 16, 24],
+    [2, 5, 2, 6, 24, 40],
+    [3, 3, 2, 6, 40, 80],
+    [3, 5, 1, 6, 80, 112],
+    [4, 5, 2, 6, 112, 192],
+    [1, 3, 1, 6, 192, 320],
+];
+
+/// EfficientNet-Lite; Lite1 and Lite2 differ by their multipliers of width and depth.
+#[derive(Module, Debug)]
+pub struct EfficientNetLite {
+    lite: Lite,
+}
+
+/// The layers, under EfficientNet-PyTorch's names.
+#[derive(Module, Debug)]
+struct Lite {
+    conv_stem: Conv2d,
+    bn0: BatchNorm,
+    blocks: Vec<MbConv>,
+    conv_head: Conv2d,
+    bn1: BatchNorm,
+    fc: Linear,
+}
+
+/// Expand, filter each channel alone, project; a shortcut where the shape stays.
+#[derive(Module, Debug)]
+struct MbConv {
+    expand_conv: Option<Conv2d>,
+    bn0: Option<BatchNorm>,
+    depthwise_conv: Conv2d,
+    bn1: BatchNorm,
+    project_conv: Conv2d,
+    bn2: BatchNorm,
+    residual: bool,
+}
+
+fn conv(channels: [usize; 2], kernel: usize, stride: usize, groups: usize, device: &Device) -> Conv2d {
+    Conv2dConfig::new(channels, [kernel, kernel])
+        .with_stride([stride, stride])
+        .with_groups(groups)
+        .with_padding(PaddingConfig2d::Same)
+        .with_bias(false)
+        .init(device)
+}
+
+fn norm(channels: usize, device: &Device) -> BatchNorm {
+    BatchNormConfig::new(channels).with_epsilon(1e-3).with_momentum(0.01).init(device)
+}
+
+fn relu6(x: Tensor<4>) -> Tensor<4> {
+    x.clamp(0.0, 6.0)
+}
+
+impl MbConv {
+    fn new(
+        kernel: usize,
+        stride: usize,
+        expansion: usize,
+        inputs: usize,
+        outputs: usize,
+        device: &Device,
+    ) -> Self {
+        let middle = inputs * expansion;
+        let expands = expansion > 1;
+        Self {
+            expand_conv: expands.then(|| conv([inputs, middle], 1, 1, 1, device)),
+            bn0: expands.then(|| norm(middle, device)),
+            depthwise_conv: conv([middle, middle], kernel, stride, middle, device),
+            bn1: norm(middle, device),
+            project_conv: conv([middle, outputs], 1, 1, 1, device),
+            bn2: norm(outputs, device),
+            residual: stride == 1 && inputs == outputs,
+        }
+    }
+
+    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let mut y = x.clone();
+        if let (Some(conv), Some(norm)) = (&self.expand_conv, &self.bn0) {
+            y = relu6(norm.forward(conv.forward(y)));
+        }
+        y = relu6(self.bn1.forward(self.depthwise_conv.forward(y)));
+        y = self.bn2.forward(self.project_conv.forward(y));
+        if self.residual { y + x } else { y }
+    }
+}
+
+impl EfficientNetLite {
+    /// `width` and `depth` multiply channels and repeats; stem and head keep theirs, as do the repeats of the
+    /// first and the last stage.
+    pub(super) fn new(width: f64, depth: f64, classes: usize, device: &Device) -> Self {
+        let channels = |base: usize| scaled_channels(base, width);
+        let mut blocks = Vec::new();
+        for (stage, [repeats, kernel, stride, expansion, inputs, outputs]) in STAGES.into_iter().enumerate() {
+            let fixed = stage == 0 || stage == STAGES.len() - 1;
+            let repeats = if fixed { repeats } else { (repeats as f64 * depth).ceil() as usize };
+            // The stem's 32 channels are not scaled.
+            let inputs = if stage == 0 { inputs } else { channels(inputs) };
+            for i in 0..repeats {
+                let (stride, inputs) = if i == 0 { (stride, inputs) } else { (1, channels(outputs)) };
+                blocks.push(MbConv::new(kernel, stride, expansion, inputs, channels(outputs), device));
+            }
+        }
+        Self {
+            lite: Lite {
+                conv_stem: conv([3, 32], 3, 2, 1, device),
+                bn0: norm(32, device),
+                blocks,
+                conv_head: conv([channels(320), 1280], 1, 1, 1, device),
+                bn1: norm(1280, device),
+                fc: LinearConfig::new(1280, classes).init(device),
+            },
+        }
+    }
+
+    pub(super) fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        let net = &self.lite;
+        let x = relu6(net.bn0.forward(net.conv_stem.forward(images)));
+        let x = net.blocks.iter().fold(x, |x, block| block.forward(x));
+        let x = relu6(net.bn1.forward(net.conv_head.forward(x)));
+        net.fc.forward(global_pool(x))
+    }
+
+    pub(super) fn macs(&self, side: usize) -> u64 {
+        let (mut total, mut side) = conv_macs(&self.lite.conv_stem, side);
+        let mut add = |conv: &Conv2d| {
+            let (macs, out) = conv_macs(conv, side);
+            total += macs;
+            side = out;
+        };
+        for block in &self.lite.blocks {
+            block.expand_conv.iter().for_each(&mut add);
+            add(&block.depthwise_conv);
+            add(&block.project_conv);
+        }
+        add(&self.lite.conv_head);
+        total + linear_macs(&self.lite.fc)
+    }
+}
+
+/// Channels scaled and rounded to a multiple of 8, never down by more than a tenth.
+fn scaled_channels(base: usize, width: f64) -> usize {
+    let scaled = base as f64 * width;
+    let rounded = ((scaled + 4.0) as usize / 8 * 8).max(8);
+    if (rounded as f64) < 0.9 * scaled { rounded + 8 } else { rounded }
+}

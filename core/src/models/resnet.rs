@@ -1,0 +1,193 @@
+//! torchvision's ResNets (He et al. 2015; bottlenecks with the stride in the 3x3 convolution).
+
+use burn::module::Module;
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
+use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig, PaddingConfig2d};
+use burn::tensor::activation::relu;
+use burn::tensor::{Device, Tensor};
+
+use crate::models::conv_macs;
+
+/// ResNet-18, 34, 50 or 101.
+///
+/// The running variance is that of the batch, not PyTorch's unbiased estimate: burn's batch norm keeps the
+/// biased one, which differs by a factor of n / (n - 1), n being the values of a channel in a batch.
+#[derive(Module, Debug)]
+pub struct ResNet {
+    conv1: Conv2d,
+    bn1: BatchNorm,
+    maxpool: MaxPool2d,
+    layer1: Vec<Block>,
+    layer2: Vec<Block>,
+    layer3: Vec<Block>,
+    layer4: Vec<Block>,
+    fc: Linear,
+}
+
+/// Two or three convolutions and a shortcut around them.
+#[derive(Module, Debug)]
+pub(super) struct Block {
+    conv1: Conv2d,
+    bn1: BatchNorm,
+    conv2: Conv2d,
+    bn2: BatchNorm,
+    conv3: Option<Conv2d>,
+    bn3: Option<BatchNorm>,
+    downsample: Option<Shortcut>,
+}
+
+/// The projection of a block that changes the shape.
+#[derive(Module, Debug)]
+pub(super) struct Shortcut {
+    shortcut_conv: Conv2d,
+    shortcut_norm: BatchNorm,
+}
+
+/// A square convolution without bias, padded by half its kernel.
+pub(super) fn conv(inputs: usize, outputs: usize, kernel: usize, stride: usize, device: &Device) -> Conv2d {
+    let half = kernel / 2;
+    Conv2dConfig::new([inputs, outputs], [kernel, kernel])
+        .with_stride([stride, stride])
+        .with_padding(PaddingConfig2d::Explicit(half, half, half, half))
+        .with_bias(false)
+        .init(device)
+}
+
+pub(super) fn norm(channels: usize, device: &Device) -> BatchNorm {
+    BatchNormConfig::new(channels).init(device)
+}
+
+impl Block {
+    /// Two 3x3 convolutions.
+    pub(super) fn basic(inputs: usize, outputs: usize, stride: usize, device: &Device) -> Self {
+        Self {
+            conv1: conv(inputs, outputs, 3, stride, device),
+            bn1: norm(outputs, device),
+            conv2: conv(outputs, outputs, 3, 1, device),
+            bn2: norm(outputs, device),
+            conv3: None,
+            bn3: None,
+            downsample: Shortcut::where_needed(inputs, outputs, stride, device),
+        }
+    }
+
+    /// 1x1, 3x3, 1x1.
+    fn bottleneck(inputs: usize, middle: usize, stride: usize, device: &Device) -> Self {
+        Self {
+            conv1: conv(inputs, middle, 1, 1, device),
+            bn1: norm(middle, device),
+            conv2: conv(middle, middle, 3, stride, device),
+            bn2: norm(middle, device),
+            conv3: Some(conv(middle, 4 * middle, 1, 1, device)),
+            bn3: Some(norm(4 * middle, device)),
+            downsample: Shortcut::where_needed(inputs, 4 * middle, stride, device),
+        }
+    }
+
+    pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let shortcut = match &self.downsample {
+            Some(d) => d.shortcut_norm.forward(d.shortcut_conv.forward(x.clone())),
+            None => x.clone(),
+        };
+        let mut y = relu(self.bn1.forward(self.conv1.forward(x)));
+        y = self.bn2.forward(self.conv2.forward(y));
+        if let (Some(conv3), Some(bn3)) = (&self.conv3, &self.bn3) {
+            y = bn3.forward(conv3.forward(relu(y)));
+        }
+        relu(y + shortcut)
+    }
+
+    /// Multiply-adds, and the side of what comes out.
+    pub(super) fn macs(&self, side: usize) -> (u64, usize) {
+        let shortcut = self.downsample.as_ref().map_or(0, |d| conv_macs(&d.shortcut_conv, side).0);
+        let (first, side) = conv_macs(&self.conv1, side);
+        let (second, side) = conv_macs(&self.conv2, side);
+        let third = self.conv3.as_ref().map_or(0, |c| conv_macs(c, side).0);
+        (shortcut + first + second + third, side)
+    }
+}
+
+impl Shortcut {
+    fn where_needed(inputs: usize, outputs: usize, stride: usize, device: &Device) -> Option<Self> {
+        (stride != 1 || inputs != outputs).then(|| Self {
+            shortcut_conv: conv(inputs, outputs, 1, stride, device),
+            shortcut_norm: norm(outputs, device),
+        })
+    }
+}
+
+impl ResNet {
+    pub(super) fn basic(blocks: [usize; 4], classes: usize, device: &Device) -> Self {
+        Self::new(blocks, 1, classes, device, Block::basic)
+    }
+
+    pub(super) fn bottleneck(blocks: [usize; 4], classes: usize, device: &Device) -> Self {
+        Self::new(blocks, 4, classes, device, Block::bottleneck)
+    }
+
+    fn new(
+        blocks: [usize; 4],
+        expansion: usize,
+        classes: usize,
+        device: &Device,
+        block: fn(usize, usize, usize, &Device) -> Block,
+    ) -> Self {
+        let mut inputs = 64;
+        let mut layer = |stage: usize| {
+            let middle = 64 << stage;
+            (0..blocks[stage])
+                .map(|i| {
+                    let stride = if stage > 0 && i == 0 { 2 } else { 1 };
+                    let block = block(inputs, middle, stride, device);
+                    inputs = middle * expansion;
+                    block
+                })
+                .collect::<Vec<_>>()
+        };
+        Self {
+            conv1: conv(3, 64, 7, 2, device),
+            bn1: norm(64, device),
+            maxpool: MaxPool2dConfig::new([3, 3])
+                .with_strides([2, 2])
+                .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
+                .init(),
+            layer1: layer(0),
+            layer2: layer(1),
+            layer3: layer(2),
+            layer4: layer(3),
+            fc: LinearConfig::new(512 * expansion, classes).init(device),
+        }
+    }
+
+    fn blocks(&self) -> impl Iterator<Item = &Block> {
+        self.layer1.iter().chain(&self.layer2).chain(&self.layer3).chain(&self.layer4)
+    }
+
+    pub(super) fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        let x = self.maxpool.forward(relu(self.bn1.forward(self.conv1.forward(images))));
+        let x = self.blocks().fold(x, |x, block| block.forward(x));
+        self.fc.forward(global_pool(x))
+    }
+
+    pub(super) fn macs(&self, side: usize) -> u64 {
+        let (mut total, mut side) = conv_macs(&self.conv1, side);
+        side = side.div_ceil(2);
+        for block in self.blocks() {
+            let (macs, out) = block.macs(side);
+            total += macs;
+            side = out;
+        }
+        total + linear_macs(&self.fc)
+    }
+}
+
+/// Mean over height and width: (N, channels, height, width) to (N, channels).
+pub(super) fn global_pool(x: Tensor<4>) -> Tensor<2> {
+    let [n, channels, height, width] = x.dims();
+    x.reshape([n, channels, height * width]).mean_dim(2).reshape([n, channels])
+}
+
+pub(super) fn linear_macs(linear: &Linear) -> u64 {
+    linear.weight.lazy_shape().dims::<2>().iter().product::<usize>() as u64
+}

@@ -1,0 +1,140 @@
+//! Crop, then resize with antialiasing, then mirror: as Pillow does on 8-bit pictures.
+
+use std::cell::RefCell;
+
+use fast_image_resize::images::{CroppedImage, Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use image::RgbImage;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::region::Region;
+
+/// How a picture is resized; both filters widen with the scale, so that nothing aliases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Filter {
+    /// Triangle: the student's.
+    Bilinear,
+    /// Cubic with a = -0.5: the teacher's.
+    Bicubic,
+}
+
+thread_local! {
+    // Its tables and buffers are worth keeping from one region to the next.
+    static RESIZER: RefCell<Resizer> = RefCell::new(Resizer::new());
+}
+
+/// Cuts `region` out of `image`, resizes it to `side` x `side` and mirrors it if the region says so.
+///
+/// The filter sees nothing outside of the box. Returns RGB bytes of shape (side, side, 3).
+///
+/// # Errors
+/// A box outside of the image, or a side of 0.
+pub fn crop_resize(image: &RgbImage, region: &Region, side: u32, filter: Filter) -> Result<Vec<u8>> {
+    let mut out = resize(image, region, side, side, filter)?;
+    if region.flip {
+        for row in out.chunks_mut(3 * side as usize) {
+            row.as_chunks_mut::<3>().0.reverse();
+        }
+    }
+    Ok(out)
+}
+
+/// Validation's view: the short side to `round(side * 256 / 224)`, then the centre `side` x `side`.
+///
+/// Returns RGB bytes of shape (side, side, 3). Rounding as in torchvision's `Resize` and `CenterCrop`.
+pub fn centre_resize(image: &RgbImage, side: u32, filter: Filter) -> Result<Vec<u8>> {
+    let (width, height) = image.dimensions();
+    let short = (f64::from(side) * 256.0 / 224.0).round_ties_even() as u32;
+    let long = |a: u32, b: u32| (u64::from(short) * u64::from(a) / u64::from(b.max(1))) as u32;
+    let (w, h) = if width <= height { (short, long(height, width)) } else { (long(width, height), short) };
+    let whole = resize(image, &Region::whole(width, height), w, h, filter)?;
+    let offset = |size: u32| (f64::from(size - side) / 2.0).round_ties_even() as usize;
+    let (top, left) = (offset(h), offset(w));
+    let row = |y: usize| (y * w as usize + left) * 3..(y * w as usize + left + side as usize) * 3;
+    Ok((top..top + side as usize).flat_map(|y| whole[row(y)].iter().copied()).collect())
+}
+
+/// The whole image at `side` x `side`, whatever its shape. Returns RGB bytes of shape (side, side, 3).
+pub fn whole_resize(image: &RgbImage, side: u32, filter: Filter) -> Result<Vec<u8>> {
+    crop_resize(image, &Region::whole(image.width(), image.height()), side, filter)
+}
+
+fn resize(image: &RgbImage, region: &Region, width: u32, height: u32, filter: Filter) -> Result<Vec<u8>> {
+    let fail = |problem: String| Error::mismatch(format!("region {region:?}"), problem);
+    if !region.fits(image.width(), image.height()) {
+        return Err(fail(format!("outside of an image of {} x {} pixels", image.width(), image.height())));
+    }
+    let source = ImageRef::new(image.width(), image.height(), image.as_raw(), PixelType::U8x3)
+        .map_err(|e| fail(e.to_string()))?;
+    let source = CroppedImage::new(&source, region.left, region.top, region.width, region.height)
+        .map_err(|e| fail(e.to_string()))?;
+    let filter = match filter {
+        Filter::Bilinear => FilterType::Bilinear,
+        Filter::Bicubic => FilterType::CatmullRom,
+    };
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).use_alpha(false);
+    let mut out = Image::new(width, height, PixelType::U8x3);
+    RESIZER
+        .with_borrow_mut(|resizer| resizer.resize(&source, &mut out, &options))
+        .map_err(|e| fail(e.to_string()))?;
+    Ok(out.into_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn noise(seed: u64, width: u32, height: u32) -> RgbImage {
+        let mut draw = crate::rng::Stream::new(seed, crate::rng::Purpose::Scene, 0, 0);
+        RgbImage::from_fn(width, height, |_, _| image::Rgb(std::array::from_fn(|_| draw.below(256) as u8)))
+    }
+
+    proptest! {
+        #[test]
+        fn the_filter_sees_nothing_outside_of_the_box(seed: u64, number in 0u32..50, side in 1u32..40) {
+            let image = noise(seed, 50, 40);
+            let region = crate::region::RegionSampler::new(seed).region(1, number, 50, 40);
+            let mut other = noise(seed ^ 1, 50, 40);
+            for y in region.top..region.top + region.height {
+                for x in region.left..region.left + region.width {
+                    other.put_pixel(x, y, *image.get_pixel(x, y));
+                }
+            }
+            for filter in [Filter::Bilinear, Filter::Bicubic] {
+                let a = crop_resize(&image, &region, side, filter).unwrap();
+                prop_assert_eq!(&a, &crop_resize(&other, &region, side, filter).unwrap());
+                let mirrored = Region { flip: !region.flip, ..region };
+                let b = crop_resize(&image, &mirrored, side, filter).unwrap();
+                let first_row: Vec<&[u8]> = a[..3 * side as usize].chunks(3).rev().collect();
+                prop_assert!(b[..3 * side as usize].chunks(3).eq(first_row));
+            }
+        }
+    }
+
+    #[test]
+    fn single_pixels_and_enlarging_work() {
+        let image = noise(3, 5, 4);
+        let region = Region { top: 3, left: 4, height: 1, width: 1, flip: true };
+        let out = crop_resize(&image, &region, 8, Filter::Bicubic).unwrap();
+        assert!(out.chunks(3).all(|p| p == image.get_pixel(4, 3).0));
+    }
+
+    #[test]
+    fn the_centre_of_a_long_picture() {
+        let image = noise(3, 100, 40);
+        assert_eq!(centre_resize(&image, 35, Filter::Bilinear).unwrap().len(), 35 * 35 * 3);
+        // 35 * 256 / 224 = 40: no scaling, so that the centre is a plain crop.
+        let out = centre_resize(&image, 35, Filter::Bilinear).unwrap();
+        assert_eq!(&out[..3], &image.get_pixel(32, 2).0);
+    }
+
+    #[test]
+    fn boxes_outside_are_errors() {
+        let image = noise(3, 5, 4);
+        let region = Region { top: 0, left: 2, height: 1, width: 4, flip: false };
+        assert!(crop_resize(&image, &region, 8, Filter::Bilinear).is_err());
+    }
+}
