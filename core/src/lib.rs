@@ -1,10 +1,16 @@
 //! FerKD.
 pub mod atomic;
 pub mod calibration;
+pub mod classifier;
 pub mod config;
 pub mod data;
+pub mod demo;
+pub mod device;
 pub mod error;
+pub mod events;
 pub mod label;
+pub mod labelling;
+pub mod mine;
 pub mod mining;
 pub mod models;
 pub mod pixels;
@@ -12,5 +18,6 @@ pub mod region;
 pub mod rng;
 pub mod selfmix;
 pub mod store;
+pub mod train;
 pub mod weights;
 pub use error::{Error, ErrorKind, Result};

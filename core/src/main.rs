@@ -1,1 +1,7 @@
-fn main() {}
+//! The headless program `ferkd`.
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

@@ -44,7 +44,8 @@ impl StateDict {
     /// The state of a model.
     pub fn of(model: &Model) -> Self {
         let mut collector = Collector::default();
-        model.visit(&mut collector);
+        // Running statistics of the last step are only taken over when they are asked for.
+        model.valid().visit(&mut collector);
         Self { tensors: collector.tensors, metadata: BTreeMap::new() }
     }
 
@@ -233,7 +234,7 @@ impl ModuleVisitor for Collector {
         let tensor = if D == 2 { tensor.swap_dims(0, 1) } else { tensor };
         let shape = tensor.dims().to_vec();
         // Reading a float tensor back as f32 cannot fail; an empty list would be refused on loading.
-        let values = tensor.into_data().convert::<f32>().into_vec::<f32>().unwrap_or_default();
+        let values = tensor.into_data().convert::<f32>().try_into_vec::<f32>().unwrap_or_default();
         self.tensors.insert(self.path.torch(), HostTensor { shape, values });
     }
 }

@@ -12,6 +12,7 @@ mod record;
 mod verify;
 mod writer;
 
+pub(crate) use checksums::sha256;
 pub use layout::Layout;
 pub use manifest::{BoxSource, LabelInfo, LabelSpace, Manifest, RegionInfo, TeacherInfo};
 pub use reader::{ImageEntry, Store};

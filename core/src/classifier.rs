@@ -1,0 +1,217 @@
+//! A trained network with all that it takes to use it: classes, input side, filter and normalisation.
+
+use std::path::Path;
+
+use burn::module::Module;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+use crate::data::batch::View;
+use crate::data::classes::ClassSpace;
+use crate::error::{Error, IoContext, Result};
+use crate::models::{Arch, Model, ModelSpec};
+use crate::pixels::{Filter, Normalisation};
+use crate::store::TeacherInfo;
+use crate::train::eval::Scores;
+use crate::weights::StateDict;
+
+/// Key of a weights file's metadata that holds a [`Card`].
+const CARD: &str = "ferkd";
+
+/// What a weights file says of its network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Card {
+    /// The network.
+    pub spec: ModelSpec,
+    /// Side of its input, in pixels.
+    pub side: u32,
+    /// How bytes become numbers for it.
+    pub normalisation: Normalisation,
+    /// Its classes, in output order.
+    pub classes: ClassSpace,
+}
+
+impl Card {
+    /// Writes the card into a file's metadata.
+    pub fn put(&self, dict: &mut StateDict) {
+        // Plain data with text keys: serialising it cannot fail.
+        dict.metadata.insert(CARD.into(), serde_json::to_string(self).unwrap_or_default());
+    }
+
+    /// Reads the card, or concludes one from a file without: torchvision's or EfficientNet-Lite's weights.
+    ///
+    /// # Errors
+    /// A card that makes no sense, or weights without one whose classes are not ImageNet's.
+    pub fn of(dict: &StateDict, origin: &str) -> Result<Self> {
+        if let Some(text) = dict.metadata.get(CARD) {
+            let card: Self = serde_json::from_str(text)
+                .map_err(|e| Error::damaged(origin, format!("its metadata make no sense: {e}")))?;
+            let sound = card.classes.len() == card.spec.classes
+                && card.classes.names.len() == card.spec.classes
+                && (8..=4096).contains(&card.side);
+            return if sound { Ok(card) } else { Err(Error::damaged(origin, "its metadata contradict each other")) };
+        }
+        let spec = dict.infer_spec(origin)?;
+        if spec.classes != 1000 {
+            let problem = format!("{} classes, and it does not say which", spec.classes);
+            return Err(Error::mismatch(origin, problem).remedy("use a file that `ferkd train` or `ferkd export` wrote"));
+        }
+        let lite = spec.arch == Arch::EfficientnetLite0;
+        let normalisation = if lite { Normalisation::LITE } else { Normalisation::IMAGENET };
+        Ok(Self { spec, side: 224, normalisation, classes: ClassSpace::imagenet() })
+    }
+}
+
+/// A network ready for inference.
+#[derive(Debug)]
+pub struct Classifier {
+    /// What it is called.
+    pub name: String,
+    /// SHA-256 of its weights file.
+    pub sha256: String,
+    /// What it is.
+    pub card: Card,
+    /// The network, on a device without gradients.
+    pub model: Model,
+    /// The outputs that are used, where not all of them are.
+    outputs: Option<Tensor<1, Int>>,
+}
+
+/// The teachers that ship with the program: name and weights file.
+#[cfg(feature = "cli")]
+const SHIPPED: &[(&str, &[u8])] = &[
+    (
+        "efficientnet-lite0",
+        include_bytes!("../../assets/teachers/efficientnet-lite0/weights-f16.safetensors"),
+    ),
+];
+#[cfg(not(feature = "cli"))]
+const SHIPPED: &[(&str, &[u8])] = &[];
+
+impl Classifier {
+    /// Loads a shipped teacher by name, a safetensors file, or a run folder (its best checkpoint).
+    ///
+    /// # Errors
+    /// No such teacher or file, or weights that are of no known network.
+    pub fn load(what: &str, device: &Device) -> Result<Self> {
+        if let Some((name, bytes)) = SHIPPED.iter().find(|(name, _)| *name == what) {
+            return Self::from_bytes(name, bytes, device);
+        }
+        let path = Path::new(what);
+        if !path.exists() {
+            let names: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).collect();
+            return Err(Error::usage(what, "neither a shipped teacher nor a file")
+                .remedy(format!("name a safetensors file, a run folder, or one of {}", names.join(", "))));
+        }
+        let file = if path.is_dir() { run_weights(path)? } else { path.to_owned() };
+        let name = path.file_name().map_or(what.into(), |n| n.to_string_lossy());
+        let name = name.strip_suffix(".safetensors").unwrap_or(&name);
+        let bytes = std::fs::read(&file).at(&file)?;
+        Self::load_bytes(name, &bytes, &file.display().to_string(), device)
+    }
+
+    /// Loads weights from memory.
+    pub fn from_bytes(name: &str, bytes: &[u8], device: &Device) -> Result<Self> {
+        Self::load_bytes(name, bytes, name, device)
+    }
+
+    fn load_bytes(name: &str, bytes: &[u8], origin: &str, device: &Device) -> Result<Self> {
+        let mut dict = StateDict::from_bytes(bytes, origin)?;
+        // A checkpoint holds more than the student.
+        dict.split_off("optimizer.");
+        let averaged = dict.split_off("ema.");
+        if !averaged.tensors.is_empty() {
+            dict.tensors = averaged.tensors;
+        }
+        let card = Card::of(&dict, origin)?;
+        let device = device.clone().inner();
+        let model = dict.load_into(card.spec.init(0, &device)?, origin)?.valid();
+        Ok(Self { name: name.to_owned(), sha256: crate::store::sha256(bytes), card, model, outputs: None })
+    }
+
+    /// Whether `what` names a teacher that ships with the program.
+    pub fn is_shipped(what: &str) -> bool {
+        SHIPPED.iter().any(|(name, _)| *name == what)
+    }
+
+    /// Uses the outputs of the classes in `used` alone, in ascending order, and renumbers `used` by them.
+    ///
+    /// # Errors
+    /// A class that is used twice.
+    pub fn restrict(&mut self, used: &mut [u32]) -> Result<()> {
+        let mut outputs = used.to_vec();
+        outputs.sort_unstable();
+        outputs.dedup();
+        if outputs.len() < used.len() {
+            return Err(Error::mismatch("class folders", "two of them are the same class").remedy("merge them"));
+        }
+        for class in used {
+            *class = outputs.binary_search(class).unwrap_or_default() as u32;
+        }
+        let same = outputs.iter().copied().eq(0..self.card.classes.len() as u32);
+        if !same {
+            self.card.classes = self.card.classes.subset(&outputs);
+            let list: Vec<i32> = outputs.iter().map(|&c| c as i32).collect();
+            let count = list.len();
+            let device = self.model.devices().into_iter().next().unwrap_or_default();
+            self.outputs = Some(Tensor::from_data(TensorData::new(list, [count]), &device));
+        }
+        Ok(())
+    }
+
+    /// What the network wants to see when it labels regions.
+    pub fn view(&self) -> View {
+        View { side: self.card.side, filter: Filter::Bicubic, normalisation: self.card.normalisation }
+    }
+
+    /// How a store remembers it.
+    pub fn info(&self) -> TeacherInfo {
+        let View { side, filter, normalisation } = self.view();
+        TeacherInfo { name: self.name.clone(), sha256: self.sha256.clone(), side, filter, normalisation }
+    }
+
+    /// Logits of shape (N, C) for images of shape (N, 3, side, side).
+    pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        let logits = self.model.forward(images);
+        match &self.outputs {
+            Some(outputs) => logits.select(1, outputs.clone()),
+            None => logits,
+        }
+    }
+
+    /// Logits on the host, row by row, for planar pictures of shape (N, 3, side, side).
+    pub fn logits(&self, pixels: Vec<f32>, side: u32, device: &Device) -> Result<Vec<f32>> {
+        let side = side as usize;
+        let count = pixels.len() / (3 * side * side);
+        let images = Tensor::<4>::from_data(TensorData::new(pixels, [count, 3, side, side]), &device.clone().inner());
+        read(self.forward(images))
+    }
+}
+
+impl Scores for Classifier {
+    fn scores(&self, images: Tensor<4>) -> Tensor<2> {
+        self.forward(images)
+    }
+
+    fn classes(&self) -> &ClassSpace {
+        &self.card.classes
+    }
+}
+
+/// Reads a float tensor back to the host.
+pub(crate) fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
+    tensor.try_into_vec_as::<f32>().map_err(|e| Error::new(crate::ErrorKind::Io, "device", format!("reading back: {e}")))
+}
+
+/// The weights of a run: its best checkpoint, else its last.
+fn run_weights(run: &Path) -> Result<std::path::PathBuf> {
+    let checkpoints = run.join("checkpoints");
+    ["best.safetensors", "last.safetensors"]
+        .iter()
+        .map(|name| checkpoints.join(name))
+        .find(|file| file.exists())
+        .ok_or_else(|| {
+            Error::damaged(run, "it holds no checkpoint").remedy("name a run folder of `ferkd train`, or a safetensors file")
+        })
+}

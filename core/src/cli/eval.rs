@@ -1,0 +1,86 @@
+//! `ferkd eval`.
+
+use std::path::PathBuf;
+
+use ferkd::classifier::Classifier;
+use ferkd::data::batch::View;
+use ferkd::data::images::{ImageList, Split};
+use ferkd::events::Event;
+use ferkd::pixels::Filter;
+use ferkd::train::evaluate;
+use ferkd::{Result, device};
+
+use crate::cli::terminal::Terminal;
+use crate::cli::{Output, percent};
+
+/// Try a model on images: top-1, top-5, per class, and what is taken for what.
+///
+/// Where IMAGES is the parent of train/ and val/, val/ is taken.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A shipped teacher, a safetensors file, or a run folder (its best checkpoint).
+    model: String,
+    /// Images in class folders.
+    images: PathBuf,
+    /// Label space: all of the model's classes, or those of the folder alone.
+    #[arg(long, value_enum, default_value = "teacher")]
+    classes: ferkd::store::LabelSpace,
+    /// How pictures are resized: bicubic for shipped teachers, bilinear for students, if left out.
+    #[arg(long, value_parser = ["bilinear", "bicubic"])]
+    filter: Option<String>,
+    /// Device: auto, flex, wgpu or cuda:<n>.
+    #[arg(long, default_value = "auto")]
+    device: String,
+}
+
+impl Args {
+    pub fn run(self) -> Result<Output> {
+        let device = device::open(&self.device)?;
+        let mut model = Classifier::load(&self.model, &device)?;
+        let images = ImageList::open(&self.images, Split::Val)?;
+        let mut folders = model.card.classes.map_folders(images.folders(), &format!("the model {}", model.name))?;
+        if self.classes == ferkd::store::LabelSpace::Folder {
+            model.restrict(&mut folders)?;
+        }
+        let filter = match self.filter.as_deref() {
+            Some("bicubic") => Filter::Bicubic,
+            Some(_) => Filter::Bilinear,
+            None if Classifier::is_shipped(&self.model) => Filter::Bicubic,
+            None => Filter::Bilinear,
+        };
+        let view = View { filter, ..model.view() };
+        let mut terminal = Terminal::new();
+        let begun = std::time::Instant::now();
+        let total = images.len() as u64;
+        let job = format!("evaluating {}", model.name);
+        terminal.hear(&Event::Started { job: job.clone(), total, unit: "images".into(), done: 0 });
+        let mut done = 0;
+        let report = evaluate(&model, &view, &images, &folders, &device, &mut |count| {
+            done += count;
+            let units_per_s = done as f64 / begun.elapsed().as_secs_f64();
+            let eta_s = (total - done) as f64 / units_per_s;
+            terminal.hear(&Event::Progress { done, total, units_per_s, eta_s });
+        })?;
+        terminal.hear(&Event::Done { job, time_s: begun.elapsed().as_secs_f64() });
+        let mut text = format!(
+            "{} images of {}: top-1 {}, top-5 {}, loss {:.4}\n\n{:<40} images  top-1\n",
+            report.images,
+            images.root(),
+            percent(report.top1),
+            percent(report.top5),
+            report.loss,
+            "class"
+        );
+        for class in &report.classes {
+            let name: String = class.name.chars().take(40).collect();
+            text += &format!("{name:<40} {:>6} {:>8}\n", class.images, percent(class.top1));
+        }
+        if !report.confusions.is_empty() {
+            text += "\nmost often taken for another\n";
+            for c in report.confusions.iter().take(10) {
+                text += &format!("{:>4} x {} for {}\n", c.count, c.truth, c.guess);
+            }
+        }
+        Output::new(text, &report)
+    }
+}

@@ -1,0 +1,107 @@
+//! The commands. Each parses its arguments, calls the library, and prints a table or one JSON object.
+
+mod eval;
+mod export;
+mod label;
+mod mine;
+mod overrides;
+mod terminal;
+mod train;
+mod verify;
+
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::{Parser, Subcommand};
+use ferkd::{Error, ErrorKind, Result};
+use serde_json::Value;
+
+/// Distillation from region-wise soft labels: FerKD.
+///
+/// The road: `label` runs a teacher over regions of your images and writes a label store; `mine` shows which
+/// regions are worth learning from; `train` teaches a student; `eval` tries it; `export` hands it on.
+/// `demo` walks the whole road on data that ship with the program.
+#[derive(Debug, Parser)]
+#[command(name = "ferkd", version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
+struct Cli {
+    /// Print exactly one JSON object on standard output; everything else goes to standard error.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Label(label::Args),
+    Verify(verify::Args),
+    Mine(mine::Args),
+    Train(train::Args),
+    Eval(eval::Args),
+    Export(export::Args),
+}
+
+/// What a command has to say: for people and for programs.
+struct Output {
+    text: String,
+    json: Value,
+    code: u8,
+}
+
+impl Output {
+    fn new(text: String, json: &impl serde::Serialize) -> Result<Self> {
+        let json = serde_json::to_value(json).map_err(|e| Error::mismatch("output", e.to_string()))?;
+        Ok(Self { text, json, code: 0 })
+    }
+}
+
+/// Set by Ctrl-C; long work looks at it between units.
+static STOP: AtomicBool = AtomicBool::new(false);
+
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // A second Ctrl-C ends the program at once: everything on disk is written atomically.
+    let armed = ctrlc::set_handler(|| {
+        if STOP.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        eprintln!("stopping after this step; press Ctrl-C again to leave at once");
+    });
+    if let Err(error) = armed {
+        eprintln!("warning: Ctrl-C cannot be caught: {error}");
+    }
+    let result = match cli.command {
+        Command::Label(args) => args.run(),
+        Command::Verify(args) => args.run(),
+        Command::Mine(args) => args.run(),
+        Command::Train(args) => args.run(),
+        Command::Eval(args) => args.run(),
+        Command::Export(args) => args.run(),
+    };
+    match result {
+        Ok(output) => {
+            if cli.json {
+                println!("{}", output.json);
+            } else if !output.text.is_empty() {
+                println!("{}", output.text.trim_end());
+            }
+            ExitCode::from(output.code)
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            if cli.json {
+                println!("{}", serde_json::json!({ "error": error.to_string() }));
+            }
+            ExitCode::from(match error.kind() {
+                ErrorKind::Usage => 2,
+                ErrorKind::Interrupted => 130,
+                _ => 1,
+            })
+        }
+    }
+}
+
+/// A share as a percentage with one decimal.
+fn percent(share: f64) -> String {
+    format!("{:.1} %", 100.0 * share)
+}

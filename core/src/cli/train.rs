@@ -1,0 +1,82 @@
+//! `ferkd train`.
+
+use std::path::PathBuf;
+
+use ferkd::Result;
+use ferkd::train::{TrainConfig, Trainer, train};
+
+use crate::cli::overrides::Overrides;
+use crate::cli::terminal::{Terminal, duration};
+use crate::cli::{Output, STOP, percent};
+
+/// Train one student under one supervision.
+///
+/// Settings come from TOML files, then from flags; an unknown key is refused. The run folder keeps the
+/// resolved settings, metrics, checkpoints, a summary and a report. Ctrl-C writes a checkpoint; --resume goes
+/// on exactly.
+///
+/// Example: ferkd train --images photos --store photos-labels --arch resnet18 --side 64 --run runs/first
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// Folder of the run.
+    #[arg(long)]
+    run: PathBuf,
+    /// TOML file with settings; flags win over it. Can be given several times.
+    #[arg(long)]
+    config: Vec<PathBuf>,
+    /// Go on with the run that is there.
+    #[arg(long)]
+    resume: bool,
+    /// Say what would be done, and stop.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    settings: Overrides<TrainConfig>,
+}
+
+impl Args {
+    pub fn run(self) -> Result<Output> {
+        let config = self.settings.resolve(&self.config)?;
+        if self.dry_run {
+            return dry_run(config);
+        }
+        let mut terminal = Terminal::new();
+        let summary = train(&config, &self.run, self.resume, &STOP, &mut |e| terminal.hear(e))?;
+        let mut text = format!("{}: {} steps in {}", self.run.display(), summary.steps, duration(summary.time_s));
+        text += &format!(", training loss {:.4}", summary.train_loss);
+        if let (Some(top1), Some(top5)) = (summary.accuracy, summary.top5) {
+            text += &format!("\ntop-1 {}, top-5 {}", percent(top1), percent(top5));
+        }
+        if let Some(best) = summary.best_accuracy {
+            text += &format!(" (best top-1 {})", percent(best));
+        }
+        if summary.fallbacks > 0 {
+            text += &format!("\n{} times an image had no region that survived mining; one was kept", summary.fallbacks);
+        }
+        Output::new(text, &summary)
+    }
+}
+
+fn dry_run(config: TrainConfig) -> Result<Output> {
+    let trainer = Trainer::new(config)?;
+    let config = toml::to_string(trainer.config()).unwrap_or_default();
+    let parameters = trainer.parameters();
+    let macs = trainer.student().macs(trainer.card().side as usize);
+    let text = format!(
+        "{config}\n# {} images, {} classes, {} steps, {parameters} parameters, {:.3} G multiply-adds an image\n",
+        trainer.batcher().images.len(),
+        trainer.card().classes.len(),
+        trainer.steps(),
+        macs as f64 / 1e9,
+    );
+    let json = serde_json::json!({
+        "config": trainer.config(),
+        "images": trainer.batcher().images.len(),
+        "classes": trainer.card().classes.len(),
+        "steps": trainer.steps(),
+        "parameters": parameters,
+        "macs_per_image": macs,
+    });
+    Output::new(text, &json)
+}

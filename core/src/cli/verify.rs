@@ -1,0 +1,44 @@
+//! `ferkd verify`.
+
+use std::path::PathBuf;
+
+use ferkd::Result;
+use ferkd::store::{forget_shards, verify};
+
+use crate::cli::Output;
+
+/// Check every file and every record of a label store.
+///
+/// Names what is damaged and exits with 1. With --forget the damaged shards are removed, so that `ferkd label`
+/// redoes these alone.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The store.
+    store: PathBuf,
+    /// Remove damaged shards.
+    #[arg(long)]
+    forget: bool,
+}
+
+impl Args {
+    pub fn run(self) -> Result<Output> {
+        let report = verify(&self.store)?;
+        let mut text = format!("{} files, {} images, {} regions checked\n", report.files, report.images, report.regions);
+        for damage in &report.damages {
+            text += &format!("damaged: {}: {}\n", damage.file, damage.problem);
+        }
+        let shards = report.shards();
+        if self.forget && !shards.is_empty() {
+            forget_shards(&self.store, &shards)?;
+            text += &format!("removed {} shards: run the same `ferkd label` command again\n", shards.len());
+        } else if !shards.is_empty() {
+            text += &format!("{} shards must be redone: `ferkd verify --forget`, then `ferkd label` again\n", shards.len());
+        }
+        if report.damages.is_empty() {
+            text += "the store is sound\n";
+        }
+        let mut output = Output::new(text, &report)?;
+        output.code = u8::from(!report.damages.is_empty());
+        Ok(output)
+    }
+}

@@ -1,0 +1,4 @@
+//! The demo: the whole method on data that ship with the program.
+
+pub mod digits;
+pub mod scenes;

@@ -1,0 +1,65 @@
+//! The device that computes, chosen when the program runs.
+
+use burn::tensor::Device;
+
+use crate::error::{Error, Result};
+
+/// Opens a device by name: `flex` (the CPU), `wgpu`, `cuda`, `cuda:1`, or `auto`, the best that is there.
+///
+/// # Errors
+/// A name that is none of these, a backend that was not compiled in, or a device that is not there.
+pub fn open(name: &str) -> Result<Device> {
+    let (kind, index) = name.split_once(':').unwrap_or((name, "0"));
+    let index: usize = index
+        .parse()
+        .map_err(|_| Error::usage("device", format!("`{name}`: what follows the colon is no number")))?;
+    match kind {
+        "flex" | "cpu" => flex(),
+        "cuda" => cuda(index),
+        "wgpu" => wgpu(),
+        "auto" => cuda(0).or_else(|_| wgpu()).or_else(|_| flex()),
+        _ => Err(Error::usage("device", format!("`{name}` is no device")).remedy("auto, flex, wgpu, cuda or cuda:<n>")),
+    }
+}
+
+#[allow(dead_code, reason = "which of the backends are absent depends on the features")]
+fn absent(backend: &str) -> Error {
+    Error::usage("device", format!("this program was built without {backend}"))
+        .remedy(format!("build it with `--features {backend}`, or choose --device flex"))
+}
+
+fn flex() -> Result<Device> {
+    #[cfg(feature = "flex")]
+    return Ok(Device::flex());
+    #[cfg(not(feature = "flex"))]
+    return Err(absent("flex"));
+}
+
+fn cuda(_index: usize) -> Result<Device> {
+    #[cfg(feature = "cuda")]
+    {
+        use burn::tensor::{DeviceType, Devices};
+        // The first operation on a missing device would panic on a thread of its own.
+        let found = Devices::from(Device::enumerate(DeviceType::Cuda)).into_vec().len();
+        if _index < found {
+            return Ok(Device::cuda(_index));
+        }
+        return Err(Error::usage("device", format!("cuda:{_index}: {found} CUDA devices are here"))
+            .remedy("install the NVIDIA driver, or choose --device flex"));
+    }
+    #[cfg(not(feature = "cuda"))]
+    return Err(absent("cuda"));
+}
+
+fn wgpu() -> Result<Device> {
+    #[cfg(feature = "wgpu")]
+    {
+        use burn::tensor::{DeviceKind, DeviceType};
+        if Device::enumerate(DeviceType::Wgpu).into_vec().is_empty() {
+            return Err(Error::usage("device", "wgpu: no adapter is here").remedy("choose --device flex"));
+        }
+        return Ok(Device::wgpu(DeviceKind::default()));
+    }
+    #[cfg(not(feature = "wgpu"))]
+    return Err(absent("wgpu"));
+}

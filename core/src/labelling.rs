@@ -1,0 +1,308 @@
+//! The teacher pass: every region of every image through the teacher, into a label store.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use burn::tensor::Device;
+use rayon::prelude::*;
+
+use crate::classifier::Classifier;
+use crate::data::classes::ClassSpace;
+use crate::data::images::{ImageList, Split};
+use crate::error::{Error, ErrorKind, Result};
+use crate::events::{Event, Listener};
+use crate::label::{Codec, softmax};
+use crate::pixels::{OrientationRule, crop_resize};
+use crate::region::RegionSampler;
+use crate::rng::path_hash;
+use crate::store::{
+    BoxSource, ImageEntry, LabelInfo, LabelSpace, Layout, Manifest, RegionInfo, ShardData, StoreWriter,
+};
+
+crate::options! {
+    /// Settings of a teacher pass.
+    LabelConfig {
+        /// Regions of each image (M); FKD uses 500.
+        regions: u32 = 16,
+        /// Seed of boxes and flips.
+        seed: u64 = 0,
+        /// Smallest and largest share of an image that a region may cover.
+        scale: [f64; 2] = [0.08, 1.0],
+        /// How labels are kept: marginal-smoothing, marginal-renorm, smoothing, hard or full.
+        codec: Codec = Codec::MarginalSmoothing,
+        /// Classes kept of each label (K).
+        top_k: usize = 5,
+        /// Temperature of the teacher's softmax.
+        temperature: f32 = 1.0,
+        /// Label space: teacher (all of its classes) or folder (those of the folder); chosen by the folder if left out.
+        classes: Option<LabelSpace> = None,
+        /// EXIF orientation: apply or ignore.
+        orientation: OrientationRule = OrientationRule::Apply,
+        /// Regions that go through the teacher at once.
+        batch: usize = 64,
+        /// Images of a shard of the store.
+        shard_images: u32 = 256,
+        /// Device: auto, flex, wgpu or cuda:<n>.
+        device: String = "auto".into(),
+    }
+}
+
+/// What a teacher pass did.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct LabelSummary {
+    /// Images of the store.
+    pub images: u64,
+    /// Regions of the store.
+    pub regions: u64,
+    /// Regions that were labelled now; the others were there already.
+    pub labelled_regions: u64,
+    /// Speed of the pass.
+    pub regions_per_s: f64,
+    /// Bytes of a label.
+    pub bytes_per_region: usize,
+    /// Classes of the store.
+    pub classes: usize,
+    /// Seconds that it took.
+    pub time_s: f64,
+}
+
+/// The label space of a store: its classes, the teacher's outputs that they are, and each folder's class.
+struct Space {
+    kind: LabelSpace,
+    classes: ClassSpace,
+    outputs: Vec<u32>,
+    folders: Vec<u32>,
+}
+
+/// Which classes the labels speak of.
+fn space(images: &ImageList, teacher: &Classifier, asked: Option<LabelSpace>) -> Result<Space> {
+    let all = &teacher.card.classes;
+    let everything = || (0..all.len() as u32).collect::<Vec<_>>();
+    if images.folders().is_empty() {
+        if asked == Some(LabelSpace::Folder) {
+            return Err(Error::mismatch(images.root(), "it has no class folders to take the classes from")
+                .remedy("use --classes teacher"));
+        }
+        return Ok(Space { kind: LabelSpace::Teacher, classes: all.clone(), outputs: everything(), folders: Vec::new() });
+    }
+    let owner = format!("the teacher {}", teacher.name);
+    let folders = all.map_folders(images.folders(), &owner)?;
+    let part = folders.len() < all.len();
+    match asked.unwrap_or(if part { LabelSpace::Folder } else { LabelSpace::Teacher }) {
+        LabelSpace::Teacher => {
+            Ok(Space { kind: LabelSpace::Teacher, classes: all.clone(), outputs: everything(), folders })
+        }
+        LabelSpace::Folder => {
+            let mut outputs = folders.clone();
+            outputs.sort_unstable();
+            outputs.dedup();
+            if outputs.len() < folders.len() {
+                return Err(Error::mismatch(images.root(), "two of its class folders are the same class")
+                    .remedy("merge them"));
+            }
+            let position = |class: &u32| outputs.binary_search(class).unwrap_or_default() as u32;
+            let folders = folders.iter().map(position).collect();
+            Ok(Space { kind: LabelSpace::Folder, classes: all.subset(&outputs), outputs, folders })
+        }
+    }
+}
+
+/// A group of images on its way to the teacher.
+struct Group {
+    images: Vec<ImageEntry>,
+    pixels: Vec<f32>,
+}
+
+/// Labels the images under `images` into the store `out`; goes on where an earlier pass stopped.
+///
+/// # Errors
+/// Images, teacher or store that cannot be used; [`ErrorKind::Interrupted`] when `stop` was set.
+pub fn label(
+    images: &Path,
+    teacher: &str,
+    out: &Path,
+    config: &LabelConfig,
+    stop: &AtomicBool,
+    listen: Listener,
+) -> Result<LabelSummary> {
+    let device = crate::device::open(&config.device)?;
+    let teacher = Classifier::load(teacher, &device)?;
+    let images = ImageList::open(images, Split::Train)?;
+    Pass::new(images, teacher, out, config, device)?.run(stop, listen)
+}
+
+/// A teacher pass, ready to run.
+pub struct Pass<'a> {
+    images: ImageList,
+    teacher: Classifier,
+    folder: PathBuf,
+    config: &'a LabelConfig,
+    sampler: RegionSampler,
+    space: Space,
+    writer: StoreWriter,
+    device: Device,
+}
+
+impl<'a> Pass<'a> {
+    /// Opens or creates the store.
+    pub fn new(
+        images: ImageList,
+        teacher: Classifier,
+        out: &Path,
+        config: &'a LabelConfig,
+        device: Device,
+    ) -> Result<Self> {
+        let [low, high] = config.scale;
+        if !(low > 0.0 && low <= high && high <= 1.0) {
+            return Err(Error::usage("scale", format!("{low} to {high}: shares of an image ascend within 0..=1")));
+        }
+        if config.batch == 0 || config.top_k == 0 {
+            return Err(Error::usage("batch, top-k", "they must be at least 1"));
+        }
+        let space = space(&images, &teacher, config.classes)?;
+        let sampler = RegionSampler { scale: (low, high), ..RegionSampler::new(config.seed) };
+        let (codec, k) = config.codec.resolve(config.top_k, space.classes.len());
+        let (format, created_by) = Manifest::stamp();
+        let manifest = Manifest {
+            format,
+            created_by,
+            images: images.len() as u64,
+            shard_images: config.shard_images,
+            image_list_sha256: images.digest(),
+            regions: RegionInfo { per_image: config.regions, boxes: BoxSource::Generated(sampler) },
+            label: LabelInfo {
+                codec,
+                k: k as u32,
+                temperature: config.temperature,
+                space: space.kind,
+                classes: space.classes.clone(),
+            },
+            teacher: teacher.info(),
+            orientation: config.orientation,
+        };
+        // The same checks as on reading: a store that could not be read again is not begun.
+        Manifest::parse(&manifest.to_bytes(), "label settings").map_err(|e| Error::usage("label settings", e.to_string()))?;
+        let writer = StoreWriter::open(out, manifest)?;
+        Ok(Self { images, teacher, folder: out.to_owned(), config, sampler, space, writer, device })
+    }
+
+    /// Labels all shards that are missing.
+    pub fn run(mut self, stop: &AtomicBool, listen: Listener) -> Result<LabelSummary> {
+        let begun = Instant::now();
+        let manifest = self.writer.manifest().clone();
+        let missing = self.writer.missing_shards();
+        let left: u64 = missing.iter().map(|&s| manifest.shard_range(s)).map(|r| r.end - r.start).sum();
+        let done = manifest.images - left;
+        let job = format!("labelling with {}", self.teacher.name);
+        listen(&Event::Started { job: job.clone(), total: manifest.images, unit: "images".into(), done });
+        let mut labelled = 0;
+        for shard in missing {
+            let data = self.shard(manifest.shard_range(shard), stop, &mut |images| {
+                labelled += images;
+                let units_per_s = labelled as f64 / begun.elapsed().as_secs_f64();
+                let eta_s = (left - labelled) as f64 / units_per_s;
+                listen(&Event::Progress { done: done + labelled, total: manifest.images, units_per_s, eta_s });
+            })?;
+            self.writer.write_shard(shard, &data)?;
+        }
+        self.writer.finish()?;
+        let time_s = begun.elapsed().as_secs_f64();
+        listen(&Event::Done { job, time_s });
+        let per_image = u64::from(manifest.regions.per_image);
+        Ok(LabelSummary {
+            images: manifest.images,
+            regions: manifest.images * per_image,
+            labelled_regions: labelled * per_image,
+            regions_per_s: (labelled * per_image) as f64 / time_s,
+            bytes_per_region: Layout::new(&manifest).labels().bytes(),
+            classes: manifest.label.classes.len(),
+            time_s,
+        })
+    }
+
+    /// The data of one shard. Groups are counted from its first image, so that a shard that is done again is
+    /// computed in the very same batches.
+    fn shard(
+        &self,
+        range: std::ops::Range<u64>,
+        stop: &AtomicBool,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<ShardData> {
+        let group = (self.config.batch / self.config.regions as usize).max(1) as u64;
+        let starts: Vec<u64> = range.clone().step_by(group as usize).collect();
+        let mut data = ShardData::default();
+        let mut consume = |group: Group| -> Result<()> {
+            if stop.load(Ordering::Relaxed) {
+                return Err(Error::new(ErrorKind::Interrupted, self.folder.display().to_string(), "labelling was stopped")
+                    .remedy("run the same command again: it goes on where it stopped"));
+            }
+            let count = group.images.len() as u64;
+            self.infer(group, &mut data)?;
+            progress(count);
+            Ok(())
+        };
+        // One thread decodes the next groups while the teacher looks at this one.
+        std::thread::scope(|scope| {
+            let (send, receive) = std::sync::mpsc::sync_channel(2);
+            scope.spawn(move || {
+                for start in starts {
+                    let group = self.cut(start..(start + group).min(range.end));
+                    let failed = group.is_err();
+                    if send.send(group).is_err() || failed {
+                        break;
+                    }
+                }
+            });
+            receive.iter().try_for_each(|group| consume(group?))
+        })?;
+        Ok(data)
+    }
+
+    /// Decodes the images of a group and cuts their regions.
+    fn cut(&self, range: std::ops::Range<u64>) -> Result<Group> {
+        let view = self.teacher.view();
+        let cut = |image: usize| -> Result<(ImageEntry, Vec<f32>)> {
+            let bytes = self.images.read(image)?;
+            let decoded = crate::pixels::decode(&bytes, &self.images.label_of(image), self.config.orientation)?;
+            let (width, height) = decoded.image.dimensions();
+            let name = self.images.name(image);
+            let size = 3 * view.side as usize * view.side as usize;
+            let mut pixels = vec![0.0; size * self.config.regions as usize];
+            let hash = path_hash(name);
+            for (number, out) in pixels.chunks_mut(size).enumerate() {
+                let region = self.sampler.region(hash, number as u32, width, height);
+                let crop = crop_resize(&decoded.image, &region, view.side, view.filter)?;
+                view.normalisation.write_chw(&crop, view.side, out);
+            }
+            let class = self.images.folder(image).and_then(|f| self.space.folders.get(f as usize).copied());
+            let checksum = xxhash_rust::xxh3::xxh3_64(&bytes);
+            let orientation = decoded.orientation;
+            Ok((ImageEntry { name: name.to_owned(), width, height, class, checksum, orientation }, pixels))
+        };
+        let parts: Vec<_> = (range.start as usize..range.end as usize).into_par_iter().map(cut).collect::<Result<_>>()?;
+        let mut group = Group { images: Vec::new(), pixels: Vec::new() };
+        for (entry, pixels) in parts {
+            group.images.push(entry);
+            group.pixels.extend(pixels);
+        }
+        Ok(group)
+    }
+
+    /// Runs the teacher and appends the labels.
+    fn infer(&self, group: Group, data: &mut ShardData) -> Result<()> {
+        let side = self.teacher.card.side;
+        let size = 3 * side as usize * side as usize;
+        let codec = Layout::new(self.writer.manifest()).labels();
+        let outputs = self.teacher.card.classes.len();
+        for chunk in group.pixels.chunks(self.config.batch * size) {
+            let logits = self.teacher.logits(chunk.to_vec(), side, &self.device)?;
+            for row in logits.chunks(outputs) {
+                let row: Vec<f32> = self.space.outputs.iter().map(|&c| row[c as usize]).collect();
+                codec.encode(&softmax(&row, self.config.temperature)?, &mut data.labels)?;
+            }
+        }
+        data.images.extend(group.images);
+        Ok(())
+    }
+}

@@ -1,0 +1,99 @@
+//! An exponential moving average of the student's weights and running statistics.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Device, Tensor};
+
+use crate::error::Result;
+use crate::models::{Model, ModelSpec, PathStack};
+use crate::weights::StateDict;
+
+/// The average: `decay` of itself and the rest of the student, after every step.
+pub struct Ema {
+    decay: f32,
+    model: Model,
+}
+
+impl Ema {
+    /// Starts from the student's weights.
+    pub fn new(decay: f32, spec: &ModelSpec, student: &StateDict, device: &Device) -> Result<Self> {
+        let fresh = spec.init(0, &device.clone().inner())?;
+        Ok(Self { decay, model: student.load_into(fresh, "average")?.valid() })
+    }
+
+    /// The averaged model.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// Takes one more step's weights in; `student` is without gradients.
+    pub fn update(&mut self, student: &Model) {
+        let mut taken = Take { path: PathStack::default(), tensors: BTreeMap::new() };
+        student.visit(&mut taken);
+        let mut mix = Mix { decay: self.decay, path: PathStack::default(), tensors: taken.tensors };
+        self.model = self.model.clone().map(&mut mix);
+    }
+}
+
+struct Take {
+    path: PathStack,
+    tensors: BTreeMap<String, Box<dyn Any>>,
+}
+
+impl ModuleVisitor for Take {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.exit();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.tensors.insert(self.path.burn(), Box::new(param.val()));
+    }
+}
+
+struct Mix {
+    decay: f32,
+    path: PathStack,
+    tensors: BTreeMap<String, Box<dyn Any>>,
+}
+
+impl ModuleMapper for Mix {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.exit();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let student = self.tensors.remove(&self.path.burn()).and_then(|t| t.downcast::<Tensor<D>>().ok());
+        let Some(student) = student else { return param };
+        let (id, average, mapper) = param.consume();
+        let average = average.mul_scalar(self.decay) + student.mul_scalar(1.0 - self.decay);
+        Param::from_mapped_value(id, average, mapper)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::Arch;
+
+    #[test]
+    fn the_average_moves_by_one_less_decay() {
+        let device = Device::flex();
+        let spec = ModelSpec { arch: Arch::Resnet8, classes: 2, width: Some(2) };
+        let (a, b) = (spec.init(1, &device).unwrap(), spec.init(2, &device).unwrap());
+        let mut ema = Ema::new(0.75, &spec, &StateDict::of(&a), &device).unwrap();
+        ema.update(&b.valid());
+        let value = |m: &Model| StateDict::of(m).tensors["fc.weight"].values[3];
+        let expected = 0.75 * value(&a) + 0.25 * value(&b);
+        assert!((value(ema.model()) - expected).abs() < 1e-6);
+    }
+}

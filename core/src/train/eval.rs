@@ -1,0 +1,157 @@
+//! Evaluation: top-1, top-5, per class, and the confusions.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::classifier::read;
+use crate::data::batch::View;
+use crate::data::classes::ClassSpace;
+use crate::data::images::ImageList;
+use crate::error::{Error, Result};
+use crate::label::softmax;
+use crate::models::Model;
+use crate::pixels::{OrientationRule, centre_resize};
+
+/// How a model did on a list of images.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EvalReport {
+    /// Images.
+    pub images: u64,
+    /// Share of images whose first guess is right, in 0..=1.
+    pub top1: f64,
+    /// Share of images with the right class among the first five guesses, in 0..=1.
+    pub top5: f64,
+    /// Mean cross-entropy against the ground truth, in nats.
+    pub loss: f64,
+    /// Each class that has images.
+    pub classes: Vec<ClassReport>,
+    /// How often an image of one class was taken for another, most frequent first.
+    pub confusions: Vec<Confusion>,
+}
+
+/// How a model did on one class.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ClassReport {
+    /// Identifier.
+    pub id: String,
+    /// Name.
+    pub name: String,
+    /// Images.
+    pub images: u64,
+    /// Share of them whose first guess is right, in 0..=1.
+    pub top1: f64,
+}
+
+/// One class taken for another.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Confusion {
+    /// The right class.
+    pub truth: String,
+    /// The first guess.
+    pub guess: String,
+    /// Images.
+    pub count: u64,
+}
+
+/// Images that go through the model at once.
+const BATCH: usize = 64;
+
+/// Something that gives logits and knows its classes.
+pub trait Scores {
+    /// Logits of shape (N, C) for images of shape (N, 3, side, side).
+    fn scores(&self, images: Tensor<4>) -> Tensor<2>;
+    /// The classes, in output order.
+    fn classes(&self) -> &ClassSpace;
+}
+
+impl Scores for (&Model, &ClassSpace) {
+    fn scores(&self, images: Tensor<4>) -> Tensor<2> {
+        self.0.forward(images)
+    }
+
+    fn classes(&self) -> &ClassSpace {
+        self.1
+    }
+}
+
+/// Tries `model` on `images`, whose class folders are the model's classes `folder_classes`.
+///
+/// The view is the validation protocol's: short side to `round(side * 256 / 224)`, centre `side`.
+///
+/// # Errors
+/// Images without classes, an image that cannot be decoded, logits that are not finite.
+pub fn evaluate(
+    model: &impl Scores,
+    view: &View,
+    images: &ImageList,
+    folder_classes: &[u32],
+    device: &Device,
+    progress: &mut dyn FnMut(u64),
+) -> Result<EvalReport> {
+    if images.folders().is_empty() {
+        return Err(Error::mismatch(images.root(), "its images have no classes").remedy("put them into class folders"));
+    }
+    let device = device.clone().inner();
+    let classes = model.classes();
+    let side = view.side as usize;
+    let size = 3 * side * side;
+    let (mut right, mut within, mut loss) = (0u64, 0u64, 0.0);
+    let mut per_class: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
+    let mut confusions: BTreeMap<(u32, u32), u64> = BTreeMap::new();
+    let all: Vec<usize> = (0..images.len()).collect();
+    for chunk in all.chunks(BATCH) {
+        let cut = |&i: &usize| -> Result<Vec<f32>> {
+            let picture = images.decode(i, OrientationRule::Apply)?.image;
+            let mut pixels = vec![0.0; size];
+            view.normalisation.write_chw(&centre_resize(&picture, view.side, view.filter)?, view.side, &mut pixels);
+            Ok(pixels)
+        };
+        let pixels: Vec<Vec<f32>> = chunk.par_iter().map(cut).collect::<Result<_>>()?;
+        let data = TensorData::new(pixels.concat(), [chunk.len(), 3, side, side]);
+        let logits = read(model.scores(Tensor::<4>::from_data(data, &device)))?;
+        for (&image, row) in chunk.iter().zip(logits.chunks(classes.len())) {
+            let folder = images.folder(image).unwrap_or_default() as usize;
+            let truth = folder_classes[folder];
+            let p = softmax(row, 1.0)?;
+            let own = p[truth as usize];
+            // Ties go to the lower class.
+            let better = |c: usize| p[c] > own || (p[c] == own && c < truth as usize);
+            let rank = (0..p.len()).filter(|&c| better(c)).count();
+            let guess = (0..p.len()).fold(0, |best, c| if p[c] > p[best] { c } else { best }) as u32;
+            right += u64::from(rank == 0);
+            within += u64::from(rank < 5);
+            loss -= libm::log(f64::from(own).max(1e-30));
+            let entry = per_class.entry(truth).or_default();
+            entry.0 += 1;
+            entry.1 += u64::from(rank == 0);
+            if guess != truth {
+                *confusions.entry((truth, guess)).or_default() += 1;
+            }
+        }
+        progress(chunk.len() as u64);
+    }
+    let n = images.len() as f64;
+    let name = |c: u32| classes.names[c as usize].clone();
+    let mut confusions: Vec<Confusion> = confusions
+        .into_iter()
+        .map(|((truth, guess), count)| Confusion { truth: name(truth), guess: name(guess), count })
+        .collect();
+    confusions.sort_by_key(|c| std::cmp::Reverse(c.count));
+    let class = |(class, (images, right)): (u32, (u64, u64))| ClassReport {
+        id: classes.ids[class as usize].clone(),
+        name: name(class),
+        images,
+        top1: right as f64 / images as f64,
+    };
+    Ok(EvalReport {
+        images: images.len() as u64,
+        top1: right as f64 / n,
+        top5: within as f64 / n,
+        loss: loss / n,
+        classes: per_class.into_iter().map(class).collect(),
+        confusions,
+    })
+}
