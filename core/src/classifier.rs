@@ -50,12 +50,17 @@ impl Card {
             let sound = card.classes.len() == card.spec.classes
                 && card.classes.names.len() == card.spec.classes
                 && (8..=4096).contains(&card.side);
-            return if sound { Ok(card) } else { Err(Error::damaged(origin, "its metadata contradict each other")) };
+            return if sound {
+                Ok(card)
+            } else {
+                Err(Error::damaged(origin, "its metadata contradict each other"))
+            };
         }
         let spec = dict.infer_spec(origin)?;
         if spec.classes != 1000 {
             let problem = format!("{} classes, and it does not say which", spec.classes);
-            return Err(Error::mismatch(origin, problem).remedy("use a file that `ferkd train` or `ferkd export` wrote"));
+            return Err(Error::mismatch(origin, problem)
+                .remedy("use a file that `ferkd train` or `ferkd export` wrote"));
         }
         let lite = spec.arch == Arch::EfficientnetLite0;
         let normalisation = if lite { Normalisation::LITE } else { Normalisation::IMAGENET };
@@ -80,12 +85,10 @@ pub struct Classifier {
 
 /// The teachers that ship with the program: name and weights file.
 #[cfg(feature = "cli")]
-const SHIPPED: &[(&str, &[u8])] = &[
-    (
-        "efficientnet-lite0",
-        include_bytes!("../../assets/teachers/efficientnet-lite0/weights-f16.safetensors"),
-    ),
-];
+const SHIPPED: &[(&str, &[u8])] = &[(
+    "efficientnet-lite0",
+    include_bytes!("../../assets/teachers/efficientnet-lite0/weights-f16.safetensors"),
+)];
 #[cfg(not(feature = "cli"))]
 const SHIPPED: &[(&str, &[u8])] = &[];
 
@@ -144,7 +147,9 @@ impl Classifier {
         outputs.sort_unstable();
         outputs.dedup();
         if outputs.len() < used.len() {
-            return Err(Error::mismatch("class folders", "two of them are the same class").remedy("merge them"));
+            return Err(
+                Error::mismatch("class folders", "two of them are the same class").remedy("merge them")
+            );
         }
         for class in used {
             *class = outputs.binary_search(class).unwrap_or_default() as u32;
@@ -184,7 +189,8 @@ impl Classifier {
     pub fn logits(&self, pixels: Vec<f32>, side: u32, device: &Device) -> Result<Vec<f32>> {
         let side = side as usize;
         let count = pixels.len() / (3 * side * side);
-        let images = Tensor::<4>::from_data(TensorData::new(pixels, [count, 3, side, side]), &device.clone().inner());
+        let images =
+            Tensor::<4>::from_data(TensorData::new(pixels, [count, 3, side, side]), &device.clone().inner());
         read(self.forward(images))
     }
 }
@@ -201,7 +207,9 @@ impl Scores for Classifier {
 
 /// Reads a float tensor back to the host.
 pub(crate) fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
-    tensor.try_into_vec_as::<f32>().map_err(|e| Error::new(crate::ErrorKind::Io, "device", format!("reading back: {e}")))
+    tensor
+        .try_into_vec_as::<f32>()
+        .map_err(|e| Error::new(crate::ErrorKind::Io, "device", format!("reading back: {e}")))
 }
 
 /// The weights of a run: its best checkpoint, else its last.
@@ -212,6 +220,7 @@ fn run_weights(run: &Path) -> Result<std::path::PathBuf> {
         .map(|name| checkpoints.join(name))
         .find(|file| file.exists())
         .ok_or_else(|| {
-            Error::damaged(run, "it holds no checkpoint").remedy("name a run folder of `ferkd train`, or a safetensors file")
+            Error::damaged(run, "it holds no checkpoint")
+                .remedy("name a run folder of `ferkd train`, or a safetensors file")
         })
 }

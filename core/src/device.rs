@@ -18,7 +18,8 @@ pub fn open(name: &str) -> Result<Device> {
         "cuda" => cuda(index),
         "wgpu" => wgpu(),
         "auto" => cuda(0).or_else(|_| wgpu()).or_else(|_| flex()),
-        _ => Err(Error::usage("device", format!("`{name}` is no device")).remedy("auto, flex, wgpu, cuda or cuda:<n>")),
+        _ => Err(Error::usage("device", format!("`{name}` is no device"))
+            .remedy("auto, flex, wgpu, cuda or cuda:<n>")),
     }
 }
 

@@ -84,7 +84,12 @@ fn space(images: &ImageList, teacher: &Classifier, asked: Option<LabelSpace>) ->
             return Err(Error::mismatch(images.root(), "it has no class folders to take the classes from")
                 .remedy("use --classes teacher"));
         }
-        return Ok(Space { kind: LabelSpace::Teacher, classes: all.clone(), outputs: everything(), folders: Vec::new() });
+        return Ok(Space {
+            kind: LabelSpace::Teacher,
+            classes: all.clone(),
+            outputs: everything(),
+            folders: Vec::new(),
+        });
     }
     let owner = format!("the teacher {}", teacher.name);
     let folders = all.map_folders(images.folders(), &owner)?;
@@ -155,7 +160,10 @@ impl<'a> Pass<'a> {
     ) -> Result<Self> {
         let [low, high] = config.scale;
         if !(low > 0.0 && low <= high && high <= 1.0) {
-            return Err(Error::usage("scale", format!("{low} to {high}: shares of an image ascend within 0..=1")));
+            return Err(Error::usage(
+                "scale",
+                format!("{low} to {high}: shares of an image ascend within 0..=1"),
+            ));
         }
         if config.batch == 0 || config.top_k == 0 {
             return Err(Error::usage("batch, top-k", "they must be at least 1"));
@@ -182,7 +190,8 @@ impl<'a> Pass<'a> {
             orientation: config.orientation,
         };
         // The same checks as on reading: a store that could not be read again is not begun.
-        Manifest::parse(&manifest.to_bytes(), "label settings").map_err(|e| Error::usage("label settings", e.to_string()))?;
+        Manifest::parse(&manifest.to_bytes(), "label settings")
+            .map_err(|e| Error::usage("label settings", e.to_string()))?;
         let writer = StoreWriter::open(out, manifest)?;
         Ok(Self { images, teacher, folder: out.to_owned(), config, sampler, space, writer, device })
     }
@@ -202,7 +211,12 @@ impl<'a> Pass<'a> {
                 labelled += images;
                 let units_per_s = labelled as f64 / begun.elapsed().as_secs_f64();
                 let eta_s = (left - labelled) as f64 / units_per_s;
-                listen(&Event::Progress { done: done + labelled, total: manifest.images, units_per_s, eta_s });
+                listen(&Event::Progress {
+                    done: done + labelled,
+                    total: manifest.images,
+                    units_per_s,
+                    eta_s,
+                });
             })?;
             self.writer.write_shard(shard, &data)?;
         }
@@ -234,8 +248,12 @@ impl<'a> Pass<'a> {
         let mut data = ShardData::default();
         let mut consume = |group: Group| -> Result<()> {
             if stop.load(Ordering::Relaxed) {
-                return Err(Error::new(ErrorKind::Interrupted, self.folder.display().to_string(), "labelling was stopped")
-                    .remedy("run the same command again: it goes on where it stopped"));
+                return Err(Error::new(
+                    ErrorKind::Interrupted,
+                    self.folder.display().to_string(),
+                    "labelling was stopped",
+                )
+                .remedy("run the same command again: it goes on where it stopped"));
             }
             let count = group.images.len() as u64;
             self.infer(group, &mut data)?;
@@ -264,7 +282,8 @@ impl<'a> Pass<'a> {
         let view = self.teacher.view();
         let cut = |image: usize| -> Result<(ImageEntry, Vec<f32>)> {
             let bytes = self.images.read(image)?;
-            let decoded = crate::pixels::decode(&bytes, &self.images.label_of(image), self.config.orientation)?;
+            let decoded =
+                crate::pixels::decode(&bytes, &self.images.label_of(image), self.config.orientation)?;
             let (width, height) = decoded.image.dimensions();
             let name = self.images.name(image);
             let size = 3 * view.side as usize * view.side as usize;
@@ -280,7 +299,8 @@ impl<'a> Pass<'a> {
             let orientation = decoded.orientation;
             Ok((ImageEntry { name: name.to_owned(), width, height, class, checksum, orientation }, pixels))
         };
-        let parts: Vec<_> = (range.start as usize..range.end as usize).into_par_iter().map(cut).collect::<Result<_>>()?;
+        let parts: Vec<_> =
+            (range.start as usize..range.end as usize).into_par_iter().map(cut).collect::<Result<_>>()?;
         let mut group = Group { images: Vec::new(), pixels: Vec::new() };
         for (entry, pixels) in parts {
             group.images.push(entry);

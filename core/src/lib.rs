@@ -15,6 +15,7 @@ pub mod mining;
 pub mod models;
 pub mod pixels;
 pub mod region;
+pub mod report;
 pub mod rng;
 pub mod selfmix;
 pub mod store;

@@ -91,7 +91,12 @@ pub fn mine(store: &Store, rule: &Rule, confidence: Confidence) -> Result<Mining
     report.shares = report.kinds.shares();
     for (i, (kinds, sum)) in per_class.into_iter().enumerate().filter(|(_, (kinds, _))| kinds.total() > 0) {
         let mean_confidence = sum / kinds.total() as f64;
-        report.classes.push(ClassKinds { id: classes.ids[i].clone(), name: classes.names[i].clone(), kinds, mean_confidence });
+        report.classes.push(ClassKinds {
+            id: classes.ids[i].clone(),
+            name: classes.names[i].clone(),
+            kinds,
+            mean_confidence,
+        });
     }
     Ok(report)
 }
@@ -104,8 +109,12 @@ impl MiningReport {
             Confidence::Target => "target",
         };
         let rule = match self.rule {
-            Rule::Absolute(Thresholds { low, mid, high }) => format!("low = {low:?}\nmid = {mid:?}\nhigh = {high:?}\n"),
-            Rule::Quantiles(Thresholds { low, mid, high }) => format!("quantiles = [{low:?}, {mid:?}, {high:?}]\n"),
+            Rule::Absolute(Thresholds { low, mid, high }) => {
+                format!("low = {low:?}\nmid = {mid:?}\nhigh = {high:?}\n")
+            }
+            Rule::Quantiles(Thresholds { low, mid, high }) => {
+                format!("quantiles = [{low:?}, {mid:?}, {high:?}]\n")
+            }
         };
         let Thresholds { low, mid, high } = self.thresholds;
         format!("# On this store: low {low}, mid {mid}, high {high}.\nconfidence = \"{confidence}\"\n{rule}")

@@ -38,7 +38,8 @@ impl Args {
         let device = device::open(&self.device)?;
         let mut model = Classifier::load(&self.model, &device)?;
         let images = ImageList::open(&self.images, Split::Val)?;
-        let mut folders = model.card.classes.map_folders(images.folders(), &format!("the model {}", model.name))?;
+        let mut folders =
+            model.card.classes.map_folders(images.folders(), &format!("the model {}", model.name))?;
         if self.classes == ferkd::store::LabelSpace::Folder {
             model.restrict(&mut folders)?;
         }

@@ -37,7 +37,12 @@ impl Args {
         let precision = if self.f16 { Precision::F16 } else { Precision::F32 };
         dict.write(&self.out, precision)?;
         let bytes = std::fs::metadata(&self.out).map(|m| m.len()).unwrap_or_default();
-        let text = format!("{}: {} tensors, {bytes} bytes, {}", self.out.display(), dict.tensors.len(), model.card.spec.arch);
+        let text = format!(
+            "{}: {} tensors, {bytes} bytes, {}",
+            self.out.display(),
+            dict.tensors.len(),
+            model.card.spec.arch
+        );
         let json = serde_json::json!({
             "path": self.out, "tensors": dict.tensors.len(), "bytes": bytes, "spec": model.card.spec,
         });

@@ -37,7 +37,8 @@ impl Args {
     pub fn run(self) -> Result<Output> {
         let config = self.settings.resolve(&self.config)?;
         let mut terminal = Terminal::new();
-        let summary = label(&self.images, &self.teacher, &self.out, &config, &STOP, &mut |e| terminal.hear(e))?;
+        let summary =
+            label(&self.images, &self.teacher, &self.out, &config, &STOP, &mut |e| terminal.hear(e))?;
         let text = format!(
             "{}: {} regions of {} images, {} classes, {} bytes a region\nlabelled {} regions in {} ({:.1} regions/s)\nnext: ferkd mine {}",
             self.out.display(),

@@ -70,7 +70,8 @@ impl Args {
         for kind in Kind::ALL {
             let (count, share) = (report.kinds.of(kind), shares[kind as usize]);
             let bar = "#".repeat((share * 40.0).round() as usize);
-            text += &format!("{}  {:<10} {count:>12} {:>8}  {bar}\n", kind.letter(), kind.name(), percent(share));
+            text +=
+                &format!("{}  {:<10} {count:>12} {:>8}  {bar}\n", kind.letter(), kind.name(), percent(share));
         }
         text += "\nconfidence\n";
         let rows = report.histogram.bins.chunks(5).map(|bins| bins.iter().sum::<u64>()).collect::<Vec<_>>();
@@ -80,7 +81,10 @@ impl Args {
             text += &format!("{:.2}-{:.2} {count:>10}  {bar}\n", i as f64 / 20.0, (i + 1) as f64 / 20.0);
         }
         if self.by_class {
-            text += &format!("\n{:<32} {:>9}  discarded  context  important  trivial  mean c\n", "class", "regions");
+            text += &format!(
+                "\n{:<32} {:>9}  discarded  context  important  trivial  mean c\n",
+                "class", "regions"
+            );
             for class in &report.classes {
                 let s = class.kinds.shares().map(percent);
                 let name: String = class.name.chars().take(32).collect();

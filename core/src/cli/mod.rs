@@ -1,5 +1,6 @@
 //! The commands. Each parses its arguments, calls the library, and prints a table or one JSON object.
 
+mod demo;
 mod eval;
 mod export;
 mod label;
@@ -22,7 +23,13 @@ use serde_json::Value;
 /// regions are worth learning from; `train` teaches a student; `eval` tries it; `export` hands it on.
 /// `demo` walks the whole road on data that ship with the program.
 #[derive(Debug, Parser)]
-#[command(name = "ferkd", version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
+#[command(
+    name = "ferkd",
+    version,
+    max_term_width = 100,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
 struct Cli {
     /// Print exactly one JSON object on standard output; everything else goes to standard error.
     #[arg(long, global = true)]
@@ -33,6 +40,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::Args),
     Label(label::Args),
     Verify(verify::Args),
     Mine(mine::Args),
@@ -71,6 +79,7 @@ pub fn main() -> ExitCode {
         eprintln!("warning: Ctrl-C cannot be caught: {error}");
     }
     let result = match cli.command {
+        Command::Demo(args) => args.run(),
         Command::Label(args) => args.run(),
         Command::Verify(args) => args.run(),
         Command::Mine(args) => args.run(),

@@ -65,7 +65,8 @@ impl<T: Options> FromArgMatches for Overrides<T> {
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> std::result::Result<(), clap::Error> {
         for key in T::KEYS {
             if let Some(text) = matches.get_one::<String>(key.field) {
-                let textual = matches!(key.value, "PathBuf" | "Option<PathBuf>" | "String" | "Option<String>");
+                let textual =
+                    matches!(key.value, "PathBuf" | "Option<PathBuf>" | "String" | "Option<String>");
                 let value = if textual { text.clone().into() } else { flag_value(text) };
                 // A whole number is a fine value for a key that takes fractions.
                 let fractional = key.value.contains("f32") || key.value.contains("f64");

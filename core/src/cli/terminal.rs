@@ -24,10 +24,13 @@ impl Terminal {
     pub fn hear(&mut self, event: &Event) {
         match event {
             Event::Started { job, total, unit, done } => {
-                self.say(&format!("{job}: {total} {unit}{}", match done {
-                    0 => String::new(),
-                    n => format!(", {n} of them done before"),
-                }));
+                self.say(&format!(
+                    "{job}: {total} {unit}{}",
+                    match done {
+                        0 => String::new(),
+                        n => format!(", {n} of them done before"),
+                    }
+                ));
                 if !self.lines {
                     let bar = ProgressBar::with_draw_target(Some(*total), ProgressDrawTarget::stderr());
                     let style = ProgressStyle::with_template("{bar:32} {pos}/{len} {msg}");
@@ -44,7 +47,8 @@ impl Terminal {
                 let mut text = format!("epoch {epoch:.1}, loss {loss:.3}, {regions_per_s:.0} regions/s");
                 if kinds.total() > 0 {
                     let shares = kinds.shares();
-                    let shares = Kind::ALL.map(|k| format!("{}{:.0}", k.letter(), 100.0 * shares[k as usize]));
+                    let shares =
+                        Kind::ALL.map(|k| format!("{}{:.0}", k.letter(), 100.0 * shares[k as usize]));
                     text += &format!(" ({} %)", shares.join(" "));
                 }
                 text += &format!(", {} left", duration(*eta_s));

@@ -43,7 +43,8 @@ impl Args {
         }
         let mut terminal = Terminal::new();
         let summary = train(&config, &self.run, self.resume, &STOP, &mut |e| terminal.hear(e))?;
-        let mut text = format!("{}: {} steps in {}", self.run.display(), summary.steps, duration(summary.time_s));
+        let mut text =
+            format!("{}: {} steps in {}", self.run.display(), summary.steps, duration(summary.time_s));
         text += &format!(", training loss {:.4}", summary.train_loss);
         if let (Some(top1), Some(top5)) = (summary.accuracy, summary.top5) {
             text += &format!("\ntop-1 {}, top-5 {}", percent(top1), percent(top5));
@@ -52,7 +53,10 @@ impl Args {
             text += &format!(" (best top-1 {})", percent(best));
         }
         if summary.fallbacks > 0 {
-            text += &format!("\n{} times an image had no region that survived mining; one was kept", summary.fallbacks);
+            text += &format!(
+                "\n{} times an image had no region that survived mining; one was kept",
+                summary.fallbacks
+            );
         }
         Output::new(text, &summary)
     }

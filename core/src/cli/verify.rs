@@ -23,7 +23,8 @@ pub struct Args {
 impl Args {
     pub fn run(self) -> Result<Output> {
         let report = verify(&self.store)?;
-        let mut text = format!("{} files, {} images, {} regions checked\n", report.files, report.images, report.regions);
+        let mut text =
+            format!("{} files, {} images, {} regions checked\n", report.files, report.images, report.regions);
         for damage in &report.damages {
             text += &format!("damaged: {}: {}\n", damage.file, damage.problem);
         }
@@ -32,7 +33,10 @@ impl Args {
             forget_shards(&self.store, &shards)?;
             text += &format!("removed {} shards: run the same `ferkd label` command again\n", shards.len());
         } else if !shards.is_empty() {
-            text += &format!("{} shards must be redone: `ferkd verify --forget`, then `ferkd label` again\n", shards.len());
+            text += &format!(
+                "{} shards must be redone: `ferkd verify --forget`, then `ferkd label` again\n",
+                shards.len()
+            );
         }
         if report.damages.is_empty() {
             text += "the store is sound\n";

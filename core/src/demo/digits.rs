@@ -42,11 +42,18 @@ pub fn all() -> Result<Vec<Digit>> {
     flate2::read::GzDecoder::new(FILE).read_to_string(&mut text).map_err(|e| damaged(e.to_string()))?;
     text.lines()
         .map(|line| {
-            let values: Vec<f32> =
-                line.split(',').map(|v| v.trim().parse()).collect::<Result<_, _>>().map_err(|e| damaged(format!("{e}")))?;
+            let values: Vec<f32> = line
+                .split(',')
+                .map(|v| v.trim().parse())
+                .collect::<Result<_, _>>()
+                .map_err(|e| damaged(format!("{e}")))?;
             let (class, ink) = values.split_last().ok_or_else(|| damaged("an empty line".into()))?;
-            let ink: [f32; SIDE * SIDE] =
-                ink.iter().map(|v| v / 16.0).collect::<Vec<_>>().try_into().map_err(|_| damaged("not 8 x 8".into()))?;
+            let ink: [f32; SIDE * SIDE] = ink
+                .iter()
+                .map(|v| v / 16.0)
+                .collect::<Vec<_>>()
+                .try_into()
+                .map_err(|_| damaged("not 8 x 8".into()))?;
             Ok(Digit { class: *class as u8, ink })
         })
         .collect()

@@ -128,7 +128,8 @@ impl SceneMaker {
             let path = folder.join(class.to_string());
             std::fs::create_dir_all(&path).at(&path)?;
         }
-        let all: Vec<(usize, u32)> = self.digits(half).flat_map(|d| (0..per_digit).map(move |c| (d, c))).collect();
+        let all: Vec<(usize, u32)> =
+            self.digits(half).flat_map(|d| (0..per_digit).map(move |c| (d, c))).collect();
         all.par_iter().try_for_each(|&(digit, copy)| {
             let path = folder.join(self.name(digit, copy));
             let mut bytes = std::io::Cursor::new(Vec::new());
@@ -188,7 +189,8 @@ mod tests {
     #[test]
     fn halves_are_apart_and_scenes_repeat() {
         let maker = SceneMaker::new(1).unwrap();
-        let (train, held): (Vec<_>, Vec<_>) = (maker.digits(Half::Train).collect(), maker.digits(Half::HeldOut).collect());
+        let (train, held): (Vec<_>, Vec<_>) =
+            (maker.digits(Half::Train).collect(), maker.digits(Half::HeldOut).collect());
         assert_eq!(train.len() + held.len(), 1797);
         assert!(held.iter().all(|d| !train.contains(d)));
         assert_eq!(maker.scene(5, 0).picture, maker.scene(5, 0).picture);

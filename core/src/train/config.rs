@@ -264,7 +264,8 @@ impl TrainConfig {
                 Ok(Rule::Quantiles(Thresholds { low, mid, high }))
             }
             (Some(low), Some(mid), Some(high)) => Ok(Rule::Absolute(Thresholds { low, mid, high })),
-            _ => Err(Error::usage("low, mid, high", "only some of them are given").remedy("give all three, or none")),
+            _ => Err(Error::usage("low, mid, high", "only some of them are given")
+                .remedy("give all three, or none")),
         }
     }
 
@@ -325,20 +326,33 @@ impl TrainConfig {
         ];
         for (key, value, least) in positive {
             if value < least || !value.is_finite() {
-                let least = if least == f64::MIN_POSITIVE { "a positive number".into() } else { format!("at least {least}") };
+                let least = if least == f64::MIN_POSITIVE {
+                    "a positive number".into()
+                } else {
+                    format!("at least {least}")
+                };
                 return Err(Error::usage(key, format!("{value} is not {least}")));
             }
         }
-        let missing = |key: &str, problem: String, remedy: &str| Err(Error::usage(key, problem).remedy(remedy));
+        let missing =
+            |key: &str, problem: String, remedy: &str| Err(Error::usage(key, problem).remedy(remedy));
         let name = self.supervision.name();
         if self.images.as_os_str().is_empty() {
             return missing("images", "no images to train on".into(), "give --images FOLDER");
         }
         if self.supervision.needs_store() && self.store.is_none() {
-            return missing("store", format!("{name} learns from stored labels"), "give --store STORE; `ferkd label` writes one");
+            return missing(
+                "store",
+                format!("{name} learns from stored labels"),
+                "give --store STORE; `ferkd label` writes one",
+            );
         }
         if self.supervision.needs_teacher() && self.teacher.is_none() {
-            return missing("teacher", format!("{name} needs an online teacher"), "give --teacher efficientnet-lite0 or WEIGHTS");
+            return missing(
+                "teacher",
+                format!("{name} needs an online teacher"),
+                "give --teacher efficientnet-lite0 or WEIGHTS",
+            );
         }
         if self.temperature.is_some() && self.supervision.needs_teacher() {
             return missing("temperature", format!("{name} has its own"), "use kd-temperature");

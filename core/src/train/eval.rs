@@ -92,7 +92,8 @@ pub fn evaluate(
     progress: &mut dyn FnMut(u64),
 ) -> Result<EvalReport> {
     if images.folders().is_empty() {
-        return Err(Error::mismatch(images.root(), "its images have no classes").remedy("put them into class folders"));
+        return Err(Error::mismatch(images.root(), "its images have no classes")
+            .remedy("put them into class folders"));
     }
     let device = device.clone().inner();
     let classes = model.classes();
@@ -106,7 +107,11 @@ pub fn evaluate(
         let cut = |&i: &usize| -> Result<Vec<f32>> {
             let picture = images.decode(i, OrientationRule::Apply)?.image;
             let mut pixels = vec![0.0; size];
-            view.normalisation.write_chw(&centre_resize(&picture, view.side, view.filter)?, view.side, &mut pixels);
+            view.normalisation.write_chw(
+                &centre_resize(&picture, view.side, view.filter)?,
+                view.side,
+                &mut pixels,
+            );
             Ok(pixels)
         };
         let pixels: Vec<Vec<f32>> = chunk.par_iter().map(cut).collect::<Result<_>>()?;

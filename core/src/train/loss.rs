@@ -22,7 +22,10 @@ impl DeviceTargets {
         let (n, slots) = (rows.len(), targets.slots);
         let span = rows.start * slots..rows.end * slots;
         Self {
-            classes: Tensor::from_data(TensorData::new(targets.classes[span.clone()].to_vec(), [n, slots]), device),
+            classes: Tensor::from_data(
+                TensorData::new(targets.classes[span.clone()].to_vec(), [n, slots]),
+                device,
+            ),
             weights: Tensor::from_data(TensorData::new(targets.weights[span].to_vec(), [n, slots]), device),
             rest: Tensor::from_data(TensorData::new(targets.rest[rows].to_vec(), [n, 1]), device),
         }

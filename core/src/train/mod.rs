@@ -5,6 +5,7 @@ pub mod ema;
 pub mod eval;
 pub mod loss;
 pub mod optimizer;
+pub mod report;
 pub mod run;
 pub mod schedule;
 pub mod trainer;

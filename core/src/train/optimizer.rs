@@ -8,9 +8,7 @@ use std::collections::BTreeMap;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
-use burn::optim::{
-    AdamWConfig, DynOptimizer, DynState, GradientsParams, SgdConfig, StateSink, StateSource,
-};
+use burn::optim::{AdamWConfig, DynOptimizer, DynState, GradientsParams, SgdConfig, StateSink, StateSource};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::classifier::read;
@@ -78,7 +76,10 @@ impl Optimizer {
                 // Counters of steps: exact in a double, and two floats hold one.
                 let value = i64::try_from(scalar).unwrap_or_default();
                 let values = vec![(value >> 20) as f32, (value & 0xF_FFFF) as f32];
-                dict.tensors.insert(format!("rank{}.{key}.scalar", state.rank()), HostTensor { shape: vec![2], values });
+                dict.tensors.insert(
+                    format!("rank{}.{key}.scalar", state.rank()),
+                    HostTensor { shape: vec![2], values },
+                );
             }
         }
         Ok(dict)
@@ -88,7 +89,12 @@ impl Optimizer {
     ///
     /// # Errors
     /// A state of another optimizer.
-    pub fn restore(&mut self, dict: StateDict, parameters: &[(String, usize)], device: &Device) -> Result<()> {
+    pub fn restore(
+        &mut self,
+        dict: StateDict,
+        parameters: &[(String, usize)],
+        device: &Device,
+    ) -> Result<()> {
         let mut scalars = BTreeMap::new();
         let mut tensors = Vec::new();
         for (key, t) in dict.tensors {
@@ -106,10 +112,11 @@ impl Optimizer {
             source.insert_tensor(key, data);
         }
         for (name, rank) in parameters {
-            let state = self.of(*rank).state_unflatten(*rank, name, &mut source, device).ok_or_else(|| {
-                Error::mismatch("checkpoint", format!("it holds no optimizer state of `{name}`"))
-                    .remedy("resume with the optimizer that the run was begun with")
-            })?;
+            let state =
+                self.of(*rank).state_unflatten(*rank, name, &mut source, device).ok_or_else(|| {
+                    Error::mismatch("checkpoint", format!("it holds no optimizer state of `{name}`"))
+                        .remedy("resume with the optimizer that the run was begun with")
+                })?;
             self.states.insert(name.clone(), state);
         }
         Ok(())

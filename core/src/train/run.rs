@@ -18,6 +18,7 @@ use crate::events::{Event, Listener};
 use crate::mining::{KindCounts, Thresholds};
 use crate::train::config::{Supervision, TrainConfig};
 use crate::train::eval::EvalReport;
+use crate::train::report::{read_metrics, run_report};
 use crate::train::trainer::{StepOutput, Trainer};
 use crate::weights::{Precision, StateDict};
 
@@ -161,17 +162,24 @@ impl Run {
                 listen(&Event::Checkpoint { step, path: path.display().to_string() });
             }
             if config.keep_every > 0 && crosses(epoch, trainer, config.keep_every) {
-                trainer.weights().write(&self.checkpoint_path(&format!("step-{step:07}.safetensors")), Precision::F32)?;
+                trainer
+                    .weights()
+                    .write(&self.checkpoint_path(&format!("step-{step:07}.safetensors")), Precision::F32)?;
             }
             if stopped && !ends {
-                return Err(Error::new(ErrorKind::Interrupted, self.folder.display().to_string(), format!(
-                    "stopped after step {step} of {steps}; a checkpoint is written"
-                ))
+                return Err(Error::new(
+                    ErrorKind::Interrupted,
+                    self.folder.display().to_string(),
+                    format!("stopped after step {step} of {steps}; a checkpoint is written"),
+                )
                 .remedy("go on with --resume"));
             }
         }
         if trainer.step() < steps {
-            return Err(Error::mismatch(self.folder.display().to_string(), "batches ended before the plan did"));
+            return Err(Error::mismatch(
+                self.folder.display().to_string(),
+                "batches ended before the plan did",
+            ));
         }
         // A run that was finished before is evaluated again, so that its summary is whole.
         if last_eval.is_none() && trainer.can_evaluate() {
@@ -179,6 +187,9 @@ impl Run {
         }
         let summary = self.summary(trainer, last_eval.as_ref(), begun.elapsed().as_secs_f64());
         write_json(&self.folder.join("summary.json"), &summary)?;
+        let events = read_metrics(&self.folder.join("metrics.jsonl"))?;
+        let page = run_report(trainer, &summary, &events)?;
+        atomic::write(&self.folder.join("report.html"), page.as_bytes())?;
         listen(&Event::Done { job, time_s: summary.time_s });
         Ok(summary)
     }
@@ -228,7 +239,8 @@ impl Run {
         if self.pending.is_empty() {
             return Ok(());
         }
-        let (places, losses): (Vec<_>, Vec<_>) = self.pending.drain(..).map(|(s, lr, loss)| ((s, lr), loss)).unzip();
+        let (places, losses): (Vec<_>, Vec<_>) =
+            self.pending.drain(..).map(|(s, lr, loss)| ((s, lr), loss)).unzip();
         for (loss, (step, lr)) in read(Tensor::cat(losses, 0))?.into_iter().zip(places) {
             if !loss.is_finite() {
                 let problem = format!("the loss is {loss} at step {step}, learning rate {lr:.3e}");
@@ -241,7 +253,15 @@ impl Run {
     }
 
     /// The metric of the steps since the last one.
-    fn metric(&mut self, step: u64, steps: u64, epoch: f64, trainer: &Trainer, regions_per_s: f64, eta_s: f64) -> Event {
+    fn metric(
+        &mut self,
+        step: u64,
+        steps: u64,
+        epoch: f64,
+        trainer: &Trainer,
+        regions_per_s: f64,
+        eta_s: f64,
+    ) -> Event {
         let window = std::mem::take(&mut self.progress.window);
         let sum: f64 = window.loss_bits.iter().map(|&b| f64::from(f32::from_bits(b))).sum();
         let loss = sum / window.loss_bits.len().max(1) as f64;
@@ -305,7 +325,8 @@ fn crosses(epoch: f64, trainer: &Trainer, every: usize) -> bool {
 /// The progress stands beside the tensors as bytes, one a float, so that one file holds both.
 fn put_progress(dict: &mut StateDict, progress: &Progress) {
     // Plain data: serialising it cannot fail.
-    let values: Vec<f32> = serde_json::to_vec(progress).unwrap_or_default().into_iter().map(f32::from).collect();
+    let values: Vec<f32> =
+        serde_json::to_vec(progress).unwrap_or_default().into_iter().map(f32::from).collect();
     let tensor = crate::weights::HostTensor { shape: vec![values.len()], values };
     dict.tensors.insert(format!("optimizer.{PROGRESS}"), tensor);
 }
@@ -313,7 +334,8 @@ fn put_progress(dict: &mut StateDict, progress: &Progress) {
 fn restore(trainer: &mut Trainer, path: &Path) -> Result<Progress> {
     let mut dict = StateDict::read(path)?;
     let tensor = dict.tensors.remove(&format!("optimizer.{PROGRESS}"));
-    let bytes = tensor.map(|t| t.values.into_iter().map(|v| v as u8).collect::<Vec<u8>>()).unwrap_or_default();
+    let bytes =
+        tensor.map(|t| t.values.into_iter().map(|v| v as u8).collect::<Vec<u8>>()).unwrap_or_default();
     let progress: Progress = serde_json::from_slice(&bytes).map_err(|e| {
         Error::damaged(path, format!("no checkpoint of a run: {e}")).remedy("delete it to begin the run anew")
     })?;
@@ -336,8 +358,11 @@ fn same_settings(path: &Path, now: &str) -> Result<()> {
     if differences.is_empty() {
         return Ok(());
     }
-    Err(Error::mismatch(path.display().to_string(), format!("the run was begun with other settings; {}", differences.join("; ")))
-        .remedy("resume with the settings it was begun with, or begin another run"))
+    Err(Error::mismatch(
+        path.display().to_string(),
+        format!("the run was begun with other settings; {}", differences.join("; ")),
+    )
+    .remedy("resume with the settings it was begun with, or begin another run"))
 }
 
 /// What a run ran on.

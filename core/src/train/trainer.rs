@@ -91,10 +91,13 @@ impl Trainer {
         }
         if config.supervision != Supervision::Fkd && images.folders().is_empty() {
             let problem = format!("its images have no classes, which {} needs", config.supervision.name());
-            return Err(Error::mismatch(images.root(), problem).remedy("put them into class folders, or use fkd"));
+            return Err(
+                Error::mismatch(images.root(), problem).remedy("put them into class folders, or use fkd")
+            );
         }
         if let Some(teacher) = &mut teacher {
-            let mut outputs = teacher.card.classes.map_folders(&classes.ids, &format!("the teacher {}", teacher.name))?;
+            let mut outputs =
+                teacher.card.classes.map_folders(&classes.ids, &format!("the teacher {}", teacher.name))?;
             teacher.restrict(&mut outputs)?;
         }
         let owner = if store.is_some() { "the store" } else { "the student" };
@@ -347,7 +350,8 @@ impl Trainer {
         self.student = dict.load_into(self.student.clone(), origin)?;
         let mut fresh = Optimizer::new(&self.config.recipe());
         let parameters = dict.tensors.iter().filter(|(name, _)| !name.contains("running_"));
-        let parameters: Vec<(String, usize)> = parameters.map(|(name, t)| (name.clone(), t.shape.len())).collect();
+        let parameters: Vec<(String, usize)> =
+            parameters.map(|(name, t)| (name.clone(), t.shape.len())).collect();
         if step > 0 {
             fresh.restore(optimizer, &parameters, &self.device.clone().inner())?;
         }

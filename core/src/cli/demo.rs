@@ -1,0 +1,66 @@
+//! `ferkd demo`.
+
+use std::path::PathBuf;
+
+use ferkd::demo::run::{SUPERVISIONS, demo};
+use ferkd::demo::scenes::{Half, SceneMaker};
+use ferkd::mining::Kind;
+use ferkd::{Error, Result};
+
+use crate::cli::terminal::{Terminal, duration};
+use crate::cli::{Output, STOP, percent};
+
+/// Walk the whole road on data that ship with the program.
+///
+/// Places real handwritten digits in cluttered scenes, labels their regions with a shipped teacher, mines and
+/// calibrates the labels, trains a student under each supervision, and writes a report. No download, no GPU.
+/// What it leaves in the folder (images, store, runs) is as any other: every command works on it.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Folder for scenes, store, runs and report.
+    #[arg(long, default_value = "ferkd-demo")]
+    out: PathBuf,
+    /// Only write the scenes, this many of every digit, and stop.
+    #[arg(long, value_name = "N")]
+    scenes: Option<u32>,
+    /// Seed of scenes, regions, weights and order.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+}
+
+impl Args {
+    pub fn run(self) -> Result<Output> {
+        if let Some(per_digit) = self.scenes {
+            return self.write_scenes(per_digit);
+        }
+        let mut terminal = Terminal::new();
+        let summary = demo(&self.out, self.seed, &STOP, &mut |e| terminal.hear(e))?;
+        let mut text = format!("held-out accuracy on {} scenes\n", summary.held_out_images);
+        for supervision in SUPERVISIONS {
+            if let Some(result) = summary.supervisions.get(supervision.name()) {
+                let bar = "#".repeat((result.accuracy * 40.0).round() as usize);
+                text += &format!("  {:<14} {:>7}  {bar}\n", supervision.name(), percent(result.accuracy));
+            }
+        }
+        let shares = Kind::ALL.map(|k| format!("{} {}", k.name(), percent(summary.shares[k as usize])));
+        text += &format!("regions: {}\n", shares.join(", "));
+        text += &format!(
+            "a region that shows its digit has the higher confidence in {} of pairs (AUC {:.3})\n",
+            percent(summary.confidence_auc),
+            summary.confidence_auc
+        );
+        text += &format!("report: {}   ({})", summary.report, duration(summary.time_s));
+        Output::new(text, &summary)
+    }
+
+    fn write_scenes(&self, per_digit: u32) -> Result<Output> {
+        if !(1..=100).contains(&per_digit) {
+            return Err(Error::usage("scenes", format!("{per_digit} of every digit; 1 to 100 are possible")));
+        }
+        let maker = SceneMaker::new(self.seed)?;
+        let train = maker.write(Half::Train, per_digit, &self.out.join("train"))?;
+        let val = maker.write(Half::HeldOut, 1, &self.out.join("val"))?;
+        let text = format!("{}: {train} training scenes, {val} held-out scenes", self.out.display());
+        Output::new(text, &serde_json::json!({ "path": self.out, "train": train, "val": val }))
+    }
+}

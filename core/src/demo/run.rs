@@ -1,0 +1,375 @@
+//! The demo's road: scenes, labels, mining, five students, a report.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+
+use crate::atomic;
+use crate::calibration::Adaptation;
+use crate::data::images::{ImageList, Split};
+use crate::demo::scenes::{Half, SceneMaker};
+use crate::error::{Error, IoContext, Result};
+use crate::events::{Event, Listener};
+use crate::labelling::{LabelConfig, label};
+use crate::mine::{MiningReport, mine};
+use crate::mining::{Confidence, Histogram, Kind, Rule};
+use crate::models::Arch;
+use crate::report::{Best, Cell, Curves, Definitions, Report, Section, Separation, Table, Text};
+use crate::store::Store;
+use crate::train::config::{Supervision, TrainConfig};
+use crate::train::report::{Gallery, Pick, accuracy_curve, histogram, loss_curve, read_metrics, settings};
+use crate::train::run::{TrainSummary, train, write_json};
+
+/// The teacher: a small network that `ferkd train` taught on scenes of the training digits.
+pub const TEACHER: &str = "digits";
+
+/// The supervisions that the demo compares.
+pub const SUPERVISIONS: [Supervision; 5] =
+    [Supervision::Hard, Supervision::Kd, Supervision::Fkd, Supervision::Ferkd, Supervision::FerkdSelfmix];
+
+/// Share of the digit's ink from which on a region counts as showing it.
+const VISIBLE: f64 = 0.5;
+
+/// File that marks a folder as a demo's.
+const MARKER: &str = "demo.json";
+
+/// What the demo found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DemoSummary {
+    /// How each student did.
+    pub supervisions: BTreeMap<String, StudentResult>,
+    /// Held-out images that they were tried on.
+    pub held_out_images: u64,
+    /// Probability that a region that shows the digit has a higher confidence than one that does not.
+    pub confidence_auc: f64,
+    /// Share of regions that show the digit, in 0..=1.
+    pub visible_share: f64,
+    /// What mining found.
+    pub thresholds: crate::mining::Thresholds,
+    /// Share of each kind: discarded, context, important, trivial.
+    pub shares: [f64; 4],
+    /// The report.
+    pub report: String,
+    /// Seconds that it took.
+    pub time_s: f64,
+}
+
+/// How a student did.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StudentResult {
+    /// Share of held-out images whose first guess is right, in 0..=1.
+    pub accuracy: f64,
+    /// Training loss at the end, in nats.
+    pub train_loss: f64,
+    /// Seconds of training.
+    pub time_s: f64,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Marker {
+    seed: u64,
+}
+
+/// The settings that all students share.
+pub fn student_config(out: &Path, seed: u64) -> TrainConfig {
+    TrainConfig {
+        images: out.join("scenes"),
+        store: Some(out.join("store")),
+        teacher: Some(TEACHER.into()),
+        arch: Arch::Resnet8,
+        width: Some(8),
+        side: 24,
+        epochs: 48,
+        batch: 64,
+        regions_per_step: 4,
+        lr: Some(0.1),
+        warmup_epochs: Some(4),
+        weight_decay: Some(5e-4),
+        eval_every: 4,
+        log_every: 21,
+        seed,
+        device: "flex".into(),
+        ..TrainConfig::default()
+    }
+}
+
+/// The settings of the demo's teacher pass.
+pub fn label_config(seed: u64) -> LabelConfig {
+    LabelConfig { regions: 16, seed, device: "flex".into(), ..LabelConfig::default() }
+}
+
+/// Runs the demo in the folder `out`. What an earlier demo of the same seed left there is used again, but for the
+/// students, who are taught anew.
+///
+/// # Errors
+/// A folder that holds something else; [`Interrupted`](crate::ErrorKind::Interrupted) when `stop` was set.
+pub fn demo(out: &Path, seed: u64, stop: &AtomicBool, listen: Listener) -> Result<DemoSummary> {
+    let begun = Instant::now();
+    claim(out, seed)?;
+    let scenes = out.join("scenes");
+    let maker = SceneMaker::new(seed)?;
+    if !scenes.join("done").exists() {
+        maker.write(Half::Train, 1, &scenes.join("train"))?;
+        maker.write(Half::HeldOut, 1, &scenes.join("val"))?;
+        atomic::write(&scenes.join("done"), b"")?;
+    }
+    label(&scenes, TEACHER, &out.join("store"), &label_config(seed), stop, listen)?;
+
+    let store = Store::open(&out.join("store"))?;
+    let mined = mine(&store, &Rule::default(), Confidence::Max)?;
+    atomic::write(&out.join("mining.toml"), mined.to_toml().as_bytes())?;
+    let truth = Truth::of(&maker, &store)?;
+
+    let config = student_config(out, seed);
+    let written = toml::to_string(&config).map_err(|e| Error::usage("demo settings", e.to_string()))?;
+    atomic::write(&out.join("train.toml"), written.as_bytes())?;
+    let mut students = Vec::new();
+    for supervision in SUPERVISIONS {
+        let run = out.join("runs").join(supervision.name());
+        let summary = train(&TrainConfig { supervision, ..config.clone() }, &run, false, stop, listen)?;
+        students.push((supervision, summary, read_metrics(&run.join("metrics.jsonl"))?));
+    }
+
+    let report = out.join("report.html");
+    let page = page(&maker, &store, &scenes, &mined, &truth, &students, &config)?;
+    atomic::write(&report, page.as_bytes())?;
+    let result = |s: &TrainSummary| StudentResult {
+        accuracy: s.accuracy.unwrap_or_default(),
+        train_loss: s.train_loss,
+        time_s: s.time_s,
+    };
+    let summary = DemoSummary {
+        supervisions: students.iter().map(|(s, summary, _)| (s.name().into(), result(summary))).collect(),
+        held_out_images: maker.digits(Half::HeldOut).count() as u64,
+        confidence_auc: truth.auc,
+        visible_share: truth.visible as f64 / mined.regions as f64,
+        thresholds: mined.thresholds,
+        shares: mined.shares,
+        report: report.display().to_string(),
+        time_s: begun.elapsed().as_secs_f64(),
+    };
+    write_json(&out.join("summary.json"), &summary)?;
+    Ok(summary)
+}
+
+/// Makes the folder a demo's, or checks that it is one; removes what students an earlier demo taught there.
+fn claim(out: &Path, seed: u64) -> Result<()> {
+    let marker = out.join(MARKER);
+    let name = out.display().to_string();
+    if marker.exists() {
+        let bytes = fs::read(&marker).at(&marker)?;
+        let there: Option<Marker> = serde_json::from_slice(&bytes).ok();
+        if there != Some(Marker { seed }) {
+            return Err(Error::mismatch(name, "it holds a demo of another seed")
+                .remedy("choose another folder with --out"));
+        }
+        let runs = out.join("runs");
+        return if runs.exists() { fs::remove_dir_all(&runs).at(&runs) } else { Ok(()) };
+    }
+    if out.exists() && fs::read_dir(out).at(out)?.next().is_some() {
+        return Err(Error::mismatch(name, "it is neither empty nor a demo's")
+            .remedy("choose another folder with --out"));
+    }
+    write_json(&marker, &Marker { seed })
+}
+
+/// Mining held against what the scenes know.
+struct Truth {
+    auc: f64,
+    visible: u64,
+    shown: Histogram,
+    missed: Histogram,
+    /// Number of regions and sum of the visible shares, by kind.
+    by_kind: [(u64, f64, u64); 4],
+}
+
+impl Truth {
+    fn of(maker: &SceneMaker, store: &Store) -> Result<Self> {
+        let mined = mine(store, &Rule::default(), Confidence::Max)?;
+        let mut pairs = Vec::with_capacity(mined.regions as usize);
+        let (mut shown, mut missed) = (Histogram::new(100), Histogram::new(50));
+        let mut by_kind = [(0, 0.0, 0); 4];
+        for image in 0..store.len() {
+            let scene = scene_of(maker, &store.image(image)?.name)?;
+            for region in 0..store.manifest().regions.per_image {
+                let c = store.confidence(image, region, Confidence::Max)?;
+                let share = scene.visible_share(&store.region(image, region)?);
+                let visible = share >= VISIBLE;
+                if visible {
+                    shown.add(c)
+                } else {
+                    missed.add(c)
+                }
+                let entry = &mut by_kind[mined.thresholds.kind(c)? as usize];
+                *entry = (entry.0 + 1, entry.1 + share, entry.2 + u64::from(visible));
+                pairs.push((c, visible));
+            }
+        }
+        let visible = pairs.iter().filter(|p| p.1).count() as u64;
+        Ok(Self { auc: auc(pairs), visible, shown, missed, by_kind })
+    }
+}
+
+fn scene_of(maker: &SceneMaker, name: &str) -> Result<crate::demo::scenes::Scene> {
+    let (digit, copy) = SceneMaker::parse_name(name).ok_or_else(|| {
+        Error::mismatch(name, "it is no scene of the demo").remedy("choose another folder with --out")
+    })?;
+    Ok(maker.scene(digit, copy))
+}
+
+/// Area under the ROC curve: the probability that a positive scores higher than a negative, ties counting half.
+pub fn auc(mut scored: Vec<(f32, bool)>) -> f64 {
+    scored.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let positives = scored.iter().filter(|s| s.1).count() as f64;
+    let negatives = scored.len() as f64 - positives;
+    let mut ranks = 0.0;
+    let mut start = 0;
+    while start < scored.len() {
+        let end = start + scored[start..].iter().take_while(|s| s.0 == scored[start].0).count();
+        // Ties share their mean rank.
+        let rank = (start + 1 + end) as f64 / 2.0;
+        ranks += rank * scored[start..end].iter().filter(|s| s.1).count() as f64;
+        start = end;
+    }
+    (ranks - positives * (positives + 1.0) / 2.0) / (positives * negatives)
+}
+
+type Student = (Supervision, TrainSummary, Vec<Event>);
+
+/// The report.
+fn page(
+    maker: &SceneMaker,
+    store: &Store,
+    scenes: &Path,
+    mined: &MiningReport,
+    truth: &Truth,
+    students: &[Student],
+    config: &TrainConfig,
+) -> Result<String> {
+    let images = ImageList::open(scenes, Split::Train)?;
+    let gallery = Gallery {
+        store,
+        images: &images,
+        thresholds: mined.thresholds,
+        confidence: Confidence::Max,
+        epsilon: config.epsilon,
+        adaptation: Adaptation::Full,
+        side: config.side,
+    };
+    let visible = |pick: &Pick| {
+        let scene = scene_of(maker, &store.image(pick.image).ok()?.name).ok()?;
+        Some(scene.visible_share(&store.region(pick.image, pick.region).ok()?))
+    };
+    let held_out = maker.digits(Half::HeldOut).count() as f64;
+    let mut table = Table::new(
+        "Held-out accuracy",
+        ["supervision", "accuracy", "training loss", "context", "training time"],
+    )
+    .mark_best(1, Best::Highest);
+    let mut accuracy = Curves::new("Held-out accuracy", "epoch", "of the held-out scenes").percent();
+    let mut loss = Curves::new("Training loss", "epoch", "nats");
+    for (supervision, summary, events) in students {
+        let right = summary.accuracy.unwrap_or_default();
+        let context = match summary.kinds.total() {
+            0 => Cell::text("not mined"),
+            total => Cell::percent(summary.kinds.of(Kind::Context) as f64 / total as f64).plain(),
+        };
+        table = table.row([
+            Cell::text(supervision.name()),
+            Cell::percent(right).plus_minus(100.0 * (right * (1.0 - right) / held_out).sqrt()),
+            Cell::number(summary.train_loss, 3),
+            context,
+            Cell::seconds(summary.time_s),
+        ]);
+        accuracy = accuracy.curve(supervision.name(), accuracy_curve(events));
+        loss = loss.curve(supervision.name(), loss_curve(events));
+    }
+    let table = table.note(format!(
+        "{held_out} held-out digits, none of them in a training scene; plus-minus is the binomial standard error of one run, so that \
+         smaller differences than two of them say nothing. Losses of different supervisions cannot be compared: their labels differ."
+    ));
+
+    let mut kinds = Table::new(
+        "What the kinds hold",
+        ["kind", "regions", "digit visible", "mean visible share of the digit"],
+    );
+    for kind in Kind::ALL {
+        let (count, sum, shown) = truth.by_kind[kind as usize];
+        let n = count.max(1) as f64;
+        kinds = kinds.row([
+            Cell::text(format!("{} {}", kind.letter(), kind.name())),
+            Cell::number(count as f64, 0),
+            Cell::percent(shown as f64 / n),
+            Cell::percent(sum / n),
+        ]);
+    }
+    let kinds = kinds.note("a digit counts as visible from half of its ink on");
+    let histogram = histogram(mined)
+        .overlay("digit visible", truth.shown.clone())
+        .overlay("digit not visible", truth.missed.clone())
+        .separation(Separation {
+            auc: truth.auc,
+            first: "shows the digit".into(),
+            second: "does not".into(),
+        });
+
+    let manifest = store.manifest();
+    let provenance = Definitions::new("Labels")
+        .item(
+            "teacher",
+            format!(
+                "{} (sha256 {})",
+                manifest.teacher.name,
+                &manifest.teacher.sha256[..12.min(manifest.teacher.sha256.len())]
+            ),
+        )
+        .item("regions of an image", manifest.regions.per_image.to_string())
+        .item("pairs of a label", manifest.label.k.to_string())
+        .item("seed", config.seed.to_string())
+        .item("program", manifest.created_by.clone());
+    Ok(Report::new("FerKD on handwritten digits")
+        .subtitle(format!("{} training scenes, {held_out} held-out scenes, 10 classes", store.len()))
+        .lead(
+            "A teacher looked once at 16 regions of every scene and said what it saw. Many regions miss the digit: there \
+             the teacher's label is a guess. FerKD sorts regions by the teacher's confidence, drops the useless ones, and \
+             replaces the guesses by a softened ground truth. Five students learned from the same scenes in the same order.",
+        )
+        .section(Section::new("Students").with(table).with(accuracy).with(loss))
+        .section(
+            Section::new("Mining")
+                .note("Each region is sorted by the teacher's highest probability; no threshold needs the teacher again.")
+                .with(histogram)
+                .with(kinds)
+                .with(gallery.boxes(7, 8)?)
+                .with(gallery.grid(&gallery.picks(8)?, &visible)?),
+        )
+        .section(Section::new("Labels").with(gallery.labels(&gallery.picks(2)?)?))
+        .section(Section::new("SelfMix").with(gallery.selfmix(4)?))
+        .section(
+            Section::new("How this was made")
+                .with(provenance)
+                .with(settings(config))
+                .with(Text::new().paragraph("Every step can be repeated alone:").code(
+                    "ferkd mine ferkd-demo/store --by-class\nferkd verify ferkd-demo/store\n\
+                     ferkd train --config ferkd-demo/train.toml --supervision ferkd --run my-run\n\
+                     ferkd eval my-run ferkd-demo/scenes",
+                )),
+        )
+        .render())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn auc_counts_ties_half() {
+        assert_eq!(auc(vec![(0.1, false), (0.2, false), (0.3, true)]), 1.0);
+        assert_eq!(auc(vec![(0.5, false), (0.5, true)]), 0.5);
+        assert_eq!(auc(vec![(0.1, true), (0.2, false), (0.3, true), (0.4, false)]), 0.25);
+    }
+}
