@@ -11,7 +11,7 @@ use crate::data::classes::ClassSpace;
 use crate::error::{Error, IoContext, Result};
 use crate::models::{Arch, Model, ModelSpec};
 use crate::pixels::{Filter, Normalisation};
-use crate::store::TeacherInfo;
+use crate::store::Teacher;
 use crate::train::eval::Scores;
 use crate::weights::StateDict;
 
@@ -130,7 +130,13 @@ impl Classifier {
         let card = Card::of(&dict, origin)?;
         let device = device.clone().inner();
         let model = dict.load_into(card.spec.init(0, &device)?, origin)?.valid();
-        Ok(Self { name: name.to_owned(), sha256: crate::store::sha256(bytes), card, model, outputs: None })
+        Ok(Self {
+            name: name.to_owned(),
+            sha256: crate::store::checksums::sha256(bytes),
+            card,
+            model,
+            outputs: None,
+        })
     }
 
     /// Whether `what` names a teacher that ships with the program.
@@ -171,9 +177,9 @@ impl Classifier {
     }
 
     /// How a store remembers it.
-    pub fn info(&self) -> TeacherInfo {
+    pub fn info(&self) -> Teacher {
         let View { side, filter, normalisation } = self.view();
-        TeacherInfo { name: self.name.clone(), sha256: self.sha256.clone(), side, filter, normalisation }
+        Teacher { name: self.name.clone(), sha256: Some(self.sha256.clone()), side, filter, normalisation }
     }
 
     /// Logits of shape (N, C) for images of shape (N, 3, side, side).

@@ -16,9 +16,8 @@ use crate::label::{Codec, softmax};
 use crate::pixels::{OrientationRule, crop_resize};
 use crate::region::RegionSampler;
 use crate::rng::path_hash;
-use crate::store::{
-    BoxSource, ImageEntry, LabelInfo, LabelSpace, Layout, Manifest, RegionInfo, ShardData, StoreWriter,
-};
+use crate::store::manifest::FORMAT;
+use crate::store::{Boxes, ImageEntry, LabelFormat, LabelSpace, Manifest, Regions, ShardLabels, StoreWriter};
 
 crate::options! {
     /// Settings of a teacher pass.
@@ -171,27 +170,25 @@ impl<'a> Pass<'a> {
         let space = space(&images, &teacher, config.classes)?;
         let sampler = RegionSampler { scale: (low, high), ..RegionSampler::new(config.seed) };
         let (codec, k) = config.codec.resolve(config.top_k, space.classes.len());
-        let (format, created_by) = Manifest::stamp();
         let manifest = Manifest {
-            format,
-            created_by,
+            format: FORMAT,
+            created_by: format!("ferkd {}", env!("CARGO_PKG_VERSION")),
             images: images.len() as u64,
             shard_images: config.shard_images,
             image_list_sha256: images.digest(),
-            regions: RegionInfo { per_image: config.regions, boxes: BoxSource::Generated(sampler) },
-            label: LabelInfo {
+            regions: Regions { per_image: config.regions, boxes: Boxes::Generated(sampler) },
+            label: LabelFormat {
                 codec,
                 k: k as u32,
                 temperature: config.temperature,
                 space: space.kind,
-                classes: space.classes.clone(),
+                classes: space.classes.len() as u32,
+                class_list: space.classes.ids.clone(),
+                class_names: space.classes.names.clone(),
             },
             teacher: teacher.info(),
             orientation: config.orientation,
         };
-        // The same checks as on reading: a store that could not be read again is not begun.
-        Manifest::parse(&manifest.to_bytes(), "label settings")
-            .map_err(|e| Error::usage("label settings", e.to_string()))?;
         let writer = StoreWriter::open(out, manifest)?;
         Ok(Self { images, teacher, folder: out.to_owned(), config, sampler, space, writer, device })
     }
@@ -201,13 +198,16 @@ impl<'a> Pass<'a> {
         let begun = Instant::now();
         let manifest = self.writer.manifest().clone();
         let missing = self.writer.missing_shards();
-        let left: u64 = missing.iter().map(|&s| manifest.shard_range(s)).map(|r| r.end - r.start).sum();
+        let layout = self.writer.layout().clone();
+        let left: u64 = missing.iter().map(|&s| u64::from(layout.images_in(s))).sum();
         let done = manifest.images - left;
         let job = format!("labelling with {}", self.teacher.name);
         listen(&Event::Started { job: job.clone(), total: manifest.images, unit: "images".into(), done });
         let mut labelled = 0;
         for shard in missing {
-            let data = self.shard(manifest.shard_range(shard), stop, &mut |images| {
+            let first = layout.image(shard, 0);
+            let range = first..first + u64::from(layout.images_in(shard));
+            let (entries, labels) = self.shard(range, stop, &mut |images| {
                 labelled += images;
                 let units_per_s = labelled as f64 / begun.elapsed().as_secs_f64();
                 let eta_s = (left - labelled) as f64 / units_per_s;
@@ -218,7 +218,7 @@ impl<'a> Pass<'a> {
                     eta_s,
                 });
             })?;
-            self.writer.write_shard(shard, &data)?;
+            self.writer.write_shard(shard, &entries, &labels, None)?;
         }
         self.writer.finish()?;
         let time_s = begun.elapsed().as_secs_f64();
@@ -229,8 +229,8 @@ impl<'a> Pass<'a> {
             regions: manifest.images * per_image,
             labelled_regions: labelled * per_image,
             regions_per_s: (labelled * per_image) as f64 / time_s,
-            bytes_per_region: Layout::new(&manifest).labels().bytes(),
-            classes: manifest.label.classes.len(),
+            bytes_per_region: layout.label().record_len(),
+            classes: manifest.label.classes as usize,
             time_s,
         })
     }
@@ -242,10 +242,10 @@ impl<'a> Pass<'a> {
         range: std::ops::Range<u64>,
         stop: &AtomicBool,
         progress: &mut dyn FnMut(u64),
-    ) -> Result<ShardData> {
+    ) -> Result<(Vec<ImageEntry>, ShardLabels)> {
         let group = (self.config.batch / self.config.regions as usize).max(1) as u64;
         let starts: Vec<u64> = range.clone().step_by(group as usize).collect();
-        let mut data = ShardData::default();
+        let mut data = (Vec::new(), ShardLabels::new(self.writer.manifest())?);
         let mut consume = |group: Group| -> Result<()> {
             if stop.load(Ordering::Relaxed) {
                 return Err(Error::new(
@@ -310,19 +310,18 @@ impl<'a> Pass<'a> {
     }
 
     /// Runs the teacher and appends the labels.
-    fn infer(&self, group: Group, data: &mut ShardData) -> Result<()> {
+    fn infer(&self, group: Group, (images, labels): &mut (Vec<ImageEntry>, ShardLabels)) -> Result<()> {
         let side = self.teacher.card.side;
         let size = 3 * side as usize * side as usize;
-        let codec = Layout::new(self.writer.manifest()).labels();
         let outputs = self.teacher.card.classes.len();
         for chunk in group.pixels.chunks(self.config.batch * size) {
             let logits = self.teacher.logits(chunk.to_vec(), side, &self.device)?;
             for row in logits.chunks(outputs) {
                 let row: Vec<f32> = self.space.outputs.iter().map(|&c| row[c as usize]).collect();
-                codec.encode(&softmax(&row, self.config.temperature)?, &mut data.labels)?;
+                labels.push_full(&softmax(&row, self.config.temperature)?)?;
             }
         }
-        data.images.extend(group.images);
+        images.extend(group.images);
         Ok(())
     }
 }

@@ -56,7 +56,7 @@ pub fn mine(store: &Store, rule: &Rule, confidence: Confidence) -> Result<Mining
     use crate::calibration::Adaptation;
 
     let thresholds = store.thresholds(rule, confidence)?;
-    let classes = &store.manifest().label.classes;
+    let classes = store.manifest().label.class_space();
     let regions = store.manifest().regions.per_image;
     let mut report = MiningReport {
         images: store.len(),
@@ -71,22 +71,29 @@ pub fn mine(store: &Store, rule: &Rule, confidence: Confidence) -> Result<Mining
         classes: Vec::new(),
     };
     let mut per_class = vec![(KindCounts::default(), 0.0f64); classes.len()];
-    for image in 0..store.len() {
-        // Images without a class are counted, but belong to none.
-        let mut class = store.truth(image).ok().and_then(|c| per_class.get_mut(c as usize));
-        let mut survives = false;
-        for region in 0..regions {
-            let c = store.confidence(image, region, confidence)?;
-            let kind = thresholds.kind(c)?;
-            report.kinds.add(kind);
-            report.histogram.add(c);
-            survives |= !Adaptation::Full.removes(kind);
-            if let Some((kinds, sum)) = &mut class {
-                kinds.add(kind);
-                *sum += f64::from(c);
+    let (mut survives, mut wrong) = (false, None);
+    store.scan_confidences(confidence, &mut |_, region, class, c| {
+        let kind = match thresholds.kind(c) {
+            Ok(kind) => kind,
+            Err(error) => {
+                wrong.get_or_insert(error);
+                return;
             }
+        };
+        report.kinds.add(kind);
+        report.histogram.add(c);
+        // Images without a class are counted, but belong to none.
+        if let Some((kinds, sum)) = class.and_then(|class| per_class.get_mut(class as usize)) {
+            kinds.add(kind);
+            *sum += f64::from(c);
         }
-        report.images_without_survivors += u64::from(!survives);
+        survives |= !Adaptation::Full.removes(kind);
+        if region + 1 == regions {
+            report.images_without_survivors += u64::from(!std::mem::take(&mut survives));
+        }
+    })?;
+    if let Some(error) = wrong {
+        return Err(error);
     }
     report.shares = report.kinds.shares();
     for (i, (kinds, sum)) in per_class.into_iter().enumerate().filter(|(_, (kinds, _))| kinds.total() > 0) {
@@ -104,10 +111,7 @@ pub fn mine(store: &Store, rule: &Rule, confidence: Confidence) -> Result<Mining
 impl MiningReport {
     /// The thresholds as TOML that `ferkd train --config` reads: as they were given.
     pub fn to_toml(&self) -> String {
-        let confidence = match self.confidence {
-            Confidence::Max => "max",
-            Confidence::Target => "target",
-        };
+        let confidence = self.confidence.name();
         let rule = match self.rule {
             Rule::Absolute(Thresholds { low, mid, high }) => {
                 format!("low = {low:?}\nmid = {mid:?}\nhigh = {high:?}\n")

@@ -61,6 +61,14 @@ pub enum Confidence {
 }
 
 impl Confidence {
+    /// Name in files, flags and tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Max => "max",
+            Self::Target => "target",
+        }
+    }
+
     /// The confidence of a region with the label `label`, whose image has the class `truth`.
     pub fn of(self, label: &SoftLabel, truth: u32) -> f32 {
         match self {

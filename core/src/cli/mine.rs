@@ -61,11 +61,13 @@ impl Args {
     fn table(&self, report: &MiningReport) -> String {
         let t = report.thresholds;
         let mut text = format!(
-            "{} regions; confidence {:?}; low {:.4}, mid {:.4}, high {:.4}\n\n",
-            report.regions, self.confidence, t.low, t.mid, t.high
-        )
-        .replace("Max", "max")
-        .replace("Target", "target");
+            "{} regions; confidence {}; low {:.4}, mid {:.4}, high {:.4}\n\n",
+            report.regions,
+            self.confidence.name(),
+            t.low,
+            t.mid,
+            t.high
+        );
         let shares = report.kinds.shares();
         for kind in Kind::ALL {
             let (count, share) = (report.kinds.of(kind), shares[kind as usize]);

@@ -22,13 +22,13 @@ pub struct Args {
 
 impl Args {
     pub fn run(self) -> Result<Output> {
-        let report = verify(&self.store)?;
+        let report = verify(&self.store, std::thread::available_parallelism().map_or(1, usize::from))?;
         let mut text =
             format!("{} files, {} images, {} regions checked\n", report.files, report.images, report.regions);
         for damage in &report.damages {
             text += &format!("damaged: {}: {}\n", damage.file, damage.problem);
         }
-        let shards = report.shards();
+        let shards = report.redo.clone();
         if self.forget && !shards.is_empty() {
             forget_shards(&self.store, &shards)?;
             text += &format!("removed {} shards: run the same `ferkd label` command again\n", shards.len());
@@ -38,11 +38,11 @@ impl Args {
                 shards.len()
             );
         }
-        if report.damages.is_empty() {
+        if report.is_sound() {
             text += "the store is sound\n";
         }
         let mut output = Output::new(text, &report)?;
-        output.code = u8::from(!report.damages.is_empty());
+        output.code = u8::from(!report.is_sound());
         Ok(output)
     }
 }

@@ -82,7 +82,7 @@ pub fn student_config(out: &Path, seed: u64) -> TrainConfig {
         teacher: Some(TEACHER.into()),
         arch: Arch::Resnet8,
         width: Some(8),
-        side: 24,
+        side: 16,
         epochs: 48,
         batch: 64,
         regions_per_step: 4,
@@ -119,7 +119,7 @@ pub fn demo(out: &Path, seed: u64, stop: &AtomicBool, listen: Listener) -> Resul
     }
     label(&scenes, TEACHER, &out.join("store"), &label_config(seed), stop, listen)?;
 
-    let store = Store::open(&out.join("store"))?;
+    let store = Store::open(out.join("store"))?;
     let mined = mine(&store, &Rule::default(), Confidence::Max)?;
     atomic::write(&out.join("mining.toml"), mined.to_toml().as_bytes())?;
     let truth = Truth::of(&maker, &store)?;
@@ -191,7 +191,7 @@ impl Truth {
     fn of(maker: &SceneMaker, store: &Store) -> Result<Self> {
         let mined = mine(store, &Rule::default(), Confidence::Max)?;
         let mut pairs = Vec::with_capacity(mined.regions as usize);
-        let (mut shown, mut missed) = (Histogram::new(100), Histogram::new(50));
+        let (mut shown, mut missed) = (Histogram::new(100), Histogram::new(100));
         let mut by_kind = [(0, 0.0, 0); 4];
         for image in 0..store.len() {
             let scene = scene_of(maker, &store.image(image)?.name)?;
@@ -321,11 +321,10 @@ fn page(
     let provenance = Definitions::new("Labels")
         .item(
             "teacher",
-            format!(
-                "{} (sha256 {})",
-                manifest.teacher.name,
-                &manifest.teacher.sha256[..12.min(manifest.teacher.sha256.len())]
-            ),
+            match &manifest.teacher.sha256 {
+                Some(sha256) => format!("{} (sha256 {:.12})", manifest.teacher.name, sha256),
+                None => manifest.teacher.name.clone(),
+            },
         )
         .item("regions of an image", manifest.regions.per_image.to_string())
         .item("pairs of a label", manifest.label.k.to_string())

@@ -15,10 +15,10 @@ use crate::region::Region;
 use crate::rng::{Purpose, Stream};
 
 /// Height and width of a scene, in pixels.
-pub const SIDE: u32 = 72;
+pub const SIDE: u32 = 56;
 
-/// Validation cuts an eighth off: digits keep away from the border.
-const MARGIN: f64 = 6.0;
+/// Digits keep this far from the border: validation cuts an eighth of the picture off, a sixteenth a side.
+const MARGIN: f64 = 4.0;
 
 /// One of the two halves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,11 +95,11 @@ impl SceneMaker {
 
         // Clutter: pieces of training digits, as bright as a digit.
         let train: Vec<usize> = self.digits(Half::Train).collect();
-        for _ in 0..14 {
+        for _ in 0..8 {
             let piece = &self.digits[train[draw.below(train.len() as u32) as usize]];
             let (left, top) = (draw.below(5) as f32, draw.below(5) as f32);
             let (width, height) = (draw.uniform(2.5, 4.5) as f32, draw.uniform(2.5, 4.5) as f32);
-            let scale = draw.uniform(2.6, 4.2);
+            let scale = draw.uniform(2.6, 3.6);
             let (x0, y0) = (draw.uniform(-6.0, side - 6.0), draw.uniform(-6.0, side - 6.0));
             let colour = bright(&mut draw);
             paint(&mut pixels, (x0, y0), scale, colour, |x, y| {
@@ -108,7 +108,7 @@ impl SceneMaker {
         }
 
         // The digit, on top.
-        let scale = draw.uniform(2.6, 4.2);
+        let scale = draw.uniform(2.6, 3.6);
         let size = scale * digits::SIDE as f64;
         let free = side - 2.0 * MARGIN - size;
         let place = (MARGIN + draw.uniform(0.0, free), MARGIN + draw.uniform(0.0, free));

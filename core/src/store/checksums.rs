@@ -1,73 +1,118 @@
-//! `checksums.sha256`: what `sha256sum --check` reads, closed by a line about itself.
+//! `checksums.sha256`: the SHA-256 of every other file, as `sha256sum -c` reads it.
+//!
+//! Lines are sorted by name; the last one is a comment with the SHA-256 of those above it, so that damage to
+//! this file is found as well.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use crate::error::{Error, IoContext, Result};
-use crate::store::CHECKSUMS;
+use super::layout::belongs;
+use super::manifest_check::is_sha256;
+use crate::error::{Error, Result};
 
-/// SHA-256 of each file, by name.
-pub(super) type Checksums = BTreeMap<String, String>;
+/// SHA-256 in lower-case hexadecimal of each recorded file, by its name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Checksums(BTreeMap<String, String>);
 
-/// The opening of the line about the lines above it.
-const CLOSING: &str = "# sha256 of the lines above: ";
+impl Checksums {
+    /// Reads the file's bytes; `file` is the name that errors give it.
+    ///
+    /// # Errors
+    /// Anything but what [`Self::to_bytes`] gives.
+    pub fn parse(bytes: &[u8], file: &str) -> Result<Self> {
+        let found = Self::salvage(bytes);
+        if found.to_bytes() == bytes {
+            return Ok(found);
+        }
+        let problem = "its lines do not have the checksum that stands in the last one";
+        let remedy = "run `ferkd verify --repair` on the store, then `ferkd label` again";
+        Err(Error::damaged(file, problem).remedy(remedy))
+    }
 
-/// SHA-256 of bytes, in hexadecimal.
-pub(crate) fn sha256(bytes: &[u8]) -> String {
-    hex(Sha256::digest(bytes).as_slice())
+    /// Reads whatever lines are well-formed.
+    pub fn salvage(bytes: &[u8]) -> Self {
+        let line = |line: &[u8]| {
+            let (sha256, name) = std::str::from_utf8(line).ok()?.split_once("  ")?;
+            (is_sha256(sha256) && belongs(name)).then(|| (name.to_owned(), sha256.to_owned()))
+        };
+        Self(bytes.split(|&b| b == b'\n').filter_map(line).collect())
+    }
+
+    /// The bytes of the file.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut text: String = self.0.iter().map(|(name, sha256)| format!("{sha256}  {name}\n")).collect();
+        let own = sha256(text.as_bytes());
+        text.push_str(&format!("# sha256 of the lines above: {own}\n"));
+        text.into_bytes()
+    }
+
+    /// The checksum recorded for a file.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// Records a file.
+    pub fn insert(&mut self, name: String, sha256: String) {
+        self.0.insert(name, sha256);
+    }
+
+    /// Forgets a file; whether it was recorded.
+    pub fn remove(&mut self, name: &str) -> bool {
+        self.0.remove(name).is_some()
+    }
+
+    /// Names of the recorded files, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// SHA-256 of `bytes` in lower-case hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    hex(Sha256::new_with_prefix(bytes))
 }
 
-/// SHA-256 of a file, in constant memory.
-pub(super) fn sha256_of(path: &Path) -> Result<String> {
-    let mut file = File::open(path).at(path)?;
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        match file.read(&mut buffer).at(path)? {
-            0 => return Ok(hex(hash.finalize().as_slice())),
-            n => hash.update(&buffer[..n]),
+pub(super) fn hex(hash: Sha256) -> String {
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::CHECKSUMS;
+
+    fn sample() -> Checksums {
+        let mut sums = Checksums::default();
+        sums.insert("names-00000.txt".into(), sha256(b"a"));
+        sums.insert("manifest.json".into(), sha256(b"b"));
+        sums
+    }
+
+    #[test]
+    fn they_survive_the_way_through_their_file() {
+        assert_eq!(Checksums::parse(&sample().to_bytes(), CHECKSUMS).unwrap(), sample());
+        assert_eq!(sha256(b""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    }
+
+    #[test]
+    fn any_flipped_byte_is_found() {
+        let bytes = sample().to_bytes();
+        for at in 0..bytes.len() {
+            for bit in 0..8 {
+                let mut bytes = bytes.clone();
+                bytes[at] ^= 1 << bit;
+                assert!(Checksums::parse(&bytes, CHECKSUMS).is_err());
+            }
+            assert!(Checksums::parse(&bytes[..at], CHECKSUMS).is_err());
         }
     }
-}
 
-/// Replaces the file in `folder`.
-pub(super) fn write(folder: &Path, checksums: &Checksums) -> Result<()> {
-    let mut text = String::new();
-    for (name, sum) in checksums {
-        text.push_str(&format!("{sum}  {name}\n"));
+    #[test]
+    fn the_good_lines_of_a_damaged_file_are_kept() {
+        let mut bytes = sample().to_bytes();
+        bytes[0] = b'!';
+        let kept = Checksums::salvage(&bytes);
+        assert_eq!(kept.names().collect::<Vec<_>>(), ["names-00000.txt"]);
     }
-    let closing = format!("{CLOSING}{}\n", sha256(text.as_bytes()));
-    crate::atomic::write(&folder.join(CHECKSUMS), (text + &closing).as_bytes())
-}
-
-/// Reads the file in `folder`; `None` where there is none.
-///
-/// # Errors
-/// A file that does not close with the right line about itself.
-pub(super) fn read(folder: &Path) -> Result<Option<Checksums>> {
-    let path = folder.join(CHECKSUMS);
-    if !path.exists() {
-        return Ok(None);
-    }
-    let damaged = |problem: &str| {
-        Error::damaged(&path, problem)
-            .remedy("copy the store anew; or delete this one file and run the same `ferkd label` again")
-    };
-    let text = std::fs::read_to_string(&path).at(&path)?;
-    let (lines, closing) =
-        text.rfind(CLOSING).map(|at| text.split_at(at)).ok_or_else(|| damaged("it is cut off"))?;
-    if closing != format!("{CLOSING}{}\n", sha256(lines.as_bytes())) {
-        return Err(damaged("it does not match the checksum of itself"));
-    }
-    let entries =
-        lines.lines().map(|line| line.split_once("  ").map(|(sum, name)| (name.to_owned(), sum.to_owned())));
-    entries.collect::<Option<_>>().map(Some).ok_or_else(|| damaged("a line is no checksum"))
 }

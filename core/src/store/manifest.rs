@@ -1,232 +1,291 @@
-//! `manifest.json`: what a store holds, and how it came to be.
-
-use std::path::Path;
+//! `manifest.json`: what a store holds and how it was made.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use super::manifest_check::{check, first_difference, unknown_field};
 use crate::data::classes::ClassSpace;
-use crate::error::{Error, IoContext, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::label::Codec;
 use crate::pixels::{Filter, Normalisation, OrientationRule};
 use crate::region::RegionSampler;
-use crate::store::MANIFEST;
 
-/// The version of the format that this crate writes.
-const FORMAT: u32 = 1;
+/// The version of the format that this program reads and writes.
+pub const FORMAT: u32 = 1;
+/// Images in a shard, unless the manifest says otherwise.
+pub const SHARD_IMAGES: u32 = 1024;
 
-/// What a store is.
+/// What a store holds and how it was made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// Version of the format.
+    /// Version of the format: [`FORMAT`].
     pub format: u32,
-    /// Program and version that wrote it.
-    pub created_by: String,
     /// Number of images.
     pub images: u64,
-    /// Images of a shard; the last may hold fewer.
+    /// Images in each shard; the last may hold fewer.
     pub shard_images: u32,
-    /// SHA-256 of the sorted relative paths, each with a newline.
+    /// SHA-256 of all relative paths in ascending order of their bytes, a newline behind each: see
+    /// [`image_list_sha256`](super::image_list_sha256).
     pub image_list_sha256: String,
-    /// The regions.
-    pub regions: RegionInfo,
-    /// The labels.
-    pub label: LabelInfo,
-    /// Who gave the labels.
-    pub teacher: TeacherInfo,
-    /// Whether EXIF orientation was applied before boxes were drawn.
+    /// The regions of each image.
+    pub regions: Regions,
+    /// How a region's label is kept and read.
+    pub label: LabelFormat,
+    /// Whose labels these are.
+    pub teacher: Teacher,
+    /// What was done with the orientation in EXIF data before boxes were drawn.
     pub orientation: OrientationRule,
+    /// Version of the crate that wrote the store.
+    pub created_by: String,
 }
 
-/// The regions of a store.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// The regions of each image.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RegionInfo {
-    /// Regions of each image (M).
+pub struct Regions {
+    /// M, the number of regions of an image: 1..=65536.
     pub per_image: u32,
-    /// Where the boxes are.
-    pub boxes: BoxSource,
+    /// Where boxes and flips come from.
+    pub boxes: Boxes,
 }
 
-/// Where boxes and flips are.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// Where boxes and flips come from.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum BoxSource {
-    /// Drawn anew from the generator whenever they are needed.
+pub enum Boxes {
+    /// Drawn again whenever they are needed, by this sampler.
     Generated(RegionSampler),
-    /// In the boxes files, as fractions of the image.
+    /// Kept in the store as fractions of the image.
     Explicit,
 }
 
-/// The labels of a store.
+/// How a region's label is kept and read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct LabelInfo {
-    /// How they are decoded.
+pub struct LabelFormat {
+    /// The rule that decodes a label.
     pub codec: Codec,
-    /// Pairs of each label (K); the number of classes for full labels.
+    /// K, the number of (class, probability) pairs kept; equal to `classes` where all are.
     pub k: u32,
-    /// Temperature of the softmax.
+    /// C, the number of classes: 1..=65536.
+    pub classes: u32,
+    /// Temperature of the teacher's softmax.
     pub temperature: f32,
-    /// Whose classes they speak of.
+    /// Which classes these are.
     pub space: LabelSpace,
-    /// The classes, in the order of the student's outputs.
-    pub classes: ClassSpace,
+    /// Identifier of each class (a WordNet id, or a folder's name), in index order.
+    pub class_list: Vec<String>,
+    /// A name of each class for people, in index order.
+    pub class_names: Vec<String>,
 }
 
-/// Whose classes a store's labels speak of.
+/// Over which classes the teacher's softmax ran.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum LabelSpace {
     /// All of the teacher's.
     Teacher,
-    /// Those that the image folder holds; the softmax runs over these alone.
+    /// Those of the image folder only.
     Folder,
 }
 
-/// The teacher of a store.
+/// Whose labels these are, and what it saw.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct TeacherInfo {
+pub struct Teacher {
     /// Its name.
     pub name: String,
-    /// SHA-256 of its weights file.
-    pub sha256: String,
-    /// Side of its input, in pixels.
+    /// SHA-256 of its weights in lower-case hexadecimal; `None` where labels were imported without them.
+    pub sha256: Option<String>,
+    /// Side of its square input, in pixels.
     pub side: u32,
-    /// How regions were resized for it.
+    /// How a region was resized to that side.
     pub filter: Filter,
-    /// How bytes became numbers for it.
+    /// Normalisation of its input.
     pub normalisation: Normalisation,
 }
 
+impl LabelFormat {
+    /// The classes, in index order.
+    pub fn class_space(&self) -> ClassSpace {
+        ClassSpace { ids: self.class_list.clone(), names: self.class_names.clone() }
+    }
+}
+
 impl Manifest {
-    /// The version number and the program's name, to fill in.
-    pub fn stamp() -> (u32, String) {
-        (FORMAT, format!("ferkd {}", env!("CARGO_PKG_VERSION")))
-    }
-
-    /// The file's bytes.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        // Plain data with text keys: serialising it cannot fail.
-        let mut bytes = serde_json::to_vec_pretty(self).unwrap_or_default();
-        bytes.push(b'\n');
-        bytes
-    }
-
-    /// Reads and checks `manifest.json` in `folder`.
+    /// Reads a manifest from the bytes of its file; `file` is the name that errors give it.
     ///
     /// # Errors
-    /// No store there, another version, or values that make no sense.
-    pub fn read(folder: &Path) -> Result<Self> {
-        let path = folder.join(MANIFEST);
-        if !path.exists() {
-            let error = Error::damaged(folder, "it holds no label store: there is no manifest.json");
-            return Err(error.remedy("name a folder that `ferkd label` wrote"));
+    /// No JSON, another version of the format, an unknown or missing field, a value out of range.
+    pub fn from_json(bytes: &[u8], file: &str) -> Result<Self> {
+        let value: Value = serde_json::from_slice(bytes)
+            .map_err(|e| Error::damaged(file, format!("no JSON: {e}")).remedy(SAME_SETTINGS))?;
+        match value.get("format").map(Value::as_u64) {
+            Some(Some(found)) if found == u64::from(FORMAT) => {}
+            Some(Some(found)) => {
+                let problem = format!("format {found}; this program knows format {FORMAT}");
+                let error = Error::new(ErrorKind::Mismatch, file, problem);
+                return Err(error.remedy("use the version of ferkd that `created_by` names"));
+            }
+            _ => {
+                let error = Error::damaged(file, "it has no field `format` with a number in it");
+                return Err(error.remedy("name a folder that `ferkd label` or `ferkd import` wrote"));
+            }
         }
-        // A manifest of a million classes would still be smaller.
-        if std::fs::metadata(&path).at(&path)?.len() > 256 << 20 {
-            return Err(Error::damaged(&path, "too large for a manifest"));
+        // Parsed from the text once more: its errors name the line.
+        let manifest: Self = serde_json::from_slice(bytes)
+            .map_err(|e| Error::damaged(file, e.to_string()).remedy(SAME_SETTINGS))?;
+        if let Some(field) = unknown_field(&value, &manifest.value(), String::new()) {
+            let error = Error::damaged(file, format!("unknown field `{field}`"));
+            return Err(error.remedy(SAME_SETTINGS));
         }
-        Self::parse(&std::fs::read(&path).at(&path)?, &path.display().to_string())
-    }
-
-    /// Reads and checks a manifest's bytes; `origin` is what errors call them.
-    pub fn parse(bytes: &[u8], origin: &str) -> Result<Self> {
-        #[derive(Deserialize)]
-        struct Version {
-            format: u32,
-        }
-        let damaged =
-            |problem: String| Error::damaged(origin, problem).remedy("copy the store anew, or label again");
-        let version: Version =
-            serde_json::from_slice(bytes).map_err(|e| damaged(format!("no manifest: {e}")))?;
-        if version.format != FORMAT {
-            let problem = format!("format {} where this program reads format {FORMAT}", version.format);
-            return Err(
-                Error::damaged(origin, problem).remedy("use the version of ferkd that wrote the store")
-            );
-        }
-        let manifest: Self = serde_json::from_slice(bytes).map_err(|e| damaged(e.to_string()))?;
-        match manifest.nonsense() {
-            Some(problem) => Err(damaged(problem)),
-            None => Ok(manifest),
+        match check(&manifest) {
+            Ok(()) => Ok(manifest),
+            Err((field, problem)) => {
+                Err(Error::damaged(file, format!("`{field}`: {problem}")).remedy(SAME_SETTINGS))
+            }
         }
     }
 
-    /// What about the manifest makes no sense.
-    fn nonsense(&self) -> Option<String> {
-        let (classes, k) = (self.label.classes.len(), self.label.k as usize);
-        let scale = match &self.regions.boxes {
-            BoxSource::Generated(s) => Some(s),
-            BoxSource::Explicit => None,
-        };
-        if self.images == 0 || self.images > 1 << 40 {
-            Some(format!("images = {}", self.images))
-        } else if !(1..=1 << 20).contains(&self.shard_images) {
-            Some(format!("shard_images = {}", self.shard_images))
-        } else if !(1..=65_536).contains(&self.regions.per_image) {
-            Some(format!("regions.per_image = {}", self.regions.per_image))
-        } else if !(1..=65_536).contains(&classes) || self.label.classes.names.len() != classes {
-            Some(format!("{classes} classes with {} names", self.label.classes.names.len()))
-        } else if self.label.codec.resolve(k, classes) != (self.label.codec, k) || k == 0 {
-            Some(format!("k = {k} for {:?} labels of {classes} classes", self.label.codec))
-        } else if !(self.label.temperature.is_finite() && self.label.temperature > 0.0) {
-            Some(format!("temperature = {}", self.label.temperature))
-        } else if scale.is_some_and(|s| {
-            !(s.scale.0 > 0.0
-                && s.scale.0 <= s.scale.1
-                && s.scale.1 <= 1.0
-                && s.ratio.0 > 0.0
-                && s.ratio.0 <= s.ratio.1)
-        }) {
-            Some("the regions' scale or ratio".into())
-        } else {
-            None
-        }
+    /// The manifest as the bytes of its file; the same manifest gives the same bytes.
+    ///
+    /// # Errors
+    /// A value out of range, named by its field.
+    pub fn to_json(&self) -> Result<Vec<u8>> {
+        self.checked()?;
+        let mut bytes =
+            serde_json::to_vec_pretty(self).map_err(|e| Error::usage("manifest", e.to_string()))?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+
+    /// Checks every field.
+    ///
+    /// # Errors
+    /// The first value out of range, named by its field.
+    pub fn checked(&self) -> Result<()> {
+        check(self).map_err(|(field, problem)| Error::usage(format!("manifest, `{field}`"), problem))
     }
 
     /// Number of shards.
     pub fn shards(&self) -> u32 {
-        self.images.div_ceil(u64::from(self.shard_images)) as u32
+        // `checked` makes sure that it fits.
+        self.images.div_ceil(u64::from(self.shard_images.max(1))) as u32
     }
 
-    /// The images of shard `shard`.
-    pub fn shard_range(&self, shard: u32) -> std::ops::Range<u64> {
-        let start = u64::from(shard) * u64::from(self.shard_images);
-        start.min(self.images)..(start + u64::from(self.shard_images)).min(self.images)
+    /// Each field that differs from `other`'s: its name, the value here, the value there.
+    pub fn differences(&self, other: &Self) -> Vec<(String, String, String)> {
+        let mut found = Vec::new();
+        first_difference(&self.value(), &other.value(), String::new(), &mut found);
+        found
     }
 
-    /// The fields in which two manifests differ, with both values.
-    pub fn differences(&self, other: &Self) -> Vec<String> {
-        fn walk(path: &str, a: &serde_json::Value, b: &serde_json::Value, out: &mut Vec<String>) {
-            match (a, b) {
-                (serde_json::Value::Object(x), serde_json::Value::Object(y)) => {
-                    let keys: std::collections::BTreeSet<_> = x.keys().chain(y.keys()).collect();
-                    for key in keys {
-                        let null = serde_json::Value::Null;
-                        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                        walk(&path, x.get(key).unwrap_or(&null), y.get(key).unwrap_or(&null), out);
-                    }
-                }
-                _ if a != b => {
-                    let short = |v: &serde_json::Value| {
-                        let text = v.to_string();
-                        if text.len() > 60 {
-                            format!("{}...", text.chars().take(57).collect::<String>())
-                        } else {
-                            text
-                        }
-                    };
-                    out.push(format!("{path}: {} there, {} now", short(a), short(b)));
-                }
-                _ => {}
-            }
+    fn value(&self) -> Value {
+        serde_json::to_value(self).unwrap_or_default()
+    }
+}
+
+const SAME_SETTINGS: &str =
+    "run `ferkd label` again with the settings of the first time: it writes the manifest anew";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::manifest;
+    use proptest::prelude::*;
+
+    fn edited(from: &str, to: &str) -> Result<Manifest> {
+        let text = String::from_utf8(manifest(3, Codec::MarginalSmoothing, 5).to_json().unwrap()).unwrap();
+        assert!(text.contains(from), "{from} is not in {text}");
+        Manifest::from_json(text.replacen(from, to, 1).as_bytes(), "manifest.json")
+    }
+
+    #[test]
+    fn it_survives_the_way_through_its_file() {
+        let mut before = manifest(3, Codec::MarginalRenorm, 5);
+        assert_eq!(Manifest::from_json(&before.to_json().unwrap(), "manifest.json").unwrap(), before);
+        before.regions.boxes = Boxes::Explicit;
+        before.teacher.sha256 = None;
+        assert_eq!(Manifest::from_json(&before.to_json().unwrap(), "manifest.json").unwrap(), before);
+    }
+
+    proptest! {
+        #[test]
+        fn numbers_survive_exactly(low in 1e-6f64..0.5, ratio in 0.01f64..1.0, mean: f32, t in 1e-3f32..100.0) {
+            prop_assume!(mean.is_finite());
+            let mut before = manifest(3, Codec::MarginalSmoothing, 5);
+            before.regions.boxes =
+                Boxes::Generated(RegionSampler { scale: (low, 1.0 / 3.0 + low), ratio: (ratio, 4.0 / 3.0), seed: u64::MAX });
+            before.teacher.normalisation.mean[1] = mean;
+            before.label.temperature = t;
+            prop_assert_eq!(Manifest::from_json(&before.to_json().unwrap(), "manifest.json").unwrap(), before);
         }
-        let value = |m: &Self| serde_json::to_value(m).unwrap_or_default();
-        let mut out = Vec::new();
-        walk("", &value(self), &value(other), &mut out);
-        out
+
+        #[test]
+        fn any_bytes_give_an_error(bytes: Vec<u8>) {
+            prop_assert!(Manifest::from_json(&bytes, "manifest.json").is_err());
+        }
+
+        #[test]
+        fn a_changed_byte_never_panics(at: proptest::sample::Index, to: u8) {
+            let mut bytes = manifest(3, Codec::MarginalSmoothing, 5).to_json().unwrap();
+            let at = at.index(bytes.len());
+            bytes[at] = to;
+            let _ = Manifest::from_json(&bytes, "manifest.json");
+        }
+    }
+
+    #[test]
+    fn every_field_is_checked() {
+        for (from, to, named) in [
+            ("\"images\": 3", "\"images\": 0", "images"),
+            ("\"images\": 3", "\"images\": 18446744073709551615", "images"),
+            ("\"shard_images\": 2", "\"shard_images\": 0", "shard_images"),
+            ("\"per_image\": 4", "\"per_image\": 0", "per_image"),
+            ("\"per_image\": 4", "\"per_image\": 65537", "per_image"),
+            ("\"k\": 5", "\"k\": 0", "label.k"),
+            ("\"k\": 5", "\"k\": 12", "label.k"),
+            ("\"classes\": 12", "\"classes\": 13", "class_list"),
+            ("\"classes\": 12", "\"classes\": 65537", "classes"),
+            ("\"temperature\": 1.0", "\"temperature\": 0.0", "temperature"),
+            ("\"temperature\": 1.0", "\"temperature\": 1e39", "out of range at line"),
+            ("\"temperature\": 1.0", "\"temperature\": -1", "temperature"),
+            ("\"n03\"", "\"n02\"", "class_list"),
+            ("\"side\": 224", "\"side\": 0", "side"),
+            ("0.08", "0.0", "scale"),
+            ("0.08", "1.5", "scale"),
+            ("0.75", "1.5", "ratio"),
+            ("0.229", "0", "std"),
+            ("\"name\": \"lite0\"", "\"name\": \"lite0\", \"nick\": 1", "nick"),
+            ("\"seed\": 7", "\"seed\": 7, \"sead\": 1", "sead"),
+            ("\"apply\"", "\"turn\"", "turn"),
+            ("\"marginal-smoothing\"", "\"hard\"", "label.k"),
+        ] {
+            let error = edited(from, to).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Damaged);
+            assert!(error.to_string().contains(named), "{from} -> {to}: {error}");
+        }
+    }
+
+    #[test]
+    fn another_format_is_named() {
+        let error = edited("\"format\": 1", "\"format\": 2").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Mismatch);
+        assert!(error.to_string().contains("format 2"), "{error}");
+        assert!(edited("\"format\": 1", "\"format\": \"1\"").is_err());
+    }
+
+    #[test]
+    fn differences_name_the_fields() {
+        let a = manifest(3, Codec::MarginalSmoothing, 5);
+        let mut b = a.clone();
+        assert!(a.differences(&b).is_empty());
+        b.label.temperature = 2.0;
+        b.label.class_list[4] = "other".into();
+        b.regions.boxes = Boxes::Explicit;
+        let names: Vec<String> = a.differences(&b).into_iter().map(|(name, ..)| name).collect();
+        assert_eq!(names, ["label.class_list[4]", "label.temperature", "regions.boxes"]);
     }
 }

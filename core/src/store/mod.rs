@@ -1,28 +1,55 @@
-//! Step 2, on disk: the label store. One flat folder that opens at once, however many images it holds.
+//! The label store: soft labels and regions of a whole data set in one flat folder that numpy opens too.
 //!
-//! `manifest.json` says what the store is; every shard of `shard_images` images has an image table, a heap of
-//! names and a table of labels (plus boxes, where they were imported), each a NumPy file of fixed-width
-//! records; `checksums.sha256` covers all of them. The format is documented in `docs/label-store.md`.
+//! `docs/label-store.md` describes the format. It is ours; the rules for reading a label are the method's
+//! (section 2). Byte layout ([`layout`], [`label_record`], [`image_record`], [`box_record`]) knows no I/O, so
+//! that a browser can ask for slices; around it stand [`Store`] (reads), [`StoreWriter`] (writes and resumes)
+//! and [`verify`].
 
-mod checksums;
-mod layout;
-mod manifest;
+pub mod box_record;
+pub mod checksums;
+#[cfg(not(target_family = "wasm"))]
+mod files;
+pub mod image_record;
+pub mod label_record;
+pub mod layout;
+#[cfg(not(target_family = "wasm"))]
+mod lock;
+pub mod manifest;
+mod manifest_check;
+mod npy;
+mod quantise;
 mod reader;
-mod record;
+mod scan;
+mod source;
+#[cfg(not(target_family = "wasm"))]
 mod verify;
+#[cfg(not(target_family = "wasm"))]
+mod verify_shard;
+#[cfg(not(target_family = "wasm"))]
 mod writer;
 
-pub(crate) use checksums::sha256;
-pub use layout::Layout;
-pub use manifest::{BoxSource, LabelInfo, LabelSpace, Manifest, RegionInfo, TeacherInfo};
-pub use reader::{ImageEntry, Store};
-pub use record::{LabelCodec, decode_box, encode_box};
-pub use verify::{Damage, VerifyReport, forget_shards, verify};
-pub use writer::{ShardData, StoreWriter};
+pub use box_record::ExplicitBox;
+pub use image_record::{ImageEntry, image_list_sha256};
+pub use label_record::{LabelCodec, ShardLabels};
+pub use layout::{FileId, Layout, Slice, Table};
+pub use manifest::{Boxes, LabelFormat, LabelSpace, Manifest, Regions, Teacher};
+pub use reader::Store;
+pub use source::ReadAt;
+#[cfg(not(target_family = "wasm"))]
+pub use verify::{Damage, VerifyReport, verify};
+#[cfg(not(target_family = "wasm"))]
+pub use writer::{StoreWriter, forget_shards};
 
-/// Name of the file that says what a store is.
+/// Name of the manifest's file.
 pub const MANIFEST: &str = "manifest.json";
-/// Name of the file that holds the checksum of every other one.
+/// Name of the file with every other file's checksum.
 pub const CHECKSUMS: &str = "checksums.sha256";
-/// Name of the file that keeps a second writer out.
-const LOCK: &str = "writer.lock";
+/// Name of the file that a writer locks.
+pub const LOCK: &str = "writer.lock";
+
+/// What to do about a file that is not what it should be.
+const REDO: &str =
+    "run `ferkd verify` on the store, then `ferkd label` again: it redoes only what is damaged";
+
+#[cfg(test)]
+mod tests;

@@ -1,161 +1,250 @@
-//! Checking a store: every file, every record.
+//! Checks a store from end to end: every file against its checksum, every record against its meaning.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-use crate::error::{IoContext, Result};
-use crate::store::checksums;
-use crate::store::layout::Layout;
-use crate::store::manifest::Manifest;
-use crate::store::reader::Store;
-use crate::store::{CHECKSUMS, LOCK, MANIFEST};
+use super::checksums::{Checksums, hex, sha256};
+use super::files::{hash_file, read_small};
+use super::layout::{FileId, Layout, Table};
+use super::lock::WriterLock;
+use super::manifest::Manifest;
+use super::verify_shard::{Checked, check_shard};
+use super::writer::{is_leftover, names};
+use super::{CHECKSUMS, LOCK, MANIFEST};
+use crate::error::Result;
 
-/// What is wrong with a file of a store.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+/// One thing that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub struct Damage {
-    /// The file, relative to the store.
+    /// Name of the file within the store.
     pub file: String,
     /// What is wrong with it.
     pub problem: String,
-    /// The shard that labelling again would mend, if one would.
-    pub shard: Option<u32>,
 }
 
 /// What [`verify`] found.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct VerifyReport {
-    /// Files checked.
-    pub files: u64,
-    /// Images whose records were checked.
+    /// Number of images, by the manifest.
     pub images: u64,
-    /// Regions whose labels were checked.
+    /// Number of regions, by the manifest.
     pub regions: u64,
-    /// All damages; none in a sound store.
+    /// Files that were read.
+    pub files: u64,
+    /// Bytes that were read.
+    pub bytes: u64,
+    /// All that is wrong.
     pub damages: Vec<Damage>,
-}
-
-/// Checks every file's checksum and every record of the store in `folder`.
-///
-/// # Errors
-/// Only where there is nothing to check: no folder, or no manifest that can be read. Everything else is
-/// reported as a damage.
-pub fn verify(folder: &Path) -> Result<VerifyReport> {
-    let manifest = Manifest::read(folder)?;
-    let mut report = VerifyReport { files: 0, images: 0, regions: 0, damages: Vec::new() };
-    let layout = Layout::new(&manifest);
-    let shard_of = |file: &str| (0..manifest.shards()).find(|&s| layout.files(s).iter().any(|f| f == file));
-    let expected: BTreeSet<String> = std::iter::once(MANIFEST.to_owned())
-        .chain((0..manifest.shards()).flat_map(|s| layout.files(s)))
-        .collect();
-
-    let sums = match checksums::read(folder) {
-        Ok(Some(sums)) => sums,
-        Ok(None) => {
-            report.damage(CHECKSUMS, "it is missing", None);
-            Default::default()
-        }
-        Err(error) => {
-            report.damage(CHECKSUMS, error.to_string(), None);
-            Default::default()
-        }
-    };
-    let known = !sums.is_empty();
-    let mut damaged_shards = BTreeSet::new();
-    for file in &expected {
-        report.files += 1;
-        let path = folder.join(file);
-        let problem = if !path.exists() {
-            Some("it is missing".to_owned())
-        } else {
-            match checksums::sha256_of(&path) {
-                Err(error) => Some(error.to_string()),
-                Ok(sum) => match sums.get(file) {
-                    Some(recorded) if *recorded == sum => None,
-                    Some(_) => Some("its bytes are not those that were written".to_owned()),
-                    None if known => Some("it is not listed in checksums.sha256".to_owned()),
-                    None => None,
-                },
-            }
-        };
-        if let Some(problem) = problem {
-            let shard = shard_of(file);
-            damaged_shards.extend(shard);
-            report.damage(file, problem, shard);
-        }
-    }
-    for file in sums.keys().filter(|f| !expected.contains(*f)) {
-        report.damage(file, "checksums.sha256 lists it, but the manifest does not", None);
-    }
-    for entry in std::fs::read_dir(folder).at(folder)? {
-        let name = entry.at(folder)?.file_name().to_string_lossy().into_owned();
-        if !expected.contains(&name) && name != CHECKSUMS && name != LOCK {
-            report.damage(&name, "it does not belong to the store", None);
-        }
-    }
-    // The records of files whose bytes are wrong would only repeat that.
-    if let Ok(store) = Store::open(folder) {
-        check_records(&store, &damaged_shards, &mut report);
-    }
-    Ok(report)
-}
-
-fn check_records(store: &Store, skip: &BTreeSet<u32>, report: &mut VerifyReport) {
-    let manifest = store.manifest();
-    let layout = Layout::new(manifest);
-    let mut previous = String::new();
-    for shard in (0..manifest.shards()).filter(|s| !skip.contains(s)) {
-        let [labels, images] = [0, 1].map(|i| layout.files(shard)[i].clone());
-        for image in manifest.shard_range(shard) {
-            report.images += 1;
-            match store.image(image) {
-                Ok(entry) if entry.name <= previous && image > 0 => {
-                    report.damage(&images, format!("image {image}: names do not ascend"), Some(shard));
-                    break;
-                }
-                Ok(entry) if entry.class.is_some_and(|c| c as usize >= manifest.label.classes.len()) => {
-                    report.damage(&images, format!("image {image}: its class is out of range"), Some(shard));
-                    break;
-                }
-                Ok(entry) => previous = entry.name,
-                Err(error) => {
-                    report.damage(&images, error.to_string(), Some(shard));
-                    break;
-                }
-            }
-            let wrong = (0..manifest.regions.per_image).find_map(|region| {
-                report.regions += 1;
-                store.label(image, region).and_then(|_| store.region(image, region)).err()
-            });
-            if let Some(error) = wrong {
-                report.damage(&labels, error.to_string(), Some(shard));
-                break;
-            }
-        }
-    }
+    /// Shards that must be labelled again: [`forget_shards`](super::forget_shards) takes them.
+    pub redo: Vec<u32>,
 }
 
 impl VerifyReport {
-    fn damage(&mut self, file: &str, problem: impl Into<String>, shard: Option<u32>) {
-        self.damages.push(Damage { file: file.to_owned(), problem: problem.into(), shard });
+    /// Whether nothing is wrong.
+    pub fn is_sound(&self) -> bool {
+        self.damages.is_empty()
     }
 
-    /// The shards that labelling again would mend.
-    pub fn shards(&self) -> BTreeSet<u32> {
-        self.damages.iter().filter_map(|d| d.shard).collect()
+    fn add(&mut self, file: impl ToString, problem: impl Into<String>) {
+        self.damages.push(Damage { file: file.to_string(), problem: problem.into() });
     }
 }
 
-/// Removes the files of some shards, so that labelling redoes these alone.
-pub fn forget_shards(folder: &Path, shards: &BTreeSet<u32>) -> Result<()> {
-    let manifest = Manifest::read(folder)?;
-    let layout = Layout::new(&manifest);
-    let mut sums = checksums::read(folder)?.unwrap_or_default();
-    for file in shards.iter().flat_map(|&s| layout.files(s)) {
-        sums.remove(&file);
-        let path = folder.join(&file);
-        if path.exists() {
-            std::fs::remove_file(&path).at(&path)?;
+/// Checks the store in `folder` with `threads` threads; the report does not depend on their number.
+///
+/// # Errors
+/// The folder cannot be read, or somebody is writing there ([`ErrorKind::Busy`](crate::ErrorKind::Busy)).
+/// Whatever is wrong with the store itself stands in the report.
+pub fn verify(folder: impl AsRef<Path>, threads: usize) -> Result<VerifyReport> {
+    let folder = folder.as_ref();
+    let present = names(folder)?;
+    WriterLock::check_free(folder)?;
+    let mut report = VerifyReport::default();
+    let sums = checksums(folder, &mut report)?;
+    let manifest = manifest(folder, &sums, &mut report)?;
+    let Some((manifest, layout)) = manifest.and_then(|m| Layout::new(&m).ok().map(|layout| (m, layout)))
+    else {
+        // Nothing says what the tables should hold: their checksums are all that can be compared.
+        compare_only(folder, &sums, &mut report)?;
+        return Ok(report);
+    };
+    report.images = manifest.images;
+    report.regions = manifest.images * u64::from(manifest.regions.per_image);
+    report_strangers(folder, &present, &layout, &sums, &mut report);
+    let shards = recorded_shards(&layout, &sums, &mut report);
+    let checked = check_shards(folder, &manifest, &layout, &sums, &shards, threads);
+    let mut whole = shards.len() as u64 == u64::from(layout.shards());
+    let mut last: Option<String> = None;
+    for (&shard, found) in shards.iter().zip(checked) {
+        let mut found = found?;
+        if let (Some(before), Some((first, _))) = (&last, &found.ends)
+            && before >= first
+        {
+            let problem = format!("its first name {first:?} does not come after {before:?}");
+            found.damages.push((FileId { table: Table::Names, shard }, problem));
+        }
+        report.files += found.files;
+        report.bytes += found.bytes;
+        if !found.damages.is_empty() {
+            whole = false;
+            report.redo.push(shard);
+        }
+        for (file, problem) in found.damages {
+            report.add(file, problem);
+        }
+        last = found.ends.map(|(_, last)| last).or(last);
+    }
+    if whole && list_sha256(folder, &layout)? != manifest.image_list_sha256 {
+        report.add(MANIFEST, "`image_list_sha256` is not the hash of the store's names");
+    }
+    report.redo.sort_unstable();
+    Ok(report)
+}
+
+/// The recorded checksums; where their file is damaged, those of its lines that are sound.
+fn checksums(folder: &Path, report: &mut VerifyReport) -> Result<Checksums> {
+    let Some(bytes) = read_small(folder, CHECKSUMS)? else {
+        report.add(CHECKSUMS, "missing");
+        return Ok(Checksums::default());
+    };
+    report.files += 1;
+    report.bytes += bytes.len() as u64;
+    Ok(Checksums::parse(&bytes, CHECKSUMS).unwrap_or_else(|_| {
+        report.add(CHECKSUMS, "its lines do not have the checksum that stands in the last one");
+        Checksums::salvage(&bytes)
+    }))
+}
+
+/// The manifest, where it is readable and has its recorded checksum.
+fn manifest(folder: &Path, sums: &Checksums, report: &mut VerifyReport) -> Result<Option<Manifest>> {
+    let Some(bytes) = read_small(folder, MANIFEST)? else {
+        report.add(MANIFEST, "missing");
+        return Ok(None);
+    };
+    report.files += 1;
+    report.bytes += bytes.len() as u64;
+    let recorded = sums.get(MANIFEST);
+    let read = Manifest::from_json(&bytes, MANIFEST);
+    if recorded != Some(&sha256(&bytes)) {
+        report.add(MANIFEST, if recorded.is_some() { WRONG_CHECKSUM } else { NOT_RECORDED });
+        return Ok(read.ok().filter(|_| recorded.is_none()));
+    }
+    Ok(read.map_err(|error| report.add(MANIFEST, error.to_string())).ok())
+}
+
+pub(super) const WRONG_CHECKSUM: &str = "it does not have its recorded checksum";
+const NOT_RECORDED: &str = "its checksum is not recorded";
+
+fn compare_only(folder: &Path, sums: &Checksums, report: &mut VerifyReport) -> Result<()> {
+    for name in sums.names().filter(|&name| name != MANIFEST) {
+        let path = folder.join(name);
+        if !path.is_file() {
+            report.add(name, "missing");
+            continue;
+        }
+        let mut bytes = 0;
+        let sha256 = hash_file(&path, |block| bytes += block.len() as u64)?;
+        report.files += 1;
+        report.bytes += bytes;
+        if Some(&*sha256) != sums.get(name) {
+            report.add(name, WRONG_CHECKSUM);
+            report.redo.extend(FileId::parse(name).map(|file| file.shard));
         }
     }
-    checksums::write(folder, &sums)
+    report.redo.sort_unstable();
+    report.redo.dedup();
+    Ok(())
+}
+
+/// Reports whatever does not belong into the folder, or into the list of checksums.
+fn report_strangers(
+    folder: &Path,
+    present: &[String],
+    layout: &Layout,
+    sums: &Checksums,
+    report: &mut VerifyReport,
+) {
+    let expected = |name: &str| {
+        let file = FileId::parse(name);
+        name == MANIFEST
+            || file.is_some_and(|f| f.shard < layout.shards() && layout.tables().any(|t| t == f.table))
+    };
+    for name in present {
+        if is_leftover(name) {
+            report.add(name, "left over from an interrupted write; `ferkd label` removes it");
+        } else if name == LOCK {
+            // A killed writer leaves it behind, empty.
+            if !folder.join(name).metadata().is_ok_and(|m| m.is_file() && m.len() == 0) {
+                report.add(name, "a writer's lock is an empty file");
+            }
+        } else if name != CHECKSUMS && !expected(name) {
+            report.add(name, "it does not belong to the store");
+        }
+    }
+    for name in sums.names().filter(|&name| !expected(name)) {
+        report.add(CHECKSUMS, format!("it records {name}, which does not belong to the store"));
+    }
+}
+
+/// The shards of which at least one file is recorded; the others are reported together.
+fn recorded_shards(layout: &Layout, sums: &Checksums, report: &mut VerifyReport) -> Vec<u32> {
+    let known: BTreeSet<u32> = sums
+        .names()
+        .filter_map(FileId::parse)
+        .map(|file| file.shard)
+        .filter(|&shard| shard < layout.shards())
+        .collect();
+    let missing = u64::from(layout.shards()) - known.len() as u64;
+    if missing > 0 {
+        let problem = format!("{missing} of {} shards are not recorded", layout.shards());
+        report.add(CHECKSUMS, format!("{problem}: labelling was not finished, or the list is damaged"));
+        let unknown = (0..layout.shards()).filter(|shard| !known.contains(shard));
+        // A hostile manifest may speak of four thousand million shards.
+        report.redo.extend(unknown.take(MOST_MISSING));
+    }
+    known.into_iter().collect()
+}
+
+/// Most shards without any record that are listed one by one; labelling finds all of them by itself.
+const MOST_MISSING: usize = 1 << 20;
+
+/// Checks `shards` with `threads` threads; what was found, in their order.
+fn check_shards(
+    folder: &Path,
+    manifest: &Manifest,
+    layout: &Layout,
+    sums: &Checksums,
+    shards: &[u32],
+    threads: usize,
+) -> Vec<Result<Checked>> {
+    let check = |shard: u32| check_shard(folder, manifest, layout, sums, shard);
+    if threads <= 1 || shards.len() <= 1 {
+        return shards.iter().map(|&shard| check(shard)).collect();
+    }
+    let next = AtomicU32::new(0);
+    let found = Mutex::new(Vec::with_capacity(shards.len()));
+    std::thread::scope(|scope| {
+        for _ in 0..threads.min(shards.len()) {
+            scope.spawn(|| {
+                while let Some(&shard) = shards.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
+                    let checked = check(shard);
+                    found.lock().unwrap_or_else(PoisonError::into_inner).push((shard, checked));
+                }
+            });
+        }
+    });
+    let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    found.sort_unstable_by_key(|&(shard, _)| shard);
+    found.into_iter().map(|(_, checked)| checked).collect()
+}
+
+fn list_sha256(folder: &Path, layout: &Layout) -> Result<String> {
+    let mut list = sha2::Sha256::default();
+    for shard in 0..layout.shards() {
+        let path: PathBuf = folder.join(FileId { table: Table::Names, shard }.to_string());
+        hash_file(&path, |block| sha2::Digest::update(&mut list, block))?;
+    }
+    Ok(hex(list))
 }

@@ -1,174 +1,343 @@
-//! Writing a store shard by shard; interrupted at any byte, it goes on.
+//! Writes a store shard by shard: whole files only, each recorded once it is there, resumed after any crash.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::box_record::ExplicitBox;
+use super::checksums::{Checksums, hex, sha256};
+use super::files::{file_len, hash_file, read_checksums, read_manifest, read_small};
+use super::image_record::{self, ImageEntry, ImageRecord};
+use super::label_record::ShardLabels;
+use super::layout::{FileId, Layout, Table, belongs};
+use super::lock::WriterLock;
+use super::manifest::{Boxes, Manifest};
+use super::{CHECKSUMS, LOCK, MANIFEST};
 use crate::atomic;
-use crate::error::{Error, ErrorKind, IoContext, Result};
-use crate::store::checksums::{self, Checksums};
-use crate::store::layout::{Layout, Part};
-use crate::store::manifest::Manifest;
-use crate::store::reader::ImageEntry;
-use crate::store::record::ImageRecord;
-use crate::store::{LOCK, MANIFEST};
+use crate::error::{Error, IoContext, Result};
 
-/// A store that is being written. Only one writer is let in at a time.
+/// Writes a store; there is at most one writer of a store at a time.
+///
+/// Dropping it at any moment keeps the shards that are written; the next writer goes on with the others.
 #[derive(Debug)]
 pub struct StoreWriter {
     folder: PathBuf,
     manifest: Manifest,
-    checksums: Checksums,
-    /// Keeps others out for as long as it is open.
-    _lock: File,
-}
-
-/// What a shard holds.
-#[derive(Debug, Clone, Default)]
-pub struct ShardData {
-    /// Its images, in order.
-    pub images: Vec<ImageEntry>,
-    /// Label records of all their regions, image by image; see [`LabelCodec`](crate::store::LabelCodec).
-    pub labels: Vec<u8>,
-    /// Box records, where boxes are explicit; else empty.
-    pub boxes: Vec<u8>,
+    layout: Layout,
+    sums: Checksums,
+    // Dropped last, with the writer.
+    _lock: WriterLock,
 }
 
 impl StoreWriter {
-    /// Creates a store in `folder`, or goes on with the one that is there.
+    /// Creates the store in `folder`, or goes on with the one that is there.
+    ///
+    /// Leftovers of interrupted writes are removed. A manifest that was damaged is written anew where the
+    /// recorded checksum says that it was this one.
     ///
     /// # Errors
-    /// Another writer is at work, or the store there is a different one: each field that differs is named.
-    pub fn open(folder: &Path, manifest: Manifest) -> Result<Self> {
-        fs::create_dir_all(folder).at(folder)?;
-        let lock = lock(folder)?;
-        let path = folder.join(MANIFEST);
-        let mut checksums = checksums::read(folder)?.unwrap_or_default();
-        if path.exists() {
-            let there = Manifest::read(folder)?;
-            let differences = there.differences(&manifest);
-            if !differences.is_empty() {
-                return Err(Error::mismatch(
-                    folder.display().to_string(),
-                    format!("another store is there already; {}", differences.join("; ")),
-                )
-                .remedy("repeat the settings it was begun with, or choose another folder with --out"));
-            }
-        } else {
-            refuse_foreign(folder)?;
-            atomic::write(&path, &manifest.to_bytes())?;
+    /// Another writer ([`ErrorKind::Busy`](crate::ErrorKind::Busy)), a folder that holds something else, a manifest that differs (each
+    /// field is named), a damaged list of checksums, or a system that refuses.
+    pub fn open(folder: impl AsRef<Path>, manifest: Manifest) -> Result<Self> {
+        let folder = folder.as_ref().to_owned();
+        let (layout, bytes) = (Layout::new(&manifest)?, manifest.to_json()?);
+        fs::create_dir_all(&folder).at(&folder)?;
+        let lock = WriterLock::acquire(&folder)?;
+        let sums = read_checksums(&folder)?;
+        let mut writer = Self { folder, manifest, layout, sums, _lock: lock };
+        let fits = writer.settle_manifest(&bytes)?;
+        writer.remove_leftovers()?;
+        if !fits {
+            atomic::write(writer.folder.join(MANIFEST), &bytes)?;
         }
-        remove_leftovers(folder)?;
-        let sum = checksums::sha256(&manifest.to_bytes());
-        if checksums.get(MANIFEST) != Some(&sum) {
-            checksums.insert(MANIFEST.into(), sum);
-            checksums::write(folder, &checksums)?;
-        }
-        Ok(Self { folder: folder.to_owned(), manifest, checksums, _lock: lock })
+        writer.forget_broken_shards(&sha256(&bytes))?;
+        Ok(writer)
     }
 
-    /// What the store is.
+    /// What the store holds and how it is made.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// The shards that are not there yet, or not with their full length.
-    pub fn missing_shards(&self) -> Vec<u32> {
-        let layout = Layout::new(&self.manifest);
-        let whole = |part: Part, shard: u32| {
-            let name = layout.file(part, shard);
-            let length = fs::metadata(self.folder.join(&name)).map(|m| m.len());
-            let right = length.is_ok_and(|n| layout.file_len(part, shard).is_none_or(|wanted| n == wanted));
-            right && self.checksums.contains_key(&name)
-        };
-        (0..self.manifest.shards()).filter(|&s| !layout.parts().all(|part| whole(part, s))).collect()
+    /// Where each record lies.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
     }
 
-    /// Writes a shard: its files, then their checksums. It counts once the checksums do.
+    /// Numbers of the shards that are still to be written, in ascending order.
+    pub fn missing_shards(&self) -> Vec<u32> {
+        (0..self.layout.shards()).filter(|&shard| !self.is_recorded(shard)).collect()
+    }
+
+    /// Writes one shard: its images in ascending order of their names, the labels of all their regions, and
+    /// their boxes where the manifest says that these are explicit.
     ///
     /// # Errors
-    /// Data that are not a shard's, or a failure to write; what was written before stays valid.
-    pub fn write_shard(&mut self, shard: u32, data: &ShardData) -> Result<()> {
-        let layout = Layout::new(&self.manifest);
-        let range = self.manifest.shard_range(shard);
-        let images = (range.end - range.start) as usize;
-        let regions = images * self.manifest.regions.per_image as usize;
-        let fits = |part: Part, bytes: &[u8], records| {
-            !layout.parts().any(|p| p == part) || bytes.len() == records * layout.record_bytes(part)
-        };
-        if data.images.len() != images
-            || !fits(Part::Labels, &data.labels, regions)
-            || !fits(Part::Boxes, &data.boxes, regions)
-        {
-            return Err(Error::mismatch(
-                format!("shard {shard}"),
-                format!("not the data of {images} images"),
-            ));
+    /// A shard that is already there, numbers of images, labels or boxes that do not go together, entries that
+    /// a store cannot keep, or a system that refuses.
+    pub fn write_shard(
+        &mut self,
+        shard: u32,
+        images: &[ImageEntry],
+        labels: &ShardLabels,
+        boxes: Option<&[ExplicitBox]>,
+    ) -> Result<()> {
+        self.check_shard(shard, images, labels, boxes)?;
+        let (records, names) = image_bytes(images);
+        let mut sums = self.sums.clone();
+        for file in self.layout.files(shard) {
+            let mut bytes = self.layout.header(file).to_vec();
+            match file.table {
+                Table::Images => bytes.extend(&records),
+                Table::Names => bytes.extend(&names),
+                Table::Boxes => {
+                    for explicit in boxes.unwrap_or_default() {
+                        bytes.extend(explicit.encode()?);
+                    }
+                }
+                Table::Labels => bytes.extend(labels.bytes()),
+            }
+            atomic::write(self.folder.join(file.to_string()), &bytes)?;
+            sums.insert(file.to_string(), sha256(&bytes));
         }
-        let (mut table, mut names) = (Vec::new(), Vec::new());
-        for entry in &data.images {
-            ImageRecord::of(entry, names.len() as u64).encode(&mut table);
-            names.extend(entry.name.as_bytes());
-            names.push(b'\n');
-        }
-        for part in layout.parts() {
-            let body = match part {
-                Part::Labels => &data.labels,
-                Part::Images => &table,
-                Part::Names => &names,
-                Part::Boxes => &data.boxes,
-            };
-            let mut bytes = layout.header(part, shard);
-            bytes.extend(body);
-            let name = layout.file(part, shard);
-            atomic::write(&self.folder.join(&name), &bytes)?;
-            self.checksums.insert(name, checksums::sha256(&bytes));
-        }
-        checksums::write(&self.folder, &self.checksums)
+        self.save(sums)
     }
 
-    /// Ends the writing; the store must be whole.
+    /// Checks that the store is complete and that its images are those of the manifest's list.
+    ///
+    /// # Errors
+    /// Shards are missing, or the images are others. The store can be resumed.
     pub fn finish(self) -> Result<()> {
         let missing = self.missing_shards().len();
         if missing > 0 {
-            return Err(Error::damaged(&self.folder, format!("{missing} shards are missing")));
+            let problem = format!("{missing} of {} shards are missing", self.layout.shards());
+            return Err(Error::damaged(&self.folder, problem).remedy("run `ferkd label` again: it goes on"));
         }
-        // Only a file without content: the lock itself goes with its handle.
-        fs::remove_file(self.folder.join(LOCK)).at(self.folder.join(LOCK))
+        let mut list = sha2::Sha256::default();
+        for shard in 0..self.layout.shards() {
+            let file = FileId { table: Table::Names, shard };
+            hash_file(&self.folder.join(file.to_string()), |block| sha2::Digest::update(&mut list, block))?;
+        }
+        if hex(list) != self.manifest.image_list_sha256 {
+            let problem = "its images are not those of the list whose hash is `image_list_sha256`";
+            return Err(Error::mismatch(self.folder.join(MANIFEST).display().to_string(), problem)
+                .remedy("label into another folder; the images may have changed meanwhile"));
+        }
+        Ok(())
+    }
+
+    /// Whether the manifest in the folder is the given one, whose bytes are `bytes`; if not, it may be written.
+    fn settle_manifest(&self, bytes: &[u8]) -> Result<bool> {
+        let path = self.folder.join(MANIFEST);
+        let recorded = self.sums.get(MANIFEST);
+        let was_this = recorded == Some(&sha256(bytes));
+        match read_small(&self.folder, MANIFEST)? {
+            Some(found) if found == bytes => Ok(true),
+            Some(_) if was_this => Ok(false),
+            None if was_this => Ok(false),
+            None if recorded.is_some() => {
+                let problem = "it is missing, and the one recorded differs from what is asked for";
+                Err(Error::mismatch(path.display().to_string(), problem).remedy(CHOOSE))
+            }
+            None => self.check_empty().map(|()| false),
+            Some(_) => {
+                let found = read_manifest(&self.folder)?;
+                let differences = found.differences(&self.manifest);
+                if differences.is_empty() {
+                    return Ok(false);
+                }
+                let listed = differences.iter().map(|(field, old, new)| {
+                    format!("`{field}` is {}, asked for is {}", short(old), short(new))
+                });
+                let problem = listed.collect::<Vec<_>>().join("; ");
+                Err(Error::mismatch(path.display().to_string(), problem).remedy(CHOOSE))
+            }
+        }
+    }
+
+    /// Checks that a folder without a manifest is one to write a store into.
+    fn check_empty(&self) -> Result<()> {
+        for name in names(&self.folder)? {
+            let ours = name.strip_suffix(atomic::TEMPORARY).unwrap_or(&name);
+            if name != LOCK && ours != MANIFEST && ours != CHECKSUMS {
+                let problem = format!("it holds {name:?} but no {MANIFEST}, so it is no store");
+                let error = Error::usage(self.folder.display().to_string(), problem);
+                return Err(error.remedy("name a new or an empty folder"));
+            }
+        }
+        Ok(())
+    }
+
+    fn remove_leftovers(&self) -> Result<()> {
+        for name in names(&self.folder)? {
+            if is_leftover(&name) {
+                let path = self.folder.join(name);
+                fs::remove_file(&path).at(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops the records of shards whose files are missing or of another length, before they are written anew:
+    /// a crash in between must not leave a record that speaks of other bytes.
+    fn forget_broken_shards(&mut self, manifest_sha256: &str) -> Result<()> {
+        let mut sums = Checksums::default();
+        sums.insert(MANIFEST.to_owned(), manifest_sha256.to_owned());
+        for shard in 0..self.layout.shards() {
+            if self.is_recorded(shard) && self.has_right_lengths(shard)? {
+                for name in self.layout.files(shard).map(|file| file.to_string()) {
+                    let sha256 = self.sums.get(&name).unwrap_or_default().to_owned();
+                    sums.insert(name, sha256);
+                }
+            }
+        }
+        if sums == self.sums { Ok(()) } else { self.save(sums) }
+    }
+
+    fn is_recorded(&self, shard: u32) -> bool {
+        self.layout.files(shard).all(|file| self.sums.get(&file.to_string()).is_some())
+    }
+
+    fn has_right_lengths(&self, shard: u32) -> Result<bool> {
+        for file in self.layout.files(shard) {
+            let found = file_len(&self.folder.join(file.to_string()))?;
+            let expected = match self.layout.file_len(file) {
+                Some(len) => Some(len),
+                None => self.names_len(shard)?,
+            };
+            if found.is_none() || found != expected {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Length of a shard's names, by its last image's record; `None` where that cannot be read.
+    fn names_len(&self, shard: u32) -> Result<Option<u64>> {
+        use std::io::{Read, Seek, SeekFrom};
+        let path = self.folder.join(FileId { table: Table::Images, shard }.to_string());
+        let mut last = [0; image_record::LEN];
+        let mut file = fs::File::open(&path).at(&path)?;
+        let read = file.seek(SeekFrom::End(-(last.len() as i64))).and_then(|_| file.read_exact(&mut last));
+        if read.is_err() {
+            return Ok(None);
+        }
+        let record = ImageRecord::decode(&last, self.manifest.label.classes).ok();
+        Ok(record.and_then(|r| r.name_offset.checked_add(u64::from(r.name_len) + 1)))
+    }
+
+    fn check_shard(
+        &self,
+        shard: u32,
+        images: &[ImageEntry],
+        labels: &ShardLabels,
+        boxes: Option<&[ExplicitBox]>,
+    ) -> Result<()> {
+        let subject = || format!("shard {shard}");
+        if shard >= self.layout.shards() {
+            return Err(Error::usage(subject(), format!("the store has {} shards", self.layout.shards())));
+        }
+        if self.is_recorded(shard) {
+            return Err(Error::usage(subject(), "it is already there").remedy("forget it first"));
+        }
+        let expected = self.layout.images_in(shard) as usize;
+        if images.len() != expected {
+            return Err(Error::usage(subject(), format!("{} images instead of {expected}", images.len())));
+        }
+        let per_image = self.manifest.regions.per_image as usize;
+        let regions = expected.saturating_mul(per_image);
+        if labels.codec() != self.layout.label() || labels.len() != regions {
+            let problem = format!("{} labels instead of {regions}, or of another codec", labels.len());
+            return Err(Error::usage(subject(), problem));
+        }
+        let explicit = self.manifest.regions.boxes == Boxes::Explicit;
+        if boxes.map(<[_]>::len) != explicit.then_some(regions) {
+            let problem = format!("{:?} boxes, explicit boxes: {explicit}", boxes.map(<[_]>::len));
+            return Err(Error::usage(subject(), problem));
+        }
+        for pair in images.windows(2) {
+            if pair[0].name >= pair[1].name {
+                let problem = format!("it comes after {:?}, but names must ascend", pair[0].name);
+                return Err(Error::usage(pair[1].name.clone(), problem));
+            }
+        }
+        images.iter().try_for_each(|image| image.checked(self.manifest.label.classes))
+    }
+
+    fn save(&mut self, sums: Checksums) -> Result<()> {
+        atomic::write(self.folder.join(CHECKSUMS), &sums.to_bytes())?;
+        self.sums = sums;
+        Ok(())
     }
 }
 
-fn lock(folder: &Path) -> Result<File> {
-    let path = folder.join(LOCK);
-    let file = File::create(&path).at(&path)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => Err(Error::new(
-            ErrorKind::Busy,
-            folder.display().to_string(),
-            "another program is writing this store",
-        )
-        .remedy("wait for it, or choose another folder with --out")),
-        Err(fs::TryLockError::Error(error)) => Err(Error::io(&path, error)),
+/// The records of a shard's images, and their names.
+fn image_bytes(images: &[ImageEntry]) -> (Vec<u8>, Vec<u8>) {
+    let (mut records, mut names) = (Vec::new(), Vec::new());
+    for image in images {
+        records.extend(ImageRecord::new(image, names.len() as u64).encode());
+        names.extend(image.name.as_bytes());
+        names.push(b'\n');
     }
+    (records, names)
 }
 
-fn refuse_foreign(folder: &Path) -> Result<()> {
+const CHOOSE: &str = "repeat the settings of the first time, or name another folder";
+
+/// Removes the files and records of `shards`, so that labelling redoes these and no others.
+///
+/// A damaged list of checksums is written anew from those of its lines that are sound; [`verify`](super::verify)
+/// says which shards these do not cover.
+///
+/// # Errors
+/// No store, another writer ([`ErrorKind::Busy`](crate::ErrorKind::Busy)), or a system that refuses.
+pub fn forget_shards(folder: impl AsRef<Path>, shards: &[u32]) -> Result<()> {
+    let folder = folder.as_ref();
+    let Some(bytes) = read_small(folder, CHECKSUMS)? else {
+        return Err(Error::io(folder.join(CHECKSUMS), std::io::ErrorKind::NotFound.into())
+            .remedy("name a folder that `ferkd label` or `ferkd import` wrote"));
+    };
+    let _lock = WriterLock::acquire(folder)?;
+    let mut sums = Checksums::salvage(&bytes);
+    let files = || {
+        shards
+            .iter()
+            .flat_map(|&shard| Table::ALL.into_iter().map(move |table| FileId { table, shard }.to_string()))
+    };
+    files().for_each(|name| {
+        sums.remove(&name);
+    });
+    // The records first: without them the files do not count, whenever this is interrupted.
+    atomic::write(folder.join(CHECKSUMS), &sums.to_bytes())?;
+    for name in files() {
+        let path = folder.join(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::io(&path, error));
+            }
+            _ => {}
+        }
+    }
+    atomic::sync_folder(folder)
+}
+
+/// Names of everything in a folder, sorted; what is no UTF-8 appears with replacement characters.
+pub(super) fn names(folder: &Path) -> Result<Vec<String>> {
+    let mut names = Vec::new();
     for entry in fs::read_dir(folder).at(folder)? {
-        let name = entry.at(folder)?.file_name();
-        if name != LOCK && !name.to_string_lossy().ends_with(atomic::TEMPORARY) {
-            let problem = format!("it is no label store, but holds `{}`", name.to_string_lossy());
-            return Err(Error::damaged(folder, problem).remedy("choose a new or empty folder with --out"));
-        }
+        names.push(entry.at(folder)?.file_name().to_string_lossy().into_owned());
     }
-    Ok(())
+    names.sort();
+    Ok(names)
 }
 
-fn remove_leftovers(folder: &Path) -> Result<()> {
-    for entry in fs::read_dir(folder).at(folder)? {
-        let path = entry.at(folder)?.path();
-        if path.to_string_lossy().ends_with(atomic::TEMPORARY) {
-            fs::remove_file(&path).at(&path)?;
-        }
+/// Whether a file is what an interrupted write leaves behind.
+pub(super) fn is_leftover(name: &str) -> bool {
+    name.strip_suffix(atomic::TEMPORARY).is_some_and(|name| name == CHECKSUMS || belongs(name))
+}
+
+fn short(value: &str) -> String {
+    match value.char_indices().nth(80) {
+        Some((at, _)) => format!("{}...", &value[..at]),
+        None => value.to_owned(),
     }
-    Ok(())
 }

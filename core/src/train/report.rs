@@ -83,7 +83,7 @@ pub struct Pick {
 
 impl Gallery<'_> {
     fn name(&self, class: u32) -> String {
-        self.store.manifest().label.classes.names.get(class as usize).cloned().unwrap_or_default()
+        self.store.manifest().label.class_names.get(class as usize).cloned().unwrap_or_default()
     }
 
     fn truth(&self, image: u64) -> (u32, String) {

@@ -375,7 +375,7 @@ fn pictures(pixels: &[f32], side: u32, rows: std::ops::Range<usize>, device: &De
 /// The student's classes: the store's; else the teacher's that the folder holds; else the folder's own.
 fn classes(images: &ImageList, store: Option<&Store>, teacher: Option<&Classifier>) -> Result<ClassSpace> {
     if let Some(store) = store {
-        return Ok(store.manifest().label.classes.clone());
+        return Ok(store.manifest().label.class_space());
     }
     let known = match teacher {
         Some(teacher) => {
@@ -412,6 +412,6 @@ fn same_images(store: &Store, images: &ImageList) -> Result<()> {
         images.len(),
         images.root()
     );
-    Err(Error::mismatch(store.folder().display().to_string(), problem)
+    Err(Error::mismatch("the store", problem)
         .remedy("train on the images that were labelled, or label these"))
 }
