@@ -85,10 +85,13 @@ pub struct Classifier {
 
 /// The teachers that ship with the program: name and weights file.
 #[cfg(feature = "cli")]
-const SHIPPED: &[(&str, &[u8])] = &[(
-    "efficientnet-lite0",
-    include_bytes!("../../assets/teachers/efficientnet-lite0/weights-f16.safetensors"),
-)];
+const SHIPPED: &[(&str, &[u8])] = &[
+    (
+        "efficientnet-lite0",
+        include_bytes!("../../assets/teachers/efficientnet-lite0/weights-f16.safetensors"),
+    ),
+    ("digits", include_bytes!("../../assets/teachers/digits/weights-f16.safetensors")),
+];
 #[cfg(not(feature = "cli"))]
 const SHIPPED: &[(&str, &[u8])] = &[];
 

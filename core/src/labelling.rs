@@ -42,7 +42,7 @@ crate::options! {
         batch: usize = 64,
         /// Images of a shard of the store.
         shard_images: u32 = 256,
-        /// Device: auto, flex, wgpu or cuda:<n>.
+        /// Device: auto, flex, wgpu or cuda:N.
         device: String = "auto".into(),
     }
 }

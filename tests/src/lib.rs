@@ -1,1 +1,124 @@
-//! placeholder
+//! Helpers of the tests that cross crates: the program, its answer, files, and data that may not ship.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+/// What the program answered.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its exit code; -1 where a signal ended it.
+    pub code: i32,
+    /// What it wrote to standard output.
+    pub stdout: String,
+    /// What it wrote to standard error.
+    pub stderr: String,
+}
+
+impl Answer {
+    /// The answer, if the program did what it was asked.
+    #[track_caller]
+    pub fn ok(self) -> Self {
+        assert_eq!(self.code, 0, "{}", self.stderr);
+        self
+    }
+
+    /// The answer, if the program left with `code` and its error holds every one of `words`.
+    #[track_caller]
+    pub fn fails(self, code: i32, words: &[&str]) -> Self {
+        assert_eq!(self.code, code, "{self:?}");
+        for word in words {
+            assert!(self.stderr.contains(word), "no `{word}` in: {}", self.stderr);
+        }
+        assert!(!self.stderr.contains("panicked"), "{}", self.stderr);
+        self
+    }
+
+    /// Standard output as the one JSON object that it must be.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        assert_eq!(self.stdout.lines().count(), 1, "not one line: {}", self.stdout);
+        let value: Value = serde_json::from_str(&self.stdout).expect("JSON on standard output");
+        assert!(value.is_object(), "{value}");
+        value
+    }
+}
+
+/// The program that cargo built beside these tests.
+pub fn program() -> PathBuf {
+    let tests = std::env::current_exe().unwrap();
+    let path =
+        tests.ancestors().nth(2).unwrap().join("ferkd").with_extension(std::env::consts::EXE_EXTENSION);
+    assert!(path.exists(), "there is no {}: run the tests by `cargo xtask test`", path.display());
+    path
+}
+
+/// The program with `arguments`, in `folder`.
+pub fn command<S: AsRef<std::ffi::OsStr>>(folder: &Path, arguments: &[S]) -> Command {
+    let mut command = Command::new(program());
+    command.args(arguments).current_dir(folder).stdin(Stdio::null());
+    command
+}
+
+/// Runs the program with the words of `line` as arguments, in `folder`.
+pub fn ferkd(folder: &Path, line: &str) -> Answer {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    answer(&mut command(folder, &words))
+}
+
+/// Runs a command to its end.
+pub fn answer(command: &mut Command) -> Answer {
+    let done = command.output().unwrap();
+    Answer {
+        code: done.status.code().unwrap_or(-1),
+        stdout: String::from_utf8(done.stdout).unwrap(),
+        stderr: String::from_utf8_lossy(&done.stderr).into_owned(),
+    }
+}
+
+/// A file or folder of the repository.
+pub fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(path)
+}
+
+/// Every file below `folder`: its path and bytes.
+pub fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    fn walk(root: &Path, folder: &Path, found: &mut BTreeMap<String, Vec<u8>>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(root, &path, found);
+            } else {
+                let name = path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
+                found.insert(name, std::fs::read(&path).unwrap());
+            }
+        }
+    }
+    let mut found = BTreeMap::new();
+    walk(folder, folder, &mut found);
+    found
+}
+
+/// Image sets that may not ship: `$FERKD_TEST_DATA/<name>`. Without it the test is to be skipped, which this
+/// says aloud.
+pub fn test_data(name: &str) -> Option<PathBuf> {
+    let Some(root) = std::env::var_os("FERKD_TEST_DATA") else {
+        skipped(&format!("{name} needs FERKD_TEST_DATA"));
+        return None;
+    };
+    let path = Path::new(&root).canonicalize().expect("FERKD_TEST_DATA is a folder").join(name);
+    if !path.exists() {
+        skipped(&format!("there is no {}", path.display()));
+        return None;
+    }
+    Some(path)
+}
+
+/// Says aloud that a test is skipped: past the test harness, which keeps what a passing test prints.
+pub fn skipped(reason: &str) {
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {reason}");
+}

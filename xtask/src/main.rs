@@ -1,2 +1,73 @@
-//! placeholder
-fn main() {}
+//! Work on the repository: `cargo xtask test` runs every test, `cargo xtask ci` what has to pass before a merge.
+
+mod count;
+
+use std::process::{Command, ExitCode};
+
+const HELP: &str = "\
+cargo xtask test   every test of the workspace
+cargo xtask lint   formatting, clippy, rustdoc, the browser build's types
+cargo xtask ci     lint, then test";
+
+/// A command line and the variables that it needs.
+type Step = (&'static str, &'static [(&'static str, &'static str)]);
+
+const LINT: &[Step] = &[
+    ("cargo fmt --all --check", &[]),
+    ("cargo clippy --workspace --all-targets --locked -- -D warnings", &[]),
+    ("cargo doc --workspace --no-deps --locked --quiet", &[("RUSTDOCFLAGS", "-D warnings")]),
+    (
+        "cargo check --package ferkd --lib --locked --target wasm32-unknown-unknown --no-default-features --features flex",
+        &[],
+    ),
+];
+
+/// One feature set for everything, so that nothing is compiled twice.
+const TEST: &[Step] = &[("cargo test --workspace --locked --no-fail-fast", &[])];
+
+fn main() -> ExitCode {
+    let name = std::env::args().nth(1).unwrap_or_default();
+    let done = match name.as_str() {
+        "test" => test(),
+        "lint" => LINT.iter().all(run),
+        "ci" => LINT.iter().all(run) && test(),
+        _ => {
+            eprintln!("{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    if done { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Runs a step; whether it went well.
+fn run((line, variables): &Step) -> bool {
+    println!("$ {line}");
+    let mut words = line.split_whitespace();
+    let program = words.next().unwrap_or_default();
+    let started = Command::new(program).args(words).envs(variables.iter().copied()).status();
+    match started {
+        Ok(status) if status.success() => true,
+        Ok(status) => {
+            eprintln!("failed ({status}): {line}");
+            false
+        }
+        Err(error) => {
+            eprintln!("{program} cannot be started: {error}");
+            false
+        }
+    }
+}
+
+/// Runs the tests, and closes with the sum of what the test runner counted.
+fn test() -> bool {
+    if std::env::var_os("FERKD_TEST_DATA").is_none() {
+        println!("FERKD_TEST_DATA is not set: tests on image sets that may not ship are skipped");
+    }
+    let mut counts = count::Counts::default();
+    let passed = TEST.iter().all(|(line, _)| {
+        println!("$ {line}");
+        count::run(line, &mut counts)
+    });
+    println!("{counts}");
+    passed
+}

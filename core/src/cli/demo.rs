@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use ferkd::demo::run::{SUPERVISIONS, demo};
+use ferkd::demo::run::demo;
 use ferkd::demo::scenes::{Half, SceneMaker};
+use ferkd::demo::students::SUPERVISIONS;
 use ferkd::mining::Kind;
 use ferkd::{Error, Result};
 

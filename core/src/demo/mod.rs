@@ -1,5 +1,8 @@
 //! The demo: the whole method on data that ship with the program.
 
 pub mod digits;
+#[cfg(not(target_family = "wasm"))]
 pub mod run;
 pub mod scenes;
+#[cfg(not(target_family = "wasm"))]
+pub mod students;

@@ -12,24 +12,21 @@ use crate::atomic;
 use crate::calibration::Adaptation;
 use crate::data::images::{ImageList, Split};
 use crate::demo::scenes::{Half, SceneMaker};
+use crate::demo::students::{Student, teach};
 use crate::error::{Error, IoContext, Result};
-use crate::events::{Event, Listener};
+use crate::events::Listener;
 use crate::labelling::{LabelConfig, label};
 use crate::mine::{MiningReport, mine};
 use crate::mining::{Confidence, Histogram, Kind, Rule};
 use crate::models::Arch;
 use crate::report::{Best, Cell, Curves, Definitions, Report, Section, Separation, Table, Text};
 use crate::store::Store;
-use crate::train::config::{Supervision, TrainConfig};
-use crate::train::report::{Gallery, Pick, accuracy_curve, histogram, loss_curve, read_metrics, settings};
-use crate::train::run::{TrainSummary, train, write_json};
+use crate::train::config::{OptimizerName, TrainConfig};
+use crate::train::report::{Gallery, Pick, accuracy_curve, histogram, loss_curve, settings};
+use crate::train::run::write_json;
 
 /// The teacher: a small network that `ferkd train` taught on scenes of the training digits.
 pub const TEACHER: &str = "digits";
-
-/// The supervisions that the demo compares.
-pub const SUPERVISIONS: [Supervision; 5] =
-    [Supervision::Hard, Supervision::Kd, Supervision::Fkd, Supervision::Ferkd, Supervision::FerkdSelfmix];
 
 /// Share of the digit's ink from which on a region counts as showing it.
 const VISIBLE: f64 = 0.5;
@@ -82,15 +79,16 @@ pub fn student_config(out: &Path, seed: u64) -> TrainConfig {
         teacher: Some(TEACHER.into()),
         arch: Arch::Resnet8,
         width: Some(8),
-        side: 16,
-        epochs: 48,
-        batch: 64,
+        side: 20,
+        epochs: 24,
+        batch: 32,
         regions_per_step: 4,
-        lr: Some(0.1),
+        optimizer: Some(OptimizerName::Adamw),
+        lr: Some(4e-3),
         warmup_epochs: Some(4),
-        weight_decay: Some(5e-4),
+        weight_decay: Some(0.05),
         eval_every: 4,
-        log_every: 21,
+        log_every: 40,
         seed,
         device: "flex".into(),
         ..TrainConfig::default()
@@ -115,35 +113,30 @@ pub fn demo(out: &Path, seed: u64, stop: &AtomicBool, listen: Listener) -> Resul
     if !scenes.join("done").exists() {
         maker.write(Half::Train, 1, &scenes.join("train"))?;
         maker.write(Half::HeldOut, 1, &scenes.join("val"))?;
-        atomic::write(&scenes.join("done"), b"")?;
+        atomic::write(scenes.join("done"), b"")?;
     }
     label(&scenes, TEACHER, &out.join("store"), &label_config(seed), stop, listen)?;
 
     let store = Store::open(out.join("store"))?;
     let mined = mine(&store, &Rule::default(), Confidence::Max)?;
-    atomic::write(&out.join("mining.toml"), mined.to_toml().as_bytes())?;
+    atomic::write(out.join("mining.toml"), mined.to_toml().as_bytes())?;
     let truth = Truth::of(&maker, &store)?;
 
     let config = student_config(out, seed);
     let written = toml::to_string(&config).map_err(|e| Error::usage("demo settings", e.to_string()))?;
-    atomic::write(&out.join("train.toml"), written.as_bytes())?;
-    let mut students = Vec::new();
-    for supervision in SUPERVISIONS {
-        let run = out.join("runs").join(supervision.name());
-        let summary = train(&TrainConfig { supervision, ..config.clone() }, &run, false, stop, listen)?;
-        students.push((supervision, summary, read_metrics(&run.join("metrics.jsonl"))?));
-    }
+    atomic::write(out.join("train.toml"), written.as_bytes())?;
+    let students = teach(out, &config, stop, listen)?;
 
     let report = out.join("report.html");
     let page = page(&maker, &store, &scenes, &mined, &truth, &students, &config)?;
     atomic::write(&report, page.as_bytes())?;
-    let result = |s: &TrainSummary| StudentResult {
-        accuracy: s.accuracy.unwrap_or_default(),
-        train_loss: s.train_loss,
-        time_s: s.time_s,
+    let result = |s: &Student| StudentResult {
+        accuracy: s.summary.accuracy.unwrap_or_default(),
+        train_loss: s.summary.train_loss,
+        time_s: s.summary.time_s,
     };
     let summary = DemoSummary {
-        supervisions: students.iter().map(|(s, summary, _)| (s.name().into(), result(summary))).collect(),
+        supervisions: students.iter().map(|s| (s.supervision.name().into(), result(s))).collect(),
         held_out_images: maker.digits(Half::HeldOut).count() as u64,
         confidence_auc: truth.auc,
         visible_share: truth.visible as f64 / mined.regions as f64,
@@ -174,6 +167,7 @@ fn claim(out: &Path, seed: u64) -> Result<()> {
         return Err(Error::mismatch(name, "it is neither empty nor a demo's")
             .remedy("choose another folder with --out"));
     }
+    fs::create_dir_all(out).at(out)?;
     write_json(&marker, &Marker { seed })
 }
 
@@ -238,8 +232,6 @@ pub fn auc(mut scored: Vec<(f32, bool)>) -> f64 {
     (ranks - positives * (positives + 1.0) / 2.0) / (positives * negatives)
 }
 
-type Student = (Supervision, TrainSummary, Vec<Event>);
-
 /// The report.
 fn page(
     maker: &SceneMaker,
@@ -272,7 +264,7 @@ fn page(
     .mark_best(1, Best::Highest);
     let mut accuracy = Curves::new("Held-out accuracy", "epoch", "of the held-out scenes").percent();
     let mut loss = Curves::new("Training loss", "epoch", "nats");
-    for (supervision, summary, events) in students {
+    for Student { supervision, summary, events } in students {
         let right = summary.accuracy.unwrap_or_default();
         let context = match summary.kinds.total() {
             0 => Cell::text("not mined"),

@@ -15,10 +15,10 @@ use crate::region::Region;
 use crate::rng::{Purpose, Stream};
 
 /// Height and width of a scene, in pixels.
-pub const SIDE: u32 = 56;
+pub const SIDE: u32 = 48;
 
 /// Digits keep this far from the border: validation cuts an eighth of the picture off, a sixteenth a side.
-const MARGIN: f64 = 4.0;
+const MARGIN: f64 = 3.0;
 
 /// One of the two halves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,8 +82,8 @@ impl SceneMaker {
         let side = f64::from(SIDE);
 
         // A dim ground of one hue, brighter towards one corner.
-        let hue: [f64; 3] = std::array::from_fn(|_| draw.uniform(0.1, 0.4));
-        let (slope_x, slope_y) = (draw.uniform(-0.2, 0.2), draw.uniform(-0.2, 0.2));
+        let hue: [f64; 3] = std::array::from_fn(|_| draw.uniform(0.05, 0.3));
+        let (slope_x, slope_y) = (draw.uniform(-0.15, 0.15), draw.uniform(-0.15, 0.15));
         let mut pixels: Vec<[f64; 3]> = Vec::with_capacity((SIDE * SIDE) as usize);
         for y in 0..SIDE {
             for x in 0..SIDE {
@@ -93,26 +93,26 @@ impl SceneMaker {
             }
         }
 
-        // Clutter: pieces of training digits, as bright as a digit.
+        // Clutter: pieces of training digits, as large as a digit's and mostly a little dimmer.
         let train: Vec<usize> = self.digits(Half::Train).collect();
-        for _ in 0..8 {
+        for _ in 0..6 {
             let piece = &self.digits[train[draw.below(train.len() as u32) as usize]];
             let (left, top) = (draw.below(5) as f32, draw.below(5) as f32);
-            let (width, height) = (draw.uniform(2.5, 4.5) as f32, draw.uniform(2.5, 4.5) as f32);
-            let scale = draw.uniform(2.6, 3.6);
+            let (width, height) = (draw.uniform(2.0, 4.0) as f32, draw.uniform(2.0, 4.0) as f32);
+            let scale = draw.uniform(3.0, 4.0);
             let (x0, y0) = (draw.uniform(-6.0, side - 6.0), draw.uniform(-6.0, side - 6.0));
-            let colour = bright(&mut draw);
+            let colour = colour(&mut draw, 0.35, 0.7);
             paint(&mut pixels, (x0, y0), scale, colour, |x, y| {
                 if x <= width && y <= height { piece.sample(left + x, top + y) } else { 0.0 }
             });
         }
 
         // The digit, on top.
-        let scale = draw.uniform(2.6, 3.6);
+        let scale = draw.uniform(3.0, 4.0);
         let size = scale * digits::SIDE as f64;
         let free = side - 2.0 * MARGIN - size;
         let place = (MARGIN + draw.uniform(0.0, free), MARGIN + draw.uniform(0.0, free));
-        let colour = bright(&mut draw);
+        let colour = colour(&mut draw, 0.65, 1.0);
         let ink = paint(&mut pixels, place, scale, colour, |x, y| own.sample(x, y));
 
         let mut picture = RgbImage::new(SIDE, SIDE);
@@ -152,9 +152,9 @@ impl SceneMaker {
     }
 }
 
-/// A colour as bright as ink.
-fn bright(draw: &mut Stream) -> [f64; 3] {
-    std::array::from_fn(|_| draw.uniform(0.55, 1.0))
+/// A colour, between two brightnesses in each channel.
+fn colour(draw: &mut Stream, dark: f64, bright: f64) -> [f64; 3] {
+    std::array::from_fn(|_| draw.uniform(dark, bright))
 }
 
 /// Paints ink at `place`, `scale` pixels a unit; returns how much of it every pixel got.

@@ -333,10 +333,12 @@ impl ShardLabels {
         self.bytes.is_empty()
     }
 
+    #[cfg(not(target_family = "wasm"))]
     pub(super) fn codec(&self) -> LabelCodec {
         self.codec
     }
 
+    #[cfg(not(target_family = "wasm"))]
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
     }

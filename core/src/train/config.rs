@@ -202,7 +202,7 @@ crate::options! {
         keep_every: usize = 0,
         /// Seed of weights, order and mixing.
         seed: u64 = 0,
-        /// Device: auto, flex, wgpu or cuda:<n>.
+        /// Device: auto, flex, wgpu or cuda:N.
         device: String = "auto".into(),
         /// Batches prepared ahead.
         prefetch: usize = 2,

@@ -1,16 +1,20 @@
-//! Step 6: training a student, under any of the supervisions.
+//! Step 6: training a student, under any of the supervisions. A run's folder and report need a file system, which
+//! a browser lacks.
 
 pub mod config;
 pub mod ema;
 pub mod eval;
 pub mod loss;
 pub mod optimizer;
+#[cfg(not(target_family = "wasm"))]
 pub mod report;
+#[cfg(not(target_family = "wasm"))]
 pub mod run;
 pub mod schedule;
 pub mod trainer;
 
 pub use config::{Supervision, TrainConfig};
 pub use eval::{EvalReport, evaluate};
+#[cfg(not(target_family = "wasm"))]
 pub use run::{TrainSummary, train};
-pub use trainer::Trainer;
+pub use trainer::{Inputs, Trainer};

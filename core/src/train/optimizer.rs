@@ -37,7 +37,7 @@ impl Optimizer {
             }
             let momentum = MomentumConfig::new().with_momentum(recipe.momentum).with_dampening(0.0);
             let config = SgdConfig::new().with_momentum(Some(momentum));
-            let decay = (decay > 0.0).then(|| WeightDecayConfig { penalty: decay as f32 });
+            let decay = (decay > 0.0).then_some(WeightDecayConfig { penalty: decay as f32 });
             Box::new(config.with_weight_decay(decay).build())
         };
         Self {

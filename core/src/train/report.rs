@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::calibration::Adaptation;
 use crate::data::images::ImageList;
+use crate::data::select::Boxes;
 use crate::error::{Error, IoContext, Result};
 use crate::events::Event;
 use crate::label::SoftLabel;
@@ -310,10 +311,9 @@ pub fn run_report(trainer: &Trainer, summary: &TrainSummary, events: &[Event]) -
         ))
         .section(Section::new("Outcome").with(outcome))
         .section(curves);
-    if let (Some(thresholds), Some(path)) = (summary.thresholds, &config.store) {
-        let store = Store::open(path)?;
+    if let (Some(thresholds), Boxes::Store(store)) = (summary.thresholds, &trainer.batcher().boxes) {
         let gallery = Gallery {
-            store: &store,
+            store,
             images: &trainer.batcher().images,
             thresholds,
             confidence: config.confidence,
@@ -321,7 +321,7 @@ pub fn run_report(trainer: &Trainer, summary: &TrainSummary, events: &[Event]) -
             adaptation: config.supervision.adaptation(),
             side: config.side,
         };
-        let mined = mine(&store, &config.rule()?, config.confidence)?;
+        let mined = mine(store, &config.rule()?, config.confidence)?;
         let labels = gallery.picks(2)?;
         report = report
             .section(

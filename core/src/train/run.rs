@@ -189,7 +189,7 @@ impl Run {
         write_json(&self.folder.join("summary.json"), &summary)?;
         let events = read_metrics(&self.folder.join("metrics.jsonl"))?;
         let page = run_report(trainer, &summary, &events)?;
-        atomic::write(&self.folder.join("report.html"), page.as_bytes())?;
+        atomic::write(self.folder.join("report.html"), page.as_bytes())?;
         listen(&Event::Done { job, time_s: summary.time_s });
         Ok(summary)
     }
@@ -214,7 +214,8 @@ impl Run {
         } else if resume {
             return Err(Error::usage(name, "there is no run to resume").remedy("leave --resume out"));
         }
-        fs::create_dir_all(folder).at(folder)?;
+        let checkpoints = folder.join("checkpoints");
+        fs::create_dir_all(&checkpoints).at(&checkpoints)?;
         atomic::write(&path, written.as_bytes())?;
         write_json(&folder.join("environment.json"), &Environment::of(trainer))?;
         let path = folder.join("metrics.jsonl");

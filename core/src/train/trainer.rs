@@ -9,7 +9,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 use crate::classifier::{Card, Classifier};
 use crate::data::batch::{Batch, Batcher, View};
 use crate::data::classes::ClassSpace;
-use crate::data::images::{ImageList, Split};
+use crate::data::images::ImageList;
+#[cfg(not(target_family = "wasm"))]
+use crate::data::images::Split;
 use crate::data::plan::{Length, Plan};
 use crate::data::select::{Boxes, Labels};
 use crate::error::{Error, Result};
@@ -54,11 +56,24 @@ pub struct StepOutput {
     pub loss: Tensor<1>,
 }
 
+/// What a trainer works on.
+pub struct Inputs {
+    /// Images to train on.
+    pub images: ImageList,
+    /// Images to validate on.
+    pub validation: Option<ImageList>,
+    /// Their labels, for supervisions that read them.
+    pub store: Option<Store>,
+    /// The online teacher, for supervisions that ask one.
+    pub teacher: Option<Classifier>,
+}
+
 impl Trainer {
     /// Opens images, store and teacher, and draws the student's weights.
     ///
     /// # Errors
     /// Settings that contradict each other, or inputs that do not belong together.
+    #[cfg(not(target_family = "wasm"))]
     pub fn new(config: TrainConfig) -> Result<Self> {
         config.check()?;
         let config = config.resolved();
@@ -69,22 +84,20 @@ impl Trainer {
             None if config.images.join("val").is_dir() => Some(ImageList::open(&config.images, Split::Val)?),
             None => None,
         };
-        Self::with_images(config, images, validation, device)
-    }
-
-    /// The same, on images that are open already.
-    pub fn with_images(
-        config: TrainConfig,
-        images: ImageList,
-        validation: Option<ImageList>,
-        device: Device,
-    ) -> Result<Self> {
-        let config = config.resolved();
-        let store = config.store.as_deref().map(Store::open).transpose()?.map(Arc::new);
-        let mut teacher = match (&config.teacher, config.supervision.needs_teacher()) {
+        let store = config.store.as_deref().map(Store::open).transpose()?;
+        let teacher = match (&config.teacher, config.supervision.needs_teacher()) {
             (Some(name), true) => Some(Classifier::load(name, &device)?),
             _ => None,
         };
+        Self::with_inputs(config, Inputs { images, validation, store, teacher }, device)
+    }
+
+    /// The same, on inputs that are open already: the browser has no paths.
+    pub fn with_inputs(config: TrainConfig, inputs: Inputs, device: Device) -> Result<Self> {
+        config.check()?;
+        let config = config.resolved();
+        let Inputs { images, validation, store, mut teacher } = inputs;
+        let store = store.map(Arc::new);
         let classes = classes(&images, store.as_deref(), teacher.as_ref())?;
         if let Some(store) = &store {
             same_images(store, &images)?;

@@ -1,0 +1,67 @@
+//! What a teacher says of regions of one photo, and what FerKD makes of it: a table in the terminal.
+//!
+//! `cargo run --release -p ferkd --example regions_of_a_photo -- assets/photos/chelsea.png tabby`
+
+use ferkd::calibration::Adaptation;
+use ferkd::classifier::Classifier;
+use ferkd::label::{Codec, TopK, softmax};
+use ferkd::mining::{Confidence, Rule};
+use ferkd::pixels::{OrientationRule, crop_resize, decode};
+use ferkd::region::RegionSampler;
+use ferkd::rng::path_hash;
+
+const REGIONS: u32 = 12;
+
+fn main() -> ferkd::Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let path = arguments.next().unwrap_or_else(|| "assets/photos/chelsea.png".into());
+    let class = arguments.next().unwrap_or_else(|| "tabby".into());
+
+    let device = ferkd::device::open("auto")?;
+    let teacher = Classifier::load("efficientnet-lite0", &device)?;
+    let classes = &teacher.card.classes;
+    let truth = classes
+        .find(&class)?
+        .ok_or_else(|| ferkd::Error::usage(&class, "the teacher knows no such class"))?;
+
+    let bytes = std::fs::read(&path).map_err(|e| ferkd::Error::io(&path, e))?;
+    let photo = decode(&bytes, &path, OrientationRule::Apply)?.image;
+    let regions = RegionSampler::new(0).regions(path_hash(&path), REGIONS, photo.width(), photo.height());
+
+    let view = teacher.view();
+    let picture = (3 * view.side * view.side) as usize;
+    let mut pixels = vec![0.0; picture * regions.len()];
+    for (region, pixels) in regions.iter().zip(pixels.chunks_mut(picture)) {
+        view.normalisation.write_chw(
+            &crop_resize(&photo, region, view.side, view.filter)?,
+            view.side,
+            pixels,
+        );
+    }
+    let labels = teacher
+        .logits(pixels, view.side, &device)?
+        .chunks(classes.len())
+        .map(|logits| TopK::of(&softmax(logits, 1.0)?, 5).decode(Codec::MarginalSmoothing, classes.len()))
+        .collect::<ferkd::Result<Vec<_>>>()?;
+
+    let thresholds = Rule::default().resolve(|see| {
+        labels.iter().for_each(|label| see(Confidence::Max.of(label, truth)));
+        Ok(())
+    })?;
+    println!("thresholds: {} {} {}", thresholds.low, thresholds.mid, thresholds.high);
+    for (region, label) in regions.iter().zip(labels) {
+        let kind = thresholds.kind(Confidence::Max.of(&label, truth))?;
+        let (guess, p) = label.top()[0];
+        let adapted = Adaptation::Full.adapt(label, kind, truth, 0.1);
+        println!(
+            "{:>4} x {:<4} {:>5.1} % {:<24} {:<10} ground truth in the label: {:.3}",
+            region.width,
+            region.height,
+            100.0 * p,
+            classes.names[guess as usize],
+            kind.name(),
+            adapted.probability(truth),
+        );
+    }
+    Ok(())
+}
