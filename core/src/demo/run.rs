@@ -79,7 +79,7 @@ pub fn student_config(out: &Path, seed: u64) -> TrainConfig {
         teacher: Some(TEACHER.into()),
         arch: Arch::Resnet8,
         width: Some(8),
-        side: 20,
+        side: 16,
         epochs: 24,
         batch: 32,
         regions_per_step: 4,
@@ -97,7 +97,8 @@ pub fn student_config(out: &Path, seed: u64) -> TrainConfig {
 
 /// The settings of the demo's teacher pass.
 pub fn label_config(seed: u64) -> LabelConfig {
-    LabelConfig { regions: 16, seed, device: "flex".into(), ..LabelConfig::default() }
+    // At temperature 1 a third of the labels would round to certainty, and nothing could be told to be trivial.
+    LabelConfig { regions: 16, temperature: 2.0, seed, device: "flex".into(), ..LabelConfig::default() }
 }
 
 /// Runs the demo in the folder `out`. What an earlier demo of the same seed left there is used again, but for the
@@ -272,7 +273,7 @@ fn page(
         };
         table = table.row([
             Cell::text(supervision.name()),
-            Cell::percent(right).plus_minus(100.0 * (right * (1.0 - right) / held_out).sqrt()),
+            Cell::percent(right).plus_minus((right * (1.0 - right) / held_out).sqrt()),
             Cell::number(summary.train_loss, 3),
             context,
             Cell::seconds(summary.time_s),
@@ -336,6 +337,7 @@ fn page(
                 .with(histogram)
                 .with(kinds)
                 .with(gallery.boxes(7, 8)?)
+                .with(gallery.boxes(700, 8)?)
                 .with(gallery.grid(&gallery.picks(8)?, &visible)?),
         )
         .section(Section::new("Labels").with(gallery.labels(&gallery.picks(2)?)?))
