@@ -75,9 +75,15 @@ fn resize(image: &RgbImage, region: &Region, width: u32, height: u32, filter: Fi
         Filter::Bicubic => FilterType::CatmullRom,
     };
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).use_alpha(false);
+    // Rows first and rounded to bytes between, as in Pillow: cubic overshoot is cut off there. In one call the
+    // library takes columns first, which is a little faster and up to 6 of 255 away at sharp edges.
+    let mut rows = Image::new(width, region.height, PixelType::U8x3);
     let mut out = Image::new(width, height, PixelType::U8x3);
     RESIZER
-        .with_borrow_mut(|resizer| resizer.resize(&source, &mut out, &options))
+        .with_borrow_mut(|resizer| {
+            resizer.resize(&source, &mut rows, &options)?;
+            resizer.resize(&rows, &mut out, &options)
+        })
         .map_err(|e| fail(e.to_string()))?;
     Ok(out.into_vec())
 }
