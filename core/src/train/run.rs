@@ -55,8 +55,8 @@ pub struct TrainSummary {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 struct Progress {
     step: u64,
-    /// Length of `metrics.jsonl`, in bytes.
-    metrics_bytes: u64,
+    /// Lines of `metrics.jsonl`: bytes would differ from run to run, since lines hold times.
+    metrics_lines: u64,
     best_accuracy: Option<f64>,
     train_loss: f64,
     kinds: KindCounts,
@@ -221,7 +221,8 @@ impl Run {
         let path = folder.join("metrics.jsonl");
         let metrics = fs::OpenOptions::new().create(true).append(true).open(&path).at(&path)?;
         // What was written after the checkpoint will be written again.
-        metrics.set_len(progress.metrics_bytes).at(&path)?;
+        let kept = length_of_lines(&fs::read(&path).at(&path)?, progress.metrics_lines);
+        metrics.set_len(kept).at(&path)?;
         Ok(Self { folder: folder.to_owned(), metrics, progress, pending: Vec::new() })
     }
 
@@ -278,7 +279,7 @@ impl Run {
         let mut line = serde_json::to_vec(event).map_err(|e| Error::damaged(&path, e.to_string()))?;
         line.push(b'\n');
         self.metrics.write_all(&line).at(&path)?;
-        self.progress.metrics_bytes += line.len() as u64;
+        self.progress.metrics_lines += 1;
         Ok(())
     }
 
@@ -384,7 +385,7 @@ impl Environment {
     fn of(trainer: &Trainer) -> Self {
         Self {
             ferkd: env!("CARGO_PKG_VERSION"),
-            commit: option_env!("FERKD_COMMIT").unwrap_or("unknown"),
+            commit: env!("FERKD_COMMIT"),
             burn: "0.22.1",
             os: std::env::consts::OS,
             cpu_threads: rayon::current_num_threads(),
@@ -394,6 +395,11 @@ impl Environment {
             macs: trainer.student().macs(trainer.card().side as usize),
         }
     }
+}
+
+/// Bytes of the first `lines` lines of `text`, their ends included.
+fn length_of_lines(text: &[u8], lines: u64) -> u64 {
+    text.split_inclusive(|&byte| byte == b'\n').take(lines as usize).map(|line| line.len() as u64).sum()
 }
 
 /// Writes a value as readable JSON, atomically.
