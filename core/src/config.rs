@@ -107,7 +107,7 @@ pub fn nearest<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> Option<
 /// Reads a TOML file as one layer.
 ///
 /// # Errors
-/// A file that cannot be read, is larger than 1 MiB, or is not TOML.
+/// A file that cannot be read, is larger than 1 MiB, or is not TOML (the line is named).
 pub fn read_layer(path: &std::path::Path) -> Result<(String, toml::Table)> {
     let size = std::fs::metadata(path).at(path)?.len();
     if size > 1 << 20 {
@@ -118,8 +118,9 @@ pub fn read_layer(path: &std::path::Path) -> Result<(String, toml::Table)> {
     let text = String::from_utf8(bytes)
         .map_err(|_| Error::damaged(path, "it is not text").remedy("name a TOML file"))?;
     let table = text.parse::<toml::Table>().map_err(|e| {
-        Error::damaged(path, format!("it is not TOML: {}", first_line(&e.to_string())))
-            .remedy("correct the line")
+        // What a user wrote is wrong usage, like a flag that makes no sense.
+        let problem = format!("{}: {}", first_line(&e.to_string()), e.message());
+        Error::usage(path.display().to_string(), problem).remedy("correct the line")
     })?;
     Ok((path.display().to_string(), table))
 }

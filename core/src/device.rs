@@ -19,7 +19,7 @@ pub fn open(name: &str) -> Result<Device> {
         "wgpu" => wgpu(),
         "auto" => cuda(0).or_else(|_| wgpu()).or_else(|_| flex()),
         _ => Err(Error::usage("device", format!("`{name}` is no device"))
-            .remedy("auto, flex, wgpu, cuda or cuda:<n>")),
+            .remedy("auto, flex, wgpu, cuda or cuda:N")),
     }
 }
 

@@ -28,7 +28,7 @@ pub struct Args {
     /// How pictures are resized: bicubic for shipped teachers, bilinear for students, if left out.
     #[arg(long, value_parser = ["bilinear", "bicubic"])]
     filter: Option<String>,
-    /// Device: auto, flex, wgpu or cuda:<n>.
+    /// Device: auto, flex, wgpu or cuda:N.
     #[arg(long, default_value = "auto")]
     device: String,
 }

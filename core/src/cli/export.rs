@@ -1,9 +1,10 @@
 //! `ferkd export`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ferkd::Result;
 use ferkd::classifier::Classifier;
+use ferkd::error::IoContext;
 use ferkd::weights::{Precision, StateDict};
 use ferkd::{Error, device};
 
@@ -17,10 +18,10 @@ use crate::cli::Output;
 #[command(verbatim_doc_comment)]
 pub struct Args {
     /// Run folder, or a safetensors file of one.
-    run: String,
-    /// File to write.
+    run: PathBuf,
+    /// File to write [default: student.safetensors in the run folder, or beside the file].
     #[arg(long)]
-    out: PathBuf,
+    out: Option<PathBuf>,
     /// Write 16-bit floats: half the size.
     #[arg(long)]
     f16: bool,
@@ -28,23 +29,31 @@ pub struct Args {
 
 impl Args {
     pub fn run(self) -> Result<Output> {
-        let model = Classifier::load(&self.run, &device::open("flex")?)?;
-        if self.out.is_dir() {
-            return Err(Error::usage(self.out.display().to_string(), "it is a folder").remedy("name a file"));
+        // A shipped teacher has no run to export: only what is on disk is meant.
+        std::fs::metadata(&self.run).at(&self.run)?;
+        let model = Classifier::load(&self.run.to_string_lossy(), &device::open("flex")?)?;
+        let folder = if self.run.is_dir() { Some(&*self.run) } else { self.run.parent() };
+        let out = self.out.unwrap_or_else(|| folder.unwrap_or(Path::new("")).join("student.safetensors"));
+        if out.is_dir() {
+            return Err(Error::usage(out.display().to_string(), "it is a folder").remedy("name a file"));
+        }
+        if out == self.run {
+            return Err(Error::usage(out.display().to_string(), "it would be replaced by its own export")
+                .remedy("name another file with --out"));
         }
         let mut dict = StateDict::of(&model.model);
         model.card.put(&mut dict);
         let precision = if self.f16 { Precision::F16 } else { Precision::F32 };
-        dict.write(&self.out, precision)?;
-        let bytes = std::fs::metadata(&self.out).map(|m| m.len()).unwrap_or_default();
+        dict.write(&out, precision)?;
+        let bytes = std::fs::metadata(&out).map(|m| m.len()).unwrap_or_default();
         let text = format!(
             "{}: {} tensors, {bytes} bytes, {}",
-            self.out.display(),
+            out.display(),
             dict.tensors.len(),
             model.card.spec.arch
         );
         let json = serde_json::json!({
-            "path": self.out, "tensors": dict.tensors.len(), "bytes": bytes, "spec": model.card.spec,
+            "path": out, "tensors": dict.tensors.len(), "bytes": bytes, "spec": model.card.spec,
         });
         Output::new(text, &json)
     }

@@ -90,16 +90,16 @@ pub fn main() -> ExitCode {
     match result {
         Ok(output) => {
             if cli.json {
-                println!("{}", output.json);
+                print(&output.json.to_string());
             } else if !output.text.is_empty() {
-                println!("{}", output.text.trim_end());
+                print(output.text.trim_end());
             }
             ExitCode::from(output.code)
         }
         Err(error) => {
             eprintln!("error: {error}");
             if cli.json {
-                println!("{}", serde_json::json!({ "error": error.to_string() }));
+                print(&serde_json::json!({ "error": error.to_string() }).to_string());
             }
             ExitCode::from(match error.kind() {
                 ErrorKind::Usage => 2,
@@ -108,6 +108,12 @@ pub fn main() -> ExitCode {
             })
         }
     }
+}
+
+/// Prints a line. Whoever reads it may have read enough (`| head`): that is no failure.
+fn print(text: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 /// A share as a percentage with one decimal.
