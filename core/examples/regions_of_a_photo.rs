@@ -1,6 +1,6 @@
 //! What a teacher says of regions of one photo, and what FerKD makes of it: a table in the terminal.
 //!
-//! `cargo run --release -p ferkd --example regions_of_a_photo -- assets/photos/chelsea.png tabby`
+//! `cargo run --release -p ferkd --example regions_of_a_photo -- assets/photos/chelsea.png "tabby cat"`
 
 use ferkd::calibration::Adaptation;
 use ferkd::classifier::Classifier;
@@ -15,7 +15,7 @@ const REGIONS: u32 = 12;
 fn main() -> ferkd::Result<()> {
     let mut arguments = std::env::args().skip(1);
     let path = arguments.next().unwrap_or_else(|| "assets/photos/chelsea.png".into());
-    let class = arguments.next().unwrap_or_else(|| "tabby".into());
+    let class = arguments.next().unwrap_or_else(|| "tabby cat".into());
 
     let device = ferkd::device::open("auto")?;
     let teacher = Classifier::load("efficientnet-lite0", &device)?;

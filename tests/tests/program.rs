@@ -52,10 +52,12 @@ fn wrong_usage_leaves_with_2() {
     let at = folder();
     ferkd(at.path(), "fly").fails(2, &["fly"]);
     ferkd(at.path(), "").fails(2, &["Usage"]);
+    ferkd(at.path(), "mine store --quantiles 0.1,0.9").fails(2, &["three numbers"]);
     ferkd(at.path(), "label --wings 2").fails(2, &["--wings"]);
     ferkd(at.path(), "mine store --low 0.9 --mid 0.1 --high 0.95").fails(1, &["store"]);
     ferkd(at.path(), "train --run r --epochs many").fails(2, &["epochs"]);
-    ferkd(at.path(), "train --run r --supervision hard --images x --device abacus").fails(2, &["abacus", "flex"]);
+    ferkd(at.path(), "train --run r --supervision hard --images x --device abacus")
+        .fails(2, &["abacus", "flex"]);
 }
 
 #[test]

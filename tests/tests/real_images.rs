@@ -84,7 +84,7 @@ fn exif_orientation_is_applied_or_not_as_asked() {
 #[test]
 fn lite0_labels_a_shipped_photo() {
     let at = tempfile::tempdir().unwrap();
-    let to = at.path().join("photos/tabby");
+    let to = at.path().join("photos/tabby cat");
     fs::create_dir_all(&to).unwrap();
     fs::copy(repository("assets/photos/chelsea.png"), to.join("chelsea.png")).unwrap();
     ferkd(

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use ferkd::mine::{MiningReport, mine};
 use ferkd::mining::{Confidence, Kind, Rule, Thresholds};
 use ferkd::store::Store;
-use ferkd::{Error, Result, atomic};
+use ferkd::{Result, atomic};
 
 use crate::cli::{Output, percent};
 
@@ -27,8 +27,8 @@ pub struct Args {
     #[arg(long, requires_all = ["low", "mid"])]
     high: Option<f32>,
     /// Thresholds as quantiles of the confidence over the store: low,mid,high [default: 0.02,0.15,0.98].
-    #[arg(long, value_delimiter = ',', num_args = 3, conflicts_with = "low")]
-    quantiles: Option<Vec<f32>>,
+    #[arg(long, value_parser = three, value_name = "A,B,C", conflicts_with = "low")]
+    quantiles: Option<Thresholds>,
     /// Which number of a label is its confidence.
     #[arg(long, value_enum, default_value_t)]
     confidence: Confidence,
@@ -40,14 +40,20 @@ pub struct Args {
     write: Option<PathBuf>,
 }
 
+/// Three numbers with commas between them.
+fn three(text: &str) -> std::result::Result<Thresholds, String> {
+    let numbers: std::result::Result<Vec<f32>, _> = text.split(',').map(|n| n.trim().parse()).collect();
+    match numbers.as_deref() {
+        Ok(&[low, mid, high]) => Ok(Thresholds { low, mid, high }),
+        _ => Err("three numbers with commas between them are needed, such as 0.02,0.15,0.98".into()),
+    }
+}
+
 impl Args {
     pub fn run(self) -> Result<Output> {
-        let rule = match (self.low, self.mid, self.high, &self.quantiles) {
+        let rule = match (self.low, self.mid, self.high, self.quantiles) {
             (Some(low), Some(mid), Some(high), _) => Rule::Absolute(Thresholds { low, mid, high }),
-            (_, _, _, Some(q)) => match q[..] {
-                [low, mid, high] => Rule::Quantiles(Thresholds { low, mid, high }),
-                _ => return Err(Error::usage("quantiles", "three numbers are needed")),
-            },
+            (_, _, _, Some(quantiles)) => Rule::Quantiles(quantiles),
             _ => Rule::default(),
         };
         let store = Store::open(&self.store)?;

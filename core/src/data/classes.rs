@@ -78,8 +78,12 @@ impl ClassSpace {
                         self.len(),
                         shown.join(", ")
                     );
-                    Error::mismatch(format!("class folder `{folder}`"), problem)
-                        .remedy("name class folders by WordNet id or by a class name, or use a teacher of these classes")
+                    let names = self.names.iter().map(String::as_str);
+                    let nearest = crate::config::nearest(folder, names.filter(|n| n.contains(folder.as_str())));
+                    let hint = nearest.map(|name| format!("did you mean `{name}`? ")).unwrap_or_default();
+                    Error::mismatch(format!("class folder `{folder}`"), problem).remedy(format!(
+                        "{hint}name class folders by WordNet id or by a class name, or use a teacher of these classes"
+                    ))
                 })
             })
             .collect()
@@ -116,5 +120,7 @@ mod tests {
         let error = ClassSpace::imagenet().map_folders(&["zebrafish".into()], "the teacher").unwrap_err();
         let text = error.to_string();
         assert!(text.contains("zebrafish") && text.contains("the teacher"), "{text}");
+        let error = ClassSpace::imagenet().map_folders(&["tabby".into()], "the teacher").unwrap_err();
+        assert!(error.to_string().contains("`tabby cat`"), "{error}");
     }
 }

@@ -306,10 +306,24 @@ fn page(
         .overlay("digit not visible", truth.missed.clone())
         .separation(Separation {
             auc: truth.auc,
-            first: "shows the digit".into(),
-            second: "does not".into(),
+            first: "a region that shows the digit".into(),
+            second: "one that does not".into(),
         });
 
+    let mut regions = Section::new("Mining")
+        .note("Each region is sorted by the teacher's highest probability; no threshold needs the teacher again.")
+        .with(histogram)
+        .with(kinds);
+    for image in gallery.telling(2, 8)? {
+        regions = regions.with(gallery.boxes(image, 8)?);
+    }
+
+    let out = scenes.parent().unwrap_or(scenes).display();
+    let commands = format!(
+        "ferkd mine {out}/store --by-class\nferkd verify {out}/store\n\
+         ferkd train --config {out}/train.toml --supervision ferkd --run my-run\n\
+         ferkd eval my-run {out}/scenes"
+    );
     let manifest = store.manifest();
     let provenance = Definitions::new("Labels")
         .item(
@@ -331,26 +345,14 @@ fn page(
              replaces the guesses by a softened ground truth. Five students learned from the same scenes in the same order.",
         )
         .section(Section::new("Students").with(table).with(accuracy).with(loss))
-        .section(
-            Section::new("Mining")
-                .note("Each region is sorted by the teacher's highest probability; no threshold needs the teacher again.")
-                .with(histogram)
-                .with(kinds)
-                .with(gallery.boxes(7, 8)?)
-                .with(gallery.boxes(700, 8)?)
-                .with(gallery.grid(&gallery.picks(8)?, &visible)?),
-        )
+        .section(regions.with(gallery.grid(&gallery.picks(5)?, &visible)?))
         .section(Section::new("Labels").with(gallery.labels(&gallery.picks(2)?)?))
         .section(Section::new("SelfMix").with(gallery.selfmix(4)?))
         .section(
             Section::new("How this was made")
                 .with(provenance)
                 .with(settings(config))
-                .with(Text::new().paragraph("Every step can be repeated alone:").code(
-                    "ferkd mine ferkd-demo/store --by-class\nferkd verify ferkd-demo/store\n\
-                     ferkd train --config ferkd-demo/train.toml --supervision ferkd --run my-run\n\
-                     ferkd eval my-run ferkd-demo/scenes",
-                )),
+                .with(Text::new().paragraph("Every step can be repeated alone:").code(&commands)),
         )
         .render())
 }

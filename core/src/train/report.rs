@@ -166,6 +166,22 @@ impl Gallery<'_> {
         Ok(ImageRegions::new(title, shown, (entry.width, entry.height), boxes))
     }
 
+    /// The `count` images whose first `most` regions are of the most kinds, earlier ones first among equals.
+    pub fn telling(&self, count: usize, most: u32) -> Result<Vec<u64>> {
+        let mut found = Vec::new();
+        // A picture of each kind is found soon; looking at every image of a large store takes too long.
+        for image in 0..self.store.len().min(5000) {
+            let mut kinds = [false; Kind::ALL.len()];
+            for region in 0..self.store.manifest().regions.per_image.min(most) {
+                let c = self.store.confidence(image, region, self.confidence)?;
+                kinds[self.thresholds.kind(c)? as usize] = true;
+            }
+            found.push((kinds.iter().filter(|&&there| !there).count(), image));
+        }
+        found.sort_unstable();
+        Ok(found.into_iter().take(count).map(|(_, image)| image).collect())
+    }
+
     /// Labels before and after adaptation.
     pub fn labels(&self, picks: &[Pick]) -> Result<LabelPairs> {
         let pair = |pick: &Pick| -> Result<LabelPair> {
