@@ -22,6 +22,8 @@ use crate::store::{Boxes, ImageEntry, LabelFormat, LabelSpace, Manifest, Regions
 crate::options! {
     /// Settings of a teacher pass.
     LabelConfig {
+        /// Images of each class to label: the first so many by name, all of them if left out.
+        images_per_class: Option<usize> = None,
         /// Regions of each image (M); FKD uses 500.
         regions: u32 = 16,
         /// Seed of boxes and flips.
@@ -132,7 +134,7 @@ pub fn label(
 ) -> Result<LabelSummary> {
     let device = crate::device::open(&config.device)?;
     let teacher = Classifier::load(teacher, &device)?;
-    let images = ImageList::open(images, Split::Train)?;
+    let images = ImageList::open(images, Split::Train)?.first_per_class(config.images_per_class)?;
     Pass::new(images, teacher, out, config, device)?.run(stop, listen)
 }
 

@@ -58,7 +58,11 @@ pub mod region;
 pub mod report;
 pub mod rng;
 pub mod selfmix;
+#[cfg(not(target_family = "wasm"))]
+pub mod stats;
 pub mod store;
+#[cfg(not(target_family = "wasm"))]
+pub mod sweep;
 pub mod train;
 pub mod weights;
 

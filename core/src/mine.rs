@@ -57,7 +57,7 @@ pub fn mine(store: &Store, rule: &Rule, confidence: Confidence) -> Result<Mining
 
     let thresholds = store.thresholds(rule, confidence)?;
     let classes = store.manifest().label.class_space();
-    let regions = store.manifest().regions.per_image;
+    let regions = store.per_image();
     let mut report = MiningReport {
         images: store.len(),
         regions: store.len() * u64::from(regions),

@@ -6,6 +6,7 @@ mod export;
 mod label;
 mod mine;
 mod overrides;
+mod sweep;
 mod terminal;
 mod train;
 mod verify;
@@ -45,6 +46,7 @@ enum Command {
     Verify(verify::Args),
     Mine(mine::Args),
     Train(train::Args),
+    Sweep(sweep::Args),
     Eval(eval::Args),
     Export(export::Args),
 }
@@ -84,6 +86,7 @@ pub fn main() -> ExitCode {
         Command::Verify(args) => args.run(),
         Command::Mine(args) => args.run(),
         Command::Train(args) => args.run(),
+        Command::Sweep(args) => args.run(),
         Command::Eval(args) => args.run(),
         Command::Export(args) => args.run(),
     };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use crate::data::cache::{Budget, Cache};
 use crate::error::{Error, IoContext, Result};
 use crate::pixels::{Decoded, OrientationRule, decode};
 
@@ -24,6 +25,7 @@ pub struct ImageList {
     source: Source,
     folders: Vec<String>,
     entries: Vec<Entry>,
+    cache: Option<Arc<Cache>>,
 }
 
 #[derive(Debug, Clone)]
@@ -66,7 +68,7 @@ impl ImageList {
                 .remedy("name a folder with <class>/<image> files, or one flat folder of images"));
         }
         entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        Ok(Self { source: Source::Folder(root), folders, entries })
+        Ok(Self { source: Source::Folder(root), folders, entries, cache: None })
     }
 
     /// Images in memory: relative path, class folder, and the file's bytes. Sorted by path.
@@ -82,7 +84,39 @@ impl ImageList {
             entries.push(Entry { name, folder });
             files.push(bytes.into());
         }
-        Self { source: Source::Memory(files), folders, entries }
+        Self { source: Source::Memory(files), folders, entries, cache: None }
+    }
+
+    /// The first `count` images of each class, by name; all of them where `count` is none.
+    ///
+    /// # Errors
+    /// No image of each class, or images without classes.
+    pub fn first_per_class(mut self, count: Option<usize>) -> Result<Self> {
+        let Some(count) = count else { return Ok(self) };
+        if count == 0 || self.folders.is_empty() {
+            let problem = if count == 0 { "0 images are none" } else { "the images have no class folders" };
+            return Err(Error::usage("images-per-class", problem).remedy("leave it out to take all images"));
+        }
+        let mut taken = vec![0; self.folders.len()];
+        let keeps = |entry: &Entry| {
+            let Some(taken) = entry.folder.and_then(|f| taken.get_mut(f as usize)) else { return false };
+            *taken += 1;
+            *taken <= count
+        };
+        let kept: Vec<bool> = self.entries.iter().map(keeps).collect();
+        let mut marks = kept.iter();
+        self.entries.retain(|_| marks.next().is_some_and(|&keep| keep));
+        if let Source::Memory(files) = &mut self.source {
+            let mut marks = kept.iter();
+            files.retain(|_| marks.next().is_some_and(|&keep| keep));
+        }
+        Ok(self)
+    }
+
+    /// The same list, of which decoded images stay in memory as long as `budget` has room.
+    pub fn cached(mut self, budget: &Budget) -> Self {
+        self.cache = Some(Arc::new(Cache::new(self.len(), budget)));
+        self
     }
 
     /// Number of images.
@@ -144,7 +178,11 @@ impl ImageList {
 
     /// Image `i`, decoded.
     pub fn decode(&self, i: usize, orientation: OrientationRule) -> Result<Decoded> {
-        decode(&self.read(i)?, &self.label_of(i), orientation)
+        let decode = || decode(&self.read(i)?, &self.label_of(i), orientation);
+        match &self.cache {
+            Some(cache) => cache.get(i, orientation, decode),
+            None => decode(),
+        }
     }
 
     /// SHA-256 over the sorted list of relative paths, each with a newline: what a store remembers of the list.
@@ -238,6 +276,21 @@ mod tests {
         let inner = ImageList::open(&dir.path().join("train"), Split::Train).unwrap();
         assert_eq!(list.digest(), inner.digest());
         assert_eq!(ImageList::open(dir.path(), Split::Val).unwrap().name(0), "a/9.png");
+    }
+
+    #[test]
+    fn the_first_of_each_class_are_taken_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["a/2.png", "a/1.png", "a/10.png", "b/1.png"] {
+            touch(dir.path(), name);
+        }
+        let open = |count| ImageList::open(dir.path(), Split::Train).unwrap().first_per_class(count);
+        let names = |list: &ImageList| (0..list.len()).map(|i| list.name(i).to_owned()).collect::<Vec<_>>();
+        let two = open(Some(2)).unwrap();
+        assert_eq!(names(&two), ["a/1.png", "a/10.png", "b/1.png"]);
+        assert_eq!(two.folders(), ["a", "b"]);
+        assert_ne!(two.digest(), open(None).unwrap().digest());
+        assert!(open(Some(0)).is_err());
     }
 
     #[test]

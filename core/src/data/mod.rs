@@ -1,6 +1,7 @@
 //! What a step is fed with: images, their classes, the order in which they come, and the batches cut from them.
 
 pub mod batch;
+pub mod cache;
 pub mod classes;
 pub mod images;
 pub mod plan;

@@ -73,7 +73,7 @@ impl Boxes {
     /// Regions per image (M).
     pub fn per_image(&self) -> u32 {
         match self {
-            Self::Store(store) => store.manifest().regions.per_image,
+            Self::Store(store) => store.per_image(),
             Self::Drawn { per_image, .. } => *per_image,
         }
     }

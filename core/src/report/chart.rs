@@ -90,6 +90,27 @@ pub(super) fn open_svg(html: &mut Html, size: Size, height: f64, title: &str, de
     html.leaf("desc", &[("id", &about)], description);
 }
 
+/// A chart as a file of its own: with its name space, and the rules of the style sheet that are about charts.
+pub(super) fn standalone(svg: &str) -> String {
+    let sheet = include_str!("style.css");
+    // Colours come first, for light and dark; the page's own rules begin behind them.
+    let colours = sheet.split("* { box-sizing").next().unwrap_or_default();
+    let ours = [".chart ", ".series", ".s1 ", ".s5 ", ".interval"];
+    let rules = sheet.lines().filter(|l| ours.iter().any(|start| l.starts_with(start)));
+    let mut out = String::from("<svg xmlns=\"http://www.w3.org/2000/svg\"");
+    let (head, body) = svg.trim_end().split_once('>').unwrap_or((svg, ""));
+    out += head.trim_start_matches("<svg");
+    out += ">\n<style>\n";
+    out += colours;
+    out += "svg { background: var(--ground); font: 12.5px system-ui, sans-serif; }\n";
+    rules.for_each(|rule| {
+        out += rule;
+        out.push('\n');
+    });
+    out += "</style>\n";
+    out + body + "\n"
+}
+
 pub(super) fn line(html: &mut Html, class: &'static str, from: (f64, f64), to: (f64, f64)) {
     html.void(
         "line",

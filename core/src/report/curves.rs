@@ -1,7 +1,7 @@
 //! Curves: training loss, accuracy and the like over steps, epochs or time.
 
 use super::axis::{Axis, Format, LIMIT, spread};
-use super::chart::{Frame, Size, TEXT, caption, label_room, line, open_svg};
+use super::chart::{Frame, Size, TEXT, caption, label_room, line, open_svg, standalone};
 use super::html::{Html, elide, px, text_width};
 use super::number::count;
 
@@ -66,6 +66,18 @@ impl Curves {
     pub fn push(mut self, curve: Curve) -> Self {
         self.curves.push(curve);
         self
+    }
+
+    /// The chart as an SVG file of its own, names at the curves' ends; nothing where there is nothing to draw.
+    pub fn svg(&self) -> Option<String> {
+        let mut html = Html::default();
+        let drawn = self.curves.iter().map(|c| Drawn::of(c, html.style_of(&c.name), self.log_y));
+        let drawn: Vec<Drawn> = drawn.filter(|d| !d.points.is_empty()).collect();
+        if drawn.is_empty() {
+            return None;
+        }
+        self.draw(&mut html, Size::Wide, &drawn);
+        Some(standalone(&html.finish()))
     }
 
     pub(super) fn write(&self, html: &mut Html) {

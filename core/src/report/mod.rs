@@ -9,6 +9,7 @@ mod chart;
 mod curves;
 mod histogram;
 mod html;
+mod intervals;
 mod kind;
 mod labels;
 mod mixes;
@@ -21,6 +22,7 @@ mod text;
 pub use axis::Format;
 pub use curves::{Curve, Curves};
 pub use histogram::{ConfidenceHistogram, Separation};
+pub use intervals::{Interval, Intervals};
 pub use kind::{kind_color, meaning, why};
 pub use labels::{LabelBars, LabelPair, LabelPairs};
 pub use mixes::{MixedPair, SelfmixPairs};
@@ -190,6 +192,7 @@ blocks! {
     Table,
     Definitions,
     Curves,
+    Intervals,
     ConfidenceHistogram,
     RegionGrid,
     ImageRegions,

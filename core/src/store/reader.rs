@@ -25,6 +25,8 @@ pub struct Store {
     pub(super) source: Source,
     pub(super) manifest: Manifest,
     pub(super) layout: Layout,
+    /// Regions of each image that are looked at: the first so many.
+    pub(super) per_image: u32,
     /// The files of each shard, in the order of [`Table::ALL`], once they have been asked for.
     shards: Vec<[OnceLock<Opened>; 4]>,
 }
@@ -64,7 +66,8 @@ impl Store {
                 .remedy("run `ferkd label` again with the same settings: it goes on where it stopped"));
         }
         let shards = (0..layout.shards()).map(|_| Default::default()).collect();
-        Ok(Self { source, manifest, layout, shards })
+        let per_image = manifest.regions.per_image;
+        Ok(Self { source, manifest, layout, per_image, shards })
     }
 
     /// What the store holds and how it was made.
@@ -75,6 +78,26 @@ impl Store {
     /// Where each record lies.
     pub fn layout(&self) -> &Layout {
         &self.layout
+    }
+
+    /// Looks at the first `count` regions of each image alone, as if no more had been labelled: a region is the
+    /// same whatever M is, so one store serves every smaller M.
+    ///
+    /// # Errors
+    /// No region, or more than the store has.
+    pub fn first_regions(mut self, count: u32) -> Result<Self> {
+        let most = self.manifest.regions.per_image;
+        if count == 0 || count > most {
+            let problem = format!("{count} regions of each image; the store has {most}");
+            return Err(Error::usage("store-regions", problem).remedy(format!("take 1 to {most}")));
+        }
+        self.per_image = count;
+        Ok(self)
+    }
+
+    /// Regions of each image that are looked at: M, or fewer after [`first_regions`](Self::first_regions).
+    pub fn per_image(&self) -> u32 {
+        self.per_image
     }
 
     /// Number of images.
@@ -119,7 +142,7 @@ impl Store {
     /// # Errors
     /// No such image, or a damaged file.
     pub fn regions(&self, image: u64) -> Result<Vec<Region>> {
-        self.regions_between(image, 0, self.manifest.regions.per_image)
+        self.regions_between(image, 0, self.per_image)
     }
 
     fn regions_between(&self, image: u64, first: u32, count: u32) -> Result<Vec<Region>> {
@@ -167,7 +190,7 @@ impl Store {
     /// # Errors
     /// No such image, or a damaged file.
     pub fn labels(&self, image: u64) -> Result<Vec<SoftLabel>> {
-        let slice = self.layout.records(Table::Labels, image, 0, self.manifest.regions.per_image)?;
+        let slice = self.layout.records(Table::Labels, image, 0, self.per_image)?;
         let (bytes, codec) = (self.read(slice)?, self.layout.label());
         let label = |(record, number): (&[u8], u32)| {
             codec.decode(record).map_err(|e| self.damaged(slice.file, place(image, number), e))

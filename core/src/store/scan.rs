@@ -62,6 +62,9 @@ impl Store {
                 let classes = self.classes(shard, rows.start, (rows.end - rows.start) as usize)?;
                 for (record, number) in labels.chunks_exact(codec.record_len()).zip(first..) {
                     let (row, region) = (number / per_image, (number % per_image) as u32);
+                    if region >= self.per_image {
+                        continue;
+                    }
                     let (image, class) =
                         (self.layout.image(shard, row as u32), classes[(row - rows.start) as usize]);
                     if which == Confidence::Target && class.is_none() {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::calibration::Adaptation;
+use crate::data::plan::Length;
 use crate::error::{Error, Result};
 use crate::mining::{Confidence, Rule, Thresholds};
 use crate::models::Arch;
@@ -108,6 +109,8 @@ crate::options! {
     TrainConfig {
         /// Images to train on: a folder of class folders, or the parent of train/ and val/.
         images: PathBuf = PathBuf::new(),
+        /// Images of each class to train on: the first so many by name, all of them if left out.
+        images_per_class: Option<usize> = None,
         /// Images to validate on; the val/ beside train/ if left out.
         val: Option<PathBuf> = None,
         /// Label store; needed by fkd and the ferkd supervisions.
@@ -136,6 +139,8 @@ crate::options! {
         closing_epochs: usize = 0,
         /// Regions drawn of each image (M), where no store says it.
         regions: u32 = 500,
+        /// Regions of each image that are used: the first so many of the store's, all of them if left out.
+        store_regions: Option<u32> = None,
         /// Seed of the boxes, where no store says it.
         region_seed: u64 = 0,
         /// Smallest and largest share of an image that a region may cover, where no store says it.
@@ -206,6 +211,8 @@ crate::options! {
         device: String = "auto".into(),
         /// Batches prepared ahead.
         prefetch: usize = 2,
+        /// Memory for images that stay decoded, in MiB; the others are decoded whenever they are needed.
+        cache_mb: usize = 256,
     }
 }
 
@@ -266,6 +273,16 @@ impl TrainConfig {
             (Some(low), Some(mid), Some(high)) => Ok(Rule::Absolute(Thresholds { low, mid, high })),
             _ => Err(Error::usage("low, mid, high", "only some of them are given")
                 .remedy("give all three, or none")),
+        }
+    }
+
+    /// How long the run is, and how many regions an image gives to a step.
+    pub fn length(&self) -> Length {
+        Length {
+            epochs: self.epochs,
+            regions: self.regions_per_step,
+            opening: self.opening_epochs,
+            closing: self.closing_epochs,
         }
     }
 

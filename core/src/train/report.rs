@@ -101,7 +101,7 @@ impl Gallery<'_> {
             if found.iter().all(|picks| picks.len() >= count) {
                 break;
             }
-            for region in 0..self.store.manifest().regions.per_image {
+            for region in 0..self.store.per_image() {
                 let c = self.store.confidence(image.into(), region, self.confidence)?;
                 let kind = self.thresholds.kind(c)?;
                 let picks = &mut found[kind as usize];
@@ -156,7 +156,7 @@ impl Gallery<'_> {
             (width, height) if width.max(height) <= 1200 => Picture::png(picture.as_raw(), width, height)?,
             _ => Picture::photo(&whole_resize(&picture, 800, Filter::Bilinear)?, 800, 800)?,
         };
-        let boxes = (0..self.store.manifest().regions.per_image.min(most)).map(|region| {
+        let boxes = (0..self.store.per_image().min(most)).map(|region| {
             let confidence = self.store.confidence(image, region, self.confidence)?;
             let kind = self.thresholds.kind(confidence)?;
             Ok(RegionBox { region: self.store.region(image, region)?, kind, confidence })
@@ -214,7 +214,7 @@ impl Gallery<'_> {
     pub fn selfmix(&self, count: usize) -> Result<SelfmixPairs> {
         let trained = |image: u64| -> Result<Vec<Pick>> {
             let mut picks = Vec::new();
-            for region in 0..self.store.manifest().regions.per_image {
+            for region in 0..self.store.per_image() {
                 let c = self.store.confidence(image, region, self.confidence)?;
                 let kind = self.thresholds.kind(c)?;
                 if !self.adaptation.removes(kind) {

@@ -23,7 +23,7 @@ use crate::train::trainer::{StepOutput, Trainer};
 use crate::weights::{Precision, StateDict};
 
 /// How a run ended.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrainSummary {
     /// What the student learned from.
     pub supervision: Supervision,
@@ -101,7 +101,20 @@ pub fn train(
     stop: &AtomicBool,
     listen: Listener,
 ) -> Result<TrainSummary> {
-    let mut trainer = Trainer::new(config.clone())?;
+    train_with(Trainer::new(config.clone())?, folder, resume, stop, listen)
+}
+
+/// The same with a trainer that is made already: several runs can share their inputs.
+///
+/// # Errors
+/// Those of [`train`].
+pub fn train_with(
+    mut trainer: Trainer,
+    folder: &Path,
+    resume: bool,
+    stop: &AtomicBool,
+    listen: Listener,
+) -> Result<TrainSummary> {
     let mut run = Run::open(folder, resume, &mut trainer)?;
     match run.all(&mut trainer, stop, listen) {
         Err(error) if error.kind() != ErrorKind::Interrupted => {
@@ -186,10 +199,11 @@ impl Run {
             last_eval = Some(trainer.evaluate()?);
         }
         let summary = self.summary(trainer, last_eval.as_ref(), begun.elapsed().as_secs_f64());
-        write_json(&self.folder.join("summary.json"), &summary)?;
         let events = read_metrics(&self.folder.join("metrics.jsonl"))?;
         let page = run_report(trainer, &summary, &events)?;
         atomic::write(self.folder.join("report.html"), page.as_bytes())?;
+        // Last: where a summary is, the run is whole.
+        write_json(&self.folder.join("summary.json"), &summary)?;
         listen(&Event::Done { job, time_s: summary.time_s });
         Ok(summary)
     }
@@ -346,8 +360,8 @@ fn restore(trainer: &mut Trainer, path: &Path) -> Result<Progress> {
 }
 
 /// Refuses to go on with other settings; the device, the prefetching and how often things are written may change.
-fn same_settings(path: &Path, now: &str) -> Result<()> {
-    const FREE: [&str; 4] = ["device", "prefetch", "checkpoint-every", "keep-every"];
+pub(crate) fn same_settings(path: &Path, now: &str) -> Result<()> {
+    const FREE: [&str; 5] = ["device", "prefetch", "cache-mb", "checkpoint-every", "keep-every"];
     let (_, before) = crate::config::read_layer(path)?;
     let now: toml::Table = now.parse().map_err(|e| Error::usage("configuration", format!("{e}")))?;
     let keys: std::collections::BTreeSet<&String> = before.keys().chain(now.keys()).collect();

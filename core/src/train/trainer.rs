@@ -12,7 +12,7 @@ use crate::data::classes::ClassSpace;
 use crate::data::images::ImageList;
 #[cfg(not(target_family = "wasm"))]
 use crate::data::images::Split;
-use crate::data::plan::{Length, Plan};
+use crate::data::plan::Plan;
 use crate::data::select::{Boxes, Labels};
 use crate::error::{Error, Result};
 use crate::mining::Thresholds;
@@ -78,12 +78,7 @@ impl Trainer {
         config.check()?;
         let config = config.resolved();
         let device = crate::device::open(&config.device)?;
-        let images = ImageList::open(&config.images, Split::Train)?;
-        let validation = match &config.val {
-            Some(path) => Some(ImageList::open(path, Split::Val)?),
-            None if config.images.join("val").is_dir() => Some(ImageList::open(&config.images, Split::Val)?),
-            None => None,
-        };
+        let (images, validation) = image_lists(&config)?;
         let store = config.store.as_deref().map(Store::open).transpose()?;
         let teacher = match (&config.teacher, config.supervision.needs_teacher()) {
             (Some(name), true) => Some(Classifier::load(name, &device)?),
@@ -97,6 +92,10 @@ impl Trainer {
         config.check()?;
         let config = config.resolved();
         let Inputs { images, validation, store, mut teacher } = inputs;
+        let store = match (store, config.store_regions) {
+            (Some(store), Some(count)) => Some(store.first_regions(count)?),
+            (store, _) => store,
+        };
         let store = store.map(Arc::new);
         let classes = classes(&images, store.as_deref(), teacher.as_ref())?;
         if let Some(store) = &store {
@@ -120,13 +119,7 @@ impl Trainer {
             .transpose()?;
 
         let recipe = config.recipe();
-        let length = Length {
-            epochs: config.epochs,
-            regions: config.regions_per_step,
-            opening: config.opening_epochs,
-            closing: config.closing_epochs,
-        };
-        let plan = Plan::new(images.len(), config.batch, length, config.seed)?;
+        let plan = Plan::new(images.len(), config.batch, config.length(), config.seed)?;
         let schedule = Schedule {
             peak: recipe.lr,
             minimum: recipe.min_lr,
@@ -375,6 +368,22 @@ impl Trainer {
         self.step = step;
         Ok(())
     }
+}
+
+/// The images of a run, to train and to validate on; what fits into the cache is decoded once.
+///
+/// # Errors
+/// Folders that cannot be listed.
+#[cfg(not(target_family = "wasm"))]
+pub fn image_lists(config: &TrainConfig) -> Result<(ImageList, Option<ImageList>)> {
+    let cache = crate::data::cache::Budget::mebibytes(config.cache_mb);
+    let images = ImageList::open(&config.images, Split::Train)?.first_per_class(config.images_per_class)?;
+    let validation = match &config.val {
+        Some(path) => Some(ImageList::open(path, Split::Val)?),
+        None if config.images.join("val").is_dir() => Some(ImageList::open(&config.images, Split::Val)?),
+        None => None,
+    };
+    Ok((images.cached(&cache), validation.map(|list| list.cached(&cache))))
 }
 
 /// Rows of planar pixels as a tensor of shape (rows, 3, side, side).

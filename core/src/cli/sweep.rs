@@ -1,0 +1,91 @@
+//! `ferkd sweep`.
+
+use std::path::PathBuf;
+
+use ferkd::config::read_layer;
+use ferkd::sweep::markdown::markdown;
+use ferkd::sweep::{Plan, SweepConfig, look, sweep};
+use ferkd::{Error, Result};
+
+use crate::cli::terminal::{Terminal, duration};
+use crate::cli::{Output, STOP};
+
+/// Compare arms: a grid of settings, budgets and seeds -> one table.
+///
+/// Labels the images once, trains every arm with every budget and seed (each an ordinary run folder), and
+/// writes results.csv, summary.csv with differences paired by seed, and report.html. Interrupted at any moment,
+/// the same command goes on where it stopped; finished runs are never done again.
+///
+/// Example: ferkd sweep --config configs/sweep-demo.toml --images scenes --out sweep
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment, after_help = format!("Keys of the file:\n{}", ferkd::sweep::config::keys()))]
+pub struct Args {
+    /// TOML file of the sweep. Can be given several times: later ones win.
+    #[arg(long, required = true)]
+    config: Vec<PathBuf>,
+    /// Folder of the store, the runs and the tables.
+    #[arg(long)]
+    out: PathBuf,
+    /// Images to train on, with val/ beside train/; wins over the file's.
+    #[arg(long)]
+    images: Option<PathBuf>,
+    /// Runs at a time; wins over the file's. Results do not depend on it.
+    #[arg(long, value_name = "N")]
+    jobs: Option<usize>,
+    /// Say what would be done, and stop.
+    #[arg(long)]
+    dry_run: bool,
+    /// Start nothing; print the tables of the runs that are finished, as Markdown.
+    #[arg(long, conflicts_with = "dry_run")]
+    tables: bool,
+}
+
+impl Args {
+    pub fn run(self) -> Result<Output> {
+        let layers = self.config.iter().map(|path| read_layer(path)).collect::<Result<Vec<_>>>()?;
+        let mut plan = SweepConfig::from_layers(&layers)?.plan(self.images)?;
+        plan.jobs = self.jobs.unwrap_or(plan.jobs);
+        if plan.jobs > 1024 {
+            return Err(Error::usage("jobs", format!("{} runs at a time are too many", plan.jobs)));
+        }
+        if self.dry_run {
+            return dry_run(&plan);
+        }
+        if self.tables {
+            let analysis = look(&plan, &self.out)?;
+            return Output::new(markdown(&analysis), &analysis);
+        }
+        let mut terminal = Terminal::new();
+        let summary = sweep(&plan, &self.out, &STOP, &mut |e| terminal.hear(e))?;
+        let text = format!(
+            "{}: {} runs of {} arms, {} of them now, in {}\n{}",
+            self.out.display(),
+            summary.runs,
+            summary.arms,
+            summary.runs_now,
+            duration(summary.time_s),
+            summary.files.join("\n")
+        );
+        Output::new(text, &summary)
+    }
+}
+
+fn dry_run(plan: &Plan) -> Result<Output> {
+    let mut text = format!(
+        "{} runs: {} arms x {} budgets x {} seeds; {} regions of each image\n",
+        plan.runs(),
+        plan.arms.len(),
+        plan.epochs.len(),
+        plan.seeds.len(),
+        plan.label.regions
+    );
+    for arm in &plan.arms {
+        text += &format!("  {:<32} against {}\n", arm.name, plan.arms[arm.baseline].name);
+    }
+    let names: Vec<&str> = plan.arms.iter().map(|arm| arm.name.as_str()).collect();
+    let json = serde_json::json!({
+        "runs": plan.runs(), "arms": names, "epochs": plan.epochs, "seeds": plan.seeds,
+        "regions_per_image": plan.label.regions,
+    });
+    Output::new(text, &json)
+}

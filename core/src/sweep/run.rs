@@ -1,0 +1,324 @@
+//! The runs of a sweep: several at a time, each in its own folder, none done twice.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, mpsc};
+use std::time::Instant;
+
+use serde::Serialize;
+
+use crate::classifier::Classifier;
+use crate::data::images::ImageList;
+use crate::error::{Error, ErrorKind, IoContext, Result};
+use crate::events::{Event, Listener};
+use crate::labelling::label;
+use crate::store::Store;
+use crate::sweep::analysis::Analysis;
+use crate::sweep::config::Plan;
+use crate::sweep::table::{Finished, write_results};
+use crate::train::config::TrainConfig;
+use crate::train::report::read_metrics;
+use crate::train::run::{TrainSummary, same_settings, train_with};
+use crate::train::trainer::{Inputs, Trainer, image_lists};
+
+/// What a sweep did.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SweepSummary {
+    /// Runs of the sweep.
+    pub runs: usize,
+    /// Runs that were done now; the others were there already.
+    pub runs_now: usize,
+    /// Arms.
+    pub arms: usize,
+    /// Regions that the teacher labelled now.
+    pub labelled_regions: u64,
+    /// Held-out images.
+    pub validation_images: u64,
+    /// Files with the results.
+    pub files: Vec<String>,
+    /// Seconds that it took.
+    pub time_s: f64,
+}
+
+/// One run to do.
+#[derive(Debug, Clone)]
+struct Task {
+    /// Place in the order of tables.
+    index: usize,
+    arm: usize,
+    config: TrainConfig,
+    folder: PathBuf,
+}
+
+/// Labels the images once, does every run that is missing in the folder `out`, and writes the tables.
+///
+/// Stopped at any moment, the same call goes on: finished runs are kept, an interrupted one is resumed.
+///
+/// # Errors
+/// The first that a run meets (the others are stopped then); [`ErrorKind::Interrupted`] when `stop` was set.
+pub fn sweep(plan: &Plan, out: &Path, stop: &AtomicBool, listen: Listener) -> Result<SweepSummary> {
+    let begun = Instant::now();
+    let store = out.join("store");
+    let mut labelled_regions = 0;
+    let store = match &plan.store {
+        Some(there) => Some(there.clone()),
+        None if plan.needs_store() => {
+            let done = label(&plan.images, &plan.teacher, &store, &plan.label, stop, listen)?;
+            labelled_regions = done.labelled_regions;
+            Some(store)
+        }
+        None => None,
+    };
+    let tasks = tasks(plan, out, store.as_deref());
+    let shared = Shared::open(plan)?;
+    let (there, missing): (Vec<Task>, Vec<Task>) = tasks.iter().cloned().partition(is_finished);
+    for task in &there {
+        same_settings(&task.folder.join("config.toml"), &written(&task.config)?).map_err(other_settings)?;
+    }
+    let runs_now = missing.len();
+    shared.teach(plan, missing, there.len(), stop, listen)?;
+
+    let (analysis, finished) = shared.analysis(plan, &tasks)?;
+    let files = write_results(plan, &finished, &analysis, out)?;
+    let validation_images = analysis.validation_images;
+    Ok(SweepSummary {
+        runs: tasks.len(),
+        runs_now,
+        arms: plan.arms.len(),
+        labelled_regions,
+        validation_images,
+        files: files.iter().map(|path| path.display().to_string()).collect(),
+        time_s: begun.elapsed().as_secs_f64(),
+    })
+}
+
+/// What the runs show that are finished in the folder `out`; starts none, writes nothing.
+///
+/// # Errors
+/// Images that cannot be listed, a run folder of other settings or that is damaged, or no finished run.
+pub fn look(plan: &Plan, out: &Path) -> Result<Analysis> {
+    let store = plan.store.clone().or_else(|| plan.needs_store().then(|| out.join("store")));
+    let mut tasks = tasks(plan, out, store.as_deref());
+    tasks.retain(is_finished);
+    if tasks.is_empty() {
+        return Err(Error::usage(out.display().to_string(), "no run of this sweep is finished there")
+            .remedy("run the sweep first, without --tables"));
+    }
+    for task in &tasks {
+        same_settings(&task.folder.join("config.toml"), &written(&task.config)?).map_err(other_settings)?;
+    }
+    Ok(Shared::open(plan)?.analysis(plan, &tasks)?.0)
+}
+
+/// All runs: seed by seed, so that a sweep that is stopped early has compared all arms on some seeds.
+fn tasks(plan: &Plan, out: &Path, store: Option<&Path>) -> Vec<Task> {
+    let mut tasks = Vec::with_capacity(plan.runs());
+    for &seed in &plan.seeds {
+        for (e, &epochs) in plan.epochs.iter().enumerate() {
+            for (a, arm) in plan.arms.iter().enumerate() {
+                let config = TrainConfig { store: store.map(Path::to_owned), ..arm.run(epochs, seed) };
+                let folder = out.join("runs").join(&arm.folder).join(format!("{epochs}-{seed}"));
+                tasks.push(Task { index: a * plan.epochs.len() + e, arm: a, config: config.resolved(), folder });
+            }
+        }
+    }
+    tasks
+}
+
+fn is_finished(task: &Task) -> bool {
+    task.folder.join("summary.json").exists()
+}
+
+fn written(config: &TrainConfig) -> Result<String> {
+    toml::to_string(config).map_err(|e| Error::usage("configuration", format!("it cannot be written: {e}")))
+}
+
+fn other_settings(error: Error) -> Error {
+    Error::new(error.kind(), "sweep", error.to_string())
+        .remedy("take another --out, or remove the runs of the older settings")
+}
+
+/// Reads what a finished run left.
+fn finished(task: &Task) -> Result<Finished> {
+    let path = task.folder.join("summary.json");
+    let bytes = std::fs::read(&path).at(&path)?;
+    let summary: TrainSummary = serde_json::from_slice(&bytes).map_err(|e| {
+        Error::damaged(&path, e.to_string()).remedy("remove this run's folder: the sweep does it again")
+    })?;
+    let events = read_metrics(&task.folder.join("metrics.jsonl"))?;
+    Ok(Finished { cell: task.index, arm: task.arm, config: task.config.clone(), summary, events })
+}
+
+/// What all runs share: images decoded once, for all of them.
+struct Shared {
+    images: ImageList,
+    validation: Option<ImageList>,
+    waiting: Mutex<VecDeque<Task>>,
+    /// Tells all runs to stop.
+    halt: AtomicBool,
+}
+
+impl Shared {
+    fn open(plan: &Plan) -> Result<Self> {
+        let config = plan.arms.first().map(|arm| arm.config.clone()).unwrap_or_default();
+        let (images, validation) = image_lists(&config)?;
+        let waiting = Mutex::new(VecDeque::new());
+        Ok(Self { images, validation, waiting, halt: AtomicBool::new(false) })
+    }
+
+    /// Reads what finished runs left, and looks at it.
+    fn analysis(&self, plan: &Plan, tasks: &[Task]) -> Result<(Analysis, Vec<Finished>)> {
+        let finished: Vec<Finished> = tasks.iter().map(finished).collect::<Result<_>>()?;
+        let images = self.validation.as_ref().map_or(0, ImageList::len) as u64;
+        Ok((Analysis::of(plan, &finished, images), finished))
+    }
+
+    /// Does the missing runs, several at a time: a network as small as theirs keeps no more than one core busy.
+    fn teach(
+        &self,
+        plan: &Plan,
+        missing: Vec<Task>,
+        before: usize,
+        stop: &AtomicBool,
+        listen: Listener,
+    ) -> Result<()> {
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let workers = if plan.jobs == 0 { cores } else { plan.jobs }.min(missing.len());
+        let threads = (cores / workers).max(1);
+        let progress = Progress::new(&missing, self.images.len(), before)?;
+        *lock(&self.waiting) = missing.into();
+        let (send, receive) = mpsc::channel();
+        let mut failure: Option<Error> = None;
+        std::thread::scope(|scope| {
+            let start = |send: mpsc::Sender<_>| scope.spawn(move || self.work(threads, &send));
+            let threads: Vec<_> = (0..workers).map(|_| start(send.clone())).collect();
+            drop(send);
+            progress.pass_on(&receive, stop, &self.halt, listen);
+            for thread in threads {
+                match thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)) {
+                    // Whoever was only told to stop has the less to say.
+                    Err(error) if failure.as_ref().is_none_or(|f| f.kind() == ErrorKind::Interrupted) => {
+                        failure = Some(error);
+                    }
+                    _ => {}
+                }
+            }
+        });
+        match failure {
+            None => Ok(()),
+            Some(error) if error.kind() == ErrorKind::Interrupted => Err(Error::new(
+                ErrorKind::Interrupted,
+                "sweep",
+                "stopped; every run has a checkpoint",
+            )
+            .remedy("run the same command again: it goes on where it stopped")),
+            Some(error) => Err(error),
+        }
+    }
+
+    /// Does one run after the other, until none waits.
+    fn work(&self, threads: usize, events: &mpsc::Sender<(PathBuf, Event)>) -> Result<()> {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        let pool = pool.map_err(|e| Error::new(ErrorKind::Io, "sweep", e.to_string()))?;
+        loop {
+            // A run that was told to stop ends with an error; one that had just ended must not start another.
+            if self.halt.load(Ordering::Relaxed) {
+                return Err(Error::new(ErrorKind::Interrupted, "sweep", "stopped between two runs"));
+            }
+            let next = lock(&self.waiting).pop_front();
+            let Some(task) = next else { return Ok(()) };
+            let done = pool.install(|| self.run(&task, events));
+            done.inspect_err(|_| self.halt.store(true, Ordering::Relaxed))?;
+        }
+    }
+
+    fn run(&self, task: &Task, events: &mpsc::Sender<(PathBuf, Event)>) -> Result<()> {
+        let config = &task.config;
+        let device = crate::device::open(&config.device)?;
+        let teacher = match (&config.teacher, config.supervision.needs_teacher()) {
+            (Some(name), true) => Some(Classifier::load(name, &device)?),
+            _ => None,
+        };
+        let inputs = Inputs {
+            images: self.images.clone(),
+            validation: self.validation.clone(),
+            store: config.store.as_deref().map(Store::open).transpose()?,
+            teacher,
+        };
+        let trainer = Trainer::with_inputs(config.clone(), inputs, device)?;
+        let resume = task.folder.join("config.toml").exists();
+        train_with(trainer, &task.folder, resume, &self.halt, &mut |event| {
+            // The other end closes only when the sweep has failed.
+            let _ = events.send((task.folder.clone(), event.clone()));
+        })?;
+        Ok(())
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// One stream made of the runs' streams.
+struct Progress {
+    job: String,
+    total: u64,
+}
+
+impl Progress {
+    fn new(missing: &[Task], images: usize, before: usize) -> Result<Self> {
+        let mut total = 0;
+        for task in missing {
+            let config = &task.config;
+            total +=
+                crate::data::plan::Plan::new(images, config.batch, config.length(), config.seed)?.steps();
+        }
+        let job = match before {
+            0 => format!("{} runs", missing.len()),
+            n => format!("{} runs, {n} others being there", missing.len()),
+        };
+        Ok(Self { job, total })
+    }
+
+    /// Steps of all runs together, as long as events come.
+    fn pass_on(
+        &self,
+        events: &mpsc::Receiver<(PathBuf, Event)>,
+        stop: &AtomicBool,
+        halt: &AtomicBool,
+        listen: Listener,
+    ) {
+        let begun = Instant::now();
+        let total = self.total;
+        let mut at: std::collections::BTreeMap<PathBuf, u64> = Default::default();
+        let (mut done, mut skipped) = (0, 0);
+        listen(&Event::Started { job: self.job.clone(), total, unit: "steps".into(), done: 0 });
+        for (run, event) in events {
+            if stop.load(Ordering::Relaxed) {
+                halt.store(true, Ordering::Relaxed);
+            }
+            match event {
+                // What an interrupted run had done before says nothing of today's speed.
+                Event::Started { done: before, .. } => {
+                    skipped += before;
+                    done += before;
+                    at.insert(run, before);
+                }
+                Event::Metric { step, .. } => {
+                    done += step - at.insert(run, step).unwrap_or(0).min(step);
+                    let units_per_s = (done - skipped) as f64 / begun.elapsed().as_secs_f64().max(1e-9);
+                    let eta_s = total.saturating_sub(done) as f64 / units_per_s.max(1e-9);
+                    listen(&Event::Progress { done, total, units_per_s, eta_s });
+                }
+                _ => {}
+            }
+        }
+        if !halt.load(Ordering::Relaxed) {
+            listen(&Event::Done { job: self.job.clone(), time_s: begun.elapsed().as_secs_f64() });
+        }
+    }
+}
