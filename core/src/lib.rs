@@ -47,18 +47,22 @@ pub mod demo;
 pub mod device;
 pub mod error;
 pub mod events;
+#[cfg(not(target_family = "wasm"))]
+pub mod import;
 pub mod label;
 #[cfg(not(target_family = "wasm"))]
 pub mod labelling;
 pub mod mine;
 pub mod mining;
 pub mod models;
+pub mod pickle;
 pub mod pixels;
 pub mod region;
 pub mod report;
 pub mod rng;
 pub mod selfmix;
 pub mod store;
+pub mod torch;
 pub mod train;
 pub mod weights;
 

@@ -1,4 +1,4 @@
-//! Weights on the host, under PyTorch's names, in safetensors files.
+//! Weights on the host, under PyTorch's names; read from safetensors and PyTorch files, written as safetensors.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -76,24 +76,28 @@ impl StateDict {
             .remedy("check that arch, width and classes are those of the file"))
     }
 
-    /// Reads a safetensors file with F32, F16 or BF16 tensors.
+    /// Reads a safetensors or PyTorch file with F32, F16 or BF16 tensors; the content decides, not the ending.
     ///
     /// # Errors
-    /// A file that cannot be read, or is not safetensors.
+    /// A file that cannot be read, or is neither.
     pub fn read(path: &Path) -> Result<Self> {
         let size = std::fs::metadata(path).at(path)?.len();
         if size > MAX_FILE_BYTES {
             return Err(
-                Error::damaged(path, format!("{size} bytes are too many")).remedy("name a safetensors file")
+                Error::damaged(path, format!("{size} bytes are too many")).remedy("name a weights file")
             );
         }
         Self::from_bytes(&std::fs::read(path).at(path)?, &path.display().to_string())
     }
 
-    /// Reads safetensors from memory; `origin` is what errors call it.
+    /// Reads safetensors, or what `torch.save` wrote, from memory; `origin` is what errors call it.
     pub fn from_bytes(bytes: &[u8], origin: &str) -> Result<Self> {
+        if crate::torch::is_torch(bytes) {
+            let tensors = crate::torch::state_dict(bytes, origin)?;
+            return Ok(Self { tensors, metadata: BTreeMap::new() });
+        }
         let damaged = |problem: String| {
-            Error::damaged(origin, problem).remedy("name a safetensors file, or copy it anew")
+            Error::damaged(origin, problem).remedy("name a safetensors or PyTorch file, or copy it anew")
         };
         let (_, header) =
             SafeTensors::read_metadata(bytes).map_err(|e| damaged(format!("not safetensors: {e}")))?;
@@ -190,7 +194,19 @@ impl StateDict {
             (0..).take_while(|i| rows(&format!("layer{layer}.{i}.conv1.weight")).is_some()).count()
         };
         if let Some(classes) = rows("_fc.weight") {
-            return Ok(ModelSpec { arch: Arch::EfficientnetLite0, classes, width: None });
+            let blocks = (0..).take_while(|i| rows(&format!("_blocks.{i}._project_conv.weight")).is_some());
+            let head = self.tensors.get("_conv_head.weight").and_then(|t| t.shape.get(1).copied());
+            // Lite1 and Lite2 round their depths to the same one.
+            let arch = match (blocks.count(), head.unwrap_or_default()) {
+                (16, 320) => Arch::EfficientnetLite0,
+                (21, 320) => Arch::EfficientnetLite1,
+                (21, 352) => Arch::EfficientnetLite2,
+                (blocks, head) => {
+                    let problem = format!("an EfficientNet of {blocks} blocks and {head} channels before its head");
+                    return Err(Error::mismatch(origin, problem).remedy("known are EfficientNet-Lite0, 1 and 2"));
+                }
+            };
+            return Ok(ModelSpec { arch, classes, width: None });
         }
         let bottleneck = rows("layer1.0.conv3.weight").is_some();
         let arch = match ([blocks(1), blocks(2), blocks(3), blocks(4)], bottleneck) {

@@ -3,6 +3,7 @@
 mod demo;
 mod eval;
 mod export;
+mod import;
 mod label;
 mod mine;
 mod overrides;
@@ -47,6 +48,7 @@ enum Command {
     Train(train::Args),
     Eval(eval::Args),
     Export(export::Args),
+    Import(import::Args),
 }
 
 /// What a command has to say: for people and for programs.
@@ -86,6 +88,7 @@ pub fn main() -> ExitCode {
         Command::Train(args) => args.run(),
         Command::Eval(args) => args.run(),
         Command::Export(args) => args.run(),
+        Command::Import(args) => args.run(),
     };
     match result {
         Ok(output) => {
