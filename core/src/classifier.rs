@@ -107,8 +107,10 @@ impl Classifier {
         let path = Path::new(what);
         if !path.exists() {
             let names: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).collect();
-            return Err(Error::usage(what, "neither a shipped teacher nor a file")
-                .remedy(format!("name a safetensors or PyTorch file, a run folder, or one of {}", names.join(", "))));
+            return Err(Error::usage(what, "neither a shipped teacher nor a file").remedy(format!(
+                "name a safetensors or PyTorch file, a run folder, or one of {}",
+                names.join(", ")
+            )));
         }
         let file = if path.is_dir() { run_weights(path)? } else { path.to_owned() };
         let name = path.file_name().map_or(what.into(), |n| n.to_string_lossy());

@@ -202,8 +202,11 @@ impl StateDict {
                 (21, 320) => Arch::EfficientnetLite1,
                 (21, 352) => Arch::EfficientnetLite2,
                 (blocks, head) => {
-                    let problem = format!("an EfficientNet of {blocks} blocks and {head} channels before its head");
-                    return Err(Error::mismatch(origin, problem).remedy("known are EfficientNet-Lite0, 1 and 2"));
+                    let problem =
+                        format!("an EfficientNet of {blocks} blocks and {head} channels before its head");
+                    return Err(
+                        Error::mismatch(origin, problem).remedy("known are EfficientNet-Lite0, 1 and 2")
+                    );
                 }
             };
             return Ok(ModelSpec { arch, classes, width: None });

@@ -37,16 +37,19 @@ impl ClassSpace {
     /// A file that cannot be read, is no text, holds no class or more than 65,536, or one of them twice.
     pub fn read(path: &Path) -> Result<Self> {
         let bad = |problem: String| {
-            Error::damaged(path, problem).remedy("write a class a line, in the order of the teacher's outputs")
+            Error::damaged(path, problem)
+                .remedy("write a class a line, in the order of the teacher's outputs")
         };
         let size = std::fs::metadata(path).at(path)?.len();
         if size > 1 << 24 {
             return Err(bad(format!("{size} bytes are too many for a list of classes")));
         }
-        let text = String::from_utf8(std::fs::read(path).at(path)?).map_err(|_| bad("it is no text".into()))?;
+        let text =
+            String::from_utf8(std::fs::read(path).at(path)?).map_err(|_| bad("it is no text".into()))?;
         let (mut classes, mut seen) = (Self { ids: Vec::new(), names: Vec::new() }, HashSet::new());
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-            let (id, name) = line.split_once('\t').map_or((line, line), |(id, name)| (id.trim(), name.trim()));
+            let (id, name) =
+                line.split_once('\t').map_or((line, line), |(id, name)| (id.trim(), name.trim()));
             if !seen.insert(id) {
                 return Err(bad(format!("class `{id}` stands there twice")));
             }

@@ -170,9 +170,8 @@ impl ModelSpec {
             return Err(Error::usage("width", format!("{width} channels; 1 to 1024 are possible")));
         }
         let cifar = |blocks| Model::ResNetCifar(ResNetCifar::new(blocks, width, self.classes, device));
-        let lite = |width, depth| {
-            Model::EfficientNetLite(EfficientNetLite::new(width, depth, self.classes, device))
-        };
+        let lite =
+            |width, depth| Model::EfficientNetLite(EfficientNetLite::new(width, depth, self.classes, device));
         let model = match self.arch {
             Arch::Resnet8 => cifar(1),
             Arch::Resnet14 => cifar(2),
@@ -231,6 +230,8 @@ mod tests {
             (Arch::Resnet34, 21_797_672, 3.664),
             (Arch::Resnet50, 25_557_032, 4.089),
             (Arch::EfficientnetLite0, 4_652_008, 0.385),
+            (Arch::EfficientnetLite1, 5_416_680, 0.5025),
+            (Arch::EfficientnetLite2, 6_092_072, 0.5765),
         ];
         for (arch, parameters, gmacs) in expected {
             let model = ModelSpec { arch, classes: 1000, width: None }.init(0, &device).unwrap();

@@ -356,7 +356,9 @@ fn bytes(bytes: &[u8]) -> Node<'_> {
 /// A string of Python 2: text where it reads as such.
 fn python2(bytes: Cow<'_, [u8]>) -> Node<'_> {
     match bytes {
-        Cow::Borrowed(bytes) => std::str::from_utf8(bytes).map_or(Node::Bytes(bytes.into()), |text| Node::Str(text.into())),
+        Cow::Borrowed(bytes) => {
+            std::str::from_utf8(bytes).map_or(Node::Bytes(bytes.into()), |text| Node::Str(text.into()))
+        }
         Cow::Owned(bytes) => match String::from_utf8(bytes) {
             Ok(text) => Node::Str(text.into()),
             Err(error) => Node::Bytes(error.into_bytes().into()),

@@ -149,7 +149,9 @@ impl<'a> Pickle<'a> {
     /// A noted call: constructor, arguments, state.
     pub fn call(&self, id: Id) -> Option<(&'static str, &[Id], Option<Id>)> {
         match self.node(id) {
-            Node::Object(object) => Some((object.constructor, self.sequence(object.arguments)?, object.state)),
+            Node::Object(object) => {
+                Some((object.constructor, self.sequence(object.arguments)?, object.state))
+            }
             _ => None,
         }
     }

@@ -13,7 +13,8 @@ const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0
 
 /// Whether the first pickle holds the magic number.
 pub(super) fn is_legacy(bytes: &[u8]) -> bool {
-    bytes.first() == Some(&0x80) && bytes[..bytes.len().min(64)].windows(MAGIC.len()).any(|window| window == MAGIC)
+    bytes.first() == Some(&0x80)
+        && bytes[..bytes.len().min(64)].windows(MAGIC.len()).any(|window| window == MAGIC)
 }
 
 pub(super) fn read<'a>(bytes: &'a [u8], origin: &str, allowed: Allowed) -> Result<TorchFile<'a>> {

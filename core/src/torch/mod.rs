@@ -6,7 +6,7 @@ mod tensors;
 mod zip;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 
@@ -45,8 +45,7 @@ impl<'a> TorchFile<'a> {
         if legacy::is_legacy(bytes) {
             return legacy::read(bytes, origin, allowed);
         }
-        let problem =
-            if bytes.is_empty() { "the file is empty" } else { "no file that torch.save wrote" };
+        let problem = if bytes.is_empty() { "the file is empty" } else { "no file that torch.save wrote" };
         Err(Error::damaged(origin, problem).remedy(allowed.remedy))
     }
 }

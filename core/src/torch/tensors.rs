@@ -179,7 +179,10 @@ impl TorchFile<'_> {
         }
         let count = count(&shape, &strides, offset, storage.count).ok_or_else(|| {
             let (shape, strides) = (shown(&shape), shown(&strides));
-            format!("shape {shape}, strides {strides}, offset {offset} do not fit into {} numbers", storage.count)
+            format!(
+                "shape {shape}, strides {strides}, offset {offset} do not fit into {} numbers",
+                storage.count
+            )
         })?;
         *left = left.checked_sub(count).ok_or("its tensors share their numbers too many times")?;
         let number = |at: usize| read(&numbers[at * size..(at + 1) * size], storage.kind);

@@ -20,7 +20,8 @@ pub(super) fn is_zip(bytes: &[u8]) -> bool {
 pub(super) fn read<'a>(bytes: &'a [u8], origin: &str, allowed: Allowed) -> Result<TorchFile<'a>> {
     let bad = |problem: String| damaged(origin, allowed, problem);
     let entries = entries(bytes).map_err(bad)?;
-    let mut objects = entries.iter().filter_map(|(name, entry)| Some((name.strip_suffix("data.pkl")?, entry)));
+    let mut objects =
+        entries.iter().filter_map(|(name, entry)| Some((name.strip_suffix("data.pkl")?, entry)));
     let (prefix, object) = match (objects.next(), objects.next()) {
         (Some((prefix, object)), None) if prefix.is_empty() || prefix.ends_with('/') => (prefix, *object),
         _ => return Err(bad("a ZIP file without one data.pkl: torch.save did not write it".into())),
@@ -35,14 +36,16 @@ pub(super) fn read<'a>(bytes: &'a [u8], origin: &str, allowed: Allowed) -> Resul
     }
     let (pickle, _) = pickle::read(object, origin, allowed)?;
     let folder = format!("{prefix}data/");
-    let storages = entries.iter().filter_map(|(name, bytes)| Some((name.strip_prefix(&folder[..])?.to_owned(), *bytes)));
+    let storages =
+        entries.iter().filter_map(|(name, bytes)| Some((name.strip_prefix(&folder[..])?.to_owned(), *bytes)));
     Ok(TorchFile { pickle, storages: storages.collect() })
 }
 
 /// The entries by name.
 fn entries(bytes: &[u8]) -> Result<BTreeMap<&str, &[u8]>, String> {
     let (start, count) = directory(bytes).ok_or("a ZIP file without its directory: it is cut short")?;
-    let mut rest = slice(bytes, start, bytes.len() as u64 - start.min(bytes.len() as u64)).unwrap_or_default();
+    let mut rest =
+        slice(bytes, start, bytes.len() as u64 - start.min(bytes.len() as u64)).unwrap_or_default();
     let (mut entries, mut total) = (BTreeMap::new(), 0);
     for _ in 0..count {
         let (entry, len) = Central::parse(rest).ok_or("a ZIP file whose directory is broken")?;
@@ -52,7 +55,8 @@ fn entries(bytes: &[u8]) -> Result<BTreeMap<&str, &[u8]>, String> {
         if entry.method != 0 || entry.packed != entry.size {
             return Err(format!("entry `{}` is compressed, which torch.save never does", shown()));
         }
-        let content = entry.content(bytes).ok_or_else(|| format!("entry `{}` lies outside of the file", shown()))?;
+        let content =
+            entry.content(bytes).ok_or_else(|| format!("entry `{}` lies outside of the file", shown()))?;
         // Entries that overlap would be summed up again and again.
         total += content.len();
         if total > bytes.len() {

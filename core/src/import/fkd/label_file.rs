@@ -11,8 +11,10 @@ use crate::region::FractionBox;
 use crate::store::ExplicitBox;
 use crate::torch::TorchFile;
 
-const ALLOWED: Allowed =
-    Allowed { globals: numpy::GLOBALS, remedy: "make the label file anew with FKD's generator, or leave it out" };
+const ALLOWED: Allowed = Allowed {
+    globals: numpy::GLOBALS,
+    remedy: "make the label file anew with FKD's generator, or leave it out",
+};
 
 /// How far 16-bit floats may push a probability, or the sum of a full label, off.
 const SLACK: f64 = 0.02;
@@ -172,7 +174,9 @@ fn pairs(indices: &[f32], probabilities: &[f32], classes: usize, exact: usize) -
             return Err(format!("class {index} is none of 0..{classes}"));
         }
         if class as usize >= exact && classes > exact + 1 {
-            return Err(format!("class {index} is kept in 16 bits, which cannot tell it from its neighbours"));
+            return Err(format!(
+                "class {index} is kept in 16 bits, which cannot tell it from its neighbours"
+            ));
         }
         pairs.push((class, probability(p).map_err(|problem| format!("{problem} (of class {class})"))?));
     }

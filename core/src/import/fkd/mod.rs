@@ -8,6 +8,9 @@ pub mod label_file;
 mod pairing;
 mod survey;
 
+#[cfg(test)]
+mod tests;
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -22,12 +25,12 @@ use crate::label::Codec;
 use crate::pixels::{Filter, Normalisation, OrientationRule, measure};
 use crate::store::manifest::{FORMAT, SHARD_IMAGES};
 use crate::store::{
-    Boxes, ImageEntry, LabelFormat, LabelSpace, Manifest, Regions, ShardLabels, StoreWriter,
-    Teacher, image_list_sha256,
+    Boxes, ImageEntry, LabelFormat, LabelSpace, Manifest, Regions, ShardLabels, StoreWriter, Teacher,
+    image_list_sha256,
 };
 use label_file::{Form, LabelFile, LabelType};
-use survey::Survey;
 pub use survey::Refused;
+use survey::Survey;
 
 crate::options! {
     /// Settings of an import of FKD's label files.
@@ -140,7 +143,8 @@ fn classes(images: &ImageList, config: &FkdConfig) -> Result<(ClassSpace, Vec<u3
         None => {
             let classes = ClassSpace::imagenet();
             let folders = classes.map_folders(images.folders(), "ImageNet").map_err(|error| {
-                error.remedy("name the teacher's classes by --classes-file FILE, a line each, in output order")
+                error
+                    .remedy("name the teacher's classes by --classes-file FILE, a line each, in output order")
             })?;
             Ok((classes, folders))
         }

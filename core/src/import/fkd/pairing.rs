@@ -55,7 +55,8 @@ pub(super) fn check_unique(images: &ImageList) -> Result<()> {
 pub(super) fn without_image(labels: &Path, images: &ImageList, found: &mut dyn FnMut(String)) -> Result<()> {
     let mut ranges: BTreeMap<&str, Range<usize>> = BTreeMap::new();
     for image in 0..images.len() {
-        let folder = images.folder(image).and_then(|f| images.folders().get(f as usize)).map_or("", String::as_str);
+        let folder =
+            images.folder(image).and_then(|f| images.folders().get(f as usize)).map_or("", String::as_str);
         ranges.entry(folder).or_insert(image..image).end = image + 1;
     }
     let (folders, files) = children(labels)?;

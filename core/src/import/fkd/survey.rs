@@ -63,7 +63,8 @@ impl Import<'_> {
             listen(&progress(done, total, done, begun));
         }
         // The form that most files have; of two that are as frequent, the one of the earlier image.
-        let most = forms.iter().max_by_key(|(_, images)| (images.len(), std::cmp::Reverse(images.first().copied())));
+        let most =
+            forms.iter().max_by_key(|(_, images)| (images.len(), std::cmp::Reverse(images.first().copied())));
         let Some(form) = most.map(|(form, _)| *form) else {
             let first = refused.first().map(|(_, problem)| problem.clone()).unwrap_or_default();
             let problem = format!("none of {total} images can be imported; the first: {first}");
