@@ -214,8 +214,8 @@ fn other_classes_come_from_a_file() {
     for root in ["photos/train", "fkd/train"] {
         fs::rename(at.path().join(root).join("n02124075"), at.path().join(root).join("my cat")).unwrap();
     }
-    let line = "import fkd fkd --images photos --out store";
-    ferkd(at.path(), line).fails(1, &["my cat", "--classes-file"]);
+    let line = "import fkd fkd --images photos";
+    ferkd(at.path(), &format!("{line} --out store")).fails(1, &["my cat", "--classes-file"]);
     let ids: String = (0..1000)
         .map(|class| match class {
             285 => "my cat\tA cat of mine\n".to_owned(),
@@ -224,7 +224,7 @@ fn other_classes_come_from_a_file() {
         })
         .collect();
     fs::write(at.path().join("classes.txt"), &ids).unwrap();
-    ferkd(at.path(), &format!("{line} --classes-file classes.txt")).ok();
+    ferkd(at.path(), &format!("{line} --out store --classes-file classes.txt")).ok();
     let store = Store::open(at.path().join("store")).unwrap();
     assert_eq!(store.image(0).unwrap().class, Some(285));
     assert_eq!(store.manifest().label.class_names[285], "A cat of mine");

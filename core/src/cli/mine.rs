@@ -27,7 +27,7 @@ pub struct Args {
     #[arg(long, requires_all = ["low", "mid"])]
     high: Option<f32>,
     /// Thresholds as quantiles of the confidence over the store: low,mid,high [default: 0.02,0.15,0.98].
-    #[arg(long, value_delimiter = ',', num_args = 3, conflicts_with = "low")]
+    #[arg(long, value_delimiter = ',', conflicts_with = "low")]
     quantiles: Option<Vec<f32>>,
     /// Which number of a label is its confidence.
     #[arg(long, value_enum, default_value_t)]
