@@ -50,6 +50,8 @@ pub mod events;
 pub mod label;
 #[cfg(not(target_family = "wasm"))]
 pub mod labelling;
+#[cfg(not(target_family = "wasm"))]
+mod lock;
 pub mod mine;
 pub mod mining;
 pub mod models;
@@ -57,6 +59,7 @@ pub mod pixels;
 pub mod region;
 pub mod report;
 pub mod rng;
+mod seal;
 pub mod selfmix;
 pub mod store;
 pub mod train;
