@@ -52,6 +52,8 @@ pub mod import;
 pub mod label;
 #[cfg(not(target_family = "wasm"))]
 pub mod labelling;
+#[cfg(not(target_family = "wasm"))]
+mod lock;
 pub mod mine;
 pub mod mining;
 pub mod models;
@@ -60,6 +62,7 @@ pub mod pixels;
 pub mod region;
 pub mod report;
 pub mod rng;
+mod seal;
 pub mod selfmix;
 pub mod store;
 pub mod torch;

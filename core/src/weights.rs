@@ -1,6 +1,6 @@
 //! Weights on the host, under PyTorch's names; read from safetensors and PyTorch files, written as safetensors.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
@@ -9,6 +9,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::error::{Error, IoContext, Result};
 use crate::models::{Arch, Model, ModelSpec, PathStack, replace};
+use crate::seal;
 
 /// A tensor on the host.
 #[derive(Debug, Clone, PartialEq)]
@@ -106,6 +107,13 @@ impl StateDict {
         if let Some(metadata) = header.metadata() {
             dict.metadata.extend(metadata.iter().map(|(k, v)| (k.clone(), v.clone())));
         }
+        // Other people's files carry none.
+        if let Some(checksum) = dict.metadata.remove(seal::KEY)
+            && !seal::is_sound(bytes, &checksum)
+        {
+            return Err(Error::damaged(origin, "it does not have the checksum that it carries")
+                .remedy("copy it anew, or go back to another checkpoint"));
+        }
         for (name, view) in file.iter() {
             let data = view.data();
             let values: Vec<f32> = match view.dtype() {
@@ -127,7 +135,8 @@ impl StateDict {
         Ok(dict)
     }
 
-    /// The bytes of a safetensors file; the same state gives the same bytes.
+    /// The bytes of a safetensors file, with a checksum of them in its metadata; the same state gives the same
+    /// bytes.
     ///
     /// # Errors
     /// A tensor whose shape and length disagree.
@@ -153,13 +162,7 @@ impl StateDict {
                 Ok((name.as_str(), TensorView::new(dtype, shape.to_vec(), bytes).map_err(fail)?))
             })
             .collect::<Result<Vec<_>>>()?;
-        // A map of several entries would be written in an order of its own each time: all goes into one.
-        let metadata = match self.metadata.len() {
-            0 => None,
-            1 => Some(self.metadata.iter().map(|(k, v)| (k.clone(), v.clone())).collect::<HashMap<_, _>>()),
-            n => return Err(Error::mismatch("weights", format!("{n} entries of metadata; one is possible"))),
-        };
-        safetensors::serialize(views, metadata).map_err(fail)
+        seal::seal(&safetensors::serialize(views, None).map_err(fail)?, &self.metadata)
     }
 
     /// Writes a safetensors file, atomically.
@@ -356,5 +359,22 @@ mod tests {
             assert!(StateDict::from_bytes(&bytes[..end], "a").is_err());
         }
         assert!(StateDict::from_bytes(&[0xFF; 64], "a").is_err());
+    }
+
+    #[test]
+    fn a_flipped_bit_anywhere_is_found() {
+        let mut dict = StateDict::of(&model(1, 3));
+        dict.metadata.insert("ferkd".into(), "{\"xxh3\":\"no checksum\"}".into());
+        let whole = dict.to_bytes(Precision::F32).unwrap();
+        assert_eq!(StateDict::from_bytes(&whole, "a").unwrap(), dict);
+        for at in (0..whole.len()).step_by(61).chain(0..200) {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1 << (at % 8);
+            match StateDict::from_bytes(&bytes, "a") {
+                // Without the key's own name the checksum is another entry, and everything else is as it was.
+                Ok(read) => assert_eq!((read.tensors, at < 200), (dict.tensors.clone(), true)),
+                Err(error) => assert!(error.to_string().starts_with("a: "), "{error}"),
+            }
+        }
     }
 }

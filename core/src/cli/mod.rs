@@ -92,17 +92,28 @@ pub fn main() -> ExitCode {
     };
     match result {
         Ok(output) => {
-            if cli.json {
-                print(&output.json.to_string());
+            let printed = if cli.json {
+                print(&output.json.to_string())
             } else if !output.text.is_empty() {
-                print(output.text.trim_end());
+                print(output.text.trim_end())
+            } else {
+                Ok(())
+            };
+            match printed {
+                Ok(()) => ExitCode::from(output.code),
+                Err(error) => {
+                    eprintln!(
+                        "error: standard output: {error} (what was done stands; only its summary is lost)"
+                    );
+                    ExitCode::FAILURE
+                }
             }
-            ExitCode::from(output.code)
         }
         Err(error) => {
             eprintln!("error: {error}");
             if cli.json {
-                print(&serde_json::json!({ "error": error.to_string() }).to_string());
+                // The error stands on standard error already.
+                let _ = print(&serde_json::json!({ "error": error.to_string() }).to_string());
             }
             ExitCode::from(match error.kind() {
                 ErrorKind::Usage => 2,
@@ -114,9 +125,13 @@ pub fn main() -> ExitCode {
 }
 
 /// Prints a line. Whoever reads it may have read enough (`| head`): that is no failure.
-fn print(text: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stdout(), "{text}");
+fn print(text: &str) -> std::io::Result<()> {
+    use std::io::{ErrorKind::BrokenPipe, Write};
+    let mut out = std::io::stdout();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() == BrokenPipe => Ok(()),
+        done => done,
+    }
 }
 
 /// A share as a percentage with one decimal.

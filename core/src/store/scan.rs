@@ -74,6 +74,8 @@ impl Store {
                 }
                 first += count;
             }
+            self.release(file);
+            self.release(FileId { table: Table::Images, shard });
         }
         Ok(())
     }

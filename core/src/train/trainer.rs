@@ -81,8 +81,7 @@ impl Trainer {
         let images = ImageList::open(&config.images, Split::Train)?;
         let validation = match &config.val {
             Some(path) => Some(ImageList::open(path, Split::Val)?),
-            None if config.images.join("val").is_dir() => Some(ImageList::open(&config.images, Split::Val)?),
-            None => None,
+            None => ImageList::open_half(&config.images, Split::Val)?,
         };
         let store = config.store.as_deref().map(Store::open).transpose()?;
         let teacher = match (&config.teacher, config.supervision.needs_teacher()) {
@@ -96,11 +95,11 @@ impl Trainer {
     pub fn with_inputs(config: TrainConfig, inputs: Inputs, device: Device) -> Result<Self> {
         config.check()?;
         let config = config.resolved();
-        let Inputs { images, validation, store, mut teacher } = inputs;
+        let Inputs { mut images, validation, store, mut teacher } = inputs;
         let store = store.map(Arc::new);
         let classes = classes(&images, store.as_deref(), teacher.as_ref())?;
         if let Some(store) = &store {
-            same_images(store, &images)?;
+            images = labelled(store, images)?;
         }
         if config.supervision != Supervision::Fkd && images.folders().is_empty() {
             let problem = format!("its images have no classes, which {} needs", config.supervision.name());
@@ -413,11 +412,17 @@ fn classes(images: &ImageList, store: Option<&Store>, teacher: Option<&Classifie
     }
 }
 
-/// Checks that a store was made from these images.
-fn same_images(store: &Store, images: &ImageList) -> Result<()> {
+/// The images that a store was made from: these, without those that it passed over.
+fn labelled(store: &Store, images: ImageList) -> Result<ImageList> {
     let manifest = store.manifest();
     if manifest.image_list_sha256 == images.digest() {
-        return Ok(());
+        return Ok(images);
+    }
+    if let Some(skipped) = store.skipped().filter(|skipped| !skipped.images.is_empty()) {
+        let kept = images.without(skipped.names())?;
+        if manifest.image_list_sha256 == kept.digest() {
+            return Ok(kept);
+        }
     }
     let problem = format!(
         "it was made from {} images, and these are {} others ({})",
