@@ -187,6 +187,7 @@ fn what_is_missing_or_broken_is_named_and_the_rest_imported() {
         .unwrap();
     refused_once("other", &["coffee.tar", "top 10", "top 5"]);
     fs::write(&label, &whole).unwrap();
+    import("cut", "").fails(1, &["cut", "chelsea.JPEG.png", "good now", "another folder"]);
     let image = at.path().join("photos/train/n02124075/chelsea.JPEG.png");
     let picture = fs::read(&image).unwrap();
     fs::write(&image, &picture[..picture.len() / 2]).unwrap();
@@ -196,6 +197,54 @@ fn what_is_missing_or_broken_is_named_and_the_rest_imported() {
     fs::remove_file(at.path().join("fkd/train/n07920052/coffee.tar")).unwrap();
     import("none", "").fails(1, &["none of 1 images", "coffee.tar"]);
     assert!(!at.path().join("none").exists());
+}
+
+/// Images that were refused are left out of training too.
+#[test]
+fn a_store_with_refused_images_is_trained_on() {
+    let at = folder();
+    fs::remove_file(labels(at.path(), "smoothing").join("train/n02124075/chelsea.tar")).unwrap();
+    let line = "import fkd fkd --images photos --out store --skip-bad --json";
+    let first = ferkd(at.path(), line).ok().json();
+    assert_eq!(
+        ferkd(at.path(), line).ok().json()["refused"],
+        first["refused"],
+        "not the same when it goes on"
+    );
+    let line = "train --images photos --store store --supervision fkd --arch resnet8 --width 4 --side 16 \
+                --epochs 4 --batch 4 --regions-per-step 4 --device flex --run run --json";
+    ferkd(at.path(), line).ok();
+}
+
+/// Interrupted while it writes, an import ends in the same bytes as one that was not.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_import_goes_on_to_the_same_store() {
+    let at = tempfile::tempdir().unwrap();
+    let label = fs::read(repository("tests/data/fkd/hard/train/n02124075/chelsea.tar")).unwrap();
+    for folder in ["photos/n02124075", "fkd/n02124075"] {
+        fs::create_dir_all(at.path().join(folder)).unwrap();
+    }
+    for number in 0..600u32 {
+        let picture = image::RgbImage::from_pixel(8, 8, image::Rgb([number as u8, 0, 0]));
+        picture.save(at.path().join(format!("photos/n02124075/{number:03}.png"))).unwrap();
+        fs::write(at.path().join(format!("fkd/n02124075/{number:03}.tar")), &label).unwrap();
+    }
+    let line = |out: &str| format!("import fkd fkd --images photos --shard-images 4 --out {out} --json");
+    ferkd(at.path(), &line("whole")).ok();
+    let words = line("part");
+    let words: Vec<&str> = words.split_whitespace().collect();
+    let mut child = command(at.path(), &words).stdout(std::process::Stdio::null()).spawn().unwrap();
+    while !at.path().join("part/labels-00003.npy").exists() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it could be stopped");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    let sent = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let imported = ferkd(at.path(), &line("part")).ok().json()["imported_images"].as_u64().unwrap();
+    assert!((1..600).contains(&imported), "{imported} images");
+    assert!(files(&at.path().join("whole")) == files(&at.path().join("part")), "not the same bytes");
 }
 
 #[test]

@@ -25,8 +25,8 @@ use crate::label::Codec;
 use crate::pixels::{Filter, Normalisation, OrientationRule, measure};
 use crate::store::manifest::{FORMAT, SHARD_IMAGES};
 use crate::store::{
-    Boxes, ImageEntry, LabelFormat, LabelSpace, Manifest, Regions, ShardLabels, StoreWriter, Teacher,
-    image_list_sha256,
+    Boxes, ImageEntry, LabelFormat, LabelSpace, Manifest, Regions, ShardLabels, SkippedImage, StoreWriter,
+    Teacher,
 };
 use label_file::{Form, LabelFile, LabelType};
 pub use survey::Refused;
@@ -71,8 +71,8 @@ pub struct FkdSummary {
     pub imported_images: u64,
     /// How many label files and images were refused.
     pub refused_count: u64,
-    /// These, in the order of the images; the first ten thousand.
-    pub refused: Vec<Refused>,
+    /// These: images in ascending order, then label files without one.
+    pub refused: Vec<SkippedImage>,
     /// Seconds that it took.
     pub time_s: f64,
 }
@@ -108,12 +108,14 @@ pub fn import(
     let import = Import { labels, images, classes, folders, out, stop };
     let survey = import.survey(listen)?;
     let manifest = import.manifest(&survey, config)?;
-    let mut writer = StoreWriter::open(out, manifest)?;
+    let mut writer = StoreWriter::open_skipping(out, manifest, Some(&survey.skipped))?;
     let imported_images = import.write(&mut writer, &survey, listen)?;
     let manifest = writer.manifest().clone();
     let bytes_per_region = writer.layout().label().record_len() + BOX_BYTES;
     writer.finish()?;
     let per_image = manifest.regions.per_image;
+    let mut refused = survey.skipped.images;
+    refused.extend(survey.orphans);
     Ok(FkdSummary {
         images: manifest.images,
         regions: manifest.images * u64::from(per_image),
@@ -123,8 +125,8 @@ pub fn import(
         classes: manifest.label.classes,
         bytes_per_region,
         imported_images,
-        refused_count: survey.refused_count,
-        refused: survey.refused,
+        refused_count: refused.len() as u64,
+        refused,
         time_s: begun.elapsed().as_secs_f64(),
     })
 }
@@ -171,9 +173,9 @@ impl Import<'_> {
         Err(error.remedy("run the same command again: it goes on where it stopped"))
     }
 
-    /// The label file of an image.
-    fn label_file(&self, image: usize) -> Result<LabelFile> {
-        let path = self.labels.join(pairing::label_name(self.images.name(image)));
+    /// The label file of the image called `name`.
+    fn label_file(&self, name: &str) -> Result<LabelFile> {
+        let path = self.labels.join(pairing::label_name(name));
         let len = std::fs::metadata(&path).at(&path)?.len();
         if len > MAX_LABEL_BYTES {
             return Err(Error::damaged(&path, format!("{len} bytes are too many for one image's labels"))
@@ -196,13 +198,12 @@ impl Import<'_> {
             LabelType::Hard => (Codec::Hard, 1),
             LabelType::Full(_) => (Codec::Full, count),
         };
-        let names = survey.accepted.iter().map(|&image| self.images.name(image as usize));
         Ok(Manifest {
             format: FORMAT,
             created_by: format!("ferkd {}", env!("CARGO_PKG_VERSION")),
             images: survey.accepted.len() as u64,
             shard_images: config.shard_images,
-            image_list_sha256: image_list_sha256(names),
+            image_list_sha256: survey.accepted.digest(),
             regions: Regions {
                 per_image: u32::try_from(regions).unwrap_or(u32::MAX),
                 boxes: Boxes::Explicit,
@@ -242,10 +243,11 @@ impl Import<'_> {
             let range = first..first + layout.images_in(shard) as usize;
             let (mut entries, mut boxes) = (Vec::new(), Vec::new());
             let mut labels = ShardLabels::new(writer.manifest())?;
-            for group in survey.accepted[range].chunks(GROUP) {
+            for start in range.clone().step_by(GROUP) {
                 self.check_stop()?;
-                let read = |&image: &u32| self.record(image as usize, survey.form);
-                for part in group.par_iter().map(read).collect::<Vec<_>>() {
+                let group = start..(start + GROUP).min(range.end);
+                let read = |image| self.record(&survey.accepted, image, survey.form);
+                for part in group.clone().into_par_iter().map(read).collect::<Vec<_>>() {
                     let (entry, file) = part?;
                     file.labels.iter().try_for_each(|label| labels.push(label))?;
                     boxes.extend(file.boxes);
@@ -261,16 +263,16 @@ impl Import<'_> {
     }
 
     /// What the store keeps of an image that the survey accepted.
-    fn record(&self, image: usize, form: Form) -> Result<(ImageEntry, LabelFile)> {
-        let file = self.label_file(image)?;
-        let name = self.images.name(image);
+    fn record(&self, images: &ImageList, image: usize, form: Form) -> Result<(ImageEntry, LabelFile)> {
+        let name = images.name(image);
+        let file = self.label_file(name)?;
         if file.form != form {
             return Err(Error::mismatch(name, "its label file has changed since the import began")
-                .remedy("run the same command again"));
+                .remedy("import into another folder"));
         }
-        let bytes = self.images.read(image)?;
-        let (width, height, orientation) = measure(&bytes, &self.images.label_of(image))?;
-        let class = self.images.folder(image).and_then(|folder| self.folders.get(folder as usize).copied());
+        let bytes = images.read(image)?;
+        let (width, height, orientation) = measure(&bytes, &images.label_of(image))?;
+        let class = images.folder(image).and_then(|folder| self.folders.get(folder as usize).copied());
         let checksum = xxhash_rust::xxh3::xxh3_64(&bytes);
         Ok((ImageEntry { name: name.to_owned(), width, height, class, checksum, orientation }, file))
     }

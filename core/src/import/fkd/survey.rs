@@ -1,4 +1,7 @@
 //! The first pass: which images can be imported, and what is wrong with the others.
+//!
+//! What it finds is kept in the store's `skipped.json`, so that an interrupted pass goes on where it stopped, and
+//! so that training leaves out the same images.
 
 use std::time::Instant;
 
@@ -6,74 +9,79 @@ use rayon::prelude::*;
 
 use super::label_file::Form;
 use super::{GROUP, Import, pairing, progress};
+use crate::data::images::ImageList;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::{Event, Listener};
 use crate::pixels::OrientationRule;
-
-/// A file that cannot be imported.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Refused {
-    /// The image, by its path below the images, or where that is missing the label file.
-    pub name: String,
-    /// What is wrong, and with which file.
-    pub problem: String,
-}
-
-/// How many refusals are listed; a wrong folder would fill the memory with them.
-const LISTED: usize = 10_000;
+use crate::store::{SkipSearch, Skipped, SkippedImage};
 
 /// How many label files are looked at to see what all of them should hold.
 const SAMPLE: usize = 64;
 
 /// What the first pass found.
 pub(super) struct Survey {
-    /// The good images, in ascending order.
-    pub(super) accepted: Vec<u32>,
+    /// The good images.
+    pub(super) accepted: ImageList,
     /// What all of their label files hold.
     pub(super) form: Form,
-    pub(super) refused_count: u64,
-    pub(super) refused: Vec<Refused>,
+    /// The others.
+    pub(super) skipped: Skipped,
+    /// Label files without an image.
+    pub(super) orphans: Vec<SkippedImage>,
 }
 
 impl Import<'_> {
-    /// Reads every label file and decodes every image.
+    /// Reads every label file and decodes every image; goes on where an earlier pass stopped.
     pub(super) fn survey(&self, listen: Listener) -> Result<Survey> {
-        let begun = Instant::now();
-        let total = self.images.len() as u64;
-        let job = "checking FKD labels and images".to_owned();
-        listen(&Event::Started { job: job.clone(), total, unit: "images".into(), done: 0 });
         let form = self.form()?;
-        let (mut accepted, mut refused, mut refused_count) = (Vec::new(), Vec::new(), 0);
-        let all: Vec<u32> = (0..self.images.len() as u32).collect();
-        for group in all.chunks(GROUP) {
+        let mut search = self.search(form)?;
+        let (total, before) = (self.images.len() as u64, search.checked());
+        let (begun, job) = (Instant::now(), "checking FKD labels and images".to_owned());
+        listen(&Event::Started { job: job.clone(), total, unit: "images".into(), done: before });
+        while search.checked() < total {
             self.check_stop()?;
-            let check = |&image: &u32| (image, self.check(image as usize, form));
-            for (image, found) in group.par_iter().map(check).collect::<Vec<_>>() {
-                match found {
-                    Ok(()) => accepted.push(image),
-                    Err(error) => {
-                        refused_count += 1;
-                        if refused.len() < LISTED {
-                            let name = self.images.name(image as usize).to_owned();
-                            refused.push(Refused { name, problem: error.to_string() });
-                        }
-                    }
-                }
-            }
-            let done = u64::from(group.last().copied().unwrap_or_default()) + 1;
-            listen(&progress(done, total, done, begun));
+            let group = search.checked()..(search.checked() + GROUP as u64).min(total);
+            let look =
+                |image: u64| self.check(image as usize, form).err().map(|error| self.refusal(image, &error));
+            let found: Vec<_> = group.clone().into_par_iter().map(look).collect();
+            search.note(group.end - group.start, found.into_iter().flatten())?;
+            listen(&progress(search.checked(), total, search.checked() - before, begun));
         }
+        let skipped = search.finish();
+        let accepted = self.images.without(skipped.names())?;
         if accepted.is_empty() {
-            return Err(self.nothing(refused.first().map_or("", |refused| &refused.problem)));
+            return Err(self.nothing(skipped.images.first().map_or("", |image| &image.problem)));
         }
+        let mut orphans = Vec::new();
         pairing::without_image(&self.labels, &self.images, &mut |name| {
-            refused_count += 1;
             let problem = format!("{}: its image is missing", self.labels.join(&name).display());
-            refused.push(Refused { name, problem });
+            orphans.push(SkippedImage { name, problem });
         })?;
-        refused.truncate(LISTED);
         listen(&Event::Done { job, time_s: begun.elapsed().as_secs_f64() });
-        Ok(Survey { accepted, form, refused_count, refused })
+        Ok(Survey { accepted, form, skipped, orphans })
+    }
+
+    /// The search in the store's folder. What it refused before must still be bad: the list of a store's images is
+    /// fixed from its beginning.
+    fn search(&self, form: Form) -> Result<SkipSearch> {
+        let open = || SkipSearch::open(self.out, self.images.digest());
+        let mut image = 0;
+        for refused in open()?.finish().images {
+            while image < self.images.len() && self.images.name(image) != refused.name {
+                image += 1;
+            }
+            if image < self.images.len() && self.check(image, form).is_ok() {
+                let problem =
+                    format!("`{}` was refused when this store was begun, and is good now", refused.name);
+                return Err(Error::mismatch(self.out.display().to_string(), problem)
+                    .remedy("import into another folder"));
+            }
+        }
+        open()
+    }
+
+    fn refusal(&self, image: u64, error: &Error) -> SkippedImage {
+        SkippedImage { name: self.images.name(image as usize).to_owned(), problem: error.to_string() }
     }
 
     /// What most of the first label files hold; of two forms that are as frequent, the one that came first.
@@ -84,7 +92,7 @@ impl Import<'_> {
                 break;
             }
             self.check_stop()?;
-            match self.label_file(image) {
+            match self.label_file(self.images.name(image)) {
                 Ok(file) => match forms.iter_mut().find(|(form, _)| *form == file.form) {
                     Some((_, count)) => *count += 1,
                     None => forms.push((file.form, 1)),
@@ -106,9 +114,10 @@ impl Import<'_> {
 
     /// Checks that an image can be imported, with a label file that holds what the others do.
     fn check(&self, image: usize, form: Form) -> Result<()> {
-        let file = self.label_file(image)?;
+        let name = self.images.name(image);
+        let file = self.label_file(name)?;
         if file.form != form {
-            let label = self.labels.join(pairing::label_name(self.images.name(image)));
+            let label = self.labels.join(pairing::label_name(name));
             let problem = format!("it holds {}, but others hold {form}", file.form);
             return Err(Error::mismatch(label.display().to_string(), problem)
                 .remedy("import files of one kind at a time"));
