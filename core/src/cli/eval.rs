@@ -18,7 +18,7 @@ use crate::cli::{Output, percent};
 /// Where IMAGES is the parent of train/ and val/, val/ is taken.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A shipped teacher, a safetensors file, or a run folder (its best checkpoint).
+    /// A shipped teacher, a safetensors or PyTorch file, or a run folder (its best checkpoint).
     model: String,
     /// Images in class folders, or tar archives of these.
     images: PathBuf,

@@ -27,7 +27,7 @@ const SHOWN: usize = 20;
 pub struct Args {
     /// Images: a folder of class folders (or the parent of train/), one flat folder, or tar archives of either.
     images: PathBuf,
-    /// Teacher: efficientnet-lite0 or digits (both ship with the program), a safetensors file, or a run folder.
+    /// Teacher: efficientnet-lite0 or digits (both ship with the program), a safetensors or PyTorch file, or a run folder.
     #[arg(long, default_value = "efficientnet-lite0")]
     teacher: String,
     /// Folder of the store.

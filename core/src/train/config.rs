@@ -114,7 +114,7 @@ crate::options! {
         store: Option<PathBuf> = None,
         /// What the student learns from: hard, kd, funmatch, fkd, ferkd, ferkd+selfmix, ferkd-drop or ferkd-calibrate.
         supervision: Supervision = Supervision::Ferkd,
-        /// Online teacher of kd and funmatch: a shipped teacher, a safetensors file or a run folder.
+        /// Online teacher of kd and funmatch: a shipped teacher, a safetensors or PyTorch file, or a run folder.
         teacher: Option<String> = None,
         /// Student: resnet8, resnet14, resnet20, resnet18, resnet34, resnet50, resnet101 or efficientnet-lite0.
         arch: Arch = Arch::Resnet18,
@@ -122,7 +122,7 @@ crate::options! {
         width: Option<usize> = None,
         /// Side of the student's input, in pixels.
         side: u32 = 224,
-        /// Weights to begin with: a safetensors file; drawn from the seed if left out.
+        /// Weights to begin with: a safetensors or PyTorch file; drawn from the seed if left out.
         weights: Option<PathBuf> = None,
         /// Epochs; a pass over the images with n regions of each counts as n.
         epochs: usize = 300,

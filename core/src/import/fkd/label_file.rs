@@ -35,7 +35,7 @@ pub enum LabelType {
     Marginal(usize),
     /// The top class and its probability: shape (M, 2).
     Smoothing,
-    /// The top class: shape (M), integers.
+    /// The top class: shape (M), integers, or 16-bit floats where the generator ran with `--use_fp16`.
     Hard,
     /// The probabilities of all C classes: shape (M, C).
     Full(usize),
@@ -106,13 +106,13 @@ fn form(coords: &Array, flips: &Array, labels: &Array, classes: usize) -> Result
         [m, 2, k] if m == regions && float && k > 0 => LabelType::Marginal(k),
         [m, 2] if m == regions && float => LabelType::Smoothing,
         [m, c] if m == regions && float && c == classes => LabelType::Full(c),
-        [m] if m == regions && matches!(labels.kind, Kind::Int(_)) => LabelType::Hard,
+        [m] if m == regions && (float || matches!(labels.kind, Kind::Int(_))) => LabelType::Hard,
         _ => {
             let kind = if float { "floats" } else { "integers" };
             let shape = shown(&labels.shape);
             return Err(format!(
                 "labels of shape {shape}, {kind}; for {regions} regions and {classes} classes it must be \
-                 ({regions}, 2, K), ({regions}, 2), ({regions}) of integers, or ({regions}, {classes})"
+                 ({regions}, 2, K), ({regions}, 2), ({regions}), or ({regions}, {classes})"
             ));
         }
     };
@@ -140,8 +140,9 @@ fn boxes(coords: &Array, flips: &Array) -> Result<Vec<ExplicitBox>, String> {
 
 fn decode(labels: &Array, form: Form, classes: usize) -> Result<Vec<TopK>, String> {
     let in_region = |region: usize| move |problem: String| format!("region {region}: {problem}");
-    if form.labels == LabelType::Hard {
-        let found = labels.integers().ok_or("labels that are no integers")?;
+    if form.labels == LabelType::Hard
+        && let Some(found) = labels.integers()
+    {
         let hard = |(region, &class): (usize, &i64)| match u32::try_from(class) {
             Ok(class) if (class as usize) < classes => {
                 Ok(TopK { classes: vec![class], probabilities: vec![1.0] })
@@ -157,8 +158,9 @@ fn decode(labels: &Array, form: Form, classes: usize) -> Result<Vec<TopK>, Strin
     let label = |(region, values): (usize, &[f32])| {
         let found = match form.labels {
             LabelType::Full(_) => full(values),
+            LabelType::Hard => pairs(values, &[1.0], classes, exact),
             LabelType::Marginal(k) => pairs(&values[..k], &values[k..], classes, exact),
-            _ => pairs(&values[..1], &values[1..], classes, exact),
+            LabelType::Smoothing => pairs(&values[..1], &values[1..], classes, exact),
         };
         found.map_err(in_region(region))
     };

@@ -70,6 +70,8 @@ fn every_shape_is_a_type_of_label() {
     assert_eq!(form(&marginal), both(LabelType::Marginal(3)));
     assert_eq!(form(&f32s(&[2, 2], &[1.0, 0.5, 2.0, 0.5])), both(LabelType::Smoothing));
     assert_eq!(form(&i64s(&[1, 11])), both(LabelType::Hard));
+    // The generator casts all labels to 16 bits, hard ones too.
+    assert_eq!(read(&file(&f16s(&[2], &[1.0, 11.0]))).unwrap(), read(&file(&i64s(&[1, 11]))).unwrap());
     let flat = [1.0 / 12.0; 24];
     assert_eq!(form(&f16s(&[2, 12], &flat)), both(LabelType::Full(12)));
     let found = read(&file(&marginal)).unwrap();
@@ -93,7 +95,7 @@ fn fortran_order_is_read_in_its_order() {
 #[test]
 fn wrong_shapes_are_named() {
     refused(&file(&f32s(&[3, 2], &[0.1; 6])), &["labels", "(3, 2)", "2 regions"]);
-    refused(&file(&f32s(&[2], &[0.1; 2])), &["labels", "(2)", "floats"]);
+    refused(&file(&f32s(&[3], &[1.0; 3])), &["labels", "(3)", "floats"]);
     refused(&file(&f32s(&[2, 3, 1], &[0.1; 6])), &["(2, 3, 1)"]);
     refused(&file(&f32s(&[2, 2, 0], &[])), &["(2, 2, 0)"]);
     refused(&file(&f32s(&[2, 2, 13], &[0.0; 52])), &["top 13 of 12"]);
@@ -124,6 +126,7 @@ fn numbers_that_make_no_sense_name_their_region() {
     refused(&smoothing(f32::NAN, 0.5), &["region 1", "NaN"]);
     refused(&file(&i64s(&[0, 12])), &["region 1", "12"]);
     refused(&file(&i64s(&[0, -1])), &["region 1", "-1"]);
+    refused(&file(&f16s(&[2], &[0.0, 0.5])), &["region 1", "0.5"]);
     let twice = f32s(&[2, 2, 2], &[1.0, 1.0, 0.5, 0.2, 1.0, 2.0, 0.5, 0.2]);
     refused(&file(&twice), &["region 0", "class 1 is listed twice"]);
     let mut full = [1.0 / 12.0; 24];
@@ -167,6 +170,7 @@ fn sixteen_bits_cannot_tell_classes_above_2048_apart() {
         let error = read(&labels(index), 4000).unwrap_err().to_string();
         assert!(error.contains("region 1") && error.contains("16 bits"), "{error}");
     }
+    assert!(read(&f16s(&[2], &[1.0, 3000.0]), 4000).is_err());
     // The last of 2049 classes has no neighbour above.
     assert!(read(&labels(2048.0), 2049).is_ok());
     assert!(read(&f32s(&[2, 2], &[1.0, 0.5, 3001.0, 0.5]), 4000).is_ok());
