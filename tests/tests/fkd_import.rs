@@ -317,6 +317,8 @@ fn wrong_requests_are_named() {
     let at = folder();
     import(at.path(), "hard", "--out store --decode marginal-renorm").fails(1, &["--decode", "hard"]);
     import(at.path(), "hard", "--out store --decode full").fails(2, &["decode", "marginal-smoothing"]);
+    import(at.path(), "hard", "--out store --temperature 0").fails(2, &["temperature"]);
+    assert!(!at.path().join("store").exists(), "something was written");
     ferkd(at.path(), "import fkd nowhere --images photos --out store").fails(1, &["nowhere"]);
     ferkd(at.path(), "import fkd photos --images nowhere --out store").fails(1, &["nowhere"]);
     ferkd(at.path(), "import fkd photos --images photos --out store")

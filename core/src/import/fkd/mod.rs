@@ -2,7 +2,7 @@
 //!
 //! Source: FKD (arXiv 2112.01528) and its released generator. Two passes: the first reads every label file and
 //! every image and decides which are good, so that the store's list of images is known; the second writes the
-//! shards. Interrupted, the same command goes on with the shards that are missing.
+//! shards. Interrupted, the same command goes on.
 
 pub mod label_file;
 mod pairing;
@@ -29,7 +29,6 @@ use crate::store::{
     Teacher,
 };
 use label_file::{Form, LabelFile, LabelType};
-pub use survey::Refused;
 use survey::Survey;
 
 crate::options! {
@@ -106,8 +105,13 @@ pub fn import(
     pairing::check_unique(&images)?;
     let (classes, folders) = classes(&images, config)?;
     let import = Import { labels, images, classes, folders, out, stop };
-    let survey = import.survey(listen)?;
-    let manifest = import.manifest(&survey, config)?;
+    let form = import.form()?;
+    // Settings that make no sense are refused before every image is read.
+    let mut manifest = import.manifest(form, config)?;
+    manifest.checked()?;
+    let survey = import.survey(form, listen)?;
+    manifest.images = survey.accepted.len() as u64;
+    manifest.image_list_sha256 = survey.accepted.digest();
     let mut writer = StoreWriter::open_skipping(out, manifest, Some(&survey.skipped))?;
     let imported_images = import.write(&mut writer, &survey, listen)?;
     let manifest = writer.manifest().clone();
@@ -185,11 +189,12 @@ impl Import<'_> {
         LabelFile::read(&bytes, &path.display().to_string(), self.classes.len())
     }
 
-    fn manifest(&self, survey: &Survey, config: &FkdConfig) -> Result<Manifest> {
-        let Form { regions, labels } = survey.form;
+    /// The manifest of a store of all images.
+    fn manifest(&self, form: Form, config: &FkdConfig) -> Result<Manifest> {
+        let Form { regions, labels } = form;
         let count = self.classes.len();
         if config.decode.is_some() && !matches!(labels, LabelType::Marginal(_)) {
-            let problem = format!("the label files hold {}, which are read in one way only", survey.form);
+            let problem = format!("the label files hold {form}, which are read in one way only");
             return Err(Error::mismatch("decode", problem).remedy("leave --decode out"));
         }
         let (codec, k) = match labels {
@@ -201,9 +206,9 @@ impl Import<'_> {
         Ok(Manifest {
             format: FORMAT,
             created_by: format!("ferkd {}", env!("CARGO_PKG_VERSION")),
-            images: survey.accepted.len() as u64,
+            images: self.images.len() as u64,
             shard_images: config.shard_images,
-            image_list_sha256: survey.accepted.digest(),
+            image_list_sha256: self.images.digest(),
             regions: Regions {
                 per_image: u32::try_from(regions).unwrap_or(u32::MAX),
                 boxes: Boxes::Explicit,

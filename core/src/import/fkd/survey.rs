@@ -32,8 +32,7 @@ pub(super) struct Survey {
 
 impl Import<'_> {
     /// Reads every label file and decodes every image; goes on where an earlier pass stopped.
-    pub(super) fn survey(&self, listen: Listener) -> Result<Survey> {
-        let form = self.form()?;
+    pub(super) fn survey(&self, form: Form, listen: Listener) -> Result<Survey> {
         let mut search = self.search(form)?;
         let (total, before) = (self.images.len() as u64, search.checked());
         let (begun, job) = (Instant::now(), "checking FKD labels and images".to_owned());
@@ -67,6 +66,7 @@ impl Import<'_> {
         let open = || SkipSearch::open(self.out, self.images.digest());
         let mut image = 0;
         for refused in open()?.finish().images {
+            self.check_stop()?;
             while image < self.images.len() && self.images.name(image) != refused.name {
                 image += 1;
             }
@@ -85,7 +85,7 @@ impl Import<'_> {
     }
 
     /// What most of the first label files hold; of two forms that are as frequent, the one that came first.
-    fn form(&self) -> Result<Form> {
+    pub(super) fn form(&self) -> Result<Form> {
         let (mut forms, mut first_error) = (Vec::<(Form, usize)>::new(), None);
         for image in 0..self.images.len() {
             if forms.iter().map(|(_, count)| count).sum::<usize>() == SAMPLE {
