@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::data::batch::View;
 use crate::data::classes::ClassSpace;
 use crate::error::{Error, IoContext, Result};
-use crate::models::{Arch, Model, ModelSpec};
+use crate::models::{Model, ModelSpec};
 use crate::pixels::{Filter, Normalisation};
 use crate::store::Teacher;
 use crate::train::eval::Scores;
@@ -62,9 +62,9 @@ impl Card {
             return Err(Error::mismatch(origin, problem)
                 .remedy("use a file that `ferkd train` or `ferkd export` wrote"));
         }
-        let lite = spec.arch == Arch::EfficientnetLite0;
-        let normalisation = if lite { Normalisation::LITE } else { Normalisation::IMAGENET };
-        Ok(Self { spec, side: 224, normalisation, classes: ClassSpace::imagenet() })
+        let normalisation = if spec.arch.is_lite() { Normalisation::LITE } else { Normalisation::IMAGENET };
+        let side = spec.arch.imagenet_side();
+        Ok(Self { spec, side, normalisation, classes: ClassSpace::imagenet() })
     }
 }
 
@@ -96,7 +96,7 @@ const SHIPPED: &[(&str, &[u8])] = &[
 const SHIPPED: &[(&str, &[u8])] = &[];
 
 impl Classifier {
-    /// Loads a shipped teacher by name, a safetensors file, or a run folder (its best checkpoint).
+    /// Loads a shipped teacher by name, a safetensors or PyTorch file, or a run folder (its best checkpoint).
     ///
     /// # Errors
     /// No such teacher or file, or weights that are of no known network.
@@ -107,12 +107,15 @@ impl Classifier {
         let path = Path::new(what);
         if !path.exists() {
             let names: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).collect();
-            return Err(Error::usage(what, "neither a shipped teacher nor a file")
-                .remedy(format!("name a safetensors file, a run folder, or one of {}", names.join(", "))));
+            return Err(Error::usage(what, "neither a shipped teacher nor a file").remedy(format!(
+                "name a safetensors or PyTorch file, a run folder, or one of {}",
+                names.join(", ")
+            )));
         }
         let file = if path.is_dir() { run_weights(path)? } else { path.to_owned() };
         let name = path.file_name().map_or(what.into(), |n| n.to_string_lossy());
-        let name = name.strip_suffix(".safetensors").unwrap_or(&name);
+        let endings = [".safetensors", ".pth", ".pt", ".bin"];
+        let name = endings.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name);
         let bytes = std::fs::read(&file).at(&file)?;
         Self::load_bytes(name, &bytes, &file.display().to_string(), device)
     }

@@ -62,8 +62,16 @@ impl Error {
         let remedy = match error.kind() {
             std::io::ErrorKind::NotFound => Some("check the path"),
             std::io::ErrorKind::PermissionDenied => Some("check the permissions, or name another folder"),
-            std::io::ErrorKind::StorageFull => {
+            std::io::ErrorKind::StorageFull
+            | std::io::ErrorKind::QuotaExceeded
+            | std::io::ErrorKind::FileTooLarge => {
                 Some("free some space and start the same command again: finished work is kept")
+            }
+            std::io::ErrorKind::ReadOnlyFilesystem => Some("name a folder that can be written to"),
+            std::io::ErrorKind::AlreadyExists
+            | std::io::ErrorKind::NotADirectory
+            | std::io::ErrorKind::IsADirectory => {
+                Some("a file is where a folder should be, or the other way round: name another path")
             }
             _ => None,
         };
@@ -83,6 +91,11 @@ impl Error {
     /// What kind of trouble this is.
     pub fn kind(&self) -> ErrorKind {
         self.kind
+    }
+
+    /// What is wrong, without the subject and the remedy.
+    pub fn problem(&self) -> &str {
+        &self.problem
     }
 
     /// The file or field the error is about.

@@ -1,5 +1,7 @@
 //! The teacher pass: every region of every image through the teacher, into a label store.
 
+mod search;
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -17,7 +19,10 @@ use crate::pixels::{OrientationRule, crop_resize};
 use crate::region::RegionSampler;
 use crate::rng::path_hash;
 use crate::store::manifest::FORMAT;
-use crate::store::{Boxes, ImageEntry, LabelFormat, LabelSpace, Manifest, Regions, ShardLabels, StoreWriter};
+use crate::store::{
+    Boxes, ImageEntry, LabelFormat, LabelSpace, MANIFEST, Manifest, Part, Regions, SKIPPED, ShardLabels,
+    Skipped, SkippedImage, StoreWriter,
+};
 
 crate::options! {
     /// Settings of a teacher pass.
@@ -44,6 +49,10 @@ crate::options! {
         batch: usize = 64,
         /// Images of a shard of the store.
         shard_images: u32 = 256,
+        /// Pass over images that cannot be decoded, and list them in skipped.json; all are decoded once before.
+        skip_bad: bool = false,
+        /// Label one of several parts, such as 2/4, into a folder within the store's; `ferkd verify` merges them.
+        part: Option<Part> = None,
         /// Device: auto, flex, wgpu or cuda:N.
         device: String = "auto".into(),
     }
@@ -52,9 +61,9 @@ crate::options! {
 /// What a teacher pass did.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct LabelSummary {
-    /// Images of the store.
+    /// Images of the store, or of its part.
     pub images: u64,
-    /// Regions of the store.
+    /// Regions of the store, or of its part.
     pub regions: u64,
     /// Regions that were labelled now; the others were there already.
     pub labelled_regions: u64,
@@ -64,6 +73,12 @@ pub struct LabelSummary {
     pub bytes_per_region: usize,
     /// Classes of the store.
     pub classes: usize,
+    /// Images that were passed over because they cannot be decoded.
+    pub skipped_images: u64,
+    /// Which ones, and why.
+    pub skipped: Vec<SkippedImage>,
+    /// The part that was labelled, where it was not the whole.
+    pub part: Option<Part>,
     /// Seconds that it took.
     pub time_s: f64,
 }
@@ -114,6 +129,9 @@ fn space(images: &ImageList, teacher: &Classifier, asked: Option<LabelSpace>) ->
     }
 }
 
+const BAD_IMAGE: &str = "replace the file, take it out, or label with --skip-bad into another folder: the list of a store's \
+                         images is fixed from its beginning";
+
 /// A group of images on its way to the teacher.
 struct Group {
     images: Vec<ImageEntry>,
@@ -134,8 +152,46 @@ pub fn label(
 ) -> Result<LabelSummary> {
     let device = crate::device::open(&config.device)?;
     let teacher = Classifier::load(teacher, &device)?;
-    let images = ImageList::open(images, Split::Train)?.first_per_class(config.images_per_class)?;
-    Pass::new(images, teacher, out, config, device)?.run(stop, listen)
+    let mut images = ImageList::open(images, Split::Train)?.first_per_class(config.images_per_class)?;
+    let folder = folder(out, config)?;
+    let skipped = match config.skip_bad {
+        true => Some(search::search(&images, &folder, config.orientation, stop, listen)?),
+        false => None,
+    };
+    if let Some(skipped) = &skipped {
+        images = images.without(skipped.names())?;
+        if images.is_empty() {
+            return Err(Error::damaged(Path::new(&*images.root()), "none of its images can be decoded")
+                .remedy(format!("{} says what is wrong with each", folder.join(SKIPPED).display())));
+        }
+    }
+    Pass::open(images, teacher, folder, config, device, skipped)?.run(stop, listen)
+}
+
+/// The folder to write into: the store's, or a part's within it.
+fn folder(out: &Path, config: &LabelConfig) -> Result<PathBuf> {
+    let folder = match config.part {
+        None => out.to_owned(),
+        Some(_) if out.join(MANIFEST).exists() => {
+            return Err(Error::usage(
+                out.display().to_string(),
+                "a store is there already, which is not in parts",
+            )
+            .remedy("label without --part, or name another folder"));
+        }
+        Some(part) => out.join(part.folder()),
+    };
+    if !config.skip_bad && folder.join(SKIPPED).exists() {
+        return Err(Error::usage(folder.display().to_string(), "it was begun with --skip-bad")
+            .remedy("repeat --skip-bad, or name another folder"));
+    }
+    Ok(folder)
+}
+
+/// What to say when the user has asked to stop.
+fn stopped(folder: &Path) -> Error {
+    Error::new(ErrorKind::Interrupted, folder.display().to_string(), "labelling was stopped")
+        .remedy("run the same command again: it goes on where it stopped")
 }
 
 /// A teacher pass, ready to run.
@@ -147,17 +203,29 @@ pub struct Pass<'a> {
     sampler: RegionSampler,
     space: Space,
     writer: StoreWriter,
+    skipped: Option<Skipped>,
     device: Device,
 }
 
 impl<'a> Pass<'a> {
-    /// Opens or creates the store.
+    /// Opens or creates the store. No image is looked at before: `skip_bad` is [`label`]'s alone.
     pub fn new(
         images: ImageList,
         teacher: Classifier,
         out: &Path,
         config: &'a LabelConfig,
         device: Device,
+    ) -> Result<Self> {
+        Self::open(images, teacher, folder(out, config)?, config, device, None)
+    }
+
+    fn open(
+        images: ImageList,
+        teacher: Classifier,
+        folder: PathBuf,
+        config: &'a LabelConfig,
+        device: Device,
+        skipped: Option<Skipped>,
     ) -> Result<Self> {
         let [low, high] = config.scale;
         if !(low > 0.0 && low <= high && high <= 1.0) {
@@ -191,20 +259,24 @@ impl<'a> Pass<'a> {
             teacher: teacher.info(),
             orientation: config.orientation,
         };
-        let writer = StoreWriter::open(out, manifest)?;
-        Ok(Self { images, teacher, folder: out.to_owned(), config, sampler, space, writer, device })
+        let writer = StoreWriter::open_skipping(&folder, manifest, skipped.as_ref())?;
+        Ok(Self { images, teacher, folder, config, sampler, space, writer, skipped, device })
     }
 
     /// Labels all shards that are missing.
     pub fn run(mut self, stop: &AtomicBool, listen: Listener) -> Result<LabelSummary> {
         let begun = Instant::now();
         let manifest = self.writer.manifest().clone();
-        let missing = self.writer.missing_shards();
         let layout = self.writer.layout().clone();
-        let left: u64 = missing.iter().map(|&s| u64::from(layout.images_in(s))).sum();
-        let done = manifest.images - left;
+        let part = self.config.part;
+        let ours = |shard: &u32| part.is_none_or(|part| part.owns(*shard));
+        let count = |shards: &[u32]| shards.iter().map(|&s| u64::from(layout.images_in(s))).sum::<u64>();
+        let missing: Vec<u32> = self.writer.missing_shards().into_iter().filter(ours).collect();
+        let total = count(&(0..layout.shards()).filter(ours).collect::<Vec<_>>());
+        let left = count(&missing);
+        let done = total - left;
         let job = format!("labelling with {}", self.teacher.name);
-        listen(&Event::Started { job: job.clone(), total: manifest.images, unit: "images".into(), done });
+        listen(&Event::Started { job: job.clone(), total, unit: "images".into(), done });
         let mut labelled = 0;
         for shard in missing {
             let first = layout.image(shard, 0);
@@ -213,26 +285,27 @@ impl<'a> Pass<'a> {
                 labelled += images;
                 let units_per_s = labelled as f64 / begun.elapsed().as_secs_f64();
                 let eta_s = (left - labelled) as f64 / units_per_s;
-                listen(&Event::Progress {
-                    done: done + labelled,
-                    total: manifest.images,
-                    units_per_s,
-                    eta_s,
-                });
+                listen(&Event::Progress { done: done + labelled, total, units_per_s, eta_s });
             })?;
             self.writer.write_shard(shard, &entries, &labels, None)?;
         }
-        self.writer.finish()?;
+        if part.is_none() {
+            self.writer.finish()?;
+        }
         let time_s = begun.elapsed().as_secs_f64();
         listen(&Event::Done { job, time_s });
         let per_image = u64::from(manifest.regions.per_image);
+        let skipped = self.skipped.map(|skipped| skipped.images).unwrap_or_default();
         Ok(LabelSummary {
-            images: manifest.images,
-            regions: manifest.images * per_image,
+            images: total,
+            regions: total * per_image,
             labelled_regions: labelled * per_image,
             regions_per_s: (labelled * per_image) as f64 / time_s,
             bytes_per_region: layout.label().record_len(),
             classes: manifest.label.classes as usize,
+            skipped_images: skipped.len() as u64,
+            skipped,
+            part,
             time_s,
         })
     }
@@ -250,12 +323,7 @@ impl<'a> Pass<'a> {
         let mut data = (Vec::new(), ShardLabels::new(self.writer.manifest())?);
         let mut consume = |group: Group| -> Result<()> {
             if stop.load(Ordering::Relaxed) {
-                return Err(Error::new(
-                    ErrorKind::Interrupted,
-                    self.folder.display().to_string(),
-                    "labelling was stopped",
-                )
-                .remedy("run the same command again: it goes on where it stopped"));
+                return Err(stopped(&self.folder));
             }
             let count = group.images.len() as u64;
             self.infer(group, &mut data)?;
@@ -285,7 +353,8 @@ impl<'a> Pass<'a> {
         let cut = |image: usize| -> Result<(ImageEntry, Vec<f32>)> {
             let bytes = self.images.read(image)?;
             let decoded =
-                crate::pixels::decode(&bytes, &self.images.label_of(image), self.config.orientation)?;
+                crate::pixels::decode(&bytes, &self.images.label_of(image), self.config.orientation)
+                    .map_err(|error| error.remedy(BAD_IMAGE))?;
             let (width, height) = decoded.image.dimensions();
             let name = self.images.name(image);
             let size = 3 * view.side as usize * view.side as usize;

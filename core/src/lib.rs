@@ -47,22 +47,29 @@ pub mod demo;
 pub mod device;
 pub mod error;
 pub mod events;
+#[cfg(not(target_family = "wasm"))]
+pub mod import;
 pub mod label;
 #[cfg(not(target_family = "wasm"))]
 pub mod labelling;
+#[cfg(not(target_family = "wasm"))]
+mod lock;
 pub mod mine;
 pub mod mining;
 pub mod models;
+pub mod pickle;
 pub mod pixels;
 pub mod region;
 pub mod report;
 pub mod rng;
+mod seal;
 pub mod selfmix;
 #[cfg(not(target_family = "wasm"))]
 pub mod stats;
 pub mod store;
 #[cfg(not(target_family = "wasm"))]
 pub mod sweep;
+pub mod torch;
 pub mod train;
 pub mod weights;
 

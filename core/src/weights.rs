@@ -1,6 +1,6 @@
-//! Weights on the host, under PyTorch's names, in safetensors files.
+//! Weights on the host, under PyTorch's names; read from safetensors and PyTorch files, written as safetensors.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
@@ -9,6 +9,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::error::{Error, IoContext, Result};
 use crate::models::{Arch, Model, ModelSpec, PathStack, replace};
+use crate::seal;
 
 /// A tensor on the host.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,24 +77,28 @@ impl StateDict {
             .remedy("check that arch, width and classes are those of the file"))
     }
 
-    /// Reads a safetensors file with F32, F16 or BF16 tensors.
+    /// Reads a safetensors or PyTorch file with F32, F16 or BF16 tensors; the content decides, not the ending.
     ///
     /// # Errors
-    /// A file that cannot be read, or is not safetensors.
+    /// A file that cannot be read, or is neither.
     pub fn read(path: &Path) -> Result<Self> {
         let size = std::fs::metadata(path).at(path)?.len();
         if size > MAX_FILE_BYTES {
             return Err(
-                Error::damaged(path, format!("{size} bytes are too many")).remedy("name a safetensors file")
+                Error::damaged(path, format!("{size} bytes are too many")).remedy("name a weights file")
             );
         }
         Self::from_bytes(&std::fs::read(path).at(path)?, &path.display().to_string())
     }
 
-    /// Reads safetensors from memory; `origin` is what errors call it.
+    /// Reads safetensors, or what `torch.save` wrote, from memory; `origin` is what errors call it.
     pub fn from_bytes(bytes: &[u8], origin: &str) -> Result<Self> {
+        if crate::torch::is_torch(bytes) {
+            let tensors = crate::torch::state_dict(bytes, origin)?;
+            return Ok(Self { tensors, metadata: BTreeMap::new() });
+        }
         let damaged = |problem: String| {
-            Error::damaged(origin, problem).remedy("name a safetensors file, or copy it anew")
+            Error::damaged(origin, problem).remedy("name a safetensors or PyTorch file, or copy it anew")
         };
         let (_, header) =
             SafeTensors::read_metadata(bytes).map_err(|e| damaged(format!("not safetensors: {e}")))?;
@@ -101,6 +106,13 @@ impl StateDict {
         let mut dict = Self::default();
         if let Some(metadata) = header.metadata() {
             dict.metadata.extend(metadata.iter().map(|(k, v)| (k.clone(), v.clone())));
+        }
+        // Other people's files carry none.
+        if let Some(checksum) = dict.metadata.remove(seal::KEY)
+            && !seal::is_sound(bytes, &checksum)
+        {
+            return Err(Error::damaged(origin, "it does not have the checksum that it carries")
+                .remedy("copy it anew, or go back to another checkpoint"));
         }
         for (name, view) in file.iter() {
             let data = view.data();
@@ -123,7 +135,8 @@ impl StateDict {
         Ok(dict)
     }
 
-    /// The bytes of a safetensors file; the same state gives the same bytes.
+    /// The bytes of a safetensors file, with a checksum of them in its metadata; the same state gives the same
+    /// bytes.
     ///
     /// # Errors
     /// A tensor whose shape and length disagree.
@@ -149,13 +162,7 @@ impl StateDict {
                 Ok((name.as_str(), TensorView::new(dtype, shape.to_vec(), bytes).map_err(fail)?))
             })
             .collect::<Result<Vec<_>>>()?;
-        // A map of several entries would be written in an order of its own each time: all goes into one.
-        let metadata = match self.metadata.len() {
-            0 => None,
-            1 => Some(self.metadata.iter().map(|(k, v)| (k.clone(), v.clone())).collect::<HashMap<_, _>>()),
-            n => return Err(Error::mismatch("weights", format!("{n} entries of metadata; one is possible"))),
-        };
-        safetensors::serialize(views, metadata).map_err(fail)
+        seal::seal(&safetensors::serialize(views, None).map_err(fail)?, &self.metadata)
     }
 
     /// Writes a safetensors file, atomically.
@@ -190,7 +197,22 @@ impl StateDict {
             (0..).take_while(|i| rows(&format!("layer{layer}.{i}.conv1.weight")).is_some()).count()
         };
         if let Some(classes) = rows("_fc.weight") {
-            return Ok(ModelSpec { arch: Arch::EfficientnetLite0, classes, width: None });
+            let blocks = (0..).take_while(|i| rows(&format!("_blocks.{i}._project_conv.weight")).is_some());
+            let head = self.tensors.get("_conv_head.weight").and_then(|t| t.shape.get(1).copied());
+            // Lite1 and Lite2 round their depths to the same one.
+            let arch = match (blocks.count(), head.unwrap_or_default()) {
+                (16, 320) => Arch::EfficientnetLite0,
+                (21, 320) => Arch::EfficientnetLite1,
+                (21, 352) => Arch::EfficientnetLite2,
+                (blocks, head) => {
+                    let problem =
+                        format!("an EfficientNet of {blocks} blocks and {head} channels before its head");
+                    return Err(
+                        Error::mismatch(origin, problem).remedy("known are EfficientNet-Lite0, 1 and 2")
+                    );
+                }
+            };
+            return Ok(ModelSpec { arch, classes, width: None });
         }
         let bottleneck = rows("layer1.0.conv3.weight").is_some();
         let arch = match ([blocks(1), blocks(2), blocks(3), blocks(4)], bottleneck) {
@@ -337,5 +359,22 @@ mod tests {
             assert!(StateDict::from_bytes(&bytes[..end], "a").is_err());
         }
         assert!(StateDict::from_bytes(&[0xFF; 64], "a").is_err());
+    }
+
+    #[test]
+    fn a_flipped_bit_anywhere_is_found() {
+        let mut dict = StateDict::of(&model(1, 3));
+        dict.metadata.insert("ferkd".into(), "{\"xxh3\":\"no checksum\"}".into());
+        let whole = dict.to_bytes(Precision::F32).unwrap();
+        assert_eq!(StateDict::from_bytes(&whole, "a").unwrap(), dict);
+        for at in (0..whole.len()).step_by(61).chain(0..200) {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1 << (at % 8);
+            match StateDict::from_bytes(&bytes, "a") {
+                // Without the key's own name the checksum is another entry, and everything else is as it was.
+                Ok(read) => assert_eq!((read.tensors, at < 200), (dict.tensors.clone(), true)),
+                Err(error) => assert!(error.to_string().starts_with("a: "), "{error}"),
+            }
+        }
     }
 }

@@ -103,6 +103,59 @@ pub fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     found
 }
 
+/// A few scenes of the demo, in `at/scenes`: 40 to train on and 20 to try.
+pub fn few_scenes(at: &Path) {
+    some_scenes(at, 4, 2);
+}
+
+/// Scenes of the demo, in `at/scenes`: so many of each digit to train on and to try.
+pub fn some_scenes(at: &Path, train: usize, val: usize) {
+    ferkd(at, "demo --scenes 1 --out all").ok();
+    for (half, of_a_class) in [("train", train), ("val", val)] {
+        for class in 0..10 {
+            let to = at.join(format!("scenes/{half}/{class}"));
+            std::fs::create_dir_all(&to).unwrap();
+            let mut names: Vec<_> = std::fs::read_dir(at.join(format!("all/{half}/{class}")))
+                .unwrap()
+                .map(|entry| entry.unwrap().path())
+                .collect();
+            names.sort();
+            for path in &names[..of_a_class] {
+                std::fs::copy(path, to.join(path.file_name().unwrap())).unwrap();
+            }
+        }
+    }
+    std::fs::remove_dir_all(at.join("all")).unwrap();
+}
+
+/// A run's files without what holds times or paths.
+pub fn timeless(run: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = files(run);
+    for name in ["summary.json", "report.html", "environment.json"] {
+        found.remove(name);
+    }
+    let metrics = String::from_utf8(found.remove("metrics.jsonl").unwrap()).unwrap();
+    let lines: String = metrics
+        .lines()
+        .map(|line| {
+            let mut event: serde_json::Map<String, Value> = serde_json::from_str(line).unwrap();
+            event.retain(|key, _| !key.ends_with("_s"));
+            format!("{event:?}\n")
+        })
+        .collect();
+    found.insert("metrics.jsonl".into(), lines.into_bytes());
+    found
+}
+
+/// Fails where two folders' files differ, and says which.
+#[track_caller]
+pub fn same(a: &BTreeMap<String, Vec<u8>>, b: &BTreeMap<String, Vec<u8>>) {
+    assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>());
+    for (name, bytes) in a {
+        assert!(b[name] == *bytes, "{name} differs");
+    }
+}
+
 /// Image sets that may not ship: `$FERKD_TEST_DATA/<name>`. Without it the test is to be skipped, which this
 /// says aloud.
 pub fn test_data(name: &str) -> Option<PathBuf> {

@@ -1,14 +1,13 @@
 //! Interrupted work goes on and ends in the same bytes; damage is found and named.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use ferkd_tests::{answer, command, ferkd, files};
+use ferkd_tests::{answer, command, ferkd, files, same, timeless};
 
 const LABEL: &str =
     "label all/train --teacher digits --regions 4 --shard-images 64 --batch 32 --out store --device flex";
@@ -40,43 +39,16 @@ fn stopped(at: &Path, line: &str, signal: &str, ready: impl Fn() -> bool) -> Opt
     child.wait().unwrap().code()
 }
 
-/// A run's files without what holds times.
-fn timeless(run: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut found = files(run);
-    for name in ["summary.json", "report.html", "environment.json"] {
-        found.remove(name);
-    }
-    let metrics = String::from_utf8(found.remove("metrics.jsonl").unwrap()).unwrap();
-    let lines: String = metrics
-        .lines()
-        .map(|line| {
-            let mut event: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).unwrap();
-            event.retain(|key, _| !key.ends_with("_s"));
-            format!("{event:?}\n")
-        })
-        .collect();
-    found.insert("metrics.jsonl".into(), lines.into_bytes());
-    found
-}
-
-#[track_caller]
-fn same(a: &BTreeMap<String, Vec<u8>>, b: &BTreeMap<String, Vec<u8>>) {
-    assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>());
-    for (name, bytes) in a {
-        assert!(b[name] == *bytes, "{name} differs");
-    }
-}
-
+/// Ctrl-C, twice: each time 130, and the next sitting goes on.
 #[cfg(unix)]
 #[test]
-fn a_killed_teacher_pass_goes_on_to_the_same_store() {
+fn an_interrupted_teacher_pass_leaves_with_130_and_goes_on() {
     let at = scenes();
     ferkd(at.path(), &LABEL.replace("--out store", "--out whole")).ok();
     let store = at.path().join("store");
-    for shard in ["labels-00000.npy", "labels-00005.npy"] {
-        assert_eq!(stopped(at.path(), LABEL, "-KILL", || store.join(shard).exists()), None);
+    for shard in ["labels-00000.npy", "labels-00009.npy"] {
+        assert_eq!(stopped(at.path(), LABEL, "-INT", || store.join(shard).exists()), Some(130));
     }
-    assert_eq!(stopped(at.path(), LABEL, "-INT", || store.join("labels-00009.npy").exists()), Some(130));
     let done = ferkd(at.path(), &format!("{LABEL} --json")).ok().json();
     assert!(done["labelled_regions"].as_u64() < done["regions"].as_u64(), "it began anew: {done}");
     same(&files(&at.path().join("whole")), &files(&store));
@@ -86,13 +58,13 @@ fn a_killed_teacher_pass_goes_on_to_the_same_store() {
 /// Optimiser, moving average, order of data and metrics all go on exactly.
 #[cfg(unix)]
 #[test]
-fn a_killed_run_goes_on_to_the_same_bytes() {
+fn an_interrupted_run_leaves_with_130_and_goes_on() {
     let at = scenes();
     ferkd(at.path(), &TRAIN.replace("--run run", "--run whole")).ok();
     let run = at.path().join("run");
     let last = run.join("checkpoints/last.safetensors");
     let best = run.join("checkpoints/best.safetensors");
-    assert_eq!(stopped(at.path(), TRAIN, "-KILL", || last.exists()), None);
+    assert_eq!(stopped(at.path(), TRAIN, "-INT", || last.exists()), Some(130));
     let resume = format!("{TRAIN} --resume");
     assert_eq!(stopped(at.path(), &resume, "-INT", || best.exists()), Some(130));
     ferkd(at.path(), &resume.replace("--epochs 4", "--epochs 6")).fails(1, &["epochs"]);

@@ -2,34 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
-use std::path::Path;
 
-use ferkd_tests::{command, ferkd, repository};
+use ferkd_tests::{command, ferkd, few_scenes, repository};
 
-const COMMANDS: [&str; 7] = ["demo", "label", "verify", "mine", "train", "eval", "export"];
+const COMMANDS: [&str; 8] = ["demo", "label", "verify", "mine", "train", "eval", "export", "import"];
 
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
-}
-
-/// A few scenes of the demo: 40 to train on and 20 to try.
-fn few_scenes(at: &Path) {
-    ferkd(at, "demo --scenes 1 --out all").ok();
-    for (half, of_a_class) in [("train", 4), ("val", 2)] {
-        for class in 0..10 {
-            let to = at.join(format!("scenes/{half}/{class}"));
-            fs::create_dir_all(&to).unwrap();
-            let mut names: Vec<_> = fs::read_dir(at.join(format!("all/{half}/{class}")))
-                .unwrap()
-                .map(|entry| entry.unwrap().path())
-                .collect();
-            names.sort();
-            for path in &names[..of_a_class] {
-                fs::copy(path, to.join(path.file_name().unwrap())).unwrap();
-            }
-        }
-    }
-    fs::remove_dir_all(at.join("all")).unwrap();
 }
 
 const TRAIN: &str = "train --images scenes --arch resnet8 --width 4 --side 16 --epochs 4 --batch 16 \

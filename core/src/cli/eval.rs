@@ -7,7 +7,7 @@ use ferkd::data::batch::View;
 use ferkd::data::images::{ImageList, Split};
 use ferkd::events::Event;
 use ferkd::pixels::Filter;
-use ferkd::train::evaluate;
+use ferkd::train::evaluate_skipping;
 use ferkd::{Result, device};
 
 use crate::cli::terminal::Terminal;
@@ -18,9 +18,9 @@ use crate::cli::{Output, percent};
 /// Where IMAGES is the parent of train/ and val/, val/ is taken.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A shipped teacher, a safetensors file, or a run folder (its best checkpoint).
+    /// A shipped teacher, a safetensors or PyTorch file, or a run folder (its best checkpoint).
     model: String,
-    /// Images in class folders.
+    /// Images in class folders, or tar archives of these.
     images: PathBuf,
     /// Label space: all of the model's classes, or those of the folder alone.
     #[arg(long, value_enum, default_value = "teacher")]
@@ -28,6 +28,9 @@ pub struct Args {
     /// How pictures are resized: bicubic for shipped teachers, bilinear for students, if left out.
     #[arg(long, value_parser = ["bilinear", "bicubic"])]
     filter: Option<String>,
+    /// Leave images out that cannot be decoded, count and list them.
+    #[arg(long)]
+    skip_bad: bool,
     /// Device: auto, flex, wgpu or cuda:N.
     #[arg(long, default_value = "auto")]
     device: String,
@@ -56,7 +59,9 @@ impl Args {
         let job = format!("evaluating {}", model.name);
         terminal.hear(&Event::Started { job: job.clone(), total, unit: "images".into(), done: 0 });
         let mut done = 0;
-        let report = evaluate(&model, &view, &images, &folders, &device, &mut |count| {
+        let mut skipped = Vec::new();
+        let skips = self.skip_bad.then_some(&mut skipped);
+        let report = evaluate_skipping(&model, &view, &images, &folders, &device, skips, &mut |count| {
             done += count;
             let units_per_s = done as f64 / begun.elapsed().as_secs_f64();
             let eta_s = (total - done) as f64 / units_per_s;
@@ -82,6 +87,15 @@ impl Args {
                 text += &format!("{:>4} x {} for {}\n", c.count, c.truth, c.guess);
             }
         }
-        Output::new(text, &report)
+        if !skipped.is_empty() {
+            text += &format!("\n{} images cannot be decoded and were left out\n", skipped.len());
+            for image in &skipped {
+                text += &format!("  {}: {}\n", image.name, image.problem);
+            }
+        }
+        let mut output = Output::new(text, &report)?;
+        output.json["skipped_images"] = skipped.len().into();
+        output.json["skipped"] = skipped.iter().map(|i| serde_json::json!(i)).collect();
+        Ok(output)
     }
 }

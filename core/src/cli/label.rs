@@ -4,23 +4,30 @@ use std::path::PathBuf;
 
 use ferkd::Result;
 use ferkd::labelling::{LabelConfig, label};
+use ferkd::store::SKIPPED;
 
 use crate::cli::overrides::Overrides;
 use crate::cli::terminal::{Terminal, duration};
 use crate::cli::{Output, STOP};
+
+/// Most broken images that are listed on the terminal.
+const SHOWN: usize = 20;
 
 /// Run a teacher over regions of images and write a label store.
 ///
 /// Draws M regions of every image, shows each to the teacher, and keeps the top K of its answer: 16 bytes a
 /// region. Interrupted at any moment, the same command goes on where it stopped.
 ///
+/// Several machines share the work by --part 1/4 ... --part 4/4: each writes a folder of its own within --out, and
+/// `ferkd verify` merges them. Images that cannot be decoded are an error, or are passed over with --skip-bad.
+///
 /// Example: ferkd label photos --teacher efficientnet-lite0 --regions 50 --out photos-labels
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    /// Images: a folder of class folders (or the parent of train/), or one flat folder.
+    /// Images: a folder of class folders (or the parent of train/), one flat folder, or tar archives of either.
     images: PathBuf,
-    /// Teacher: efficientnet-lite0 or digits (both ship with the program), a safetensors file, or a run folder.
+    /// Teacher: efficientnet-lite0 or digits (both ship with the program), a safetensors or PyTorch file, or a run folder.
     #[arg(long, default_value = "efficientnet-lite0")]
     teacher: String,
     /// Folder of the store.
@@ -39,9 +46,9 @@ impl Args {
         let mut terminal = Terminal::new();
         let summary =
             label(&self.images, &self.teacher, &self.out, &config, &STOP, &mut |e| terminal.hear(e))?;
-        let text = format!(
-            "{}: {} regions of {} images, {} classes, {} bytes a region\nlabelled {} regions in {} ({:.1} regions/s)\nnext: ferkd mine {}",
-            self.out.display(),
+        let out = self.out.display();
+        let mut text = format!(
+            "{out}: {} regions of {} images, {} classes, {} bytes a region\nlabelled {} regions in {} ({:.1} regions/s)\n",
             summary.regions,
             summary.images,
             summary.classes,
@@ -49,8 +56,21 @@ impl Args {
             summary.labelled_regions,
             duration(summary.time_s),
             summary.regions_per_s,
-            self.out.display(),
         );
+        if summary.skipped_images > 0 {
+            text += &format!("{} images cannot be decoded and were passed over\n", summary.skipped_images);
+            for image in summary.skipped.iter().take(SHOWN) {
+                text += &format!("  {}: {}\n", image.name, image.problem);
+            }
+            if summary.skipped.len() > SHOWN {
+                text += "  ...\n";
+            }
+            text += &format!("  all of them: {SKIPPED} in the store\n");
+        }
+        text += &match summary.part {
+            Some(part) => format!("part {part} is done; next, when all are: ferkd verify {out}"),
+            None => format!("next: ferkd mine {out}"),
+        };
         Output::new(text, &summary)
     }
 }

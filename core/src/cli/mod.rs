@@ -3,6 +3,7 @@
 mod demo;
 mod eval;
 mod export;
+mod import;
 mod label;
 mod mine;
 mod overrides;
@@ -49,6 +50,7 @@ enum Command {
     Sweep(sweep::Args),
     Eval(eval::Args),
     Export(export::Args),
+    Import(import::Args),
 }
 
 /// What a command has to say: for people and for programs.
@@ -89,20 +91,32 @@ pub fn main() -> ExitCode {
         Command::Sweep(args) => args.run(),
         Command::Eval(args) => args.run(),
         Command::Export(args) => args.run(),
+        Command::Import(args) => args.run(),
     };
     match result {
         Ok(output) => {
-            if cli.json {
-                print(&output.json.to_string());
+            let printed = if cli.json {
+                print(&output.json.to_string())
             } else if !output.text.is_empty() {
-                print(output.text.trim_end());
+                print(output.text.trim_end())
+            } else {
+                Ok(())
+            };
+            match printed {
+                Ok(()) => ExitCode::from(output.code),
+                Err(error) => {
+                    eprintln!(
+                        "error: standard output: {error} (what was done stands; only its summary is lost)"
+                    );
+                    ExitCode::FAILURE
+                }
             }
-            ExitCode::from(output.code)
         }
         Err(error) => {
             eprintln!("error: {error}");
             if cli.json {
-                print(&serde_json::json!({ "error": error.to_string() }).to_string());
+                // The error stands on standard error already.
+                let _ = print(&serde_json::json!({ "error": error.to_string() }).to_string());
             }
             ExitCode::from(match error.kind() {
                 ErrorKind::Usage => 2,
@@ -114,9 +128,13 @@ pub fn main() -> ExitCode {
 }
 
 /// Prints a line. Whoever reads it may have read enough (`| head`): that is no failure.
-fn print(text: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stdout(), "{text}");
+fn print(text: &str) -> std::io::Result<()> {
+    use std::io::{ErrorKind::BrokenPipe, Write};
+    let mut out = std::io::stdout();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() == BrokenPipe => Ok(()),
+        done => done,
+    }
 }
 
 /// A share as a percentage with one decimal.

@@ -46,6 +46,11 @@ impl<T: Options> clap::Args for Overrides<T> {
                 _ => String::new(),
             };
             let arg = Arg::new(key.field).long(name).value_name(value_name(key)).allow_negative_numbers(true);
+            // A bare flag switches on; `--flag=false` switches off what a file has switched on.
+            let arg = match key.value {
+                "bool" => arg.num_args(0..=1).require_equals(true).default_missing_value("true"),
+                _ => arg,
+            };
             command.arg(arg.help(format!("{}{default}", key.doc.trim())).help_heading("Settings"))
         })
     }

@@ -2,35 +2,58 @@
 
 use std::path::PathBuf;
 
-use ferkd::Result;
-use ferkd::store::{forget_shards, verify};
+use ferkd::store::{forget_shards, holds_parts, merge, verify};
+use ferkd::{Error, Result};
 
 use crate::cli::Output;
 
-/// Check every file and every record of a label store.
+/// Check every file and every record of a label store; merge its parts before, if it is in parts.
 ///
 /// Names what is damaged and exits with 1. With --forget the damaged shards are removed, so that `ferkd label`
 /// redoes these alone.
+///
+/// Parts that `ferkd label --part` wrote into STORE become one store, the same bytes as if it had been labelled in
+/// one go, once all are there. Parts that lie elsewhere are copied: ferkd verify FOLDER FOLDER ... --merge STORE
 #[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
 pub struct Args {
-    /// The store.
-    store: PathBuf,
+    /// The store; with --merge, the folders with its parts.
+    #[arg(required = true, value_name = "STORE")]
+    stores: Vec<PathBuf>,
     /// Remove damaged shards.
     #[arg(long)]
     forget: bool,
+    /// Store to merge copies of the parts into.
+    #[arg(long, value_name = "STORE")]
+    merge: Option<PathBuf>,
 }
 
 impl Args {
     pub fn run(self) -> Result<Output> {
-        let report = verify(&self.store, std::thread::available_parallelism().map_or(1, usize::from))?;
+        let (store, others) = match (&self.merge, &self.stores[..]) {
+            (Some(store), others) => (store, others),
+            (None, [store]) => (store, &[][..]),
+            (None, _) => {
+                return Err(Error::usage("STORE", format!("{} of them are given", self.stores.len()))
+                    .remedy("name one, or the store that they are parts of with --merge"));
+            }
+        };
+        let parts = match others.is_empty() && !holds_parts(store)? {
+            true => 0,
+            false => merge(store, others)?,
+        };
+        let report = verify(store, std::thread::available_parallelism().map_or(1, usize::from))?;
         let mut text =
             format!("{} files, {} images, {} regions checked\n", report.files, report.images, report.regions);
+        if parts > 0 {
+            text = format!("{parts} parts are merged into {}\n{text}", store.display());
+        }
         for damage in &report.damages {
             text += &format!("damaged: {}: {}\n", damage.file, damage.problem);
         }
         let shards = report.redo.clone();
         if self.forget && !shards.is_empty() {
-            forget_shards(&self.store, &shards)?;
+            forget_shards(store, &shards)?;
             text += &format!("removed {} shards: run the same `ferkd label` command again\n", shards.len());
         } else if !shards.is_empty() {
             text += &format!(
@@ -42,6 +65,7 @@ impl Args {
             text += "the store is sound\n";
         }
         let mut output = Output::new(text, &report)?;
+        output.json["merged_parts"] = parts.into();
         output.code = u8::from(!report.is_sound());
         Ok(output)
     }

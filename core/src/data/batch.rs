@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use crate::data::images::ImageList;
 use crate::data::plan::Plan;
 use crate::data::select::{Boxes, Labels};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::label::SoftLabel;
 use crate::mining::{Kind, KindCounts};
 use crate::pixels::{Filter, Normalisation, OrientationRule, crop_resize};
@@ -110,6 +110,9 @@ impl Targets {
     }
 }
 
+const BAD_IMAGE: &str =
+    "replace the file, or take it out; a --store that was labelled with --skip-bad leaves such images out";
+
 /// What one image gives to a batch.
 struct Part {
     pixels: Vec<f32>,
@@ -144,7 +147,8 @@ impl Batcher {
         let truth =
             self.images.folder(image).and_then(|f| self.folder_classes.get(f as usize)).copied().unwrap_or(0);
         let selection = self.labels.select(image, truth, &order, want)?;
-        let picture = self.images.decode(image, self.orientation)?.image;
+        let remedied = |e: Error| if e.kind() == ErrorKind::Damaged { e.remedy(BAD_IMAGE) } else { e };
+        let picture = self.images.decode(image, self.orientation).map_err(remedied)?.image;
         let mut part = Part {
             pixels: Vec::new(),
             teacher_pixels: Vec::new(),

@@ -1,8 +1,11 @@
 //! Label spaces: which class each output of a model stands for, and which of them a folder means.
 
+use std::collections::HashSet;
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, IoContext, Result};
 
 /// The classes of a model or a store, in output order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +29,37 @@ impl ClassSpace {
     /// A folder's own classes.
     pub fn of_folders(folders: &[String]) -> Self {
         Self { ids: folders.to_vec(), names: folders.to_vec() }
+    }
+
+    /// Reads classes from a text file: an identifier a line, in output order; a name may follow behind a tab.
+    ///
+    /// # Errors
+    /// A file that cannot be read, is no text, holds no class or more than 65,536, or one of them twice.
+    pub fn read(path: &Path) -> Result<Self> {
+        let bad = |problem: String| {
+            Error::damaged(path, problem)
+                .remedy("write a class a line, in the order of the teacher's outputs")
+        };
+        let size = std::fs::metadata(path).at(path)?.len();
+        if size > 1 << 24 {
+            return Err(bad(format!("{size} bytes are too many for a list of classes")));
+        }
+        let text =
+            String::from_utf8(std::fs::read(path).at(path)?).map_err(|_| bad("it is no text".into()))?;
+        let (mut classes, mut seen) = (Self { ids: Vec::new(), names: Vec::new() }, HashSet::new());
+        for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            let (id, name) =
+                line.split_once('\t').map_or((line, line), |(id, name)| (id.trim(), name.trim()));
+            if !seen.insert(id) {
+                return Err(bad(format!("class `{id}` stands there twice")));
+            }
+            classes.ids.push(id.to_owned());
+            classes.names.push(name.to_owned());
+        }
+        match classes.len() {
+            1..=65_536 => Ok(classes),
+            count => Err(bad(format!("{count} classes; 1 to 65536 are possible"))),
+        }
     }
 
     /// Number of classes C.

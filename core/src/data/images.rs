@@ -1,4 +1,4 @@
-//! Images: an ImageNet-style folder, a flat folder, or pictures in memory.
+//! Images: an ImageNet-style folder, a flat folder, tar archives of either, or pictures in memory.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -7,6 +7,9 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::data::cache::{Budget, Cache};
+use crate::data::folder::{Listing, Place, list, locate};
+use crate::data::names::Names;
+use crate::data::shards::Shards;
 use crate::error::{Error, IoContext, Result};
 use crate::pixels::{Decoded, OrientationRule, decode};
 
@@ -19,56 +22,79 @@ pub enum Split {
     Val,
 }
 
+impl Split {
+    /// Name of the folder that holds it.
+    pub fn folder(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Val => "val",
+        }
+    }
+}
+
 /// A list of images in a fixed order (by relative path), with the class folder of each.
+///
+/// In memory an image costs its relative path and 4 bytes, in tar archives 16 more.
 #[derive(Debug, Clone)]
 pub struct ImageList {
     source: Source,
     folders: Vec<String>,
-    entries: Vec<Entry>,
+    names: Names,
+    /// Where the images of a class folder begin, and which one it is: images of a folder follow each other.
+    spans: Vec<(u32, u32)>,
     cache: Option<Arc<Cache>>,
 }
 
 #[derive(Debug, Clone)]
 enum Source {
     Folder(PathBuf),
+    Shards(Shards),
     Memory(Vec<Arc<[u8]>>),
 }
 
-#[derive(Debug, Clone)]
-struct Entry {
-    name: String,
-    folder: Option<u32>,
-}
-
-/// Files that live beside images and are none.
-const NOT_IMAGES: [&str; 9] = ["txt", "json", "jsonl", "csv", "md", "xml", "toml", "yaml", "html"];
-
 impl ImageList {
-    /// Lists the images under `path`: `<class>/**` or one flat folder.
+    /// Lists the images under `path`: `<class>/**` or one flat folder, or tar archives of either.
     ///
     /// Files are told by content when they are read; only hidden files and well-known texts are passed over.
     ///
     /// # Errors
-    /// A folder that cannot be read, holds no image, or mixes loose images with class folders.
+    /// A folder or an archive that cannot be read, holds no image, or mixes loose images with class folders.
     pub fn open(path: &Path, split: Split) -> Result<Self> {
-        let root = root_of(path, split)?;
-        let (folders, loose) = children(&root)?;
-        let mut entries = Vec::new();
-        if folders.is_empty() {
-            entries.extend(loose.into_iter().map(|name| Entry { name, folder: None }));
-        } else if let Some(name) = loose.first() {
-            return Err(Error::damaged(root.join(name), "a loose file beside class folders")
-                .remedy("move it into a class folder, or out of the images"));
+        Self::find(path, split).map(|(list, _)| list)
+    }
+
+    /// The same, if `path` holds a half of that name: `val/` beside `train/`, or `val.tar`, or `val/` in archives.
+    ///
+    /// # Errors
+    /// Those of [`Self::open`].
+    pub fn open_half(path: &Path, split: Split) -> Result<Option<Self>> {
+        // Where halves are told apart by names, archives need not be read to see that there is no such half.
+        if matches!(locate(path, split)?, (Place::Folder(_), false)) {
+            return Ok(None);
         }
-        for (index, folder) in folders.iter().enumerate() {
-            collect(&root, folder, index as u32, &mut entries)?;
+        let (list, told) = Self::find(path, split)?;
+        Ok(told.then_some(list))
+    }
+
+    fn find(path: &Path, split: Split) -> Result<(Self, bool)> {
+        let (place, told) = locate(path, split)?;
+        let (source, listing, told) = match place {
+            Place::Folder(root) => {
+                let listing = list(&root)?;
+                (Source::Folder(root), listing, told)
+            }
+            Place::Archives(paths) => {
+                let (shards, listing, inside) = Shards::open(&paths, split)?;
+                (Source::Shards(shards), listing, told || inside)
+            }
+        };
+        let Listing { folders, names } = listing;
+        let list = Self { spans: spans(&folders, &names), source, folders, names, cache: None };
+        if list.is_empty() {
+            return Err(Error::damaged(path, "it holds no image")
+                .remedy("name a folder with <class>/<image> files, one flat folder of images, or tar archives of either"));
         }
-        if entries.is_empty() {
-            return Err(Error::damaged(&root, "it holds no image")
-                .remedy("name a folder with <class>/<image> files, or one flat folder of images"));
-        }
-        entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        Ok(Self { source: Source::Folder(root), folders, entries, cache: None })
+        Ok((list, told))
     }
 
     /// Images in memory: relative path, class folder, and the file's bytes. Sorted by path.
@@ -77,56 +103,96 @@ impl ImageList {
         let mut folders: Vec<String> = images.iter().map(|(_, folder, _)| folder.clone()).collect();
         folders.sort_unstable();
         folders.dedup();
-        let mut entries = Vec::with_capacity(images.len());
-        let mut files = Vec::with_capacity(images.len());
+        let mut names = Names::default();
+        let (mut spans, mut files) = (Vec::new(), Vec::with_capacity(images.len()));
         for (name, folder, bytes) in images {
-            let folder = folders.binary_search(&folder).ok().map(|i| i as u32);
-            entries.push(Entry { name, folder });
+            // Names that fill 4 GiB do not fit beside their pictures.
+            if names.push(&name).is_err() {
+                break;
+            }
+            let folder = folders.binary_search(&folder).map_or(NO_FOLDER, |i| i as u32);
+            if spans.last().is_none_or(|&(_, last)| last != folder) {
+                spans.push((files.len() as u32, folder));
+            }
             files.push(bytes.into());
         }
-        Self { source: Source::Memory(files), folders, entries, cache: None }
+        Self { source: Source::Memory(files), folders, names, spans, cache: None }
+    }
+
+    /// The list without some images, whose names come in ascending order; names that it does not hold are of no
+    /// concern.
+    ///
+    /// # Errors
+    /// None that [`Self::open`] would not have met.
+    pub fn without<'a>(&self, left_out: impl IntoIterator<Item = &'a str>) -> Result<Self> {
+        let mut left_out = left_out.into_iter().peekable();
+        let stays = |&i: &usize| {
+            let name = self.name(i);
+            while left_out.next_if(|out| *out < name).is_some() {}
+            left_out.next_if_eq(&name).is_none()
+        };
+        self.keep((0..self.len()).filter(stays).map(|i| i as u32).collect())
     }
 
     /// The first `count` images of each class, by name; all of them where `count` is none.
     ///
     /// # Errors
     /// No image of each class, or images without classes.
-    pub fn first_per_class(mut self, count: Option<usize>) -> Result<Self> {
+    pub fn first_per_class(self, count: Option<usize>) -> Result<Self> {
         let Some(count) = count else { return Ok(self) };
         if count == 0 || self.folders.is_empty() {
             let problem = if count == 0 { "0 images are none" } else { "the images have no class folders" };
             return Err(Error::usage("images-per-class", problem).remedy("leave it out to take all images"));
         }
         let mut taken = vec![0; self.folders.len()];
-        let keeps = |entry: &Entry| {
-            let Some(taken) = entry.folder.and_then(|f| taken.get_mut(f as usize)) else { return false };
+        let stays = |&i: &usize| {
+            let Some(taken) = self.folder(i).and_then(|f| taken.get_mut(f as usize)) else { return false };
             *taken += 1;
             *taken <= count
         };
-        let kept: Vec<bool> = self.entries.iter().map(keeps).collect();
-        let mut marks = kept.iter();
-        self.entries.retain(|_| marks.next().is_some_and(|&keep| keep));
-        if let Source::Memory(files) = &mut self.source {
-            let mut marks = kept.iter();
-            files.retain(|_| marks.next().is_some_and(|&keep| keep));
+        self.keep((0..self.len()).filter(stays).map(|i| i as u32).collect())
+    }
+
+    /// The images with these numbers, which ascend.
+    fn keep(&self, numbers: Vec<u32>) -> Result<Self> {
+        if numbers.len() == self.len() {
+            return Ok(self.clone());
         }
-        Ok(self)
+        let mut names = Names::default();
+        // In memory, an image's folder need not be a part of its name.
+        let mut spans: Vec<(u32, u32)> = Vec::new();
+        for (new, &old) in numbers.iter().enumerate() {
+            names.push(self.name(old as usize))?;
+            let folder = self.folder(old as usize).unwrap_or(NO_FOLDER);
+            if spans.last().is_none_or(|&(_, last)| last != folder) {
+                spans.push((new as u32, folder));
+            }
+        }
+        let source = match &self.source {
+            Source::Folder(root) => Source::Folder(root.clone()),
+            Source::Shards(shards) => Source::Shards(shards.keep(&numbers)),
+            Source::Memory(files) => {
+                Source::Memory(numbers.iter().map(|&i| files[i as usize].clone()).collect())
+            }
+        };
+        let cache = self.cache.as_ref().map(|cache| Arc::new(cache.anew()));
+        Ok(Self { source, folders: self.folders.clone(), names, spans, cache })
     }
 
     /// The same list, of which decoded images stay in memory as long as `budget` has room.
     pub fn cached(mut self, budget: &Budget) -> Self {
-        self.cache = Some(Arc::new(Cache::new(self.len(), budget)));
+        self.cache = Some(Arc::new(Cache::new(budget)));
         self
     }
 
     /// Number of images.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.names.len()
     }
 
     /// Whether there is no image.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.len() == 0
     }
 
     /// The class folders, sorted; empty for a flat folder.
@@ -136,26 +202,29 @@ impl ImageList {
 
     /// Relative path of image `i`, with `/` between folders.
     pub fn name(&self, i: usize) -> &str {
-        &self.entries[i].name
+        self.names.get(i)
     }
 
     /// Index into [`folders`](Self::folders) of image `i`; none in a flat folder.
     pub fn folder(&self, i: usize) -> Option<u32> {
-        self.entries[i].folder
+        let at = self.spans.partition_point(|&(first, _)| first as usize <= i);
+        at.checked_sub(1).map(|at| self.spans[at].1).filter(|&folder| folder != NO_FOLDER)
     }
 
     /// Where the images come from, for messages.
     pub fn root(&self) -> Cow<'_, str> {
         match &self.source {
             Source::Folder(root) => root.to_string_lossy(),
+            Source::Shards(shards) => shards.root().into(),
             Source::Memory(_) => "images in memory".into(),
         }
     }
 
-    /// What errors call image `i`: its full path.
+    /// What errors call image `i`: its full path, or its archive and its path there.
     pub fn label_of(&self, i: usize) -> String {
         match &self.source {
             Source::Folder(root) => root.join(self.name(i)).display().to_string(),
+            Source::Shards(shards) => shards.label(i, self.name(i)),
             Source::Memory(_) => self.name(i).to_owned(),
         }
     }
@@ -165,15 +234,23 @@ impl ImageList {
         match &self.source {
             Source::Folder(root) => {
                 let path = root.join(self.name(i));
-                let size = std::fs::metadata(&path).at(&path)?.len();
-                if size > MAX_FILE_BYTES {
-                    return Err(Error::damaged(&path, format!("{size} bytes are too many for one image"))
-                        .remedy("take it out of the folder"));
-                }
+                self.check_size(i, std::fs::metadata(&path).at(&path)?.len())?;
                 Ok(Cow::Owned(std::fs::read(&path).at(&path)?))
+            }
+            Source::Shards(shards) => {
+                self.check_size(i, shards.len(i))?;
+                Ok(Cow::Owned(shards.read(i)?))
             }
             Source::Memory(files) => Ok(Cow::Borrowed(&files[i])),
         }
+    }
+
+    fn check_size(&self, i: usize, size: u64) -> Result<()> {
+        if size <= MAX_FILE_BYTES {
+            return Ok(());
+        }
+        Err(Error::damaged(self.label_of(i), format!("{size} bytes are too many for one image"))
+            .remedy("take it out of the images"))
     }
 
     /// Image `i`, decoded.
@@ -188,8 +265,8 @@ impl ImageList {
     /// SHA-256 over the sorted list of relative paths, each with a newline: what a store remembers of the list.
     pub fn digest(&self) -> String {
         let mut hash = Sha256::new();
-        for entry in &self.entries {
-            hash.update(entry.name.as_bytes());
+        for name in self.names.iter() {
+            hash.update(name.as_bytes());
             hash.update(b"\n");
         }
         hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
@@ -198,55 +275,22 @@ impl ImageList {
 
 /// No photo is larger; a larger file is a mistake.
 const MAX_FILE_BYTES: u64 = 1 << 30;
+/// The folder of an image in memory that has none.
+const NO_FOLDER: u32 = u32::MAX;
 
-fn root_of(path: &Path, split: Split) -> Result<PathBuf> {
-    if path.is_file() {
-        return Err(Error::damaged(path, "it is a file, not a folder of images")
-            .remedy("unpack it, and name the folder that it unpacks to"));
-    }
-    let half = path.join(if split == Split::Train { "train" } else { "val" });
-    Ok(if half.is_dir() { half } else { path.to_owned() })
-}
-
-/// Sorted names of the folders and of the files that may be images.
-fn children(folder: &Path) -> Result<(Vec<String>, Vec<String>)> {
-    let (mut folders, mut files) = (Vec::new(), Vec::new());
-    for entry in std::fs::read_dir(folder).at(folder)? {
-        let path = entry.at(folder)?.path();
-        let Some(name) = path.file_name().and_then(|n| n.to_str()) else {
-            return Err(Error::damaged(&path, "its name is not Unicode").remedy("rename it"));
-        };
-        if name.starts_with('.') {
-            continue;
-        }
-        if name.contains('\n') {
-            return Err(Error::damaged(&path, "its name holds a line break").remedy("rename it"));
-        }
-        // Follows links, as loaders of image folders do.
-        if path.is_dir() {
-            folders.push(name.to_owned());
-        } else if !path
-            .extension()
-            .and_then(|e| e.to_str())
-            .is_some_and(|e| NOT_IMAGES.contains(&e.to_ascii_lowercase().as_str()))
-        {
-            files.push(name.to_owned());
+/// Where each class folder's images begin in a sorted list.
+fn spans(folders: &[String], names: &Names) -> Vec<(u32, u32)> {
+    let mut spans: Vec<(u32, u32)> = Vec::new();
+    let mut last = None;
+    for (i, name) in names.iter().enumerate() {
+        let Some((folder, _)) = name.split_once('/') else { continue };
+        if last != Some(folder) {
+            last = Some(folder);
+            let number = folders.binary_search_by(|f| f.as_str().cmp(folder)).map_or(NO_FOLDER, |n| n as u32);
+            spans.push((i as u32, number));
         }
     }
-    folders.sort_unstable();
-    files.sort_unstable();
-    Ok((folders, files))
-}
-
-fn collect(root: &Path, relative: &str, class: u32, entries: &mut Vec<Entry>) -> Result<()> {
-    // A link that points to its own parent would never end.
-    if relative.split('/').count() > 32 {
-        return Err(Error::damaged(root.join(relative), "folders are nested too deeply")
-            .remedy("look for a link to itself"));
-    }
-    let (folders, files) = children(&root.join(relative))?;
-    entries.extend(files.into_iter().map(|f| Entry { name: format!("{relative}/{f}"), folder: Some(class) }));
-    folders.iter().try_for_each(|f| collect(root, &format!("{relative}/{f}"), class, entries))
+    spans
 }
 
 #[cfg(test)]

@@ -3,7 +3,11 @@
 pub mod batch;
 pub mod cache;
 pub mod classes;
+mod folder;
 pub mod images;
+mod names;
 pub mod plan;
 pub mod prefetch;
 pub mod select;
+mod shards;
+pub mod tar;

@@ -42,11 +42,15 @@ pub enum Arch {
     Resnet101,
     /// EfficientNet-Lite0.
     EfficientnetLite0,
+    /// EfficientNet-Lite1: deeper by a tenth.
+    EfficientnetLite1,
+    /// EfficientNet-Lite2: wider by a tenth, deeper by a fifth.
+    EfficientnetLite2,
 }
 
 impl Arch {
     /// All architectures.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Resnet8,
         Self::Resnet14,
         Self::Resnet20,
@@ -55,6 +59,8 @@ impl Arch {
         Self::Resnet50,
         Self::Resnet101,
         Self::EfficientnetLite0,
+        Self::EfficientnetLite1,
+        Self::EfficientnetLite2,
     ];
 
     /// Name in files and flags.
@@ -68,7 +74,23 @@ impl Arch {
             Self::Resnet50 => "resnet50",
             Self::Resnet101 => "resnet101",
             Self::EfficientnetLite0 => "efficientnet-lite0",
+            Self::EfficientnetLite1 => "efficientnet-lite1",
+            Self::EfficientnetLite2 => "efficientnet-lite2",
         }
+    }
+
+    /// Side in pixels of the pictures that its published ImageNet weights were trained on.
+    pub fn imagenet_side(self) -> u32 {
+        match self {
+            Self::EfficientnetLite1 => 240,
+            Self::EfficientnetLite2 => 260,
+            _ => 224,
+        }
+    }
+
+    /// Whether it is an EfficientNet-Lite.
+    pub fn is_lite(self) -> bool {
+        matches!(self, Self::EfficientnetLite0 | Self::EfficientnetLite1 | Self::EfficientnetLite2)
     }
 
     /// Whether the width of the first stage can be chosen.
@@ -148,6 +170,8 @@ impl ModelSpec {
             return Err(Error::usage("width", format!("{width} channels; 1 to 1024 are possible")));
         }
         let cifar = |blocks| Model::ResNetCifar(ResNetCifar::new(blocks, width, self.classes, device));
+        let lite =
+            |width, depth| Model::EfficientNetLite(EfficientNetLite::new(width, depth, self.classes, device));
         let model = match self.arch {
             Arch::Resnet8 => cifar(1),
             Arch::Resnet14 => cifar(2),
@@ -156,9 +180,9 @@ impl ModelSpec {
             Arch::Resnet34 => Model::ResNet(ResNet::basic([3, 4, 6, 3], self.classes, device)),
             Arch::Resnet50 => Model::ResNet(ResNet::bottleneck([3, 4, 6, 3], self.classes, device)),
             Arch::Resnet101 => Model::ResNet(ResNet::bottleneck([3, 4, 23, 3], self.classes, device)),
-            Arch::EfficientnetLite0 => {
-                Model::EfficientNetLite(EfficientNetLite::new(1.0, 1.0, self.classes, device))
-            }
+            Arch::EfficientnetLite0 => lite(1.0, 1.0),
+            Arch::EfficientnetLite1 => lite(1.0, 1.1),
+            Arch::EfficientnetLite2 => lite(1.1, 1.2),
         };
         Ok(init::draw_weights(model, seed))
     }
@@ -206,6 +230,8 @@ mod tests {
             (Arch::Resnet34, 21_797_672, 3.664),
             (Arch::Resnet50, 25_557_032, 4.089),
             (Arch::EfficientnetLite0, 4_652_008, 0.385),
+            (Arch::EfficientnetLite1, 5_416_680, 0.5025),
+            (Arch::EfficientnetLite2, 6_092_072, 0.5765),
         ];
         for (arch, parameters, gmacs) in expected {
             let model = ModelSpec { arch, classes: 1000, width: None }.init(0, &device).unwrap();

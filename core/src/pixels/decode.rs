@@ -68,6 +68,23 @@ pub fn decode(bytes: &[u8], name: &str, rule: OrientationRule) -> Result<Decoded
     Ok(Decoded { image: picture.into_rgb8(), orientation: orientation.to_exif() })
 }
 
+/// Width, height and EXIF orientation (1 to 8) of a file that [`decode`] takes, before any orientation is applied;
+/// only the front of it is looked at.
+///
+/// # Errors
+/// Not an image.
+pub fn measure(bytes: &[u8], name: &str) -> Result<(u32, u32, u8)> {
+    let damaged = |problem: String| {
+        Error::damaged(name, problem).remedy("replace the file, or take it out of the folder")
+    };
+    let reader =
+        ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| damaged(e.to_string()))?;
+    let mut decoder = reader.into_decoder().map_err(|e| damaged(e.to_string()))?;
+    let (width, height) = decoder.dimensions();
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    Ok((width, height, orientation.to_exif()))
+}
+
 /// Whether a JPEG's markers go on to its end-of-image marker. What follows that marker is of no concern.
 fn jpeg_is_whole(bytes: &[u8]) -> bool {
     let mut at = 2;

@@ -4,6 +4,6 @@ mod decode;
 mod normalise;
 mod resize;
 
-pub use decode::{Decoded, OrientationRule, decode};
+pub use decode::{Decoded, OrientationRule, decode, measure};
 pub use normalise::Normalisation;
 pub use resize::{Filter, centre_resize, crop_resize, whole_resize};

@@ -26,7 +26,7 @@ impl Checksums {
             return Ok(found);
         }
         let problem = "its lines do not have the checksum that stands in the last one";
-        let remedy = "run `ferkd verify --repair` on the store, then `ferkd label` again";
+        let remedy = "run `ferkd verify --forget` on the store, then `ferkd label` again";
         Err(Error::damaged(file, problem).remedy(remedy))
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::manifest::{Boxes, Manifest};
 use super::npy::header;
-use super::{MANIFEST, box_record, image_record, label_record::LabelCodec};
+use super::{MANIFEST, SKIPPED, box_record, image_record, label_record::LabelCodec};
 use crate::error::{Error, Result};
 
 /// The files of a shard.
@@ -65,7 +65,7 @@ impl FileId {
 
 /// Whether a store's checksums may list a file of this name.
 pub(super) fn belongs(name: &str) -> bool {
-    name == MANIFEST || FileId::parse(name).is_some()
+    name == MANIFEST || name == SKIPPED || FileId::parse(name).is_some()
 }
 
 /// Some bytes of a file.

@@ -12,14 +12,18 @@ mod files;
 pub mod image_record;
 pub mod label_record;
 pub mod layout;
-#[cfg(not(target_family = "wasm"))]
-mod lock;
 pub mod manifest;
 mod manifest_check;
+#[cfg(not(target_family = "wasm"))]
+mod merge;
 mod npy;
+mod part;
 mod quantise;
 mod reader;
 mod scan;
+#[cfg(not(target_family = "wasm"))]
+mod search;
+mod skipped;
 mod source;
 #[cfg(not(target_family = "wasm"))]
 mod verify;
@@ -33,7 +37,13 @@ pub use image_record::{ImageEntry, image_list_sha256};
 pub use label_record::{LabelCodec, ShardLabels};
 pub use layout::{FileId, Layout, Slice, Table};
 pub use manifest::{Boxes, LabelFormat, LabelSpace, Manifest, Regions, Teacher};
+#[cfg(not(target_family = "wasm"))]
+pub use merge::{holds_parts, merge};
+pub use part::Part;
 pub use reader::Store;
+#[cfg(not(target_family = "wasm"))]
+pub use search::SkipSearch;
+pub use skipped::{Skipped, SkippedImage};
 pub use source::ReadAt;
 #[cfg(not(target_family = "wasm"))]
 pub use verify::{Damage, VerifyReport, verify};
@@ -44,8 +54,13 @@ pub use writer::{StoreWriter, forget_shards};
 pub const MANIFEST: &str = "manifest.json";
 /// Name of the file with every other file's checksum.
 pub const CHECKSUMS: &str = "checksums.sha256";
+/// Name of the file with the images that were passed over; only where such were looked for.
+pub const SKIPPED: &str = "skipped.json";
 /// Name of the file that a writer locks.
 pub const LOCK: &str = "writer.lock";
+/// What a store's lock keeps others from.
+#[cfg(not(target_family = "wasm"))]
+const WRITING: &str = "writing this store";
 
 /// What to do about a file that is not what it should be.
 const REDO: &str =

@@ -12,8 +12,11 @@ use super::checksums::{Checksums, sha256};
 use super::image_record::{ImageEntry, ImageRecord, check_name};
 use super::layout::{FileId, Layout, Slice, Table};
 use super::manifest::{Boxes, Manifest};
+#[cfg(not(target_family = "wasm"))]
+use super::merge::holds_parts;
+use super::skipped::Skipped;
 use super::source::{Opened, ReadAt, Source};
-use super::{CHECKSUMS, MANIFEST, REDO};
+use super::{CHECKSUMS, MANIFEST, REDO, SKIPPED};
 use crate::error::{Error, Result};
 use crate::label::{SoftLabel, TopK};
 use crate::mining::Confidence;
@@ -27,6 +30,7 @@ pub struct Store {
     pub(super) layout: Layout,
     /// Regions of each image that are looked at: the first so many.
     pub(super) per_image: u32,
+    skipped: Option<Skipped>,
     /// The files of each shard, in the order of [`Table::ALL`], once they have been asked for.
     shards: Vec<[OnceLock<Opened>; 4]>,
 }
@@ -38,7 +42,12 @@ impl Store {
     /// No store, another version of the format, a damaged manifest or list, or shards that are still missing.
     #[cfg(not(target_family = "wasm"))]
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::from_source(Source::Folder(path.as_ref().to_owned()))
+        let path = path.as_ref();
+        if !path.join(MANIFEST).exists() && holds_parts(path)? {
+            return Err(Error::damaged(path, "it holds parts of a store that are not merged yet")
+                .remedy(format!("merge and check them: `ferkd verify {}`", path.display())));
+        }
+        Self::from_source(Source::Folder(path.to_owned()))
     }
 
     /// Opens a store whose files are read by slices.
@@ -65,9 +74,25 @@ impl Store {
             return Err(Error::damaged(source.name(CHECKSUMS), problem)
                 .remedy("run `ferkd label` again with the same settings: it goes on where it stopped"));
         }
+        let skipped = match sums.get(SKIPPED) {
+            None => None,
+            Some(recorded) => {
+                let bytes = source.small(SKIPPED)?;
+                if *recorded != sha256(&bytes) {
+                    let problem = format!("it does not have the checksum that {CHECKSUMS} records");
+                    return Err(Error::damaged(source.name(SKIPPED), problem).remedy(REDO));
+                }
+                Some(Skipped::parse(&bytes, &source.name(SKIPPED))?)
+            }
+        };
         let shards = (0..layout.shards()).map(|_| Default::default()).collect();
         let per_image = manifest.regions.per_image;
-        Ok(Self { source, manifest, layout, per_image, shards })
+        Ok(Self { source, manifest, layout, per_image, skipped, shards })
+    }
+
+    /// The images that were passed over because they cannot be decoded; `None` where such were not looked for.
+    pub fn skipped(&self) -> Option<&Skipped> {
+        self.skipped.as_ref()
     }
 
     /// What the store holds and how it was made.
@@ -243,6 +268,14 @@ impl Store {
             }
         };
         self.source.bytes(opened, slice)
+    }
+
+    /// Lets go of what has been read of a file: a walk through a whole store shall not fill the memory with it.
+    pub(super) fn release(&self, file: FileId) {
+        let cell = self.shards.get(file.shard as usize).map(|shard| &shard[file.table as usize]);
+        if let Some(opened) = cell.and_then(OnceLock::get) {
+            opened.release();
+        }
     }
 
     pub(super) fn damaged(&self, file: FileId, place: String, problem: impl fmt::Display) -> Error {

@@ -77,6 +77,8 @@ impl Store {
                 }
                 first += count;
             }
+            self.release(file);
+            self.release(FileId { table: Table::Images, shard });
         }
         Ok(())
     }

@@ -36,6 +36,18 @@ pub(super) struct Opened {
     map: Option<memmap2::Mmap>,
 }
 
+impl Opened {
+    /// Takes the pages of a memory-mapped file out of this process; they come back when they are read again.
+    pub(super) fn release(&self) {
+        #[cfg(unix)]
+        if let Some(map) = &self.map {
+            // SAFETY: the map is a shared, read-only one of a file, so that dropped pages are read from it again.
+            // Whether the system heeds the advice is of no consequence.
+            let _ = unsafe { map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+        }
+    }
+}
+
 impl Source {
     /// What errors call a file.
     pub(super) fn name(&self, file: impl ToString) -> String {

@@ -8,12 +8,12 @@ use std::sync::{Mutex, PoisonError};
 use super::checksums::{Checksums, hex, sha256};
 use super::files::{hash_file, read_small};
 use super::layout::{FileId, Layout, Table};
-use super::lock::WriterLock;
 use super::manifest::Manifest;
 use super::verify_shard::{Checked, check_shard};
 use super::writer::{is_leftover, names};
-use super::{CHECKSUMS, LOCK, MANIFEST};
+use super::{CHECKSUMS, LOCK, MANIFEST, SKIPPED, WRITING};
 use crate::error::Result;
+use crate::lock::FolderLock;
 
 /// One thing that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -60,7 +60,7 @@ impl VerifyReport {
 pub fn verify(folder: impl AsRef<Path>, threads: usize) -> Result<VerifyReport> {
     let folder = folder.as_ref();
     let present = names(folder)?;
-    WriterLock::check_free(folder)?;
+    FolderLock::check_free(folder, LOCK, WRITING)?;
     let mut report = VerifyReport::default();
     let sums = checksums(folder, &mut report)?;
     let manifest = manifest(folder, &sums, &mut report)?;
@@ -72,6 +72,7 @@ pub fn verify(folder: impl AsRef<Path>, threads: usize) -> Result<VerifyReport> 
     };
     report.images = manifest.images;
     report.regions = manifest.images * u64::from(manifest.regions.per_image);
+    check_skipped(folder, &sums, &mut report)?;
     report_strangers(folder, &present, &layout, &sums, &mut report);
     let shards = recorded_shards(&layout, &sums, &mut report);
     let checked = check_shards(folder, &manifest, &layout, &sums, &shards, threads);
@@ -134,6 +135,22 @@ fn manifest(folder: &Path, sums: &Checksums, report: &mut VerifyReport) -> Resul
     Ok(read.map_err(|error| report.add(MANIFEST, error.to_string())).ok())
 }
 
+/// The list of images that were passed over, where the store has one.
+fn check_skipped(folder: &Path, sums: &Checksums, report: &mut VerifyReport) -> Result<()> {
+    let Some(recorded) = sums.get(SKIPPED) else { return Ok(()) };
+    match read_small(folder, SKIPPED)? {
+        None => report.add(SKIPPED, "missing"),
+        Some(bytes) => {
+            report.files += 1;
+            report.bytes += bytes.len() as u64;
+            if *recorded != sha256(&bytes) {
+                report.add(SKIPPED, WRONG_CHECKSUM);
+            }
+        }
+    }
+    Ok(())
+}
+
 pub(super) const WRONG_CHECKSUM: &str = "it does not have its recorded checksum";
 const NOT_RECORDED: &str = "its checksum is not recorded";
 
@@ -169,6 +186,7 @@ fn report_strangers(
     let expected = |name: &str| {
         let file = FileId::parse(name);
         name == MANIFEST
+            || name == SKIPPED && sums.get(SKIPPED).is_some()
             || file.is_some_and(|f| f.shard < layout.shards() && layout.tables().any(|t| t == f.table))
     };
     for name in present {

@@ -9,11 +9,13 @@ use super::files::{file_len, hash_file, read_checksums, read_manifest, read_smal
 use super::image_record::{self, ImageEntry, ImageRecord};
 use super::label_record::ShardLabels;
 use super::layout::{FileId, Layout, Table, belongs};
-use super::lock::WriterLock;
 use super::manifest::{Boxes, Manifest};
-use super::{CHECKSUMS, LOCK, MANIFEST};
+use super::part::Part;
+use super::skipped::Skipped;
+use super::{CHECKSUMS, LOCK, MANIFEST, SKIPPED, WRITING};
 use crate::atomic;
 use crate::error::{Error, IoContext, Result};
+use crate::lock::FolderLock;
 
 /// Writes a store; there is at most one writer of a store at a time.
 ///
@@ -24,8 +26,10 @@ pub struct StoreWriter {
     manifest: Manifest,
     layout: Layout,
     sums: Checksums,
+    /// Checksum of the images that were passed over, where such were looked for.
+    skipped: Option<String>,
     // Dropped last, with the writer.
-    _lock: WriterLock,
+    _lock: FolderLock,
 }
 
 impl StoreWriter {
@@ -38,14 +42,33 @@ impl StoreWriter {
     /// Another writer ([`ErrorKind::Busy`](crate::ErrorKind::Busy)), a folder that holds something else, a manifest that differs (each
     /// field is named), a damaged list of checksums, or a system that refuses.
     pub fn open(folder: impl AsRef<Path>, manifest: Manifest) -> Result<Self> {
+        Self::open_skipping(folder, manifest, None)
+    }
+
+    /// The same for a list that images were left out of: a [`SkipSearch`](super::SkipSearch) found them.
+    ///
+    /// # Errors
+    /// Those of [`Self::open`].
+    pub fn open_skipping(
+        folder: impl AsRef<Path>,
+        manifest: Manifest,
+        skipped: Option<&Skipped>,
+    ) -> Result<Self> {
         let folder = folder.as_ref().to_owned();
         let (layout, bytes) = (Layout::new(&manifest)?, manifest.to_json()?);
         fs::create_dir_all(&folder).at(&folder)?;
-        let lock = WriterLock::acquire(&folder)?;
+        let lock = FolderLock::acquire(&folder, LOCK, WRITING)?;
         let sums = read_checksums(&folder)?;
-        let mut writer = Self { folder, manifest, layout, sums, _lock: lock };
+        let found = skipped.map(Skipped::to_bytes);
+        let skipped = found.as_deref().map(sha256);
+        let mut writer = Self { folder, manifest, layout, sums, skipped, _lock: lock };
         let fits = writer.settle_manifest(&bytes)?;
         writer.remove_leftovers()?;
+        if let Some(found) = found
+            && read_small(&writer.folder, SKIPPED)?.as_deref() != Some(&found)
+        {
+            atomic::write(writer.folder.join(SKIPPED), &found)?;
+        }
         if !fits {
             atomic::write(writer.folder.join(MANIFEST), &bytes)?;
         }
@@ -138,7 +161,7 @@ impl StoreWriter {
                 let problem = "it is missing, and the one recorded differs from what is asked for";
                 Err(Error::mismatch(path.display().to_string(), problem).remedy(CHOOSE))
             }
-            None => self.check_empty().map(|()| false),
+            None => check_is_ours(&self.folder).map(|()| false),
             Some(_) => {
                 let found = read_manifest(&self.folder)?;
                 let differences = found.differences(&self.manifest);
@@ -152,19 +175,6 @@ impl StoreWriter {
                 Err(Error::mismatch(path.display().to_string(), problem).remedy(CHOOSE))
             }
         }
-    }
-
-    /// Checks that a folder without a manifest is one to write a store into.
-    fn check_empty(&self) -> Result<()> {
-        for name in names(&self.folder)? {
-            let ours = name.strip_suffix(atomic::TEMPORARY).unwrap_or(&name);
-            if name != LOCK && ours != MANIFEST && ours != CHECKSUMS {
-                let problem = format!("it holds {name:?} but no {MANIFEST}, so it is no store");
-                let error = Error::usage(self.folder.display().to_string(), problem);
-                return Err(error.remedy("name a new or an empty folder"));
-            }
-        }
-        Ok(())
     }
 
     fn remove_leftovers(&self) -> Result<()> {
@@ -182,6 +192,9 @@ impl StoreWriter {
     fn forget_broken_shards(&mut self, manifest_sha256: &str) -> Result<()> {
         let mut sums = Checksums::default();
         sums.insert(MANIFEST.to_owned(), manifest_sha256.to_owned());
+        if let Some(skipped) = &self.skipped {
+            sums.insert(SKIPPED.to_owned(), skipped.clone());
+        }
         for shard in 0..self.layout.shards() {
             if self.is_recorded(shard) && self.has_right_lengths(shard)? {
                 for name in self.layout.files(shard).map(|file| file.to_string()) {
@@ -270,6 +283,27 @@ impl StoreWriter {
     }
 }
 
+/// Checks that a folder is one to write a store into: it has a manifest, or nothing but what comes before one.
+pub(super) fn check_is_ours(folder: &Path) -> Result<()> {
+    let names = names(folder)?;
+    if names.iter().any(|name| name == MANIFEST) {
+        return Ok(());
+    }
+    for name in names {
+        if Part::of_folder(&name).is_some() {
+            let error = Error::usage(folder.display().to_string(), "it holds parts of a store");
+            return Err(error.remedy("merge them: `ferkd verify` on this folder; or label with --part"));
+        }
+        let ours = name.strip_suffix(atomic::TEMPORARY).unwrap_or(&name);
+        if ![LOCK, MANIFEST, CHECKSUMS, SKIPPED].contains(&ours) {
+            let problem = format!("it holds {name:?} but no {MANIFEST}, so it is no store");
+            let error = Error::usage(folder.display().to_string(), problem);
+            return Err(error.remedy("name a new or an empty folder"));
+        }
+    }
+    Ok(())
+}
+
 /// The records of a shard's images, and their names.
 fn image_bytes(images: &[ImageEntry]) -> (Vec<u8>, Vec<u8>) {
     let (mut records, mut names) = (Vec::new(), Vec::new());
@@ -296,7 +330,7 @@ pub fn forget_shards(folder: impl AsRef<Path>, shards: &[u32]) -> Result<()> {
         return Err(Error::io(folder.join(CHECKSUMS), std::io::ErrorKind::NotFound.into())
             .remedy("name a folder that `ferkd label` or `ferkd import` wrote"));
     };
-    let _lock = WriterLock::acquire(folder)?;
+    let _lock = FolderLock::acquire(folder, LOCK, WRITING)?;
     let mut sums = Checksums::salvage(&bytes);
     let files = || {
         shards

@@ -107,7 +107,7 @@ pub enum OptimizerName {
 crate::options! {
     /// Settings of a training run.
     TrainConfig {
-        /// Images to train on: a folder of class folders, or the parent of train/ and val/.
+        /// Images to train on: a folder of class folders, the parent of train/ and val/, or tar archives of these.
         images: PathBuf = PathBuf::new(),
         /// Images of each class to train on: the first so many by name, all of them if left out.
         images_per_class: Option<usize> = None,
@@ -117,7 +117,7 @@ crate::options! {
         store: Option<PathBuf> = None,
         /// What the student learns from: hard, kd, funmatch, fkd, ferkd, ferkd+selfmix, ferkd-drop or ferkd-calibrate.
         supervision: Supervision = Supervision::Ferkd,
-        /// Online teacher of kd and funmatch: a shipped teacher, a safetensors file or a run folder.
+        /// Online teacher of kd and funmatch: a shipped teacher, a safetensors or PyTorch file, or a run folder.
         teacher: Option<String> = None,
         /// Student: resnet8, resnet14, resnet20, resnet18, resnet34, resnet50, resnet101 or efficientnet-lite0.
         arch: Arch = Arch::Resnet18,
@@ -125,7 +125,7 @@ crate::options! {
         width: Option<usize> = None,
         /// Side of the student's input, in pixels.
         side: u32 = 224,
-        /// Weights to begin with: a safetensors file; drawn from the seed if left out.
+        /// Weights to begin with: a safetensors or PyTorch file; drawn from the seed if left out.
         weights: Option<PathBuf> = None,
         /// Epochs; a pass over the images with n regions of each counts as n.
         epochs: usize = 300,

@@ -10,10 +10,11 @@ use crate::classifier::read;
 use crate::data::batch::View;
 use crate::data::classes::ClassSpace;
 use crate::data::images::ImageList;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::label::softmax;
 use crate::models::Model;
 use crate::pixels::{OrientationRule, centre_resize};
+use crate::store::SkippedImage;
 
 /// How a model did on a list of images.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -91,6 +92,22 @@ pub fn evaluate(
     device: &Device,
     progress: &mut dyn FnMut(u64),
 ) -> Result<EvalReport> {
+    evaluate_skipping(model, view, images, folder_classes, device, None, progress)
+}
+
+/// The same, but images that cannot be decoded are added to `skipped`, where it is given, and do not count.
+///
+/// # Errors
+/// Those of [`evaluate`], or not one image that can be decoded.
+pub fn evaluate_skipping(
+    model: &impl Scores,
+    view: &View,
+    images: &ImageList,
+    folder_classes: &[u32],
+    device: &Device,
+    mut skipped: Option<&mut Vec<SkippedImage>>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<EvalReport> {
     if images.folders().is_empty() {
         return Err(Error::mismatch(images.root(), "its images have no classes")
             .remedy("put them into class folders"));
@@ -99,22 +116,44 @@ pub fn evaluate(
     let classes = model.classes();
     let side = view.side as usize;
     let size = 3 * side * side;
-    let (mut right, mut within, mut loss) = (0u64, 0u64, 0.0);
+    let (mut tried, mut right, mut within, mut loss) = (0u64, 0u64, 0u64, 0.0);
     let mut per_class: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
     let mut confusions: BTreeMap<(u32, u32), u64> = BTreeMap::new();
-    let all: Vec<usize> = (0..images.len()).collect();
-    for chunk in all.chunks(BATCH) {
-        let cut = |&i: &usize| -> Result<Vec<f32>> {
-            let picture = images.decode(i, OrientationRule::Apply)?.image;
+    for start in (0..images.len()).step_by(BATCH) {
+        let numbers = start..(start + BATCH).min(images.len());
+        let skips = skipped.is_some();
+        let cut = |i: usize| -> Result<std::result::Result<Vec<f32>, SkippedImage>> {
+            let picture = match images.decode(i, OrientationRule::Apply) {
+                Err(error) if skips && error.kind() == ErrorKind::Damaged => {
+                    let problem = error.problem().to_owned();
+                    return Ok(Err(SkippedImage { name: images.name(i).to_owned(), problem }));
+                }
+                decoded => decoded?.image,
+            };
             let mut pixels = vec![0.0; size];
             view.normalisation.write_chw(
                 &centre_resize(&picture, view.side, view.filter)?,
                 view.side,
                 &mut pixels,
             );
-            Ok(pixels)
+            Ok(Ok(pixels))
         };
-        let pixels: Vec<Vec<f32>> = chunk.par_iter().map(cut).collect::<Result<_>>()?;
+        let cuts = numbers.clone().into_par_iter().map(cut).collect::<Result<Vec<_>>>()?;
+        progress(cuts.len() as u64);
+        let (mut chunk, mut pixels) = (Vec::new(), Vec::new());
+        for (i, cut) in numbers.zip(cuts) {
+            match cut {
+                Ok(picture) => {
+                    chunk.push(i);
+                    pixels.push(picture);
+                }
+                Err(image) => skipped.iter_mut().for_each(|list| list.push(image.clone())),
+            }
+        }
+        if chunk.is_empty() {
+            continue;
+        }
+        tried += chunk.len() as u64;
         let data = TensorData::new(pixels.concat(), [chunk.len(), 3, side, side]);
         let logits = read(model.scores(Tensor::<4>::from_data(data, &device)))?;
         for (&image, row) in chunk.iter().zip(logits.chunks(classes.len())) {
@@ -136,9 +175,12 @@ pub fn evaluate(
                 *confusions.entry((truth, guess)).or_default() += 1;
             }
         }
-        progress(chunk.len() as u64);
     }
-    let n = images.len() as f64;
+    if tried == 0 {
+        return Err(Error::new(ErrorKind::Damaged, images.root(), "none of its images can be decoded")
+            .remedy("name a folder of images"));
+    }
+    let n = tried as f64;
     let name = |c: u32| classes.names[c as usize].clone();
     let mut confusions: Vec<Confusion> = confusions
         .into_iter()
@@ -152,7 +194,7 @@ pub fn evaluate(
         top1: right as f64 / images as f64,
     };
     Ok(EvalReport {
-        images: images.len() as u64,
+        images: tried,
         top1: right as f64 / n,
         top5: within as f64 / n,
         loss: loss / n,

@@ -14,7 +14,7 @@ pub mod schedule;
 pub mod trainer;
 
 pub use config::{Supervision, TrainConfig};
-pub use eval::{EvalReport, evaluate};
+pub use eval::{EvalReport, evaluate, evaluate_skipping};
 #[cfg(not(target_family = "wasm"))]
 pub use run::{TrainSummary, train};
 pub use trainer::{Inputs, Trainer};

@@ -15,6 +15,7 @@ use crate::classifier::read;
 use crate::data::prefetch::Prefetch;
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::events::{Event, Listener};
+use crate::lock::FolderLock;
 use crate::mining::{KindCounts, Thresholds};
 use crate::train::config::{Supervision, TrainConfig};
 use crate::train::eval::EvalReport;
@@ -57,6 +58,8 @@ struct Progress {
     step: u64,
     /// Lines of `metrics.jsonl`: bytes would differ from run to run, since lines hold times.
     metrics_lines: u64,
+    /// Checksum of these lines without their times.
+    metrics_xxh3: u64,
     best_accuracy: Option<f64>,
     train_loss: f64,
     kinds: KindCounts,
@@ -77,12 +80,15 @@ struct Window {
 /// Key of a checkpoint's first tensor-free field.
 const PROGRESS: &str = "progress.json";
 const LAST: &str = "last.safetensors";
+/// File that a trainer locks in its run's folder.
+const LOCK: &str = "trainer.lock";
 
 /// A run's folder.
 struct Run {
     folder: PathBuf,
     metrics: fs::File,
     progress: Progress,
+    _lock: FolderLock,
     /// Losses that are still on the device, with step and learning rate.
     pending: Vec<(u64, f64, Tensor<1>)>,
 }
@@ -215,6 +221,12 @@ impl Run {
         let written = toml::to_string(trainer.config())
             .map_err(|e| Error::usage("configuration", format!("it cannot be written: {e}")))?;
         let path = folder.join("config.toml");
+        if resume && !path.exists() {
+            return Err(Error::usage(name, "there is no run to resume").remedy("leave --resume out"));
+        }
+        let checkpoints = folder.join("checkpoints");
+        fs::create_dir_all(&checkpoints).at(&checkpoints)?;
+        let lock = FolderLock::acquire(folder, LOCK, "training in this folder")?;
         let mut progress = Progress::default();
         if path.exists() {
             if !resume {
@@ -225,19 +237,14 @@ impl Run {
             if last.exists() {
                 progress = restore(trainer, &last)?;
             }
-        } else if resume {
-            return Err(Error::usage(name, "there is no run to resume").remedy("leave --resume out"));
         }
-        let checkpoints = folder.join("checkpoints");
-        fs::create_dir_all(&checkpoints).at(&checkpoints)?;
         atomic::write(&path, written.as_bytes())?;
         write_json(&folder.join("environment.json"), &Environment::of(trainer))?;
         let path = folder.join("metrics.jsonl");
         let metrics = fs::OpenOptions::new().create(true).append(true).open(&path).at(&path)?;
         // What was written after the checkpoint will be written again.
-        let kept = length_of_lines(&fs::read(&path).at(&path)?, progress.metrics_lines);
-        metrics.set_len(kept).at(&path)?;
-        Ok(Self { folder: folder.to_owned(), metrics, progress, pending: Vec::new() })
+        metrics.set_len(kept_metrics(&path, &progress)?).at(&path)?;
+        Ok(Self { folder: folder.to_owned(), metrics, progress, _lock: lock, pending: Vec::new() })
     }
 
     fn note(&mut self, output: StepOutput, regions: u64, kinds: KindCounts, fallbacks: u64) {
@@ -294,6 +301,7 @@ impl Run {
         line.push(b'\n');
         self.metrics.write_all(&line).at(&path)?;
         self.progress.metrics_lines += 1;
+        self.progress.metrics_xxh3 = chained(self.progress.metrics_xxh3, event);
         Ok(())
     }
 
@@ -411,9 +419,39 @@ impl Environment {
     }
 }
 
-/// Bytes of the first `lines` lines of `text`, their ends included.
-fn length_of_lines(text: &[u8], lines: u64) -> u64 {
-    text.split_inclusive(|&byte| byte == b'\n').take(lines as usize).map(|line| line.len() as u64).sum()
+/// Bytes of the lines of `metrics.jsonl` that were written before the checkpoint: they are what it remembers, but
+/// for times.
+fn kept_metrics(path: &Path, progress: &Progress) -> Result<u64> {
+    const REMEDY: &str = "copy the run's folder anew, or begin another run with --run";
+    let text = fs::read(path).at(path)?;
+    let (mut bytes, mut lines, mut hash) = (0, 0, 0);
+    for line in text.split_inclusive(|&byte| byte == b'\n').take(progress.metrics_lines as usize) {
+        let event = serde_json::from_slice(line)
+            .map_err(|e| Error::damaged(path, format!("line {}: {e}", lines + 1)).remedy(REMEDY))?;
+        (bytes, lines, hash) = (bytes + line.len() as u64, lines + 1, chained(hash, &event));
+    }
+    if lines < progress.metrics_lines || !text[..bytes as usize].ends_with(b"\n") && lines > 0 {
+        let problem = format!(
+            "it has {lines} lines, and the last checkpoint was written after line {}",
+            progress.metrics_lines
+        );
+        return Err(Error::damaged(path, problem).remedy(REMEDY));
+    }
+    if hash != progress.metrics_xxh3 {
+        return Err(
+            Error::damaged(path, "its lines are not those that the last checkpoint remembers").remedy(REMEDY)
+        );
+    }
+    Ok(bytes)
+}
+
+/// A checksum that goes on over one more event, times left out.
+fn chained(hash: u64, event: &Event) -> u64 {
+    let mut value = serde_json::to_value(event).unwrap_or_default();
+    if let Some(fields) = value.as_object_mut() {
+        fields.retain(|key, _| !key.ends_with("_s"));
+    }
+    xxhash_rust::xxh3::xxh3_64_with_seed(value.to_string().as_bytes(), hash)
 }
 
 /// Writes a value as readable JSON, atomically.

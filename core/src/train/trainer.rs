@@ -91,7 +91,7 @@ impl Trainer {
     pub fn with_inputs(config: TrainConfig, inputs: Inputs, device: Device) -> Result<Self> {
         config.check()?;
         let config = config.resolved();
-        let Inputs { images, validation, store, mut teacher } = inputs;
+        let Inputs { mut images, validation, store, mut teacher } = inputs;
         let store = match (store, config.store_regions) {
             (Some(store), Some(count)) => Some(store.first_regions(count)?),
             (store, _) => store,
@@ -99,7 +99,7 @@ impl Trainer {
         let store = store.map(Arc::new);
         let classes = classes(&images, store.as_deref(), teacher.as_ref())?;
         if let Some(store) = &store {
-            same_images(store, &images)?;
+            images = labelled(store, images)?;
         }
         if config.supervision != Supervision::Fkd && images.folders().is_empty() {
             let problem = format!("its images have no classes, which {} needs", config.supervision.name());
@@ -380,8 +380,7 @@ pub fn image_lists(config: &TrainConfig) -> Result<(ImageList, Option<ImageList>
     let images = ImageList::open(&config.images, Split::Train)?.first_per_class(config.images_per_class)?;
     let validation = match &config.val {
         Some(path) => Some(ImageList::open(path, Split::Val)?),
-        None if config.images.join("val").is_dir() => Some(ImageList::open(&config.images, Split::Val)?),
-        None => None,
+        None => ImageList::open_half(&config.images, Split::Val)?,
     };
     Ok((images.cached(&cache), validation.map(|list| list.cached(&cache))))
 }
@@ -422,11 +421,17 @@ fn classes(images: &ImageList, store: Option<&Store>, teacher: Option<&Classifie
     }
 }
 
-/// Checks that a store was made from these images.
-fn same_images(store: &Store, images: &ImageList) -> Result<()> {
+/// The images that a store was made from: these, without those that it passed over.
+fn labelled(store: &Store, images: ImageList) -> Result<ImageList> {
     let manifest = store.manifest();
     if manifest.image_list_sha256 == images.digest() {
-        return Ok(());
+        return Ok(images);
+    }
+    if let Some(skipped) = store.skipped().filter(|skipped| !skipped.images.is_empty()) {
+        let kept = images.without(skipped.names())?;
+        if manifest.image_list_sha256 == kept.digest() {
+            return Ok(kept);
+        }
     }
     let problem = format!(
         "it was made from {} images, and these are {} others ({})",

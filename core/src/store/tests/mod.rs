@@ -3,6 +3,7 @@
 mod crash;
 mod damage;
 mod labels;
+mod parts;
 mod reading;
 mod writing;
 

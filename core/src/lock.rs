@@ -1,30 +1,29 @@
-//! The lock of a store's only writer: the operating system drops it even when the writer is killed.
+//! The lock of a folder's only writer: the operating system drops it even when the writer is killed.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
-use super::LOCK;
 use crate::error::{Error, ErrorKind, IoContext, Result};
 
 /// Held while somebody writes; the file goes with it.
 #[derive(Debug)]
-pub(super) struct WriterLock {
+pub(crate) struct FolderLock {
     file: File,
     path: PathBuf,
 }
 
-impl WriterLock {
-    /// Takes the lock of the store in `folder`.
+impl FolderLock {
+    /// Takes the lock `name` in `folder`; `work` says what nobody else may do there meanwhile.
     ///
     /// # Errors
     /// Another writer has it ([`ErrorKind::Busy`]), or the system refuses.
-    pub(super) fn acquire(folder: &Path) -> Result<Self> {
-        let path = folder.join(LOCK);
+    pub(crate) fn acquire(folder: &Path, name: &str, work: &str) -> Result<Self> {
+        let path = folder.join(name);
         loop {
             let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).at(&path)?;
             match file.try_lock() {
                 Ok(()) => {}
-                Err(TryLockError::WouldBlock) => return Err(busy(&path)),
+                Err(TryLockError::WouldBlock) => return Err(busy(&path, work)),
                 Err(TryLockError::Error(error)) => return Err(Error::io(&path, error)),
             }
             // Between opening and locking, the former writer may have removed the file: its lock is worthless.
@@ -34,20 +33,20 @@ impl WriterLock {
         }
     }
 
-    /// Checks that nobody writes in `folder` at this moment, without leaving a trace.
+    /// Checks that nobody holds the lock `name` of `folder` at this moment, without leaving a trace.
     ///
     /// # Errors
     /// Somebody does ([`ErrorKind::Busy`]).
-    pub(super) fn check_free(folder: &Path) -> Result<()> {
-        let path = folder.join(LOCK);
+    pub(crate) fn check_free(folder: &Path, name: &str, work: &str) -> Result<()> {
+        let path = folder.join(name);
         match File::open(&path).map(|file| file.try_lock_shared()) {
-            Ok(Err(TryLockError::WouldBlock)) => Err(busy(&path)),
+            Ok(Err(TryLockError::WouldBlock)) => Err(busy(&path, work)),
             _ => Ok(()),
         }
     }
 }
 
-impl Drop for WriterLock {
+impl Drop for FolderLock {
     fn drop(&mut self) {
         // Left behind, the file does no harm: it is not locked.
         let _ = fs::remove_file(&self.path);
@@ -55,9 +54,8 @@ impl Drop for WriterLock {
     }
 }
 
-fn busy(path: &Path) -> Error {
-    let error =
-        Error::new(ErrorKind::Busy, path.display().to_string(), "somebody else is writing this store");
+fn busy(path: &Path, work: &str) -> Error {
+    let error = Error::new(ErrorKind::Busy, path.display().to_string(), format!("somebody else is {work}"));
     error.remedy("wait until they are done, or name another folder")
 }
 

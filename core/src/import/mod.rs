@@ -1,0 +1,3 @@
+//! Labels that others made, into a store of ours.
+
+pub mod fkd;
