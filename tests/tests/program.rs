@@ -6,7 +6,7 @@ use std::path::Path;
 
 use ferkd_tests::{command, ferkd, repository};
 
-const COMMANDS: [&str; 7] = ["demo", "label", "verify", "mine", "train", "eval", "export"];
+const COMMANDS: [&str; 8] = ["demo", "label", "verify", "mine", "train", "eval", "export", "bench"];
 
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
@@ -55,7 +55,8 @@ fn wrong_usage_leaves_with_2() {
     ferkd(at.path(), "label --wings 2").fails(2, &["--wings"]);
     ferkd(at.path(), "mine store --low 0.9 --mid 0.1 --high 0.95").fails(1, &["store"]);
     ferkd(at.path(), "train --run r --epochs many").fails(2, &["epochs"]);
-    ferkd(at.path(), "train --run r --supervision hard --images x --device abacus").fails(2, &["abacus", "flex"]);
+    ferkd(at.path(), "train --run r --supervision hard --images x --device abacus")
+        .fails(2, &["abacus", "flex"]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The commands. Each parses its arguments, calls the library, and prints a table or one JSON object.
 
+mod bench;
 mod demo;
 mod eval;
 mod export;
@@ -47,6 +48,7 @@ enum Command {
     Train(train::Args),
     Eval(eval::Args),
     Export(export::Args),
+    Bench(bench::Args),
 }
 
 /// What a command has to say: for people and for programs.
@@ -86,6 +88,7 @@ pub fn main() -> ExitCode {
         Command::Train(args) => args.run(),
         Command::Eval(args) => args.run(),
         Command::Export(args) => args.run(),
+        Command::Bench(args) => args.run(),
     };
     match result {
         Ok(output) => {
