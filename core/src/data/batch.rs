@@ -248,6 +248,29 @@ fn mix_rows(pixels: &mut [f32], side: u32, partners: &[u32], mixing: &Mixing) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pixels::crop_resize;
+    use crate::region::RegionSampler;
+    use crate::rng::{Purpose, Stream};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn cutting_is_cropping_then_normalising(seed: u64, width in 1u32..60, height in 1u32..60, side in 1u32..30) {
+            let mut draw = Stream::new(seed, Purpose::Scene, 0, 0);
+            let picture = RgbImage::from_fn(width, height, |_, _| {
+                image::Rgb(std::array::from_fn(|_| draw.below(256) as u8))
+            });
+            for (number, filter) in [(0, Filter::Bilinear), (1, Filter::Bicubic), (2, Filter::Bilinear)] {
+                let view = View { side, filter, normalisation: Normalisation::IMAGENET };
+                let region = RegionSampler::new(seed).region(1, number, width, height);
+                let (mut direct, mut plain) = (vec![7.0; view.size()], vec![0.0; view.size()]);
+                view.cut(&picture, &region, &mut direct).unwrap();
+                let bytes = crop_resize(&picture, &region, side, filter).unwrap();
+                view.normalisation.write_chw(&bytes, side, &mut plain);
+                prop_assert_eq!(&direct, &plain);
+            }
+        }
+    }
 
     #[test]
     fn sparse_targets_are_the_mixed_label() {
