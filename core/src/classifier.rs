@@ -81,6 +81,9 @@ pub struct Classifier {
     pub model: Model,
     /// The outputs that are used, where not all of them are.
     outputs: Option<Tensor<1, Int>>,
+    /// The network once more, as the CPU computes it fastest; none on other devices.
+    #[cfg(feature = "flex")]
+    host: Option<crate::models::HostNet>,
 }
 
 /// The teachers that ship with the program: name and weights file.
@@ -140,6 +143,8 @@ impl Classifier {
             name: name.to_owned(),
             sha256: crate::store::checksums::sha256(bytes),
             card,
+            #[cfg(feature = "flex")]
+            host: if device == Device::flex() { Some(model.host()?) } else { None },
             model,
             outputs: None,
         })
@@ -190,11 +195,32 @@ impl Classifier {
 
     /// Logits of shape (N, C) for images of shape (N, 3, side, side).
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        let logits = self.model.forward(images);
+        let logits = match self.on_host(&images) {
+            Some(logits) => logits,
+            None => self.model.forward(images),
+        };
         match &self.outputs {
             Some(outputs) => logits.select(1, outputs.clone()),
             None => logits,
         }
+    }
+
+    /// All logits, by the road that the CPU has to itself; `None` where it is not the device.
+    #[cfg(feature = "flex")]
+    fn on_host(&self, images: &Tensor<4>) -> Option<Tensor<2>> {
+        let net = self.host.as_ref()?;
+        let [count, channels, side, width] = images.dims();
+        if channels != 3 || side != width {
+            return None;
+        }
+        let logits = net.logits(&read(images.clone()).ok()?, side);
+        let shape = [count, logits.len() / count.max(1)];
+        Some(Tensor::from_data(TensorData::new(logits, shape), &images.device()))
+    }
+
+    #[cfg(not(feature = "flex"))]
+    fn on_host(&self, _: &Tensor<4>) -> Option<Tensor<2>> {
+        None
     }
 
     /// Logits on the host, row by row, for planar pictures of shape (N, 3, side, side).

@@ -15,7 +15,7 @@ use crate::data::images::{ImageList, Split};
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::{Event, Listener};
 use crate::label::{Codec, softmax};
-use crate::pixels::{OrientationRule, crop_resize};
+use crate::pixels::OrientationRule;
 use crate::region::RegionSampler;
 use crate::rng::path_hash;
 use crate::store::manifest::FORMAT;
@@ -357,13 +357,12 @@ impl<'a> Pass<'a> {
                     .map_err(|error| error.remedy(BAD_IMAGE))?;
             let (width, height) = decoded.image.dimensions();
             let name = self.images.name(image);
-            let size = 3 * view.side as usize * view.side as usize;
+            let size = view.size();
             let mut pixels = vec![0.0; size * self.config.regions as usize];
             let hash = path_hash(name);
             for (number, out) in pixels.chunks_mut(size).enumerate() {
                 let region = self.sampler.region(hash, number as u32, width, height);
-                let crop = crop_resize(&decoded.image, &region, view.side, view.filter)?;
-                view.normalisation.write_chw(&crop, view.side, out);
+                view.cut(&decoded.image, &region, out)?;
             }
             let class = self.images.folder(image).and_then(|f| self.space.folders.get(f as usize).copied());
             let checksum = xxhash_rust::xxh3::xxh3_64(&bytes);

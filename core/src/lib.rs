@@ -39,6 +39,8 @@
 #![warn(missing_docs)]
 
 pub mod atomic;
+#[cfg(not(target_family = "wasm"))]
+pub mod bench;
 pub mod calibration;
 pub mod classifier;
 pub mod config;

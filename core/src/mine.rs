@@ -1,10 +1,11 @@
-//! Mining a whole store: counts, shares and histograms, in all and per class. The store is read by slices, in
-//! constant memory.
+//! Mining a whole store: counts, shares and histograms, in all and per class. The store is read by slices, shard
+//! by shard on all threads, in constant memory; the figures do not depend on the number of threads.
 
 use serde::Serialize;
 
+use crate::calibration::Adaptation;
 use crate::error::Result;
-use crate::mining::{Confidence, Histogram, KindCounts, Rule, Thresholds};
+use crate::mining::{Confidence, Histogram, Kind, KindCounts, Rule, Thresholds};
 use crate::store::Store;
 
 /// Bins of the histogram.
@@ -48,19 +49,69 @@ pub struct ClassKinds {
     pub mean_confidence: f64,
 }
 
+/// What mining found in one shard.
+struct ShardKinds {
+    kinds: KindCounts,
+    histogram: Histogram,
+    images_without_survivors: u64,
+    /// Runs of images of one class: the class, the kinds of its regions, the sum of their confidences.
+    classes: Vec<(u32, KindCounts, f64)>,
+}
+
+impl ShardKinds {
+    fn of(store: &Store, shard: u32, thresholds: &Thresholds, confidence: Confidence) -> Result<Self> {
+        let regions = store.per_image();
+        let mut found = Self {
+            kinds: KindCounts::default(),
+            histogram: Histogram::new(BINS),
+            images_without_survivors: 0,
+            classes: Vec::new(),
+        };
+        let (mut image, mut sum, mut wrong) = (KindCounts::default(), 0.0f64, None);
+        store.scan_shard(shard, confidence, |_, region, class, c| {
+            match thresholds.kind(c) {
+                Ok(kind) => image.add(kind),
+                Err(error) => wrong = wrong.take().or(Some(error)),
+            }
+            found.histogram.add(c);
+            sum += f64::from(c);
+            if region + 1 == regions {
+                found.close(class, std::mem::take(&mut image), std::mem::take(&mut sum));
+            }
+        })?;
+        match wrong {
+            Some(error) => Err(error),
+            None => Ok(found),
+        }
+    }
+
+    /// Takes an image in, all of whose regions have been seen.
+    fn close(&mut self, class: Option<u32>, image: KindCounts, sum: f64) {
+        let survives = |&kind: &Kind| !Adaptation::Full.removes(kind) && image.of(kind) > 0;
+        self.images_without_survivors += u64::from(!Kind::ALL.iter().any(survives));
+        self.kinds.merge(&image);
+        // Images without a class are counted, but belong to none.
+        let Some(class) = class else { return };
+        match self.classes.last_mut() {
+            Some((last, kinds, total)) if *last == class => {
+                kinds.merge(&image);
+                *total += sum;
+            }
+            _ => self.classes.push((class, image, sum)),
+        }
+    }
+}
+
 /// Sorts all regions of a store by a rule.
 ///
 /// # Errors
 /// Hard labels, thresholds that make no sense, `target` without classes, a damaged store.
 pub fn mine(store: &Store, rule: &Rule, confidence: Confidence) -> Result<MiningReport> {
-    use crate::calibration::Adaptation;
-
     let thresholds = store.thresholds(rule, confidence)?;
     let classes = store.manifest().label.class_space();
-    let regions = store.per_image();
     let mut report = MiningReport {
         images: store.len(),
-        regions: store.len() * u64::from(regions),
+        regions: store.len() * u64::from(store.per_image()),
         confidence,
         rule: *rule,
         thresholds,
@@ -71,30 +122,19 @@ pub fn mine(store: &Store, rule: &Rule, confidence: Confidence) -> Result<Mining
         classes: Vec::new(),
     };
     let mut per_class = vec![(KindCounts::default(), 0.0f64); classes.len()];
-    let (mut survives, mut wrong) = (false, None);
-    store.scan_confidences(confidence, &mut |_, region, class, c| {
-        let kind = match thresholds.kind(c) {
-            Ok(kind) => kind,
-            Err(error) => {
-                wrong.get_or_insert(error);
-                return;
+    let one = |shard| ShardKinds::of(store, shard, &thresholds, confidence);
+    store.by_shard(one, |shard| {
+        report.kinds.merge(&shard.kinds);
+        report.histogram.merge(&shard.histogram);
+        report.images_without_survivors += shard.images_without_survivors;
+        for (class, kinds, sum) in shard.classes {
+            if let Some((of_class, total)) = per_class.get_mut(class as usize) {
+                of_class.merge(&kinds);
+                *total += sum;
             }
-        };
-        report.kinds.add(kind);
-        report.histogram.add(c);
-        // Images without a class are counted, but belong to none.
-        if let Some((kinds, sum)) = class.and_then(|class| per_class.get_mut(class as usize)) {
-            kinds.add(kind);
-            *sum += f64::from(c);
         }
-        survives |= !Adaptation::Full.removes(kind);
-        if region + 1 == regions {
-            report.images_without_survivors += u64::from(!std::mem::take(&mut survives));
-        }
+        Ok(())
     })?;
-    if let Some(error) = wrong {
-        return Err(error);
-    }
     report.shares = report.kinds.shares();
     for (i, (kinds, sum)) in per_class.into_iter().enumerate().filter(|(_, (kinds, _))| kinds.total() > 0) {
         let mean_confidence = sum / kinds.total() as f64;
@@ -122,5 +162,94 @@ impl MiningReport {
         };
         let Thresholds { low, mid, high } = self.thresholds;
         format!("# On this store: low {low}, mid {mid}, high {high}.\nconfidence = \"{confidence}\"\n{rule}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::label::Codec;
+    use crate::mining::quantile_rank;
+    use crate::store::tests::{CLASSES, manifest, stored};
+
+    /// Everything that mining says, by the plainest road: region by region, in one list.
+    fn plainly(store: &Store, rule: &Rule, confidence: Confidence) -> MiningReport {
+        let mut all = Vec::new();
+        store.scan_confidences(confidence, &mut |image, _, class, c| all.push((image, class, c))).unwrap();
+        let mut sorted: Vec<f32> = all.iter().map(|&(_, _, c)| c).collect();
+        sorted.sort_by(f32::total_cmp);
+        let thresholds = match *rule {
+            Rule::Absolute(thresholds) => thresholds,
+            Rule::Quantiles(Thresholds { low, mid, high }) => {
+                let at = |q| sorted[quantile_rank(q, sorted.len() as u64) as usize - 1];
+                Thresholds { low: at(low), mid: at(mid), high: at(high) }
+            }
+        };
+        let mut report = MiningReport {
+            images: store.len(),
+            regions: all.len() as u64,
+            confidence,
+            rule: *rule,
+            thresholds,
+            kinds: KindCounts::default(),
+            shares: [0.0; 4],
+            histogram: Histogram::new(BINS),
+            images_without_survivors: 0,
+            classes: Vec::new(),
+        };
+        for &(_, _, c) in &all {
+            report.kinds.add(thresholds.kind(c).unwrap());
+            report.histogram.add(c);
+        }
+        for image in all.chunk_by(|a, b| a.0 == b.0) {
+            let gone =
+                |&(_, _, c): &(u64, Option<u32>, f32)| Adaptation::Full.removes(thresholds.kind(c).unwrap());
+            report.images_without_survivors += u64::from(image.iter().all(gone));
+        }
+        for class in 0..CLASSES {
+            let of_class = || all.iter().filter(|(_, found, _)| *found == Some(class));
+            let mut kinds = KindCounts::default();
+            of_class().for_each(|&(_, _, c)| kinds.add(thresholds.kind(c).unwrap()));
+            let mean_confidence =
+                of_class().map(|&(_, _, c)| f64::from(c)).sum::<f64>() / kinds.total() as f64;
+            let (id, name) = (format!("n{class:02}"), format!("class {class}"));
+            report.classes.push(ClassKinds { id, name, kinds, mean_confidence });
+        }
+        report.shares = report.kinds.shares();
+        report
+    }
+
+    #[test]
+    fn any_number_of_threads_finds_what_one_list_finds() {
+        let thresholds = |low, mid, high| Thresholds { low, mid, high };
+        let rules = [Rule::Quantiles(thresholds(0.1, 0.4, 0.9)), Rule::Absolute(thresholds(0.3, 0.5, 0.9))];
+        for (codec, k) in [(Codec::MarginalSmoothing, 5), (Codec::MarginalRenorm, 3), (Codec::Full, CLASSES)]
+        {
+            let folder = stored(&manifest(151, codec, k));
+            let store = Store::open(folder.path()).unwrap();
+            for rule in &rules {
+                let mut expected = plainly(&store, rule, Confidence::Max);
+                let mut before: Option<MiningReport> = None;
+                for threads in [1, 3, 8] {
+                    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                    let mut found = pool.install(|| mine(&store, rule, Confidence::Max)).unwrap();
+                    assert_eq!(*before.get_or_insert_with(|| found.clone()), found, "{threads} threads");
+                    // A sum of doubles by shards differs from one in a row in its last digits.
+                    for (a, b) in found.classes.iter_mut().zip(&mut expected.classes) {
+                        assert!((a.mean_confidence - b.mean_confidence).abs() < 1e-12);
+                        b.mean_confidence = a.mean_confidence;
+                    }
+                    assert_eq!(found, expected, "{codec:?}, {rule:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_targets_confidence_needs_classes() {
+        let folder = stored(&manifest(40, Codec::MarginalSmoothing, 5));
+        let store = Store::open(folder.path()).unwrap();
+        let error = mine(&store, &Rule::default(), Confidence::Target).unwrap_err();
+        assert!(error.to_string().contains("image 1"), "{error}");
     }
 }

@@ -4,10 +4,15 @@
 //! the confidence instead of absolute values, and all defaults, are ours. Mining is a pure function of stored
 //! labels and thresholds, so that thresholds are swept without running the teacher again.
 
+mod quantiles;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::label::SoftLabel;
+use quantiles::order_statistics;
+pub use quantiles::quantile_rank;
+pub(crate) use quantiles::{Counts, Pass};
 
 /// What a region is, by the teacher's confidence in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -154,6 +159,15 @@ impl Rule {
     /// Thresholds out of order, quantiles outside of 0..=1, a NaN confidence, no region at all, or quantiles
     /// that fall on equal confidences.
     pub fn resolve(&self, scan: impl Fn(&mut dyn FnMut(f32)) -> Result<()>) -> Result<Thresholds> {
+        self.resolve_counted(|pass| {
+            let mut counts = Counts::new(pass);
+            scan(&mut |c| counts.add(c))?;
+            Ok(counts)
+        })
+    }
+
+    /// The same, where `count` counts all confidences for a [`Pass`], in any order and on any threads.
+    pub(crate) fn resolve_counted(&self, count: impl Fn(Pass) -> Result<Counts>) -> Result<Thresholds> {
         let quantiles = match self {
             Self::Absolute(thresholds) => return thresholds.checked(),
             Self::Quantiles(quantiles) => quantiles.checked()?,
@@ -161,7 +175,7 @@ impl Rule {
         if !(0.0..=1.0).contains(&quantiles.low) || quantiles.high > 1.0 {
             return Err(Error::usage("mining quantiles", "they lie outside of 0..=1"));
         }
-        let [low, mid, high] = order_statistics(scan, [quantiles.low, quantiles.mid, quantiles.high])?;
+        let [low, mid, high] = order_statistics(count, [quantiles.low, quantiles.mid, quantiles.high])?;
         let thresholds = Thresholds { low, mid, high };
         thresholds.checked().map_err(|_| {
             let problem =
@@ -172,70 +186,6 @@ impl Rule {
     }
 }
 
-/// The number of the order statistic that is quantile `q` of `count` values: `ceil(q * count)`, at least 1.
-pub fn quantile_rank(q: f32, count: u64) -> u64 {
-    // q has about seven digits: 0.07f32 * 100 must be the 7th value, not the 8th.
-    let exact = (f64::from(q) * 1e7).round() / 1e7 * count as f64;
-    let rank = if (exact - exact.round()).abs() < 1e-6 { exact.round() } else { exact.ceil() };
-    (rank as u64).clamp(1, count.max(1))
-}
-
-/// Exact order statistics of any number of values at or above 0, in constant memory: one pass counts the upper
-/// half of the bits, a second the lower half within the three buckets that hold the answers.
-fn order_statistics(
-    scan: impl Fn(&mut dyn FnMut(f32)) -> Result<()>,
-    quantiles: [f32; 3],
-) -> Result<[f32; 3]> {
-    let mut coarse = vec![0u64; 1 << 16];
-    let (mut count, mut strange) = (0u64, None);
-    scan(&mut |c| {
-        // Adding 0 turns -0 into +0, whose bits sort below those of all positive numbers.
-        let c = c + 0.0;
-        if c >= 0.0 {
-            coarse[(c.to_bits() >> 16) as usize] += 1;
-            count += 1;
-        } else {
-            strange = Some(c);
-        }
-    })?;
-    if let Some(c) = strange {
-        return Err(Error::new(ErrorKind::Numeric, "confidence", format!("{c} among the stored labels"))
-            .remedy("run `ferkd verify` on the store"));
-    }
-    if count == 0 {
-        return Err(Error::mismatch("mining quantiles", "the store holds no region"));
-    }
-    let located = quantiles.map(|q| {
-        let mut left = quantile_rank(q, count);
-        let bucket = coarse.iter().position(|&n| {
-            let here = left <= n;
-            left -= if here { 0 } else { n };
-            here
-        });
-        (bucket.unwrap_or(0) as u32, left)
-    });
-    let mut fine = vec![[0u64; 3]; 1 << 16];
-    scan(&mut |c| {
-        let bits = (c + 0.0).to_bits();
-        for (slot, &(bucket, _)) in located.iter().enumerate() {
-            if bits >> 16 == bucket {
-                fine[(bits & 0xFFFF) as usize][slot] += 1;
-            }
-        }
-    })?;
-    let mut values = [0.0; 3];
-    for (slot, &(bucket, mut left)) in located.iter().enumerate() {
-        for (low, counts) in fine.iter().enumerate() {
-            if left <= counts[slot] {
-                values[slot] = f32::from_bits(bucket << 16 | low as u32);
-                break;
-            }
-            left -= counts[slot];
-        }
-    }
-    Ok(values)
-}
-
 /// How many regions are of each kind, in the order of [`Kind::ALL`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct KindCounts(pub [u64; 4]);
@@ -244,6 +194,11 @@ impl KindCounts {
     /// Counts one region.
     pub fn add(&mut self, kind: Kind) {
         self.0[kind as usize] += 1;
+    }
+
+    /// Adds what was counted elsewhere.
+    pub fn merge(&mut self, other: &Self) {
+        self.0.iter_mut().zip(other.0).for_each(|(a, b)| *a += b);
     }
 
     /// The number of regions of a kind.
@@ -280,6 +235,11 @@ impl Histogram {
     pub fn add(&mut self, c: f32) {
         let count = self.bins.len();
         self.bins[((c * count as f32) as usize).min(count - 1)] += 1;
+    }
+
+    /// Adds what was counted elsewhere, over as many bins.
+    pub fn merge(&mut self, other: &Self) {
+        self.bins.iter_mut().zip(&other.bins).for_each(|(a, b)| *a += b);
     }
 }
 

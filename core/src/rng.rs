@@ -25,6 +25,8 @@ pub enum Purpose {
     Weights = 6,
     /// Scenes of the demo; item = split, index = scene.
     Scene = 7,
+    /// Made-up data of benches; item = image or label, index = what of it.
+    Bench = 100,
 }
 
 /// A stream of random numbers at the address (seed, purpose, item, index).

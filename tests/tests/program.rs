@@ -5,7 +5,8 @@ use std::fs;
 
 use ferkd_tests::{command, ferkd, few_scenes, repository};
 
-const COMMANDS: [&str; 8] = ["demo", "label", "verify", "mine", "train", "eval", "export", "import"];
+const COMMANDS: [&str; 10] =
+    ["demo", "label", "verify", "mine", "train", "eval", "export", "import", "sweep", "bench"];
 
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()

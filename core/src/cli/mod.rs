@@ -1,5 +1,6 @@
 //! The commands. Each parses its arguments, calls the library, and prints a table or one JSON object.
 
+mod bench;
 mod demo;
 mod eval;
 mod export;
@@ -51,6 +52,7 @@ enum Command {
     Eval(eval::Args),
     Export(export::Args),
     Import(import::Args),
+    Bench(bench::Args),
 }
 
 /// What a command has to say: for people and for programs.
@@ -92,6 +94,7 @@ pub fn main() -> ExitCode {
         Command::Eval(args) => args.run(),
         Command::Export(args) => args.run(),
         Command::Import(args) => args.run(),
+        Command::Bench(args) => args.run(),
     };
     match result {
         Ok(output) => {

@@ -1,5 +1,6 @@
 //! Batches: decode each image once, cut its regions, mix, and line the pixels and labels up for a device.
 
+use image::RgbImage;
 use rayon::prelude::*;
 
 use crate::data::images::ImageList;
@@ -8,7 +9,8 @@ use crate::data::select::{Boxes, Labels};
 use crate::error::{Error, ErrorKind, Result};
 use crate::label::SoftLabel;
 use crate::mining::{Kind, KindCounts};
-use crate::pixels::{Filter, Normalisation, OrientationRule, crop_resize};
+use crate::pixels::{Filter, Normalisation, OrientationRule, crop_resize_with};
+use crate::region::Region;
 use crate::rng::path_hash;
 use crate::selfmix::{Mix, MixStrength, Mixing, partners};
 
@@ -21,6 +23,24 @@ pub struct View {
     pub filter: Filter,
     /// How bytes become numbers.
     pub normalisation: Normalisation,
+}
+
+impl View {
+    /// Numbers of one picture: 3 x side x side.
+    pub fn size(&self) -> usize {
+        3 * self.side as usize * self.side as usize
+    }
+
+    /// Cuts a region out of a picture, resizes, mirrors and normalises it into `out`: planes of shape
+    /// (3, side, side).
+    ///
+    /// # Errors
+    /// A box outside of the picture, or a side of 0.
+    pub fn cut(&self, picture: &RgbImage, region: &Region, out: &mut [f32]) -> Result<()> {
+        crop_resize_with(picture, region, self.side, self.filter, |bytes| {
+            self.normalisation.write_chw_flipped(bytes, self.side, region.flip, out);
+        })
+    }
 }
 
 /// Everything that decides a batch; a batch is a pure function of it and the step.
@@ -113,10 +133,8 @@ impl Targets {
 const BAD_IMAGE: &str =
     "replace the file, or take it out; a --store that was labelled with --skip-bad leaves such images out";
 
-/// What one image gives to a batch.
+/// What one image gives to a batch, its pixels apart.
 struct Part {
-    pixels: Vec<f32>,
-    teacher_pixels: Vec<f32>,
     labels: Vec<SoftLabel>,
     kinds: Vec<Option<Kind>>,
     fallback: bool,
@@ -133,15 +151,34 @@ impl Batcher {
             Some((_, order)) => &order[at.images.clone()],
             None => &[],
         };
-        // Collected in order, so that threads decide nothing but the time it takes.
+        // Every image writes into its own place, in order: threads decide nothing but the time it takes.
+        let row = at.regions * self.student.size();
+        let teacher_row = self.teacher.map_or(0, |view| at.regions * view.size());
+        let mut pixels = vec![0.0; images.len() * row];
+        let mut teacher_pixels = vec![0.0; images.len() * teacher_row];
+        // An image has at least one region of at least one pixel for the student; a teacher may be missing.
+        let teacher_rows: Vec<&mut [f32]> = match teacher_row {
+            0 => images.iter().map(|_| &mut [][..]).collect(),
+            _ => teacher_pixels.chunks_mut(teacher_row).collect(),
+        };
+        let rows = pixels.par_chunks_mut(row.max(1)).zip(teacher_rows);
         let parts: Vec<Part> = images
             .par_iter()
-            .map(|&image| self.part(image as usize, at.pass, at.regions))
+            .zip(rows)
+            .map(|(&image, (own, teachers))| self.part(image as usize, at.pass, at.regions, own, teachers))
             .collect::<Result<_>>()?;
-        self.assemble(step, parts).map(Some)
+        self.assemble(step, parts, pixels, teacher_pixels).map(Some)
     }
 
-    fn part(&self, image: usize, pass: u64, want: usize) -> Result<Part> {
+    /// Chooses `want` regions of an image and writes their pixels.
+    fn part(
+        &self,
+        image: usize,
+        pass: u64,
+        want: usize,
+        pixels: &mut [f32],
+        teacher_pixels: &mut [f32],
+    ) -> Result<Part> {
         let name = self.images.name(image);
         let order = self.plan.region_order(path_hash(name), pass, self.boxes.per_image() as usize);
         let truth =
@@ -149,25 +186,20 @@ impl Batcher {
         let selection = self.labels.select(image, truth, &order, want)?;
         let remedied = |e: Error| if e.kind() == ErrorKind::Damaged { e.remedy(BAD_IMAGE) } else { e };
         let picture = self.images.decode(image, self.orientation).map_err(remedied)?.image;
+        let mut own = pixels.chunks_mut(self.student.size());
+        let mut teachers = teacher_pixels.chunks_mut(self.teacher.map_or(1, |view| view.size()));
         let mut part = Part {
-            pixels: Vec::new(),
-            teacher_pixels: Vec::new(),
             labels: Vec::with_capacity(want),
             kinds: Vec::with_capacity(want),
             fallback: selection.fallback,
         };
         for chosen in selection.chosen {
             let region = self.boxes.region(image, name, chosen.number, picture.dimensions())?;
-            let cut = |view: &View, out: &mut Vec<f32>| -> Result<()> {
-                let bytes = crop_resize(&picture, &region, view.side, view.filter)?;
-                let start = out.len();
-                out.resize(start + bytes.len(), 0.0);
-                view.normalisation.write_chw(&bytes, view.side, &mut out[start..]);
-                Ok(())
-            };
-            cut(&self.student, &mut part.pixels)?;
-            if let Some(view) = &self.teacher {
-                cut(view, &mut part.teacher_pixels)?;
+            if let Some(out) = own.next() {
+                self.student.cut(&picture, &region, out)?;
+            }
+            if let (Some(view), Some(out)) = (&self.teacher, teachers.next()) {
+                view.cut(&picture, &region, out)?;
             }
             part.labels.push(chosen.label);
             part.kinds.push(chosen.kind);
@@ -175,15 +207,18 @@ impl Batcher {
         Ok(part)
     }
 
-    fn assemble(&self, step: u64, parts: Vec<Part>) -> Result<Batch> {
+    fn assemble(
+        &self,
+        step: u64,
+        parts: Vec<Part>,
+        mut pixels: Vec<f32>,
+        mut teacher_pixels: Vec<f32>,
+    ) -> Result<Batch> {
         let per_image: Vec<usize> = parts.iter().map(|p| p.labels.len()).collect();
         let mut kinds = KindCounts::default();
         parts.iter().flat_map(|p| &p.kinds).flatten().for_each(|&kind| kinds.add(kind));
         let fallbacks = parts.iter().filter(|p| p.fallback).count() as u64;
         let labels: Vec<&SoftLabel> = parts.iter().flat_map(|p| &p.labels).collect();
-        let mut pixels = parts.iter().flat_map(|p| p.pixels.iter().copied()).collect::<Vec<f32>>();
-        let mut teacher_pixels =
-            parts.iter().flat_map(|p| p.teacher_pixels.iter().copied()).collect::<Vec<f32>>();
 
         let side = self.student.side;
         let mixing = Mixing::draw(self.mix, &self.strength, self.seed, step, side)?;
@@ -217,6 +252,29 @@ fn mix_rows(pixels: &mut [f32], side: u32, partners: &[u32], mixing: &Mixing) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pixels::crop_resize;
+    use crate::region::RegionSampler;
+    use crate::rng::{Purpose, Stream};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn cutting_is_cropping_then_normalising(seed: u64, width in 1u32..60, height in 1u32..60, side in 1u32..30) {
+            let mut draw = Stream::new(seed, Purpose::Scene, 0, 0);
+            let picture = RgbImage::from_fn(width, height, |_, _| {
+                image::Rgb(std::array::from_fn(|_| draw.below(256) as u8))
+            });
+            for (number, filter) in [(0, Filter::Bilinear), (1, Filter::Bicubic), (2, Filter::Bilinear)] {
+                let view = View { side, filter, normalisation: Normalisation::IMAGENET };
+                let region = RegionSampler::new(seed).region(1, number, width, height);
+                let (mut direct, mut plain) = (vec![7.0; view.size()], vec![0.0; view.size()]);
+                view.cut(&picture, &region, &mut direct).unwrap();
+                let bytes = crop_resize(&picture, &region, side, filter).unwrap();
+                view.normalisation.write_chw(&bytes, side, &mut plain);
+                prop_assert_eq!(&direct, &plain);
+            }
+        }
+    }
 
     #[test]
     fn sparse_targets_are_the_mixed_label() {

@@ -135,6 +135,28 @@ impl EfficientNetLite {
         net.fc.forward(global_pool(x))
     }
 
+    #[cfg(feature = "flex")]
+    pub(super) fn host(&self) -> crate::Result<super::HostNet> {
+        use super::host::{Activation, Builder};
+        let (net, mut layers) = (&self.lite, Builder::default());
+        layers.conv(&net.conv_stem, Some(&net.bn0), Activation::Relu6)?;
+        for block in &net.blocks {
+            if block.residual {
+                layers.keep();
+            }
+            if let (Some(conv), Some(norm)) = (&block.expand_conv, &block.bn0) {
+                layers.conv(conv, Some(norm), Activation::Relu6)?;
+            }
+            layers.conv(&block.depthwise_conv, Some(&block.bn1), Activation::Relu6)?;
+            layers.conv(&block.project_conv, Some(&block.bn2), Activation::None)?;
+            if block.residual {
+                layers.join(Activation::None);
+            }
+        }
+        layers.conv(&net.conv_head, Some(&net.bn1), Activation::Relu6)?;
+        layers.classify(&net.fc)
+    }
+
     pub(super) fn macs(&self, side: usize) -> u64 {
         let (mut total, mut side) = conv_macs(&self.lite.conv_stem, side);
         let mut add = |conv: &Conv2d| {

@@ -1,6 +1,8 @@
 //! Networks: students and teachers, under the parameter names of torchvision and of EfficientNet-PyTorch.
 
 mod efficientnet_lite;
+#[cfg(feature = "flex")]
+mod host;
 mod init;
 mod path;
 mod resnet;
@@ -13,6 +15,8 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "flex")]
+pub(crate) use host::HostNet;
 pub(crate) use init::replace;
 pub(crate) use path::PathStack;
 
@@ -195,6 +199,16 @@ impl Model {
             Self::ResNet(m) => m.forward(images),
             Self::ResNetCifar(m) => m.forward(images),
             Self::EfficientNetLite(m) => m.forward(images),
+        }
+    }
+
+    /// The same network for inference on the CPU, with its present weights.
+    #[cfg(feature = "flex")]
+    pub(crate) fn host(&self) -> Result<HostNet> {
+        match self {
+            Self::ResNet(m) => m.host(),
+            Self::ResNetCifar(m) => m.host(),
+            Self::EfficientNetLite(m) => m.host(),
         }
     }
 

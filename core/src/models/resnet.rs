@@ -98,6 +98,23 @@ impl Block {
         relu(y + shortcut)
     }
 
+    #[cfg(feature = "flex")]
+    pub(super) fn host(&self, layers: &mut super::host::Builder) -> crate::Result<()> {
+        use super::host::Activation;
+        layers.keep();
+        if let Some(d) = &self.downsample {
+            layers.shortcut(&d.shortcut_conv, &d.shortcut_norm)?;
+        }
+        layers.conv(&self.conv1, Some(&self.bn1), Activation::Relu)?;
+        let last = if self.conv3.is_some() { Activation::Relu } else { Activation::None };
+        layers.conv(&self.conv2, Some(&self.bn2), last)?;
+        if let Some(conv3) = &self.conv3 {
+            layers.conv(conv3, self.bn3.as_ref(), Activation::None)?;
+        }
+        layers.join(Activation::Relu);
+        Ok(())
+    }
+
     /// Multiply-adds, and the side of what comes out.
     pub(super) fn macs(&self, side: usize) -> (u64, usize) {
         let shortcut = self.downsample.as_ref().map_or(0, |d| conv_macs(&d.shortcut_conv, side).0);
@@ -168,6 +185,15 @@ impl ResNet {
         let x = self.maxpool.forward(relu(self.bn1.forward(self.conv1.forward(images))));
         let x = self.blocks().fold(x, |x, block| block.forward(x));
         self.fc.forward(global_pool(x))
+    }
+
+    #[cfg(feature = "flex")]
+    pub(super) fn host(&self) -> crate::Result<super::HostNet> {
+        let mut layers = super::host::Builder::default();
+        layers.conv(&self.conv1, Some(&self.bn1), super::host::Activation::Relu)?;
+        layers.max_pool(&self.maxpool);
+        self.blocks().try_for_each(|block| block.host(&mut layers))?;
+        layers.classify(&self.fc)
     }
 
     pub(super) fn macs(&self, side: usize) -> u64 {

@@ -49,6 +49,14 @@ impl ResNetCifar {
         self.fc.forward(global_pool(x))
     }
 
+    #[cfg(feature = "flex")]
+    pub(super) fn host(&self) -> crate::Result<super::HostNet> {
+        let mut layers = super::host::Builder::default();
+        layers.conv(&self.conv1, Some(&self.bn1), super::host::Activation::Relu)?;
+        self.blocks().try_for_each(|block| block.host(&mut layers))?;
+        layers.classify(&self.fc)
+    }
+
     pub(super) fn macs(&self, side: usize) -> u64 {
         let (mut total, mut side) = conv_macs(&self.conv1, side);
         for block in self.blocks() {

@@ -20,9 +20,16 @@ pub enum Filter {
     Bicubic,
 }
 
+/// What is worth keeping from one region to the next: tables, and the pictures after each of the two passes.
+#[derive(Default)]
+struct Tools {
+    resizer: Resizer,
+    between: Vec<u8>,
+    out: Vec<u8>,
+}
+
 thread_local! {
-    // Its tables and buffers are worth keeping from one region to the next.
-    static RESIZER: RefCell<Resizer> = RefCell::new(Resizer::new());
+    static TOOLS: RefCell<Tools> = RefCell::default();
 }
 
 /// Cuts `region` out of `image`, resizes it to `side` x `side` and mirrors it if the region says so.
@@ -32,13 +39,24 @@ thread_local! {
 /// # Errors
 /// A box outside of the image, or a side of 0.
 pub fn crop_resize(image: &RgbImage, region: &Region, side: u32, filter: Filter) -> Result<Vec<u8>> {
-    let mut out = resize(image, region, side, side, filter)?;
+    let mut out = crop_resize_with(image, region, side, filter, <[u8]>::to_vec)?;
     if region.flip {
         for row in out.chunks_mut(3 * side as usize) {
             row.as_chunks_mut::<3>().0.reverse();
         }
     }
     Ok(out)
+}
+
+/// The same, **not** mirrored, without a copy: `then` gets the bytes.
+pub(crate) fn crop_resize_with<T>(
+    image: &RgbImage,
+    region: &Region,
+    side: u32,
+    filter: Filter,
+    then: impl FnOnce(&[u8]) -> T,
+) -> Result<T> {
+    resize(image, region, side, side, filter, then)
 }
 
 /// Validation's view: the short side to `round(side * 256 / 224)`, then the centre `side` x `side`.
@@ -49,7 +67,7 @@ pub fn centre_resize(image: &RgbImage, side: u32, filter: Filter) -> Result<Vec<
     let short = (f64::from(side) * 256.0 / 224.0).round_ties_even() as u32;
     let long = |a: u32, b: u32| (u64::from(short) * u64::from(a) / u64::from(b.max(1))) as u32;
     let (w, h) = if width <= height { (short, long(height, width)) } else { (long(width, height), short) };
-    let whole = resize(image, &Region::whole(width, height), w, h, filter)?;
+    let whole = resize(image, &Region::whole(width, height), w, h, filter, <[u8]>::to_vec)?;
     let offset = |size: u32| (f64::from(size - side) / 2.0).round_ties_even() as usize;
     let (top, left) = (offset(h), offset(w));
     let row = |y: usize| (y * w as usize + left) * 3..(y * w as usize + left + side as usize) * 3;
@@ -61,36 +79,66 @@ pub fn whole_resize(image: &RgbImage, side: u32, filter: Filter) -> Result<Vec<u
     crop_resize(image, &Region::whole(image.width(), image.height()), side, filter)
 }
 
-fn resize(image: &RgbImage, region: &Region, width: u32, height: u32, filter: Filter) -> Result<Vec<u8>> {
+fn resize<T>(
+    image: &RgbImage,
+    region: &Region,
+    width: u32,
+    height: u32,
+    filter: Filter,
+    then: impl FnOnce(&[u8]) -> T,
+) -> Result<T> {
     let fail = |problem: String| Error::mismatch(format!("region {region:?}"), problem);
     if !region.fits(image.width(), image.height()) {
         return Err(fail(format!("outside of an image of {} x {} pixels", image.width(), image.height())));
     }
-    let source = ImageRef::new(image.width(), image.height(), image.as_raw(), PixelType::U8x3)
-        .map_err(|e| fail(e.to_string()))?;
-    let source = CroppedImage::new(&source, region.left, region.top, region.width, region.height)
-        .map_err(|e| fail(e.to_string()))?;
-    let filter = match filter {
-        Filter::Bilinear => FilterType::Bilinear,
-        Filter::Bicubic => FilterType::CatmullRom,
-    };
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).use_alpha(false);
-    // Two calls, each along one axis and rounded to bytes, as in Pillow: cubic overshoot is cut off in between, so
-    // that the order shows at sharp edges (6 of 255). Rows come first; Pillow 13 takes columns first where the
-    // height loses more than twice as many pixels as the width.
-    let lost = |from: u32, to: u32| i64::from(from) - i64::from(to);
-    let (rows_lost, columns_lost) = (lost(region.height, height), lost(region.width, width));
-    let columns_first = rows_lost > 0 && rows_lost > 2 * columns_lost;
-    let (w, h) = if columns_first { (region.width, height) } else { (width, region.height) };
-    let mut between = Image::new(w, h, PixelType::U8x3);
-    let mut out = Image::new(width, height, PixelType::U8x3);
-    RESIZER
-        .with_borrow_mut(|resizer| {
-            resizer.resize(&source, &mut between, &options)?;
-            resizer.resize(&between, &mut out, &options)
-        })
-        .map_err(|e| fail(e.to_string()))?;
-    Ok(out.into_vec())
+    // Taken out, so that whatever `then` does finds tools of its own.
+    let mut tools = TOOLS.with_borrow_mut(std::mem::take);
+    let done = tools.resize(image, region, width, height, filter).map(then);
+    TOOLS.set(tools);
+    done.map_err(fail)
+}
+
+impl Tools {
+    /// The region at `width` x `height`, RGB. The region must lie within the image.
+    fn resize(
+        &mut self,
+        image: &RgbImage,
+        region: &Region,
+        width: u32,
+        height: u32,
+        filter: Filter,
+    ) -> Result<&[u8], String> {
+        let source = ImageRef::new(image.width(), image.height(), image.as_raw(), PixelType::U8x3);
+        let source = source.map_err(|e| e.to_string())?;
+        let source = CroppedImage::new(&source, region.left, region.top, region.width, region.height);
+        let source = source.map_err(|e| e.to_string())?;
+        let filter = match filter {
+            Filter::Bilinear => FilterType::Bilinear,
+            Filter::Bicubic => FilterType::CatmullRom,
+        };
+        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).use_alpha(false);
+        // Two calls, each along one axis and rounded to bytes, as in Pillow: cubic overshoot is cut off in between,
+        // so that the order shows at sharp edges (6 of 255). Rows come first; Pillow 13 takes columns first where
+        // the height loses more than twice as many pixels as the width.
+        let lost = |from: u32, to: u32| i64::from(from) - i64::from(to);
+        let (rows_lost, columns_lost) = (lost(region.height, height), lost(region.width, width));
+        let columns_first = rows_lost > 0 && rows_lost > 2 * columns_lost;
+        let (w, h) = if columns_first { (region.width, height) } else { (width, region.height) };
+        let mut between = target(&mut self.between, w, h)?;
+        self.resizer.resize(&source, &mut between, &options).map_err(|e| e.to_string())?;
+        let mut out = target(&mut self.out, width, height)?;
+        self.resizer.resize(&between, &mut out, &options).map_err(|e| e.to_string())?;
+        Ok(&self.out[..3 * width as usize * height as usize])
+    }
+}
+
+/// A picture in a buffer that only ever grows.
+fn target(buffer: &mut Vec<u8>, width: u32, height: u32) -> Result<Image<'_>, String> {
+    let len = 3 * width as usize * height as usize;
+    if buffer.len() < len {
+        buffer.resize(len, 0);
+    }
+    Image::from_slice_u8(width, height, &mut buffer[..len], PixelType::U8x3).map_err(|e| e.to_string())
 }
 
 #[cfg(test)]

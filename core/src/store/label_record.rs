@@ -135,9 +135,11 @@ impl LabelCodec {
         truth: Option<u32>,
         scratch: &mut TopK,
     ) -> Result<f32> {
-        let leaves_a_rest = matches!(self.codec, Codec::MarginalSmoothing | Codec::Smoothing);
         match (which, truth) {
-            (Confidence::Max, _) if leaves_a_rest && self.classes > self.k => self.first(record),
+            _ if self.keeps_first(which) && record.len() != self.record_len() => {
+                Err(self.wrong_length(record))
+            }
+            _ if self.keeps_first(which) => Ok(self.first(record)),
             (Confidence::Max, _) => {
                 self.read(record, scratch)?;
                 self.probability(scratch, scratch.classes[0])
@@ -154,12 +156,17 @@ impl LabelCodec {
         }
     }
 
-    fn first(&self, record: &[u8]) -> Result<f32> {
+    /// Whether a confidence is a record's first probability as it lies there: neither divided nor looked up.
+    pub(super) fn keeps_first(&self, which: Confidence) -> bool {
+        let leaves_a_rest = matches!(self.codec, Codec::MarginalSmoothing | Codec::Smoothing);
+        which == Confidence::Max && leaves_a_rest && self.classes > self.k
+    }
+
+    /// The first probability of a record of the right length, where [`Self::keeps_first`] holds.
+    #[inline]
+    pub(super) fn first(&self, record: &[u8]) -> f32 {
         let at = 2 * self.k;
-        match (record.len() == self.record_len(), record.get(at..at + 2)) {
-            (true, Some(&[low, high])) => Ok(quantise::first(u16::from_le_bytes([low, high]))),
-            _ => Err(self.wrong_length(record)),
-        }
+        quantise::first(u16::from_le_bytes([record[at], record[at + 1]]))
     }
 
     /// What [`TopK::decode`] gives `class`, without building the label.

@@ -67,4 +67,4 @@ const REDO: &str =
     "run `ferkd verify` on the store, then `ferkd label` again: it redoes only what is damaged";
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

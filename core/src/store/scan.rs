@@ -1,14 +1,19 @@
-//! Streams every region's confidence, for mining: shard by shard, in constant memory.
+//! Goes through every region's confidence, for mining: shard by shard, in constant memory.
+
+use rayon::prelude::*;
 
 use super::image_record::{self, ImageRecord};
 use super::layout::{FileId, Table};
 use super::reader::{Store, no_class, place};
 use crate::error::{Error, Result};
 use crate::label::{Codec, TopK};
-use crate::mining::{Confidence, Rule, Thresholds};
+use crate::mining::{Confidence, Counts, Rule, Thresholds};
 
 /// Bytes of labels that are looked at together.
 const BLOCK: usize = 1 << 16;
+
+/// Shards whose results wait for their turn; no number of threads and no size of a store makes them more.
+const SHARDS_AT_ONCE: usize = 64;
 
 impl Store {
     /// The ground truth of an image.
@@ -23,12 +28,22 @@ impl Store {
         })
     }
 
-    /// The thresholds of a rule, over all regions of the store.
+    /// The thresholds of a rule, over all regions of the store: two passes for quantiles, none for absolute
+    /// values.
     ///
     /// # Errors
     /// Those of [`Self::scan_confidences`] and of [`Rule::resolve`].
     pub fn thresholds(&self, rule: &Rule, which: Confidence) -> Result<Thresholds> {
-        rule.resolve(|visit| self.scan_confidences(which, &mut |_, _, _, c| visit(c)))
+        self.check_minable()?;
+        rule.resolve_counted(|pass| {
+            let shards = (0..self.layout.shards()).into_par_iter();
+            let count = |mut counts: Counts, shard| {
+                self.scan_shard(shard, which, |_, _, _, c| counts.add(c)).map(|()| counts)
+            };
+            shards
+                .try_fold(|| Counts::new(pass), count)
+                .try_reduce(|| Counts::new(pass), |a, b| Ok(a.merge(b)))
+        })
     }
 
     /// Calls `visit(image, region, class of the image, confidence)` for every region, in order.
@@ -43,43 +58,90 @@ impl Store {
         which: Confidence,
         visit: &mut dyn FnMut(u64, u32, Option<u32>, f32),
     ) -> Result<()> {
+        self.check_minable()?;
+        (0..self.layout.shards()).try_for_each(|shard| self.scan_shard(shard, which, &mut *visit))
+    }
+
+    /// Runs `work` on every shard, on many threads, and hands each result to `take` in the order of the shards.
+    ///
+    /// # Errors
+    /// The first error of `work` or `take`.
+    pub(crate) fn by_shard<T: Send>(
+        &self,
+        work: impl Fn(u32) -> Result<T> + Sync,
+        mut take: impl FnMut(T) -> Result<()>,
+    ) -> Result<()> {
+        self.check_minable()?;
+        let shards = self.layout.shards();
+        for first in (0..shards).step_by(SHARDS_AT_ONCE) {
+            let some = first..shards.min(first.saturating_add(SHARDS_AT_ONCE as u32));
+            let done: Vec<Result<T>> = some.into_par_iter().map(&work).collect();
+            done.into_iter().try_for_each(|result| take(result?))?;
+        }
+        Ok(())
+    }
+
+    fn check_minable(&self) -> Result<()> {
         if self.manifest.label.codec == Codec::Hard {
             let problem = "the store holds hard labels, whose confidence is always 1";
             return Err(Error::mismatch("mining", problem).remedy("label again with another codec"));
         }
+        Ok(())
+    }
+
+    /// Calls `visit` for every region of a shard, in order: see [`Self::scan_confidences`].
+    pub(crate) fn scan_shard(
+        &self,
+        shard: u32,
+        which: Confidence,
+        mut visit: impl FnMut(u64, u32, Option<u32>, f32),
+    ) -> Result<()> {
         let codec = self.layout.label();
         let per_image = u64::from(self.manifest.regions.per_image);
         let block = (BLOCK / codec.record_len()).max(1) as u64;
         let mut scratch = TopK::default();
-        for shard in 0..self.layout.shards() {
-            let file = FileId { table: Table::Labels, shard };
-            let records = u64::from(self.layout.images_in(shard)) * per_image;
-            let mut first = 0;
-            while first < records {
-                let count = block.min(records - first);
-                let labels = self.read(self.layout.span(file, first, count as usize))?;
-                let rows = first / per_image..(first + count - 1) / per_image + 1;
-                let classes = self.classes(shard, rows.start, (rows.end - rows.start) as usize)?;
-                for (record, number) in labels.chunks_exact(codec.record_len()).zip(first..) {
-                    let (row, region) = (number / per_image, (number % per_image) as u32);
-                    if region >= self.per_image {
-                        continue;
+        let file = FileId { table: Table::Labels, shard };
+        let records = u64::from(self.layout.images_in(shard)) * per_image;
+        let mut first = 0;
+        while first < records {
+            let count = block.min(records - first);
+            let labels = self.read(self.layout.span(file, first, count as usize))?;
+            let rows = first / per_image..(first + count - 1) / per_image + 1;
+            let classes = self.classes(shard, rows.start, (rows.end - rows.start) as usize)?;
+            let mut records = labels.chunks_exact(codec.record_len());
+            let mut region = (first % per_image) as u32;
+            for (row, class) in rows.zip(classes) {
+                let image = self.layout.image(shard, row as u32);
+                if which == Confidence::Target && class.is_none() {
+                    return Err(no_class(image));
+                }
+                let left = per_image as usize - region as usize;
+                let shown = left.min(self.per_image.saturating_sub(region) as usize);
+                // Told apart once for an image rather than once for a region.
+                if codec.keeps_first(which) {
+                    for record in records.by_ref().take(shown) {
+                        visit(image, region, class, codec.first(record));
+                        region += 1;
                     }
-                    let (image, class) =
-                        (self.layout.image(shard, row as u32), classes[(row - rows.start) as usize]);
-                    if which == Confidence::Target && class.is_none() {
-                        return Err(no_class(image));
-                    }
-                    match codec.confidence(record, which, class, &mut scratch) {
-                        Ok(confidence) => visit(image, region, class, confidence),
-                        Err(e) => return Err(self.damaged(file, place(image, region), e)),
+                } else {
+                    for record in records.by_ref().take(shown) {
+                        match codec.confidence(record, which, class, &mut scratch) {
+                            Ok(confidence) => visit(image, region, class, confidence),
+                            Err(e) => return Err(self.damaged(file, place(image, region), e)),
+                        }
+                        region += 1;
                     }
                 }
-                first += count;
+                // Regions that are not looked at are passed over.
+                if left > shown {
+                    records.nth(left - shown - 1);
+                }
+                region = 0;
             }
-            self.release(file);
-            self.release(FileId { table: Table::Images, shard });
+            first += count;
         }
+        self.release(file);
+        self.release(FileId { table: Table::Images, shard });
         Ok(())
     }
 

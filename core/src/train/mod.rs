@@ -4,6 +4,8 @@
 pub mod config;
 pub mod ema;
 pub mod eval;
+#[cfg(feature = "flex")]
+mod host_sgd;
 pub mod loss;
 pub mod optimizer;
 #[cfg(not(target_family = "wasm"))]

@@ -15,6 +15,8 @@ use crate::classifier::read;
 use crate::error::{Error, Result};
 use crate::models::{Model, PathStack};
 use crate::train::config::Recipe;
+#[cfg(feature = "flex")]
+use crate::train::host_sgd::HostSgd;
 use crate::weights::{HostTensor, StateDict};
 
 /// An optimizer for a whole model.
@@ -28,9 +30,14 @@ pub struct Optimizer {
 }
 
 impl Optimizer {
-    /// The optimizer of a recipe.
-    pub fn new(recipe: &Recipe) -> Self {
+    /// The optimizer of a recipe, for parameters on `device`.
+    pub fn new(recipe: &Recipe, device: &Device) -> Self {
         let build = |decay: f64| -> Box<dyn DynOptimizer> {
+            #[cfg(feature = "flex")]
+            if !recipe.adamw && device.clone().inner() == Device::flex() {
+                let sgd = HostSgd { momentum: recipe.momentum as f32, decay: decay as f32 };
+                return Box::new(sgd);
+            }
             if recipe.adamw {
                 let config = AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(decay as f32);
                 return Box::new(config.build());

@@ -193,7 +193,7 @@ impl Trainer {
             orientation,
         };
         Ok(Self {
-            optimizer: Optimizer::new(&recipe),
+            optimizer: Optimizer::new(&recipe, &training),
             device: training,
             card,
             student,
@@ -354,7 +354,7 @@ impl Trainer {
         let optimizer = dict.split_off("optimizer.");
         let average = dict.split_off("ema.");
         self.student = dict.load_into(self.student.clone(), origin)?;
-        let mut fresh = Optimizer::new(&self.config.recipe());
+        let mut fresh = Optimizer::new(&self.config.recipe(), &self.device);
         let parameters = dict.tensors.iter().filter(|(name, _)| !name.contains("running_"));
         let parameters: Vec<(String, usize)> =
             parameters.map(|(name, t)| (name.clone(), t.shape.len())).collect();

@@ -1,0 +1,194 @@
+//! Made-up pictures and stores for benches: the same ones everywhere, from a seed.
+
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+
+use image::codecs::jpeg::JpegEncoder;
+use image::{Rgb, RgbImage};
+
+use crate::data::classes::ClassSpace;
+use crate::error::{Error, IoContext, Result};
+use crate::label::{Codec, TopK};
+use crate::pixels::{Filter, Normalisation, OrientationRule};
+use crate::region::RegionSampler;
+use crate::rng::{Purpose, Stream};
+use crate::store::manifest::{FORMAT, SHARD_IMAGES};
+use crate::store::{
+    Boxes, ImageEntry, LabelFormat, LabelSpace, Manifest, Regions, ShardLabels, Store, StoreWriter, Teacher,
+    image_list_sha256,
+};
+
+/// Width and height of made-up pictures: about ImageNet's median.
+pub(super) const SIZE: (u32, u32) = (500, 375);
+/// Pairs kept of a label.
+const K: usize = 5;
+
+/// A folder of temporary files, which goes when it is dropped.
+pub(super) struct Scratch(PathBuf);
+
+impl Scratch {
+    /// A new folder among the system's temporary ones.
+    pub(super) fn new() -> Result<Self> {
+        let parent = std::env::temp_dir();
+        for number in 0u32.. {
+            let path = parent.join(format!("ferkd-bench-{}-{number}", std::process::id()));
+            match std::fs::create_dir(&path) {
+                Ok(()) => return Ok(Self(path)),
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(Error::io(path, error)),
+            }
+        }
+        Err(Error::io(parent, std::io::ErrorKind::AlreadyExists.into()))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What cannot be removed now is in the system's folder for such files.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The entry of made-up image `number` of `count`, spread over the classes of `space` in order.
+pub(super) fn entry(number: u64, count: u64, space: &ClassSpace) -> ImageEntry {
+    let class = (u128::from(number) * space.len() as u128 / u128::from(count.max(1))) as usize;
+    let (width, height) = SIZE;
+    ImageEntry {
+        // Names ascend with the number, whatever the order of the classes' identifiers.
+        name: format!("{class:05}/{number:08}.jpg"),
+        width,
+        height,
+        class: Some(class as u32),
+        checksum: 0,
+        orientation: 1,
+    }
+}
+
+/// Writes a store of made-up labels into `folder` and opens it: one top-5 label of each of `per_image` regions of
+/// the images. All full shards hold the same labels.
+pub(super) fn store(
+    folder: &Path,
+    images: &[ImageEntry],
+    per_image: u32,
+    space: &ClassSpace,
+) -> Result<Store> {
+    let manifest = Manifest {
+        format: FORMAT,
+        images: images.len() as u64,
+        shard_images: SHARD_IMAGES,
+        image_list_sha256: image_list_sha256(images.iter().map(|image| image.name.as_str())),
+        regions: Regions { per_image, boxes: Boxes::Generated(RegionSampler::new(0)) },
+        label: LabelFormat {
+            codec: Codec::MarginalSmoothing,
+            k: K as u32,
+            classes: space.len() as u32,
+            temperature: 1.0,
+            space: LabelSpace::Teacher,
+            class_list: space.ids.clone(),
+            class_names: space.names.clone(),
+        },
+        teacher: Teacher {
+            name: "made up".into(),
+            sha256: None,
+            side: 224,
+            filter: Filter::Bicubic,
+            normalisation: Normalisation::IMAGENET,
+        },
+        orientation: OrientationRule::Apply,
+        created_by: format!("ferkd {}", env!("CARGO_PKG_VERSION")),
+    };
+    let mut writer = StoreWriter::open(folder, manifest)?;
+    let mut labels: Option<ShardLabels> = None;
+    for (shard, images) in images.chunks(SHARD_IMAGES as usize).enumerate() {
+        let regions = images.len() as u64 * u64::from(per_image);
+        let fitting = labels.take().filter(|labels| labels.len() as u64 == regions);
+        let of_shard = match fitting {
+            Some(labels) => labels,
+            None => {
+                let mut fresh = ShardLabels::new(writer.manifest())?;
+                (0..regions).try_for_each(|region| fresh.push(&label(region, space.len() as u32)))?;
+                fresh
+            }
+        };
+        writer.write_shard(shard as u32, images, &of_shard, None)?;
+        labels = Some(of_shard);
+    }
+    writer.finish()?;
+    Store::open(folder)
+}
+
+/// A made-up label over `classes` classes (more than 5), of any sharpness.
+fn label(number: u64, classes: u32) -> TopK {
+    let mut draw = Stream::new(0, Purpose::Bench, number, 0);
+    let (start, stride) = (draw.below(classes), 1 + draw.below((classes / K as u32).max(1)));
+    let mut top = TopK::default();
+    let (mut left, mut limit) = (1.0, 1.0f64);
+    for rank in 0..K as u32 {
+        let share = if rank == 0 { draw.uniform(0.01, 1.0) } else { draw.uniform(0.0, 0.7) };
+        limit = limit.min(left * share);
+        left -= limit;
+        top.classes.push((start + rank * stride) % classes);
+        top.probabilities.push(limit as f32);
+    }
+    top
+}
+
+/// The JPEG file of made-up picture `number`: waves of colour under noise, as hard to decode as a photo.
+pub(super) fn picture(number: u64) -> Result<Vec<u8>> {
+    let mut draw = Stream::new(0, Purpose::Bench, number, 1);
+    let waves: [f64; 6] = std::array::from_fn(|_| draw.uniform(0.01, 0.2));
+    let image = RgbImage::from_fn(SIZE.0, SIZE.1, |x, y| {
+        let grain = draw.uniform(-12.0, 12.0);
+        Rgb(std::array::from_fn(|channel| {
+            let phase = waves[channel] * f64::from(x) + waves[channel + 3] * f64::from(y);
+            (128.0 + 90.0 * libm::sin(phase) + grain) as u8
+        }))
+    });
+    let mut bytes = Cursor::new(Vec::new());
+    let fail = |e: image::ImageError| Error::mismatch("made-up picture", e.to_string());
+    image.write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, 90)).map_err(fail)?;
+    Ok(bytes.into_inner())
+}
+
+/// Bytes that a store's folder takes.
+pub(super) fn size_of(folder: &Path) -> Result<u64> {
+    let mut total = 0;
+    for entry in std::fs::read_dir(folder).at(folder)? {
+        total += entry.at(folder)?.metadata().at(folder)?.len();
+    }
+    Ok(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_made_up_store_is_sound_and_spread_over_its_classes() {
+        let scratch = Scratch::new().unwrap();
+        let folder = scratch.path().to_owned();
+        let space = ClassSpace::imagenet();
+        let images: Vec<ImageEntry> = (0..2000).map(|number| entry(number, 2000, &space)).collect();
+        let store = store(&folder, &images, 2, &space).unwrap();
+        assert!(crate::store::verify(&folder, 1).unwrap().is_sound());
+        assert_eq!(store.truth(1999).unwrap(), 999);
+        let mut confidences = Vec::new();
+        let take = &mut |_: u64, _: u32, _: Option<u32>, c: f32| confidences.push(c);
+        store.scan_confidences(crate::mining::Confidence::Max, take).unwrap();
+        let above = confidences.iter().filter(|&&c| c > 0.5).count();
+        assert!((1600..2400).contains(&above), "{above} of 4000 above 0.5");
+        drop(scratch);
+        assert!(!folder.exists());
+    }
+
+    #[test]
+    fn made_up_pictures_are_jpegs() {
+        let decoded = crate::pixels::decode(&picture(3).unwrap(), "x", OrientationRule::Apply).unwrap();
+        assert_eq!(decoded.image.dimensions(), SIZE);
+        assert_ne!(picture(3).unwrap(), picture(4).unwrap());
+    }
+}

@@ -1,0 +1,111 @@
+//! Measured figures of this machine: `ferkd bench`.
+//!
+//! A bench warms up, repeats, and gives the median and the spread. A yardstick is run in between, turn by turn
+//! with our own work, so that whatever else the machine does falls on both. Work runs on rayon's threads, as
+//! many as there are.
+
+mod generated;
+mod input;
+mod labels;
+mod machine;
+mod mine;
+mod report;
+mod step;
+mod teacher;
+mod yardstick;
+
+use std::time::Instant;
+
+pub use input::{InputBench, input};
+pub use labels::{LabelsBench, labels};
+pub use machine::Machine;
+pub use mine::{MineBench, mine};
+pub use report::{Figure, Report};
+pub use step::{StepBench, step};
+pub use teacher::{TeacherBench, teacher};
+pub use yardstick::Yardstick;
+
+use crate::error::{Error, Result};
+
+/// How long is measured.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Timing {
+    /// Turns of our own work, each followed by one of the yardstick.
+    pub repetitions: usize,
+    /// Seconds of a turn, at least; what has begun is finished.
+    pub seconds: f64,
+}
+
+impl Timing {
+    /// Checks the numbers.
+    ///
+    /// # Errors
+    /// A number that is zero, or none.
+    pub fn checked(self) -> Result<Self> {
+        if self.repetitions > 0 && self.seconds > 0.0 && self.seconds.is_finite() {
+            return Ok(self);
+        }
+        Err(Error::usage("bench", "repetitions and seconds must be positive numbers"))
+    }
+
+    /// Repeats `work`, which says how many units it did, for a turn; gives units per second.
+    pub(crate) fn turn(&self, mut work: impl FnMut() -> Result<u64>) -> Result<f64> {
+        let begun = Instant::now();
+        let mut done = 0;
+        loop {
+            done += work()?;
+            let elapsed = begun.elapsed().as_secs_f64();
+            if elapsed >= self.seconds {
+                return Ok(done as f64 / elapsed);
+            }
+        }
+    }
+
+    /// Warms up by a turn of `work`, then takes turns: units per second of each turn of `work`, and of `other`,
+    /// if there is one.
+    pub(crate) fn turns(
+        &self,
+        mut work: impl FnMut() -> Result<u64>,
+        mut other: Option<impl FnMut() -> Result<f64>>,
+    ) -> Result<(Vec<f64>, Vec<f64>)> {
+        let (mut ours, mut others) = (Vec::new(), Vec::new());
+        self.turn(&mut work)?;
+        for _ in 0..self.repetitions {
+            ours.push(self.turn(&mut work)?);
+            if let Some(other) = &mut other {
+                others.push(other()?);
+            }
+        }
+        Ok((ours, others))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turns_alternate_after_a_warm_up() {
+        let timing = Timing { repetitions: 3, seconds: 1e-9 };
+        let order = std::cell::RefCell::new(String::new());
+        let ours = || {
+            order.borrow_mut().push('a');
+            Ok(7)
+        };
+        let other = || {
+            order.borrow_mut().push('b');
+            Ok(2.0)
+        };
+        let (rates, others) = timing.turns(ours, Some(other)).unwrap();
+        assert_eq!(order.into_inner(), "aababab");
+        assert!(rates.len() == 3 && rates.iter().all(|r| r.is_finite() && *r > 0.0));
+        assert_eq!(others, [2.0; 3]);
+    }
+
+    #[test]
+    fn nothing_at_all_is_refused() {
+        for (repetitions, seconds) in [(0, 1.0), (1, 0.0), (1, f64::NAN), (1, f64::INFINITY)] {
+            assert!(Timing { repetitions, seconds }.checked().is_err());
+        }
+    }
+}

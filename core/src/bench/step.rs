@@ -1,0 +1,153 @@
+//! A whole training step with its data, beside a bare loop on fixed tensors.
+
+use burn::optim::decay::WeightDecayConfig;
+use burn::optim::momentum::MomentumConfig;
+use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
+use burn::tensor::{Tensor, TensorData};
+
+use super::generated::{Scratch, entry, picture, store};
+use super::{Report, Timing, Yardstick};
+use crate::data::batch::Batch;
+use crate::data::classes::ClassSpace;
+use crate::data::images::ImageList;
+use crate::data::prefetch::Prefetch;
+use crate::error::{Error, Result};
+use crate::models::{Arch, Model};
+use crate::train::loss::{DeviceTargets, soft_cross_entropy};
+use crate::train::{Inputs, Supervision, TrainConfig, Trainer};
+
+/// What is trained.
+#[derive(Debug, Clone)]
+pub struct StepBench {
+    /// The student.
+    pub arch: Arch,
+    /// Side of its input, in pixels.
+    pub side: u32,
+    /// Regions of a step (B).
+    pub batch: usize,
+    /// Regions of an image per step (n).
+    pub regions_per_step: usize,
+    /// Device: auto, flex, wgpu or cuda:N.
+    pub device: String,
+}
+
+/// Made-up pictures to train on.
+const IMAGES: u64 = 64;
+/// Regions of each in the store.
+const REGIONS: u32 = 16;
+
+/// Seconds of a step of `ferkd`, its batches prepared meanwhile, beside burn's forward pass, backward pass and SGD
+/// with the same network and loss on tensors that are there already.
+///
+/// # Errors
+/// Settings that cannot be trained with, or a yardstick that fails.
+pub fn step(what: &StepBench, timing: Timing, yardstick: Option<&Yardstick>) -> Result<Report> {
+    let timing = timing.checked()?;
+    let scratch = Scratch::new()?;
+    let mut trainer = trainer(what, &scratch)?;
+    let mut order = None;
+    let Some(first) = trainer.batcher().batch(0, &mut order)? else {
+        return Err(Error::usage("bench step", "there is no step to take"));
+    };
+    let mut bare = Bare::new(&trainer, &first)?;
+    // Batches are prepared from the first step of a turn to its last, and never in the yardstick's turn.
+    let mut whole = || -> Result<f64> {
+        let mut batches = Prefetch::new(trainer.batcher().clone(), trainer.step(), trainer.config().prefetch);
+        timing.turn(|| match batches.next() {
+            Some(batch) => trainer.advance(&batch?).map(|_| 1),
+            None => Err(Error::usage("bench step", "there are no steps left")),
+        })
+    };
+    let (mut rates, mut bares, mut others) = (Vec::new(), Vec::new(), Vec::new());
+    whole()?;
+    timing.turn(|| bare.step())?;
+    for _ in 0..timing.repetitions {
+        rates.push(whole()?);
+        bares.push(timing.turn(|| bare.step())?);
+        if let Some(yardstick) = yardstick {
+            others.push(yardstick.rate("steps/s")?);
+        }
+    }
+    let seconds = |rates: &[f64]| rates.iter().map(|rate| 1.0 / rate).collect::<Vec<f64>>();
+    let over: Vec<f64> = rates.iter().zip(&bares).map(|(whole, bare)| bare / whole).collect();
+    let mut report = Report::new("step", timing);
+    report.figure("step_s", &seconds(&rates));
+    report.figure("bare_step_s", &seconds(&bares));
+    report.figure("step_over_bare", &over);
+    if let Some(yardstick) = yardstick {
+        report.yardstick(&yardstick.line, "yardstick_steps_per_s", &rates, &others);
+    }
+    report.fact("arch", what.arch.name());
+    report.fact("side_px", what.side);
+    report.fact("batch", what.batch);
+    report.fact("regions_per_step", what.regions_per_step);
+    report.fact("device", what.device.as_str());
+    Ok(report)
+}
+
+/// A trainer on made-up pictures and labels.
+fn trainer(what: &StepBench, scratch: &Scratch) -> Result<Trainer> {
+    let space = ClassSpace::imagenet();
+    let entries: Vec<_> = (0..IMAGES).map(|number| entry(number, IMAGES, &space)).collect();
+    let store = store(scratch.path(), &entries, REGIONS, &space)?;
+    let folder = |class: Option<u32>| space.ids[class.unwrap_or_default() as usize].clone();
+    let files = entries
+        .iter()
+        .enumerate()
+        .map(|(number, entry)| Ok((entry.name.clone(), folder(entry.class), picture(number as u64)?)));
+    let images = ImageList::in_memory(files.collect::<Result<_>>()?);
+    let config = TrainConfig {
+        images: "pictures in memory".into(),
+        store: Some("in memory".into()),
+        supervision: Supervision::Ferkd,
+        arch: what.arch,
+        side: what.side,
+        batch: what.batch,
+        regions_per_step: what.regions_per_step,
+        // More than anybody waits for.
+        epochs: 1_000_000 * what.regions_per_step.max(1),
+        device: what.device.clone(),
+        ..TrainConfig::default()
+    };
+    let device = crate::device::open(&what.device)?;
+    Trainer::with_inputs(
+        config,
+        Inputs { images, validation: None, store: Some(store), teacher: None },
+        device,
+    )
+}
+
+/// burn's own loop and nothing else, on one batch that stays where it is.
+struct Bare {
+    model: Option<Model>,
+    optimizer: ModuleOptimizer,
+    images: Tensor<4>,
+    targets: DeviceTargets,
+    lr: f64,
+}
+
+impl Bare {
+    fn new(trainer: &Trainer, batch: &Batch) -> Result<Self> {
+        let device = crate::device::open(&trainer.config().device)?.autodiff();
+        let (recipe, side) = (trainer.config().recipe(), trainer.config().side as usize);
+        let momentum = MomentumConfig::new().with_momentum(recipe.momentum).with_dampening(0.0);
+        let decay = WeightDecayConfig { penalty: recipe.weight_decay as f32 };
+        let sgd = SgdConfig::new().with_momentum(Some(momentum)).with_weight_decay(Some(decay));
+        let pixels = TensorData::new(batch.pixels.clone(), [batch.len, 3, side, side]);
+        Ok(Self {
+            model: Some(trainer.card().spec.init(0, &device)?),
+            optimizer: sgd.init(),
+            images: Tensor::from_data(pixels, &device),
+            targets: DeviceTargets::new(&batch.targets, 0..batch.len, &device),
+            lr: recipe.lr,
+        })
+    }
+
+    fn step(&mut self) -> Result<u64> {
+        let Some(model) = self.model.take() else { return Ok(0) };
+        let loss = soft_cross_entropy(model.forward(self.images.clone()), self.targets.clone(), 1.0);
+        let grads = GradientsParams::from_grads(loss.backward(), &model);
+        self.model = Some(self.optimizer.step(self.lr, model, grads));
+        Ok(1)
+    }
+}

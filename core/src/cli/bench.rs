@@ -1,0 +1,133 @@
+//! `ferkd bench`.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use ferkd::bench::{
+    InputBench, LabelsBench, MineBench, Report, StepBench, TeacherBench, Timing, Yardstick, input, labels,
+    mine, step, teacher,
+};
+use ferkd::mining::Confidence;
+use ferkd::models::Arch;
+use ferkd::{Error, Result};
+
+use crate::cli::Output;
+
+/// Measure how fast this machine is at each part of the work.
+///
+/// Every bench warms up, takes several turns, and gives their median, lowest and highest. With --yardstick a
+/// command of other software is run in between, turn by turn, and the ratio is given too; it must print its own
+/// rate, such as `77.4 images/s`. docs/performance.md has figures, and examples/bench the yardsticks.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    bench: Bench,
+    /// Turns.
+    #[arg(long, default_value_t = 7, global = true)]
+    repetitions: usize,
+    /// Seconds of a turn, at least.
+    #[arg(long, default_value_t = 2.0, global = true)]
+    seconds: f64,
+    /// Threads: 1 for input and labels, all of the machine's for the others, if left out.
+    #[arg(long, global = true)]
+    threads: Option<usize>,
+    /// A command that measures the same with other software, split at spaces.
+    #[arg(long, global = true)]
+    yardstick: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Bench {
+    /// Read, decode, cut, resize and normalise: images/s per thread.
+    Input {
+        /// Images, as for `ferkd label`.
+        images: PathBuf,
+        /// Regions of an image.
+        #[arg(long, default_value_t = 4)]
+        regions: u32,
+        /// Side of the network's input, in pixels.
+        #[arg(long, default_value_t = 224)]
+        side: u32,
+    },
+    /// Labels of a store, one at a time and at random: labels/s per thread.
+    Labels {
+        /// The store; a made-up one if left out.
+        store: Option<PathBuf>,
+        /// Regions of the made-up store.
+        #[arg(long, default_value_t = 2_000_000)]
+        regions: u64,
+    },
+    /// Mining a whole store, by quantiles and by absolute thresholds: regions/s.
+    Mine {
+        /// The store; a made-up one if left out.
+        store: Option<PathBuf>,
+        /// Regions of the made-up store; 16 bytes each on disk.
+        #[arg(long, default_value_t = 20_000_000)]
+        regions: u64,
+        /// Which number of a label is its confidence.
+        #[arg(long, value_enum, default_value_t)]
+        confidence: Confidence,
+    },
+    /// The teacher's forward pass: crops/s.
+    Teacher {
+        /// A shipped teacher, a safetensors file, or a run folder.
+        #[arg(long, default_value = "efficientnet-lite0")]
+        teacher: String,
+        /// Crops that go through it at once.
+        #[arg(long, default_value_t = 32)]
+        batch: usize,
+        /// Device: auto, flex, wgpu or cuda:N.
+        #[arg(long, default_value = "auto")]
+        device: String,
+    },
+    /// A training step with its data, beside burn's bare loop: seconds.
+    Step {
+        /// Student.
+        #[arg(long, default_value = "resnet18")]
+        arch: Arch,
+        /// Side of its input, in pixels.
+        #[arg(long, default_value_t = 64)]
+        side: u32,
+        /// Regions of a step.
+        #[arg(long, default_value_t = 32)]
+        batch: usize,
+        /// Regions of an image per step.
+        #[arg(long, default_value_t = 4)]
+        regions_per_step: usize,
+        /// Device: auto, flex, wgpu or cuda:N.
+        #[arg(long, default_value = "auto")]
+        device: String,
+    },
+}
+
+impl Args {
+    pub fn run(self) -> Result<Output> {
+        let one = matches!(self.bench, Bench::Input { .. } | Bench::Labels { .. });
+        // 0 lets rayon take as many as the machine has.
+        let threads = self.threads.unwrap_or(usize::from(one));
+        if self.threads == Some(0) {
+            return Err(Error::usage("threads", "at least one is needed"));
+        }
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+        pool.map_err(|e| Error::usage("threads", e.to_string()))?;
+        let timing = Timing { repetitions: self.repetitions, seconds: self.seconds };
+        let yardstick = self.yardstick.map(|line| Yardstick { line });
+        let yardstick = yardstick.as_ref();
+        let report: Report = match self.bench {
+            Bench::Input { images, regions, side } => {
+                input(&InputBench { images, regions, side }, timing, yardstick)?
+            }
+            Bench::Labels { store, regions } => labels(&LabelsBench { store, regions }, timing, yardstick)?,
+            Bench::Mine { store, regions, confidence } => {
+                mine(&MineBench { store, regions, confidence }, timing, yardstick)?
+            }
+            Bench::Teacher { teacher: name, batch, device } => {
+                teacher(&TeacherBench { teacher: name, batch, device }, timing, yardstick)?
+            }
+            Bench::Step { arch, side, batch, regions_per_step, device } => {
+                step(&StepBench { arch, side, batch, regions_per_step, device }, timing, yardstick)?
+            }
+        };
+        Output::new(report.table(), &report.json())
+    }
+}
