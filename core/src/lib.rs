@@ -54,6 +54,8 @@ pub mod mine;
 pub mod mining;
 pub mod models;
 pub mod pixels;
+#[cfg(not(target_family = "wasm"))]
+pub mod planner;
 pub mod region;
 pub mod report;
 pub mod rng;

@@ -55,7 +55,8 @@ fn wrong_usage_leaves_with_2() {
     ferkd(at.path(), "label --wings 2").fails(2, &["--wings"]);
     ferkd(at.path(), "mine store --low 0.9 --mid 0.1 --high 0.95").fails(1, &["store"]);
     ferkd(at.path(), "train --run r --epochs many").fails(2, &["epochs"]);
-    ferkd(at.path(), "train --run r --supervision hard --images x --device abacus").fails(2, &["abacus", "flex"]);
+    ferkd(at.path(), "train --run r --supervision hard --images x --device abacus")
+        .fails(2, &["abacus", "flex"]);
 }
 
 #[test]

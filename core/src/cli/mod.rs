@@ -6,6 +6,7 @@ mod export;
 mod label;
 mod mine;
 mod overrides;
+mod plan;
 mod sweep;
 mod terminal;
 mod train;
@@ -47,6 +48,7 @@ enum Command {
     Mine(mine::Args),
     Train(train::Args),
     Sweep(sweep::Args),
+    Plan(plan::Args),
     Eval(eval::Args),
     Export(export::Args),
 }
@@ -87,6 +89,7 @@ pub fn main() -> ExitCode {
         Command::Mine(args) => args.run(),
         Command::Train(args) => args.run(),
         Command::Sweep(args) => args.run(),
+        Command::Plan(args) => args.run(),
         Command::Eval(args) => args.run(),
         Command::Export(args) => args.run(),
     };

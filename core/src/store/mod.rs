@@ -20,6 +20,7 @@ mod npy;
 mod quantise;
 mod reader;
 mod scan;
+mod size;
 mod source;
 #[cfg(not(target_family = "wasm"))]
 mod verify;
@@ -34,6 +35,7 @@ pub use label_record::{LabelCodec, ShardLabels};
 pub use layout::{FileId, Layout, Slice, Table};
 pub use manifest::{Boxes, LabelFormat, LabelSpace, Manifest, Regions, Teacher};
 pub use reader::Store;
+pub use size::store_len;
 pub use source::ReadAt;
 #[cfg(not(target_family = "wasm"))]
 pub use verify::{Damage, VerifyReport, verify};

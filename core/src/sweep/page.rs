@@ -68,11 +68,9 @@ fn table(analysis: &Analysis, epochs: usize) -> Table {
             None => Field::text("–"),
         };
         let [against, difference, verdict] = match &cell.against {
-            Some(a) => [
-                a.baseline.clone(),
-                with_interval(&a.difference.sample),
-                a.difference.verdict.words().into(),
-            ],
+            Some(a) => {
+                [a.baseline.clone(), with_interval(&a.difference.sample), a.difference.verdict.words().into()]
+            }
             None => ["–".into(), "–".into(), "–".into()],
         };
         table = table.row([
@@ -178,10 +176,8 @@ fn own(plan: &Plan) -> Text {
     keys.retain(|key| tables.iter().any(|table| table.get(*key) != first.get(*key)));
     let mut lines = String::new();
     for (arm, table) in plan.arms.iter().zip(&tables) {
-        let fields: Vec<String> = keys
-            .iter()
-            .filter_map(|key| Some(format!("{key} = {}", plain(table.get(*key)?))))
-            .collect();
+        let fields: Vec<String> =
+            keys.iter().filter_map(|key| Some(format!("{key} = {}", plain(table.get(*key)?)))).collect();
         lines += &format!("{}: {}\n", arm.name, fields.join(", "));
     }
     Text::new().code(lines)

@@ -119,7 +119,12 @@ fn tasks(plan: &Plan, out: &Path, store: Option<&Path>) -> Vec<Task> {
             for (a, arm) in plan.arms.iter().enumerate() {
                 let config = TrainConfig { store: store.map(Path::to_owned), ..arm.run(epochs, seed) };
                 let folder = out.join("runs").join(&arm.folder).join(format!("{epochs}-{seed}"));
-                tasks.push(Task { index: a * plan.epochs.len() + e, arm: a, config: config.resolved(), folder });
+                tasks.push(Task {
+                    index: a * plan.epochs.len() + e,
+                    arm: a,
+                    config: config.resolved(),
+                    folder,
+                });
             }
         }
     }
@@ -210,12 +215,10 @@ impl Shared {
         });
         match failure {
             None => Ok(()),
-            Some(error) if error.kind() == ErrorKind::Interrupted => Err(Error::new(
-                ErrorKind::Interrupted,
-                "sweep",
-                "stopped; every run has a checkpoint",
-            )
-            .remedy("run the same command again: it goes on where it stopped")),
+            Some(error) if error.kind() == ErrorKind::Interrupted => {
+                Err(Error::new(ErrorKind::Interrupted, "sweep", "stopped; every run has a checkpoint")
+                    .remedy("run the same command again: it goes on where it stopped"))
+            }
             Some(error) => Err(error),
         }
     }
