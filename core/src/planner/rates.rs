@@ -136,6 +136,14 @@ const STEP_MACS: u64 = 6_000_000_000;
 /// Images that cannot be decoded, a teacher or student that cannot be run.
 pub fn measure(images: &Images, teacher: &Classifier, subject: &Subject, batch: usize) -> Result<Rates> {
     let device = crate::device::open(&subject.device)?;
+    // The student first: what the teacher needs is no part of a training run's memory.
+    let spec = ModelSpec { arch: subject.arch, classes: teacher.card.classes.len(), width: subject.width };
+    let macs_per_image = spec.init(0, &device)?.macs(subject.side as usize);
+    let step_regions = (STEP_MACS / macs_per_image.max(1)).clamp(2, 32).min(batch.max(2) as u64) as usize;
+    let (few, parameters) = stepping(subject, step_regions, spec.classes)?;
+    // The peak of a second, larger step tells what grows with the batch.
+    let more = stepping(subject, 2 * step_regions, spec.classes)?.0;
+
     let files: Vec<(String, Vec<u8>)> = match images {
         Images::Folder(list) => sample(list)?,
         Images::Count(_) => vec![("a stand-in photo".into(), stand_in::photo()?)],
@@ -146,24 +154,21 @@ pub fn measure(images: &Images, teacher: &Classifier, subject: &Subject, batch: 
     let student_crop_s = cropping(&pictures, subject.side, Filter::Bilinear)?;
     let teacher_regions_per_s = asking(teacher, &device)?;
 
-    let spec = ModelSpec { arch: subject.arch, classes: teacher.card.classes.len(), width: subject.width };
-    let macs_per_image = spec.init(0, &device)?.macs(subject.side as usize);
-    let step_regions = (STEP_MACS / macs_per_image.max(1)).clamp(2, 32).min(batch.max(2) as u64) as usize;
-    let (few, parameters) = stepping(subject, step_regions, spec.classes)?;
-    // The peak of a second, larger step tells what grows with the batch.
-    let more = stepping(subject, 2 * step_regions, spec.classes)?.0;
-    let per_region = match (few.peak_bytes, more.peak_bytes) {
+    // Elsewhere it is the device's memory that counts, which nobody says.
+    let shares_cores = crate::device::is_cpu(&subject.device);
+    let (few_bytes, more_bytes) = if shares_cores { (few.peak_bytes, more.peak_bytes) } else { (None, None) };
+    let per_region = match (few_bytes, more_bytes) {
         (Some(few), Some(more)) => Some(more.saturating_sub(few) / step_regions as u64),
         _ => None,
     };
-    let base = match (few.peak_bytes, per_region) {
+    let base = match (few_bytes, per_region) {
         (Some(peak), Some(each)) => Some(peak.saturating_sub(each * step_regions as u64)),
         _ => None,
     };
     Ok(Rates {
         subject: subject.clone(),
         threads: rayon::current_num_threads(),
-        shares_cores: crate::device::is_cpu(&subject.device),
+        shares_cores,
         decode_s,
         teacher_crop_s,
         student_crop_s,
@@ -270,8 +275,14 @@ fn stepping(subject: &Subject, regions: usize, classes: usize) -> Result<(Steps,
     let Some(batch) = trainer.batcher().batch(0, &mut None)? else {
         return Err(Error::mismatch("training plan", "it has no step"));
     };
+    forget_peak();
     let seconds = timed(|| read(trainer.advance(&batch)?.loss).map(drop))?;
     Ok((Steps { seconds, peak_bytes: peak_bytes() }, trainer.parameters() as u64))
+}
+
+/// Begins the peak anew, where the system can: later peaks are then not hidden by earlier ones.
+fn forget_peak() {
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
 }
 
 /// The most memory that this process has held, in bytes; none where the system does not say.

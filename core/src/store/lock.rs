@@ -1,4 +1,4 @@
-//! The lock of a store's only writer: the operating system drops it even when the writer is killed.
+//! The lock of a folder's only writer: the operating system drops it even when the writer is killed.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -8,17 +8,17 @@ use crate::error::{Error, ErrorKind, IoContext, Result};
 
 /// Held while somebody writes; the file goes with it.
 #[derive(Debug)]
-pub(super) struct WriterLock {
+pub(crate) struct WriterLock {
     file: File,
     path: PathBuf,
 }
 
 impl WriterLock {
-    /// Takes the lock of the store in `folder`.
+    /// Takes the lock of `folder`: a store's, or a sweep's.
     ///
     /// # Errors
     /// Another writer has it ([`ErrorKind::Busy`]), or the system refuses.
-    pub(super) fn acquire(folder: &Path) -> Result<Self> {
+    pub(crate) fn acquire(folder: &Path) -> Result<Self> {
         let path = folder.join(LOCK);
         loop {
             let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).at(&path)?;
@@ -56,8 +56,7 @@ impl Drop for WriterLock {
 }
 
 fn busy(path: &Path) -> Error {
-    let error =
-        Error::new(ErrorKind::Busy, path.display().to_string(), "somebody else is writing this store");
+    let error = Error::new(ErrorKind::Busy, path.display().to_string(), "somebody else is writing there");
     error.remedy("wait until they are done, or name another folder")
 }
 

@@ -30,6 +30,9 @@ mod verify_shard;
 mod writer;
 
 pub use box_record::ExplicitBox;
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use lock::WriterLock;
+
 pub use image_record::{ImageEntry, image_list_sha256};
 pub use label_record::{LabelCodec, ShardLabels};
 pub use layout::{FileId, Layout, Slice, Table};

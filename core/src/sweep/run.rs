@@ -13,7 +13,7 @@ use crate::data::images::ImageList;
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::events::{Event, Listener};
 use crate::labelling::label;
-use crate::store::Store;
+use crate::store::{Store, WriterLock};
 use crate::sweep::analysis::Analysis;
 use crate::sweep::config::Plan;
 use crate::sweep::table::{Finished, write_results};
@@ -59,6 +59,10 @@ struct Task {
 /// The first that a run meets (the others are stopped then); [`ErrorKind::Interrupted`] when `stop` was set.
 pub fn sweep(plan: &Plan, out: &Path, stop: &AtomicBool, listen: Listener) -> Result<SweepSummary> {
     let begun = Instant::now();
+    // Beside the numbers stands what they are the numbers of.
+    std::fs::create_dir_all(out).at(out)?;
+    let _lock = WriterLock::acquire(out)?;
+    crate::atomic::write(out.join("sweep.toml"), plan.written.as_bytes())?;
     let store = out.join("store");
     let mut labelled_regions = 0;
     let store = match &plan.store {
