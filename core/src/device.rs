@@ -23,6 +23,12 @@ pub fn open(name: &str) -> Result<Device> {
     }
 }
 
+/// Whether a device name means the CPU, which decoding needs too.
+pub fn is_cpu(name: &str) -> bool {
+    let kind = name.split(':').next().unwrap_or(name);
+    matches!(kind, "flex" | "cpu") || (kind == "auto" && cuda(0).or_else(|_| wgpu()).is_err())
+}
+
 #[allow(dead_code, reason = "which of the backends are absent depends on the features")]
 fn absent(backend: &str) -> Error {
     Error::usage("device", format!("this program was built without {backend}"))

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 /// How a stored label becomes a distribution over all classes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum Codec {
     /// Top K; what is missing to 1 is shared by the other classes (the default).
     MarginalSmoothing,

@@ -131,6 +131,40 @@ fn space(images: &ImageList, teacher: &Classifier, asked: Option<LabelSpace>) ->
 
 const BAD_IMAGE: &str = "replace the file, take it out, or label with --skip-bad into another folder: the list of a store's \
                          images is fixed from its beginning";
+fn sampler(config: &LabelConfig) -> RegionSampler {
+    RegionSampler { scale: (config.scale[0], config.scale[1]), ..RegionSampler::new(config.seed) }
+}
+
+/// The manifest of the store that a pass would write.
+///
+/// # Errors
+/// Images whose classes the teacher does not know.
+pub fn manifest(images: &ImageList, teacher: &Classifier, config: &LabelConfig) -> Result<Manifest> {
+    Ok(describe(images, teacher, config, &space(images, teacher, config.classes)?))
+}
+
+fn describe(images: &ImageList, teacher: &Classifier, config: &LabelConfig, space: &Space) -> Manifest {
+    let (codec, k) = config.codec.resolve(config.top_k, space.classes.len());
+    Manifest {
+        format: FORMAT,
+        created_by: format!("ferkd {}", env!("CARGO_PKG_VERSION")),
+        images: images.len() as u64,
+        shard_images: config.shard_images,
+        image_list_sha256: images.digest(),
+        regions: Regions { per_image: config.regions, boxes: Boxes::Generated(sampler(config)) },
+        label: LabelFormat {
+            codec,
+            k: k as u32,
+            temperature: config.temperature,
+            space: space.kind,
+            classes: space.classes.len() as u32,
+            class_list: space.classes.ids.clone(),
+            class_names: space.classes.names.clone(),
+        },
+        teacher: teacher.info(),
+        orientation: config.orientation,
+    }
+}
 
 /// A group of images on its way to the teacher.
 struct Group {
@@ -238,27 +272,8 @@ impl<'a> Pass<'a> {
             return Err(Error::usage("batch, top-k", "they must be at least 1"));
         }
         let space = space(&images, &teacher, config.classes)?;
-        let sampler = RegionSampler { scale: (low, high), ..RegionSampler::new(config.seed) };
-        let (codec, k) = config.codec.resolve(config.top_k, space.classes.len());
-        let manifest = Manifest {
-            format: FORMAT,
-            created_by: format!("ferkd {}", env!("CARGO_PKG_VERSION")),
-            images: images.len() as u64,
-            shard_images: config.shard_images,
-            image_list_sha256: images.digest(),
-            regions: Regions { per_image: config.regions, boxes: Boxes::Generated(sampler) },
-            label: LabelFormat {
-                codec,
-                k: k as u32,
-                temperature: config.temperature,
-                space: space.kind,
-                classes: space.classes.len() as u32,
-                class_list: space.classes.ids.clone(),
-                class_names: space.classes.names.clone(),
-            },
-            teacher: teacher.info(),
-            orientation: config.orientation,
-        };
+        let sampler = sampler(config);
+        let manifest = describe(&images, &teacher, config, &space);
         let writer = StoreWriter::open_skipping(&folder, manifest, skipped.as_ref())?;
         Ok(Self { images, teacher, folder, config, sampler, space, writer, skipped, device })
     }

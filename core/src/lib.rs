@@ -61,6 +61,8 @@ pub mod mining;
 pub mod models;
 pub mod pickle;
 pub mod pixels;
+#[cfg(not(target_family = "wasm"))]
+pub mod planner;
 pub mod region;
 pub mod report;
 pub mod rng;

@@ -70,7 +70,7 @@ impl Verdict {
 pub struct Difference {
     /// The differences.
     pub sample: Sample,
-    /// Probability of a mean difference as far from 0 where there is none (two-sided t-test); none for one pair.
+    /// Probability of a mean difference as far from 0 where there is none (two-sided t-test); none without a spread.
     pub p: Option<f64>,
     /// What it shows.
     pub verdict: Verdict,
@@ -78,21 +78,24 @@ pub struct Difference {
 
 impl Difference {
     /// `a - b` over pairs; none without a pair.
+    ///
+    /// Pairs that all differ by exactly the same have no interval: few accuracies on few images do so by
+    /// chance, and a spread of 0 would make a certainty of it.
     pub fn paired(pairs: &[(f64, f64)]) -> Option<Self> {
         let differences: Vec<f64> = pairs.iter().map(|(a, b)| a - b).collect();
-        let sample = Sample::of(&differences)?;
+        let mut sample = Sample::of(&differences)?;
+        let spread = sample.sd.filter(|&sd| sd > 0.0);
+        if spread.is_none() {
+            sample.half_width = None;
+        }
         let verdict = match sample.interval() {
             Some([low, _]) if low > 0.0 => Verdict::Higher,
             Some([_, high]) if high < 0.0 => Verdict::Lower,
             _ => Verdict::NoDifferenceShown,
         };
-        let p = sample.sd.and_then(|sd| match (sd == 0.0, sample.mean == 0.0) {
-            (true, true) => Some(1.0),
-            (true, false) => Some(0.0),
-            _ => {
-                let t = sample.mean.abs() / (sd / (sample.n as f64).sqrt());
-                Some((2.0 * student(sample.n - 1)?.sf(t)).min(1.0))
-            }
+        let p = spread.and_then(|sd| {
+            let t = sample.mean.abs() / (sd / (sample.n as f64).sqrt());
+            Some((2.0 * student(sample.n - 1)?.sf(t)).min(1.0))
         });
         Some(Self { sample, p, verdict })
     }
@@ -175,11 +178,12 @@ mod tests {
     }
 
     #[test]
-    fn equal_pairs_are_numbers_too() {
-        let equal = Difference::paired(&[(0.5, 0.5), (0.25, 0.25)]).unwrap();
-        assert_eq!((equal.sample.sd, equal.p, equal.verdict), (Some(0.0), Some(1.0), Verdict::NoDifferenceShown));
-        let shifted = Difference::paired(&[(0.75, 0.5), (0.5, 0.25)]).unwrap();
-        assert_eq!((shifted.p, shifted.verdict), (Some(0.0), Verdict::Higher));
+    fn pairs_that_differ_by_the_same_show_nothing() {
+        for pairs in [[(0.5, 0.5), (0.25, 0.25)], [(0.75, 0.5), (0.5, 0.25)]] {
+            let found = Difference::paired(&pairs).unwrap();
+            assert_eq!((found.sample.sd, found.sample.half_width, found.p), (Some(0.0), None, None));
+            assert_eq!(found.verdict, Verdict::NoDifferenceShown);
+        }
     }
 
     #[test]

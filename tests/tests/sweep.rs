@@ -18,11 +18,11 @@ seeds = [1, 0]
 baseline = "fkd"
 
 [train]
-images-per-class = 3
+images-per-class = 12
 val = "few"
 arch = "resnet8"
-width = 4
-side = 8
+width = 8
+side = 16
 batch = 16
 regions-per-step = 2
 regions = 4
@@ -130,17 +130,17 @@ fn a_stopped_sweep_goes_on_to_the_same_tables() {
     let whole = ferkd(path, &format!("{SWEEP} whole --jobs 2 --json")).ok().json();
     assert_eq!(whole["runs"], 8);
     assert_eq!(whole["runs_now"], 8);
-    // 10 classes x 3 images x 4 regions, each seen by the teacher once, though both arms and all seeds use them.
-    assert_eq!(whole["labelled_regions"], 120);
+    // 10 classes x 12 images x 4 regions, each seen by the teacher once, though both arms and all seeds use them.
+    assert_eq!(whole["labelled_regions"], 480);
     assert_eq!(whole["validation_images"], 20);
 
     let out = path.join("killed");
     let started = |run: &str| out.join("runs").join(run).join("metrics.jsonl").exists();
     assert_eq!(stopped(path, "-KILL", || started("fkd/2-0")), None);
-    assert_eq!(stopped(path, "-KILL", || started("ferkd-M-2/2-0")), None);
-    assert_eq!(stopped(path, "-INT", || started("fkd/4-0")), Some(130));
+    assert_eq!(stopped(path, "-KILL", || started("fkd/4-0")), None);
+    assert_eq!(stopped(path, "-INT", || started("fkd/2-1")), Some(130));
     let before = finished(&out);
-    assert!((2..8).contains(&before.len()), "{before:?}");
+    assert!((4..8).contains(&before.len()), "{before:?}");
     let rest = ferkd(path, &format!("{SWEEP} killed --jobs 3 --json")).ok().json();
     assert_eq!(rest["labelled_regions"], 0);
     assert_eq!(rest["runs_now"], 8 - before.len());
@@ -208,6 +208,10 @@ fn its_tables_say_what_was_run() {
     }
     // Every run is an ordinary one.
     ferkd(path, "eval out/runs/fkd/4-0 few").ok();
+
+    // The folder says how it was made.
+    let again = ferkd(path, "sweep --config out/sweep.toml --out out --json").ok().json();
+    assert_eq!((again["runs"].as_u64(), again["runs_now"].as_u64()), (Some(8), Some(0)));
 
     // More seeds are added to what is there; another setting is not taken for the same run.
     fs::write(path.join("sweep.toml"), FILE.replace("seeds = [1, 0]", "seeds = [0, 1, 2]")).unwrap();

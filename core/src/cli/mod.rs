@@ -8,6 +8,7 @@ mod import;
 mod label;
 mod mine;
 mod overrides;
+mod plan;
 mod sweep;
 mod terminal;
 mod train;
@@ -49,6 +50,7 @@ enum Command {
     Mine(mine::Args),
     Train(train::Args),
     Sweep(sweep::Args),
+    Plan(plan::Args),
     Eval(eval::Args),
     Export(export::Args),
     Import(import::Args),
@@ -91,6 +93,7 @@ pub fn main() -> ExitCode {
         Command::Mine(args) => args.run(),
         Command::Train(args) => args.run(),
         Command::Sweep(args) => args.run(),
+        Command::Plan(args) => args.run(),
         Command::Eval(args) => args.run(),
         Command::Export(args) => args.run(),
         Command::Import(args) => args.run(),

@@ -12,6 +12,8 @@ pub struct Curve {
     pub name: String,
     /// Points (x, y), in any order; those that are not finite are left out.
     pub points: Vec<(f64, f64)>,
+    /// Intervals of y at some x: (x, low, high). Drawn as whiskers, each curve's a little beside the others'.
+    pub intervals: Vec<(f64, f64, f64)>,
     /// Drawn thicker than the others.
     pub emphasis: bool,
 }
@@ -54,12 +56,12 @@ impl Curves {
 
     /// Adds a curve.
     pub fn curve(self, name: impl Into<String>, points: Vec<(f64, f64)>) -> Self {
-        self.push(Curve { name: name.into(), points, emphasis: false })
+        self.push(Curve { name: name.into(), points, intervals: Vec::new(), emphasis: false })
     }
 
     /// Adds the curve that the chart is about.
     pub fn emphasised(self, name: impl Into<String>, points: Vec<(f64, f64)>) -> Self {
-        self.push(Curve { name: name.into(), points, emphasis: true })
+        self.push(Curve { name: name.into(), points, intervals: Vec::new(), emphasis: true })
     }
 
     /// Adds a curve that is already put together.
@@ -112,6 +114,8 @@ impl Curves {
             (all().fold(f64::INFINITY, f64::min), all().fold(f64::NEG_INFINITY, f64::max))
         };
         let ((x0, x1), (y0, y1)) = (range(|p| p.0), range(|p| p.1));
+        let ends = || drawn.iter().flat_map(|d| d.whiskers.iter().flat_map(|w| [w.1, w.2]));
+        let (y0, y1) = (ends().fold(y0, f64::min), ends().fold(y1, f64::max));
         // Steps and epochs count from 0, even where the first value comes a little later.
         let x0 = if x0 > 0.0 && x0 <= 0.15 * x1 { 0.0 } else { x0 };
         let (height, x_ticks) = if size == Size::Wide { (370.0, 8) } else { (280.0, 4) };
@@ -144,6 +148,11 @@ impl Curves {
             html.leaf("title", &[], format!("{}: {} at the end", curve.name, values[i]));
             let pixels = thinned(curve.points.iter().map(at), (frame.right - frame.left) as usize);
             html.void("path", &[("d", &path(&pixels)), ("stroke-dasharray", &curve.dash())]);
+            let aside = 5.0 * (i as f64 - (drawn.len() - 1) as f64 / 2.0);
+            for &(x, low, high) in &curve.whiskers {
+                let (x, low) = at(&(x, low));
+                line(html, "whisker", (x + aside, low), (x + aside, at(&(0.0, high)).1));
+            }
             if curve.points.len() <= 24 {
                 for (point, (x, y)) in curve.points.iter().zip(&pixels) {
                     let radius = if curve.emphasis { "3.2" } else { "2.4" };
@@ -229,6 +238,7 @@ impl Curves {
 struct Drawn<'a> {
     name: &'a str,
     points: Vec<(f64, f64)>,
+    whiskers: Vec<(f64, f64, f64)>,
     skipped: usize,
     style: usize,
     emphasis: bool,
@@ -245,7 +255,9 @@ impl<'a> Drawn<'a> {
         let mut points: Vec<(f64, f64)> = curve.points.iter().copied().filter(shown).collect();
         points.sort_by(|a, b| a.0.total_cmp(&b.0));
         let skipped = curve.points.len() - points.len();
-        Self { name: &curve.name, points, skipped, style, emphasis: curve.emphasis }
+        let whole = |&&(x, low, high): &&(f64, f64, f64)| shown(&(x, low)) && shown(&(x, high));
+        let whiskers = curve.intervals.iter().filter(whole).copied().collect();
+        Self { name: &curve.name, points, whiskers, skipped, style, emphasis: curve.emphasis }
     }
 
     fn end(&self) -> (f64, f64) {
@@ -331,6 +343,21 @@ mod tests {
             assert!(page.contains("nothing to draw") && !page.contains("<svg"), "{page}");
         }
         assert!(rendered(&chart().log_y().curve("a", vec![(0.0, -1.0)])).contains("above 0"));
+    }
+
+    #[test]
+    fn intervals_are_whiskers_and_widen_the_axis() {
+        let curve = |intervals| Curve {
+            name: "a".into(),
+            points: vec![(1.0, 0.5), (2.0, 0.6)],
+            intervals,
+            emphasis: false,
+        };
+        let page = rendered(&chart().push(curve(vec![(1.0, -3.0, 9.0), (2.0, f64::NAN, 1.0)])));
+        // One for each of the two sizes; the one without a number is left out.
+        assert_eq!(page.matches("class=\"whisker\"").count(), 2);
+        assert!(page.contains(">10<") && !page.contains("NaN"), "{page}");
+        assert!(!rendered(&chart().push(curve(vec![]))).contains("whisker"));
     }
 
     #[test]

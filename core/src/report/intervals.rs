@@ -82,8 +82,7 @@ impl Intervals {
 
     fn draw(&self, html: &mut Html, size: Size) {
         let ends = self.rows.iter().flat_map(|row| row.range.into_iter().flatten().chain([row.value]));
-        let ends: Vec<f64> =
-            ends.chain(self.against_zero.then_some(0.0)).filter(|v| v.is_finite()).collect();
+        let ends: Vec<f64> = ends.chain(self.against_zero.then_some(0.0)).filter(|v| v.is_finite()).collect();
         let low = ends.iter().copied().fold(f64::INFINITY, f64::min);
         let high = ends.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let (ticks, most) = if size == Size::Wide { (7, 260.0) } else { (3, 130.0) };
@@ -93,8 +92,7 @@ impl Intervals {
         let widest = |texts: &[String]| texts.iter().map(|t| text_width(t, TEXT)).fold(0.0, f64::max);
         let right = if size == Size::Wide { widest(&values) + 22.0 } else { 12.0 };
         let bottom = 8.0 + ROW * self.rows.len() as f64;
-        let frame =
-            Frame { left: widest(&names) + 18.0, right: size.width() - right, top: 8.0, bottom };
+        let frame = Frame { left: widest(&names) + 18.0, right: size.width() - right, top: 8.0, bottom };
         open_svg(html, size, bottom + 44.0, &self.title, &self.describe());
         for (value, _) in &axis.ticks {
             let x = frame.x(axis.at(*value));

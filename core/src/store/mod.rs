@@ -24,6 +24,7 @@ mod scan;
 #[cfg(not(target_family = "wasm"))]
 mod search;
 mod skipped;
+mod size;
 mod source;
 #[cfg(not(target_family = "wasm"))]
 mod verify;
@@ -33,6 +34,7 @@ mod verify_shard;
 mod writer;
 
 pub use box_record::ExplicitBox;
+
 pub use image_record::{ImageEntry, image_list_sha256};
 pub use label_record::{LabelCodec, ShardLabels};
 pub use layout::{FileId, Layout, Slice, Table};
@@ -44,6 +46,7 @@ pub use reader::Store;
 #[cfg(not(target_family = "wasm"))]
 pub use search::SkipSearch;
 pub use skipped::{Skipped, SkippedImage};
+pub use size::store_len;
 pub use source::ReadAt;
 #[cfg(not(target_family = "wasm"))]
 pub use verify::{Damage, VerifyReport, verify};

@@ -174,12 +174,11 @@ fn compare(plan: &Plan, cells: &mut [Cell]) {
             .filter_map(|(seed, &a)| other.accuracies.get(seed).map(|&b| (a, b)))
             .collect();
         let name = other.name.clone();
-        cells[i].against = Difference::paired(&pairs)
-            .map(|difference| Against { baseline: name, difference, p_holm: None });
+        cells[i].against =
+            Difference::paired(&pairs).map(|difference| Against { baseline: name, difference, p_holm: None });
     }
-    let p: Vec<(usize, f64)> = (0..cells.len())
-        .filter_map(|i| Some((i, cells[i].against.as_ref()?.difference.p?)))
-        .collect();
+    let p: Vec<(usize, f64)> =
+        (0..cells.len()).filter_map(|i| Some((i, cells[i].against.as_ref()?.difference.p?))).collect();
     let corrected = holm(&p.iter().map(|&(_, p)| p).collect::<Vec<_>>());
     for ((i, _), value) in p.into_iter().zip(corrected) {
         if let Some(against) = &mut cells[i].against {

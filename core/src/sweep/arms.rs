@@ -256,7 +256,7 @@ mod tests {
         fails(&["name = \"a b\"", "name = \"a,b\""], "", None, "rename");
         fails(&["name = \"a\"\nepsilom = 0.1"], "", None, "`epsilon`");
         fails(&["name = \"a\"\nseed = 3"], "", None, "seeds");
-        fails(&["name = \"ferkd\""], "", Some("fkd"), "`ferkd`");
+        fails(&["name = \"ferkd\""], "", Some("ferk"), "`ferkd`");
         fails(&[], "epsilom = [0.1]", None, "`epsilon`");
         fails(&[], "epsilon = 0.1", None, "list");
     }

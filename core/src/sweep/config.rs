@@ -50,6 +50,8 @@ pub struct Plan {
     pub images: PathBuf,
     /// Runs at a time; 0 for as many as there are cores.
     pub jobs: usize,
+    /// The sweep's file, with what flags changed.
+    pub written: String,
 }
 
 impl SweepConfig {
@@ -86,6 +88,9 @@ impl SweepConfig {
             base.insert("images".into(), images.to_string_lossy().into_owned().into());
         }
         base.entry("teacher").or_insert_with(|| self.teacher.clone().into());
+        let source = Self { train: base.clone(), ..self.clone() };
+        let written = toml::to_string(&source)
+            .map_err(|e| Error::usage("sweep", format!("its settings cannot be written: {e}")))?;
         let mut arms = arms(base, &self.arm, &self.axes, self.baseline.as_deref())?;
 
         let mut label: LabelConfig = resolve(&[("[label]".into(), self.label.clone())])?;
@@ -127,6 +132,7 @@ impl SweepConfig {
             store,
             images,
             jobs: self.jobs,
+            written,
         };
         plan.check()?;
         Ok(plan)

@@ -127,3 +127,117 @@ pub fn reach(analysis: &Analysis) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::events::Event;
+    use crate::mining::KindCounts;
+    use crate::sweep::config::{Plan, SweepConfig};
+    use crate::sweep::markdown::markdown;
+    use crate::sweep::table::{Finished, results};
+    use crate::train::run::TrainSummary;
+
+    const FILE: &str = r#"
+        epochs = [4]
+        seeds = [3, 1, 2]
+        baseline = "fkd"
+        train = { images = "x", regions = 8, batch = 16 }
+        [[arm]]
+        name = "fkd"
+        supervision = "fkd"
+        [[arm]]
+        name = 'ferkd, "new"'
+        supervision = "ferkd"
+    "#;
+
+    fn plan() -> Plan {
+        SweepConfig::from_layers(&[("test".into(), FILE.parse().unwrap())]).unwrap().plan(None).unwrap()
+    }
+
+    fn run(plan: &Plan, arm: usize, seed: u64, accuracy: f64) -> Finished {
+        let config = plan.arms[arm].run(4, seed).resolved();
+        let evaluation =
+            |epoch, top1| Event::Evaluation { step: 0, epoch, top1, top5: 1.0, loss: 1.0, best: true };
+        let summary = TrainSummary {
+            supervision: config.supervision,
+            steps: 8,
+            epochs: 4.0,
+            train_loss: 1.5,
+            accuracy: Some(accuracy),
+            top5: Some(1.0),
+            best_accuracy: Some(accuracy),
+            thresholds: None,
+            kinds: KindCounts::default(),
+            fallbacks: 0,
+            parameters: 10,
+            time_s: 2.0,
+        };
+        let events = vec![evaluation(2.0, accuracy / 2.0), evaluation(4.0, accuracy)];
+        Finished { cell: arm, arm, config, summary, events }
+    }
+
+    /// Two arms on three seeds, in whatever order they ended.
+    fn analysis(plan: &Plan) -> (Vec<Finished>, Analysis) {
+        let accuracies = [[0.3, 0.5, 0.4], [0.62, 0.8, 0.72]];
+        let mut runs = Vec::new();
+        for seed in [2, 3, 1] {
+            for (arm, row) in accuracies.iter().enumerate().rev() {
+                runs.push(run(plan, arm, seed, row[seed as usize - 1]));
+            }
+        }
+        let analysis = Analysis::of(plan, &runs, 100);
+        (runs, analysis)
+    }
+
+    fn columns(line: &str) -> usize {
+        line.split('"').step_by(2).map(|part| part.matches(',').count()).sum::<usize>() + 1
+    }
+
+    #[test]
+    fn every_row_has_every_column_and_names_are_quoted() {
+        let plan = plan();
+        let (runs, analysis) = analysis(&plan);
+        for (text, rows) in [
+            (results(&plan, &runs, 100), 6),
+            (summary(&analysis), 2),
+            (pairs(&analysis), 1),
+            (reach(&analysis), 2),
+        ] {
+            let lines: Vec<&str> = text.lines().collect();
+            assert_eq!(lines.len(), rows + 1, "{text}");
+            assert!(lines.iter().all(|line| columns(line) == columns(lines[0])), "{text}");
+            assert!(text.contains("\"ferkd, \"\"new\"\"\"") && !text.contains("NaN"), "{text}");
+        }
+    }
+
+    #[test]
+    fn rows_stand_in_the_order_of_arms_and_seeds() {
+        let plan = plan();
+        let (runs, _) = analysis(&plan);
+        let text = results(&plan, &runs, 100);
+        let starts: Vec<String> = text.lines().skip(1).map(|line| line.chars().take(7).collect()).collect();
+        assert_eq!(starts[..3], ["fkd,4,1", "fkd,4,2", "fkd,4,3"]);
+        assert!(text.lines().nth(1).unwrap().contains(",0.3,0.3,1,100,1.5,"), "{text}");
+    }
+
+    #[test]
+    fn the_summary_is_what_one_computes_by_hand() {
+        let (_, analysis) = analysis(&plan());
+        let [fkd, ferkd] = &analysis.cells[..] else { panic!() };
+        assert!((fkd.accuracy.unwrap().mean - 0.4).abs() < 1e-12);
+        assert!((fkd.accuracy.unwrap().sd.unwrap() - 0.1).abs() < 1e-12);
+        assert_eq!(fkd.against, None);
+        // Differences 0.32, 0.30, 0.32: sd 0.011547, t of two degrees of freedom 4.302653.
+        let found = ferkd.against.as_ref().unwrap();
+        assert!((found.difference.sample.mean - 0.94 / 3.0).abs() < 1e-12);
+        let half = 4.302653 * 0.011547005 / 3f64.sqrt();
+        assert!((found.difference.sample.half_width.unwrap() - half).abs() < 1e-6);
+        assert_eq!(found.difference.verdict.words(), "higher");
+        // One comparison needs no correction.
+        assert_eq!(found.p_holm, found.difference.p);
+        // At epoch 2 ferkd's mean is 0.357, below fkd's 0.4; at epoch 4 above.
+        assert_eq!((analysis.reach(1, 0), analysis.reach(0, 1)), (Some(4.0), None));
+        assert!(markdown(&analysis).contains("+31.3 [28.5, 34.2]"), "{}", markdown(&analysis));
+    }
+}

@@ -24,7 +24,7 @@ pub(super) fn with_interval(sample: &Sample) -> String {
     let sign = if sample.mean > 0.0 { "+" } else { "" };
     match sample.interval() {
         Some([low, high]) => format!("{sign}{} [{}, {}]", points(sample.mean), points(low), points(high)),
-        None => format!("{sign}{} (one seed: no interval)", points(sample.mean)),
+        None => format!("{sign}{} (no interval)", points(sample.mean)),
     }
 }
 
@@ -180,13 +180,8 @@ fn across(analysis: &Analysis, budgets: &[usize]) -> String {
         };
         let fields: Vec<String> =
             budgets.iter().map(|&b| when(goal(b).and_then(|g| analysis.reach(i, g)))).collect();
-        out += &format!(
-            "| {} | {} | {} | {} |\n",
-            cell.name,
-            cell.epochs,
-            against.baseline,
-            fields.join(" | ")
-        );
+        out +=
+            &format!("| {} | {} | {} | {} |\n", cell.name, cell.epochs, against.baseline, fields.join(" | "));
     }
     out.push('\n');
     out

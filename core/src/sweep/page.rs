@@ -1,6 +1,7 @@
 //! `report.html` of a sweep, and its charts as files of their own.
 
-use crate::report::{Cell as Field, Curves, Definitions, Intervals, Report, Section, Table, Text};
+use crate::report::{Cell as Field, Curve, Curves, Definitions, Intervals, Report, Section, Table, Text};
+use crate::stats::Sample;
 use crate::sweep::analysis::{Analysis, Cell};
 use crate::sweep::config::Plan;
 use crate::sweep::markdown::{caveats, with_interval};
@@ -68,11 +69,9 @@ fn table(analysis: &Analysis, epochs: usize) -> Table {
             None => Field::text("–"),
         };
         let [against, difference, verdict] = match &cell.against {
-            Some(a) => [
-                a.baseline.clone(),
-                with_interval(&a.difference.sample),
-                a.difference.verdict.words().into(),
-            ],
+            Some(a) => {
+                [a.baseline.clone(), with_interval(&a.difference.sample), a.difference.verdict.words().into()]
+            }
             None => ["–".into(), "–".into(), "–".into()],
         };
         table = table.row([
@@ -117,11 +116,20 @@ fn budgets(plan: &Plan, analysis: &Analysis) -> Option<Curves> {
     if plan.epochs.len() < 2 {
         return None;
     }
-    let chart = Curves::new("Accuracy at the end", "budget in epochs", "mean over seeds").percent();
+    let chart = Curves::new("Accuracy at the end", "budget in epochs", "mean over seeds")
+        .note("whiskers are 95 % intervals over seeds")
+        .percent();
     Some(plan.arms.iter().enumerate().fold(chart, |chart, (a, arm)| {
         let cells = analysis.cells.iter().filter(|cell| cell.arm == a);
-        let points = cells.filter_map(|cell| Some((cell.epochs as f64, cell.accuracy?.mean))).collect();
-        chart.curve(arm.name.clone(), points)
+        let samples: Vec<(f64, Sample)> =
+            cells.filter_map(|cell| Some((cell.epochs as f64, cell.accuracy?))).collect();
+        let interval = |&(x, sample): &(f64, Sample)| sample.interval().map(|[low, high]| (x, low, high));
+        chart.push(Curve {
+            name: arm.name.clone(),
+            points: samples.iter().map(|&(x, sample)| (x, sample.mean)).collect(),
+            intervals: samples.iter().filter_map(interval).collect(),
+            emphasis: false,
+        })
     }))
 }
 
@@ -178,10 +186,8 @@ fn own(plan: &Plan) -> Text {
     keys.retain(|key| tables.iter().any(|table| table.get(*key) != first.get(*key)));
     let mut lines = String::new();
     for (arm, table) in plan.arms.iter().zip(&tables) {
-        let fields: Vec<String> = keys
-            .iter()
-            .filter_map(|key| Some(format!("{key} = {}", plain(table.get(*key)?))))
-            .collect();
+        let fields: Vec<String> =
+            keys.iter().filter_map(|key| Some(format!("{key} = {}", plain(table.get(*key)?)))).collect();
         lines += &format!("{}: {}\n", arm.name, fields.join(", "));
     }
     Text::new().code(lines)

@@ -13,7 +13,8 @@ use crate::data::images::ImageList;
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::events::{Event, Listener};
 use crate::labelling::label;
-use crate::store::Store;
+use crate::lock::FolderLock;
+use crate::store::{LOCK, Store};
 use crate::sweep::analysis::Analysis;
 use crate::sweep::config::Plan;
 use crate::sweep::table::{Finished, write_results};
@@ -59,6 +60,10 @@ struct Task {
 /// The first that a run meets (the others are stopped then); [`ErrorKind::Interrupted`] when `stop` was set.
 pub fn sweep(plan: &Plan, out: &Path, stop: &AtomicBool, listen: Listener) -> Result<SweepSummary> {
     let begun = Instant::now();
+    // Beside the numbers stands what they are the numbers of.
+    std::fs::create_dir_all(out).at(out)?;
+    let _lock = FolderLock::acquire(out, LOCK, "sweeping there")?;
+    crate::atomic::write(out.join("sweep.toml"), plan.written.as_bytes())?;
     let store = out.join("store");
     let mut labelled_regions = 0;
     let store = match &plan.store {
@@ -119,7 +124,12 @@ fn tasks(plan: &Plan, out: &Path, store: Option<&Path>) -> Vec<Task> {
             for (a, arm) in plan.arms.iter().enumerate() {
                 let config = TrainConfig { store: store.map(Path::to_owned), ..arm.run(epochs, seed) };
                 let folder = out.join("runs").join(&arm.folder).join(format!("{epochs}-{seed}"));
-                tasks.push(Task { index: a * plan.epochs.len() + e, arm: a, config: config.resolved(), folder });
+                tasks.push(Task {
+                    index: a * plan.epochs.len() + e,
+                    arm: a,
+                    config: config.resolved(),
+                    folder,
+                });
             }
         }
     }
@@ -210,12 +220,10 @@ impl Shared {
         });
         match failure {
             None => Ok(()),
-            Some(error) if error.kind() == ErrorKind::Interrupted => Err(Error::new(
-                ErrorKind::Interrupted,
-                "sweep",
-                "stopped; every run has a checkpoint",
-            )
-            .remedy("run the same command again: it goes on where it stopped")),
+            Some(error) if error.kind() == ErrorKind::Interrupted => {
+                Err(Error::new(ErrorKind::Interrupted, "sweep", "stopped; every run has a checkpoint")
+                    .remedy("run the same command again: it goes on where it stopped"))
+            }
             Some(error) => Err(error),
         }
     }

@@ -1,0 +1,294 @@
+//! What this machine does in a second.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::classifier::{Classifier, read};
+use crate::data::images::ImageList;
+use crate::error::{Error, IoContext, Result};
+use crate::models::{Arch, ModelSpec};
+use crate::pixels::{Filter, OrientationRule, crop_resize, decode};
+use crate::planner::Images;
+use crate::planner::stand_in;
+use crate::region::RegionSampler;
+use crate::train::config::{Supervision, TrainConfig};
+use crate::train::trainer::{Inputs, Trainer};
+
+/// What the rates were measured for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Subject {
+    /// The teacher.
+    pub teacher: String,
+    /// The student.
+    pub arch: Arch,
+    /// Channels of the student's first stage, where they can be chosen.
+    pub width: Option<usize>,
+    /// Side of the student's input, in pixels.
+    pub side: u32,
+    /// The device that computes.
+    pub device: String,
+}
+
+/// Measured on one machine, for one teacher and one student.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rates {
+    /// What they were measured for.
+    pub subject: Subject,
+    /// Threads that decode and cut.
+    pub threads: usize,
+    /// Whether networks run on the same cores as decoding does.
+    pub shares_cores: bool,
+    /// Seconds to read and decode one image, on one thread.
+    pub decode_s: f64,
+    /// Seconds to cut one region for the teacher, on one thread.
+    pub teacher_crop_s: f64,
+    /// Seconds to cut one region for the student, on one thread.
+    pub student_crop_s: f64,
+    /// Regions that the teacher looks at in a second.
+    pub teacher_regions_per_s: f64,
+    /// Regions of the step that was measured.
+    pub step_regions: usize,
+    /// Seconds of that step: forward, backward, update.
+    pub step_s: f64,
+    /// Memory of the process beside what grows with the batch, in bytes.
+    pub memory_base_bytes: Option<u64>,
+    /// Memory for each region of a batch, in bytes.
+    pub memory_per_region_bytes: Option<u64>,
+    /// Parameters of the student.
+    pub parameters: u64,
+    /// Multiply-adds of the student for one image.
+    pub macs_per_image: u64,
+}
+
+impl Rates {
+    /// Reads rates that were saved earlier.
+    ///
+    /// # Errors
+    /// A file that holds no rates, or rates of another subject or that are no positive numbers.
+    pub fn read(path: &Path, subject: &Subject) -> Result<Self> {
+        let size = std::fs::metadata(path).at(path)?.len();
+        if size > 1 << 16 {
+            return Err(Error::damaged(path, format!("{size} bytes are too many for rates")));
+        }
+        let bytes = std::fs::read(path).at(path)?;
+        let rates: Self = serde_json::from_slice(&bytes).map_err(|e| {
+            Error::damaged(path, format!("no rates: {e}")).remedy("measure anew and save with --save-rates")
+        })?;
+        if rates.subject != *subject {
+            let problem = format!("measured for {:?}; asked for is {subject:?}", rates.subject);
+            return Err(Error::mismatch(path.display().to_string(), problem)
+                .remedy("measure anew, or ask for what was measured"));
+        }
+        let times = [
+            rates.decode_s,
+            rates.teacher_crop_s,
+            rates.student_crop_s,
+            rates.teacher_regions_per_s,
+            rates.step_s,
+        ];
+        if times.iter().any(|t| !t.is_finite() || *t <= 0.0) || rates.threads == 0 || rates.step_regions == 0
+        {
+            return Err(Error::damaged(path, "a rate is no positive number").remedy("measure anew"));
+        }
+        Ok(rates)
+    }
+
+    /// Host work and device work: one after the other where they share cores, else side by side.
+    fn together(&self, host_s: f64, device_s: f64) -> f64 {
+        let host_s = host_s / self.threads as f64;
+        if self.shares_cores { host_s + device_s } else { host_s.max(device_s) }
+    }
+
+    /// Seconds to label one image with `regions` regions.
+    pub fn label_s_per_image(&self, regions: u32) -> f64 {
+        let regions = f64::from(regions);
+        self.together(self.decode_s + regions * self.teacher_crop_s, regions / self.teacher_regions_per_s)
+    }
+
+    /// Seconds of a training step with its data: `batch` regions, `per_image` of each image.
+    pub fn step_s(&self, batch: usize, per_image: usize) -> f64 {
+        let images = batch.div_ceil(per_image.max(1)) as f64;
+        let regions = batch as f64;
+        let host = images * self.decode_s + regions * self.student_crop_s;
+        self.together(host, self.step_s * regions / self.step_regions as f64)
+    }
+
+    /// Memory of a run with a batch of so many regions, in bytes.
+    pub fn memory_bytes(&self, batch: usize) -> Option<u64> {
+        Some(self.memory_base_bytes? + self.memory_per_region_bytes? * batch as u64)
+    }
+}
+
+/// How long each rate is measured.
+const LONG_ENOUGH: Duration = Duration::from_millis(1200);
+
+/// Multiply-adds of a step that is short enough to be measured.
+const STEP_MACS: u64 = 6_000_000_000;
+
+/// Measures all rates; takes some seconds, more for a large student on a slow device.
+///
+/// # Errors
+/// Images that cannot be decoded, a teacher or student that cannot be run.
+pub fn measure(images: &Images, teacher: &Classifier, subject: &Subject, batch: usize) -> Result<Rates> {
+    let device = crate::device::open(&subject.device)?;
+    // The student first: what the teacher needs is no part of a training run's memory.
+    let spec = ModelSpec { arch: subject.arch, classes: teacher.card.classes.len(), width: subject.width };
+    let macs_per_image = spec.init(0, &device)?.macs(subject.side as usize);
+    let step_regions = (STEP_MACS / macs_per_image.max(1)).clamp(2, 32).min(batch.max(2) as u64) as usize;
+    let (few, parameters) = stepping(subject, step_regions, spec.classes)?;
+    // The peak of a second, larger step tells what grows with the batch.
+    let more = stepping(subject, 2 * step_regions, spec.classes)?.0;
+
+    let files: Vec<(String, Vec<u8>)> = match images {
+        Images::Folder(list) => sample(list)?,
+        Images::Count(_) => vec![("a stand-in photo".into(), stand_in::photo()?)],
+    };
+    let (decode_s, pictures) = decoding(&files)?;
+    let view = teacher.view();
+    let teacher_crop_s = cropping(&pictures, view.side, view.filter)?;
+    let student_crop_s = cropping(&pictures, subject.side, Filter::Bilinear)?;
+    let teacher_regions_per_s = asking(teacher, &device)?;
+
+    // Elsewhere it is the device's memory that counts, which nobody says.
+    let shares_cores = crate::device::is_cpu(&subject.device);
+    let (few_bytes, more_bytes) = if shares_cores { (few.peak_bytes, more.peak_bytes) } else { (None, None) };
+    let per_region = match (few_bytes, more_bytes) {
+        (Some(few), Some(more)) => Some(more.saturating_sub(few) / step_regions as u64),
+        _ => None,
+    };
+    let base = match (few_bytes, per_region) {
+        (Some(peak), Some(each)) => Some(peak.saturating_sub(each * step_regions as u64)),
+        _ => None,
+    };
+    Ok(Rates {
+        subject: subject.clone(),
+        threads: rayon::current_num_threads(),
+        shares_cores,
+        decode_s,
+        teacher_crop_s,
+        student_crop_s,
+        teacher_regions_per_s,
+        step_regions: 2 * step_regions,
+        step_s: more.seconds,
+        memory_base_bytes: base,
+        memory_per_region_bytes: per_region,
+        parameters,
+        macs_per_image,
+    })
+}
+
+/// Files of a few images, spread over the list.
+fn sample(list: &ImageList) -> Result<Vec<(String, Vec<u8>)>> {
+    let step = (list.len() / 24).max(1);
+    (0..list.len())
+        .step_by(step)
+        .take(24)
+        .map(|i| Ok((list.label_of(i), list.read(i)?.into_owned())))
+        .collect()
+}
+
+/// Repeats `work` until it has taken long enough; seconds of one repetition.
+fn timed(mut work: impl FnMut() -> Result<()>) -> Result<f64> {
+    // The first one is slower than all others: caches are cold, kernels are compiled.
+    work()?;
+    let begun = Instant::now();
+    let mut count = 0u32;
+    loop {
+        work()?;
+        count += 1;
+        let taken = begun.elapsed();
+        if taken >= LONG_ENOUGH {
+            return Ok(taken.as_secs_f64() / f64::from(count));
+        }
+    }
+}
+
+/// Decodes on one thread; the pictures are handed on.
+fn decoding(files: &[(String, Vec<u8>)]) -> Result<(f64, Vec<image::RgbImage>)> {
+    let all = || {
+        let one = |(name, bytes): &(String, Vec<u8>)| Ok(decode(bytes, name, OrientationRule::Apply)?.image);
+        files.iter().map(one).collect::<Result<Vec<_>>>()
+    };
+    let pictures = all()?;
+    let seconds = timed(|| all().map(drop))?;
+    Ok((seconds / files.len() as f64, pictures))
+}
+
+/// Cuts regions on one thread.
+fn cropping(pictures: &[image::RgbImage], side: u32, filter: Filter) -> Result<f64> {
+    let sampler = RegionSampler::new(0);
+    let seconds = timed(|| {
+        for (i, picture) in pictures.iter().enumerate() {
+            let region = sampler.region(i as u64, 0, picture.width(), picture.height());
+            crop_resize(picture, &region, side, filter)?;
+        }
+        Ok(())
+    })?;
+    Ok(seconds / pictures.len() as f64)
+}
+
+/// Asks the teacher; regions per second.
+fn asking(teacher: &Classifier, device: &burn::tensor::Device) -> Result<f64> {
+    const REGIONS: usize = 16;
+    let side = teacher.card.side;
+    let size = 3 * side as usize * side as usize;
+    // Noise: what a network computes takes as long, whatever it sees, unless it is all zeros.
+    let pixels: Vec<f32> =
+        (0..REGIONS * size).into_par_iter().map(|i| (i * 7919 % 256) as f32 / 128.0 - 1.0).collect();
+    let seconds = timed(|| teacher.logits(pixels.clone(), side, device).map(drop))?;
+    Ok(REGIONS as f64 / seconds)
+}
+
+/// What was seen of some training steps.
+struct Steps {
+    seconds: f64,
+    peak_bytes: Option<u64>,
+}
+
+/// Trains the student for some steps of `regions` regions, with its own trainer; its parameters, too.
+fn stepping(subject: &Subject, regions: usize, classes: usize) -> Result<(Steps, u64)> {
+    let config = TrainConfig {
+        images: "stand-in".into(),
+        supervision: Supervision::Hard,
+        arch: subject.arch,
+        width: subject.width,
+        side: subject.side,
+        epochs: 1,
+        batch: regions,
+        regions_per_step: 1,
+        regions: 1,
+        device: subject.device.clone(),
+        ..TrainConfig::default()
+    };
+    let scene = stand_in::scene()?;
+    // One image of each class: a student has as many outputs as there are classes.
+    let one = |i: usize| (format!("c{i:06}/0.png"), format!("c{i:06}"), scene.clone());
+    let images = ImageList::in_memory((0..classes.max(regions)).map(one).collect());
+    let inputs = Inputs { images, validation: None, store: None, teacher: None };
+    let device = crate::device::open(&subject.device)?;
+    let mut trainer = Trainer::with_inputs(config, inputs, device)?;
+    let Some(batch) = trainer.batcher().batch(0, &mut None)? else {
+        return Err(Error::mismatch("training plan", "it has no step"));
+    };
+    forget_peak();
+    let seconds = timed(|| read(trainer.advance(&batch)?.loss).map(drop))?;
+    Ok((Steps { seconds, peak_bytes: peak_bytes() }, trainer.parameters() as u64))
+}
+
+/// Begins the peak anew, where the system can: later peaks are then not hidden by earlier ones.
+fn forget_peak() {
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
+
+/// The most memory that this process has held, in bytes; none where the system does not say.
+fn peak_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}

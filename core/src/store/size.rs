@@ -1,0 +1,27 @@
+//! How many bytes a store takes, from its manifest alone.
+
+use super::MANIFEST;
+use super::checksums::{Checksums, sha256};
+use super::layout::{Layout, Table};
+use super::manifest::Manifest;
+use crate::error::Result;
+
+/// Exact length in bytes of all files of a complete store together; `names` is that of the images' relative paths,
+/// a newline behind each.
+///
+/// # Errors
+/// A manifest with a value out of range.
+pub fn store_len(manifest: &Manifest, names: u64) -> Result<u64> {
+    let layout = Layout::new(manifest)?;
+    let line = |name: &str| format!("{}  {name}\n", sha256(b"")).len() as u64;
+    let empty = Checksums::default().to_bytes().len() as u64;
+    let mut bytes = manifest.to_json()?.len() as u64 + line(MANIFEST) + empty + names;
+    let digest = line("") - 1;
+    for shard in 0..layout.shards() {
+        for file in layout.files(shard) {
+            bytes += digest + file.to_string().len() as u64 + 1;
+            bytes += if file.table == Table::Names { 0 } else { layout.file_len(file).unwrap_or_default() };
+        }
+    }
+    Ok(bytes)
+}
