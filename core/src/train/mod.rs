@@ -7,6 +7,8 @@ pub mod eval;
 #[cfg(feature = "flex")]
 mod host_sgd;
 pub mod loss;
+#[cfg(not(target_family = "wasm"))]
+mod metrics;
 pub mod optimizer;
 #[cfg(not(target_family = "wasm"))]
 pub mod report;
