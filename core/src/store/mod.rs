@@ -23,8 +23,8 @@ mod reader;
 mod scan;
 #[cfg(not(target_family = "wasm"))]
 mod search;
-mod skipped;
 mod size;
+mod skipped;
 mod source;
 #[cfg(not(target_family = "wasm"))]
 mod verify;
@@ -45,8 +45,8 @@ pub use part::Part;
 pub use reader::Store;
 #[cfg(not(target_family = "wasm"))]
 pub use search::SkipSearch;
-pub use skipped::{Skipped, SkippedImage};
 pub use size::store_len;
+pub use skipped::{Skipped, SkippedImage};
 pub use source::ReadAt;
 #[cfg(not(target_family = "wasm"))]
 pub use verify::{Damage, VerifyReport, verify};
