@@ -27,6 +27,8 @@ pub enum Purpose {
     Scene = 7,
     /// Made-up data of benches; item = image or label, index = what of it.
     Bench = 100,
+    /// What spoils a sound file; item = number of the input.
+    Fuzz = 101,
 }
 
 /// A stream of random numbers at the address (seed, purpose, item, index).

@@ -7,12 +7,13 @@ use std::process::{Command, ExitCode};
 const HELP: &str = "\
 cargo xtask test   every test of the workspace
 cargo xtask lint   formatting, clippy, rustdoc, the browser build's types
-cargo xtask ci     lint, then test";
+cargo xtask ci     lint, then test
+cargo xtask fuzz   spoiled files for every reader: [TARGET...] [--inputs N] [--seed S]";
 
 /// A command line and the variables that it needs.
-type Step = (&'static str, &'static [(&'static str, &'static str)]);
+type Step<'a> = (&'a str, &'a [(&'a str, &'a str)]);
 
-const LINT: &[Step] = &[
+const LINT: &[Step<'static>] = &[
     ("cargo fmt --all --check", &[]),
     ("cargo clippy --workspace --all-targets --locked -- -D warnings", &[]),
     ("cargo doc --workspace --no-deps --locked --quiet", &[("RUSTDOCFLAGS", "-D warnings")]),
@@ -23,7 +24,7 @@ const LINT: &[Step] = &[
 ];
 
 /// One feature set for everything, so that nothing is compiled twice.
-const TEST: &[Step] = &[("cargo test --workspace --locked --no-fail-fast", &[])];
+const TEST: &[Step<'static>] = &[("cargo test --workspace --locked --no-fail-fast", &[])];
 
 fn main() -> ExitCode {
     let name = std::env::args().nth(1).unwrap_or_default();
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         "test" => test(),
         "lint" => LINT.iter().all(run),
         "ci" => LINT.iter().all(run) && test(),
+        "fuzz" => fuzz(),
         _ => {
             eprintln!("{HELP}");
             return ExitCode::from(2);
@@ -40,7 +42,7 @@ fn main() -> ExitCode {
 }
 
 /// Runs a step; whether it went well.
-fn run((line, variables): &Step) -> bool {
+fn run((line, variables): &Step<'_>) -> bool {
     println!("$ {line}");
     let mut words = line.split_whitespace();
     let program = words.next().unwrap_or_default();
@@ -56,6 +58,13 @@ fn run((line, variables): &Step) -> bool {
             false
         }
     }
+}
+
+/// Fuzzes with the arguments that follow; with checks of arithmetic, as tests are built.
+fn fuzz() -> bool {
+    let rest: Vec<String> = std::env::args().skip(2).collect();
+    let line = format!("cargo run --quiet --locked --package ferkd-tests --bin fuzz -- {}", rest.join(" "));
+    run(&(&line, &[]))
 }
 
 /// Runs the tests, and closes with the sum of what the test runner counted.

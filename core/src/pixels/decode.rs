@@ -31,13 +31,19 @@ pub struct Decoded {
 /// Larger pictures are refused before anything is allocated for them.
 const MAX_PIXELS: u64 = 1 << 28;
 
+/// A picture of so many pixels is decoded whatever its file's length: 48 MiB as RGB.
+const ALWAYS_PIXELS: u64 = 1 << 24;
+/// Pixels that a byte of a larger picture's file may stand for: 1-bit PNG, packed as tightly as deflate can.
+const PIXELS_PER_BYTE: u64 = 8 * 1032;
+
 /// Decodes the bytes of an image file; errors call it `name`.
 ///
 /// Gray becomes three equal channels, alpha is dropped, 16 bits become 8, CMYK becomes RGB: as Pillow's
 /// `convert("RGB")` does.
 ///
 /// # Errors
-/// Not an image, truncated, more than 2^28 pixels, or of a kind that is not supported.
+/// Not an image, truncated, more than 2^28 pixels, far more of them than its bytes can hold, or of a kind that is
+/// not supported.
 pub fn decode(bytes: &[u8], name: &str, rule: OrientationRule) -> Result<Decoded> {
     let damaged = |problem: String| {
         Error::damaged(name, problem).remedy("replace the file, or take it out of the folder")
@@ -58,6 +64,11 @@ pub fn decode(bytes: &[u8], name: &str, rule: OrientationRule) -> Result<Decoded
     let (width, height) = decoder.dimensions();
     if u64::from(width) * u64::from(height) > MAX_PIXELS || width == 0 || height == 0 {
         return Err(damaged(format!("{width} x {height} pixels; between 1 and 2^28 are possible")));
+    }
+    let pixels = u64::from(width) * u64::from(height);
+    if pixels > ALWAYS_PIXELS && pixels > PIXELS_PER_BYTE * bytes.len() as u64 {
+        let problem = format!("{width} x {height} pixels in {} bytes, which cannot hold them", bytes.len());
+        return Err(damaged(problem));
     }
     // Broken EXIF data say nothing about the picture, so that it counts as upright.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
