@@ -32,6 +32,7 @@ fn value_name(key: &Key) -> &'static str {
         "[f32; 3]" => "[A,B,C]",
         "[f64; 2]" => "[A,B]",
         "PathBuf" => "PATH",
+        "Part" => "I/N",
         _ => "NAME",
     }
 }

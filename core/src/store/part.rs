@@ -28,6 +28,11 @@ impl Part {
         shard % self.of == self.number - 1
     }
 
+    /// How many of the first `shards` shards belong to it.
+    pub fn count(self, shards: u32) -> u32 {
+        shards.saturating_sub(self.number - 1).div_ceil(self.of)
+    }
+
     /// Its number, from 1.
     pub fn number(self) -> u32 {
         self.number
@@ -109,6 +114,9 @@ mod tests {
         let parts: Vec<Part> = (1..=3).map(|i| format!("{i}/3").parse().unwrap()).collect();
         for shard in 0..20 {
             assert_eq!(parts.iter().filter(|part| part.owns(shard)).count(), 1);
+            for part in &parts {
+                assert_eq!(part.count(shard), (0..shard).filter(|&s| part.owns(s)).count() as u32);
+            }
         }
         assert!(parts[1].owns(1) && parts[1].owns(4));
     }

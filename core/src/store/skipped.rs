@@ -66,3 +66,38 @@ impl Skipped {
         bytes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Skipped {
+        let image = |name: &str| SkippedImage { name: name.into(), problem: "the file is empty".into() };
+        Skipped {
+            listed_sha256: "0123456789abcdef".repeat(4),
+            checked: 9,
+            images: vec![image("a/1.png"), image("b/0.png")],
+        }
+    }
+
+    #[test]
+    fn it_survives_the_way_through_its_file() {
+        assert_eq!(Skipped::parse(&sample().to_bytes(), SKIPPED).unwrap(), sample());
+        assert_eq!(sample().names().collect::<Vec<_>>(), ["a/1.png", "b/0.png"]);
+    }
+
+    #[test]
+    fn anything_else_names_the_file_and_what_to_do() {
+        let (mut twice, mut more, mut foreign) = (sample(), sample(), sample());
+        twice.images[1].name = "a/1.png".into();
+        more.checked = 1;
+        foreign.listed_sha256 = "x".into();
+        let mut cut = sample().to_bytes();
+        cut.truncate(60);
+        for bytes in [twice.to_bytes(), more.to_bytes(), foreign.to_bytes(), cut, b"[]".to_vec(), Vec::new()]
+        {
+            let error = Skipped::parse(&bytes, SKIPPED).unwrap_err().to_string();
+            assert!(error.starts_with(SKIPPED) && error.contains("--skip-bad"), "{error}");
+        }
+    }
+}

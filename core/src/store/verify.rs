@@ -9,6 +9,7 @@ use super::checksums::{Checksums, hex, sha256};
 use super::files::{hash_file, read_small};
 use super::layout::{FileId, Layout, Table};
 use super::manifest::Manifest;
+use super::part::Part;
 use super::verify_shard::{Checked, check_shard};
 use super::writer::{is_leftover, names};
 use super::{CHECKSUMS, LOCK, MANIFEST, SKIPPED, WRITING};
@@ -52,7 +53,8 @@ impl VerifyReport {
     }
 }
 
-/// Checks the store in `folder` with `threads` threads; the report does not depend on their number.
+/// Checks the store in `folder` with `threads` threads; the report does not depend on their number. A folder that
+/// is called as a [`Part`] is, holds that part alone.
 ///
 /// # Errors
 /// The folder cannot be read, or somebody is writing there ([`ErrorKind::Busy`](crate::ErrorKind::Busy)).
@@ -74,7 +76,8 @@ pub fn verify(folder: impl AsRef<Path>, threads: usize) -> Result<VerifyReport> 
     report.regions = manifest.images * u64::from(manifest.regions.per_image);
     check_skipped(folder, &sums, &mut report)?;
     report_strangers(folder, &present, &layout, &sums, &mut report);
-    let shards = recorded_shards(&layout, &sums, &mut report);
+    let part = folder.file_name().and_then(|name| name.to_str()).and_then(Part::of_folder);
+    let shards = recorded_shards(&layout, part, &sums, &mut report);
     let checked = check_shards(folder, &manifest, &layout, &sums, &shards, threads);
     let mut whole = shards.len() as u64 == u64::from(layout.shards());
     let mut last: Option<String> = None;
@@ -207,18 +210,25 @@ fn report_strangers(
 }
 
 /// The shards of which at least one file is recorded; the others are reported together.
-fn recorded_shards(layout: &Layout, sums: &Checksums, report: &mut VerifyReport) -> Vec<u32> {
+fn recorded_shards(
+    layout: &Layout,
+    part: Option<Part>,
+    sums: &Checksums,
+    report: &mut VerifyReport,
+) -> Vec<u32> {
+    let ours = |shard: &u32| part.is_none_or(|part| part.owns(*shard));
+    let expected = part.map_or(layout.shards(), |part| part.count(layout.shards()));
     let known: BTreeSet<u32> = sums
         .names()
         .filter_map(FileId::parse)
         .map(|file| file.shard)
         .filter(|&shard| shard < layout.shards())
         .collect();
-    let missing = u64::from(layout.shards()) - known.len() as u64;
+    let missing = expected - known.iter().filter(|shard| ours(shard)).count() as u32;
     if missing > 0 {
-        let problem = format!("{missing} of {} shards are not recorded", layout.shards());
+        let problem = format!("{missing} of {expected} shards are not recorded");
         report.add(CHECKSUMS, format!("{problem}: labelling was not finished, or the list is damaged"));
-        let unknown = (0..layout.shards()).filter(|shard| !known.contains(shard));
+        let unknown = (0..layout.shards()).filter(|shard| ours(shard) && !known.contains(shard));
         // A hostile manifest may speak of four thousand million shards.
         report.redo.extend(unknown.take(MOST_MISSING));
     }

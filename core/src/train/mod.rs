@@ -5,6 +5,8 @@ pub mod config;
 pub mod ema;
 pub mod eval;
 pub mod loss;
+#[cfg(not(target_family = "wasm"))]
+mod metrics;
 pub mod optimizer;
 #[cfg(not(target_family = "wasm"))]
 pub mod report;

@@ -19,6 +19,7 @@ use crate::lock::FolderLock;
 use crate::mining::{KindCounts, Thresholds};
 use crate::train::config::{Supervision, TrainConfig};
 use crate::train::eval::EvalReport;
+use crate::train::metrics;
 use crate::train::report::{read_metrics, run_report};
 use crate::train::trainer::{StepOutput, Trainer};
 use crate::weights::{Precision, StateDict};
@@ -227,10 +228,11 @@ impl Run {
         atomic::write(&path, written.as_bytes())?;
         write_json(&folder.join("environment.json"), &Environment::of(trainer))?;
         let path = folder.join("metrics.jsonl");
-        let metrics = fs::OpenOptions::new().create(true).append(true).open(&path).at(&path)?;
+        let log = fs::OpenOptions::new().create(true).append(true).open(&path).at(&path)?;
         // What was written after the checkpoint will be written again.
-        metrics.set_len(kept_metrics(&path, &progress)?).at(&path)?;
-        Ok(Self { folder: folder.to_owned(), metrics, progress, _lock: lock, pending: Vec::new() })
+        let kept = metrics::kept(&path, progress.metrics_lines, progress.metrics_xxh3)?;
+        log.set_len(kept).at(&path)?;
+        Ok(Self { folder: folder.to_owned(), metrics: log, progress, _lock: lock, pending: Vec::new() })
     }
 
     fn note(&mut self, output: StepOutput, regions: u64, kinds: KindCounts, fallbacks: u64) {
@@ -287,7 +289,7 @@ impl Run {
         line.push(b'\n');
         self.metrics.write_all(&line).at(&path)?;
         self.progress.metrics_lines += 1;
-        self.progress.metrics_xxh3 = chained(self.progress.metrics_xxh3, event);
+        self.progress.metrics_xxh3 = metrics::chained(self.progress.metrics_xxh3, event);
         Ok(())
     }
 
@@ -403,41 +405,6 @@ impl Environment {
             macs: trainer.student().macs(trainer.card().side as usize),
         }
     }
-}
-
-/// Bytes of the lines of `metrics.jsonl` that were written before the checkpoint: they are what it remembers, but
-/// for times.
-fn kept_metrics(path: &Path, progress: &Progress) -> Result<u64> {
-    const REMEDY: &str = "copy the run's folder anew, or begin another run with --run";
-    let text = fs::read(path).at(path)?;
-    let (mut bytes, mut lines, mut hash) = (0, 0, 0);
-    for line in text.split_inclusive(|&byte| byte == b'\n').take(progress.metrics_lines as usize) {
-        let event = serde_json::from_slice(line)
-            .map_err(|e| Error::damaged(path, format!("line {}: {e}", lines + 1)).remedy(REMEDY))?;
-        (bytes, lines, hash) = (bytes + line.len() as u64, lines + 1, chained(hash, &event));
-    }
-    if lines < progress.metrics_lines || !text[..bytes as usize].ends_with(b"\n") && lines > 0 {
-        let problem = format!(
-            "it has {lines} lines, and the last checkpoint was written after line {}",
-            progress.metrics_lines
-        );
-        return Err(Error::damaged(path, problem).remedy(REMEDY));
-    }
-    if hash != progress.metrics_xxh3 {
-        return Err(
-            Error::damaged(path, "its lines are not those that the last checkpoint remembers").remedy(REMEDY)
-        );
-    }
-    Ok(bytes)
-}
-
-/// A checksum that goes on over one more event, times left out.
-fn chained(hash: u64, event: &Event) -> u64 {
-    let mut value = serde_json::to_value(event).unwrap_or_default();
-    if let Some(fields) = value.as_object_mut() {
-        fields.retain(|key, _| !key.ends_with("_s"));
-    }
-    xxhash_rust::xxh3::xxh3_64_with_seed(value.to_string().as_bytes(), hash)
 }
 
 /// Writes a value as readable JSON, atomically.
