@@ -12,8 +12,9 @@ use crate::cli::{Output, STOP};
 
 /// Import labels that others made into a label store.
 ///
-/// What they hold is checked first, file by file: the good ones are imported, the others are named. The store
-/// can be mined, calibrated and trained on as any other. Nothing that a file says is executed.
+/// What they hold is checked first, file by file: the good ones are imported, the others are
+/// named. The store can be mined, calibrated and trained on as any other. Nothing that a file
+/// says is executed.
 ///
 /// Example: ferkd import fkd FKD_soft_label --images imagenet --out fkd-labels
 #[derive(Debug, clap::Args)]
@@ -28,14 +29,16 @@ enum Source {
     Fkd(Fkd),
 }
 
-/// FKD's official label files: one an image, train/<class folder>/<image name up to the first dot>.tar.
+/// FKD's official label files, one an image.
 ///
-/// Hard, smoothing, marginal (top K) and full labels are read, in 32 or 16 bits, with their boxes and flips. All
-/// files must hold the same kind of label for the same number of regions. EXIF orientation is ignored, as FKD's
-/// loader does. A label file or image that is missing or broken is named and left out; the command then leaves
-/// with 1, or with 0 where --skip-bad is given. Interrupted, the same command goes on.
+/// They lie in train/<class folder>/<image name up to the first dot>.tar. Hard, smoothing, marginal
+/// (top K) and full labels are read, in 32 or 16 bits, with their boxes and flips. All files must
+/// hold the same kind of label for the same number of regions. EXIF orientation is ignored, as
+/// FKD's loader does. A label file or image that is missing or broken is named and left out; the
+/// command then leaves with 1, or with 0 where --skip-bad is given. Interrupted, the same command
+/// goes on.
 ///
-/// Example: ferkd import fkd FKD_soft_label --images imagenet --out fkd-labels --decode marginal-renorm
+/// Example: ferkd import fkd FKD_soft_label --images imagenet --out fkd-labels
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 struct Fkd {

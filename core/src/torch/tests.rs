@@ -116,7 +116,7 @@ pub(crate) fn zip(entries: &[(&str, &[u8])]) -> Vec<u8> {
 
 /// A state dictionary of one tensor: `shape` and `strides` are pickled tuples.
 fn one_tensor(shape: &[u8], strides: &[u8], announced: &[u8], numbers: &[u8]) -> Vec<u8> {
-    let mut object = b"\x80\x02}X\x01\0\0\0wctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\00X\x03\0\0\0cpu".to_vec();
+    let mut object = b"\x80\x02}X\x01\0\0\0wctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpu".to_vec();
     object.extend(announced);
     object.extend(b"tQK\x00");
     object.extend(shape);

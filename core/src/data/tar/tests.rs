@@ -17,7 +17,7 @@ fn header(name: &[u8], kind: u8, size: u64) -> Vec<u8> {
     block[..name.len()].copy_from_slice(name);
     block[124..136].copy_from_slice(format!("{size:011o}\0").as_bytes());
     block[156] = kind;
-    block[257..265].copy_from_slice(b"ustar\000");
+    block[257..265].copy_from_slice(b"ustar\x0000");
     with_checksum(block)
 }
 

@@ -40,8 +40,9 @@ impl Import<'_> {
         while search.checked() < total {
             self.check_stop()?;
             let group = search.checked()..(search.checked() + GROUP as u64).min(total);
-            let look =
-                |image: u64| self.check(image as usize, form).err().map(|error| self.refusal(image, &error));
+            let look = |image: u64| {
+                self.check(image as usize, form).err().map(|problem| self.refusal(image, problem))
+            };
             let found: Vec<_> = group.clone().into_par_iter().map(look).collect();
             search.note(group.end - group.start, found.into_iter().flatten())?;
             listen(&progress(search.checked(), total, search.checked() - before, begun));
@@ -53,8 +54,7 @@ impl Import<'_> {
         }
         let mut orphans = Vec::new();
         pairing::without_image(&self.labels, &self.images, &mut |name| {
-            let problem = format!("{}: its image is missing", self.labels.join(&name).display());
-            orphans.push(SkippedImage { name, problem });
+            orphans.push(SkippedImage { name, problem: "label file: its image is missing".into() });
         })?;
         listen(&Event::Done { job, time_s: begun.elapsed().as_secs_f64() });
         Ok(Survey { accepted, form, skipped, orphans })
@@ -80,30 +80,30 @@ impl Import<'_> {
         open()
     }
 
-    fn refusal(&self, image: u64, error: &Error) -> SkippedImage {
-        SkippedImage { name: self.images.name(image as usize).to_owned(), problem: error.to_string() }
+    fn refusal(&self, image: u64, problem: String) -> SkippedImage {
+        SkippedImage { name: self.images.name(image as usize).to_owned(), problem }
     }
 
     /// What most of the first label files hold; of two forms that are as frequent, the one that came first.
     pub(super) fn form(&self) -> Result<Form> {
-        let (mut forms, mut first_error) = (Vec::<(Form, usize)>::new(), None);
+        let (mut forms, mut first_problem) = (Vec::<(Form, usize)>::new(), None);
         for image in 0..self.images.len() {
             if forms.iter().map(|(_, count)| count).sum::<usize>() == SAMPLE {
                 break;
             }
             self.check_stop()?;
-            match self.label_file(self.images.name(image)) {
-                Ok(file) => match forms.iter_mut().find(|(form, _)| *form == file.form) {
+            match self.form_of(image) {
+                Ok(found) => match forms.iter_mut().find(|(form, _)| *form == found) {
                     Some((_, count)) => *count += 1,
-                    None => forms.push((file.form, 1)),
+                    None => forms.push((found, 1)),
                 },
-                Err(error) => {
-                    first_error.get_or_insert(error);
+                Err(problem) => {
+                    first_problem.get_or_insert(problem);
                 }
             }
         }
         let most = forms.iter().rev().max_by_key(|(_, count)| *count).map(|(form, _)| *form);
-        most.ok_or_else(|| self.nothing(&first_error.map(|error| error.to_string()).unwrap_or_default()))
+        most.ok_or_else(|| self.nothing(&first_problem.unwrap_or_default()))
     }
 
     fn nothing(&self, first: &str) -> Error {
@@ -112,16 +112,21 @@ impl Import<'_> {
             .remedy("name the folder that FKD's label files lie in, as train/<class>/<image>.tar")
     }
 
-    /// Checks that an image can be imported, with a label file that holds what the others do.
-    fn check(&self, image: usize, form: Form) -> Result<()> {
+    /// What an image's label file holds, or what is wrong with it.
+    fn form_of(&self, image: usize) -> Result<Form, String> {
         let name = self.images.name(image);
-        let file = self.label_file(name)?;
-        if file.form != form {
-            let label = self.labels.join(pairing::label_name(name));
-            let problem = format!("it holds {}, but others hold {form}", file.form);
-            return Err(Error::mismatch(label.display().to_string(), problem)
-                .remedy("import files of one kind at a time"));
+        // Without the folder that it lies in: the same store is resumed from elsewhere.
+        let named = |error: Error| format!("label file {}: {}", pairing::label_name(name), error.problem());
+        self.label_file(name).map(|file| file.form).map_err(named)
+    }
+
+    /// What is wrong with an image or its label file, or that it does not hold what the others do.
+    fn check(&self, image: usize, form: Form) -> Result<(), String> {
+        let found = self.form_of(image)?;
+        if found != form {
+            let label = pairing::label_name(self.images.name(image));
+            return Err(format!("label file {label}: it holds {found}, but others hold {form}"));
         }
-        self.images.decode(image, OrientationRule::Ignore).map(|_| ())
+        self.images.decode(image, OrientationRule::Ignore).map(|_| ()).map_err(|e| e.problem().to_owned())
     }
 }
