@@ -78,11 +78,12 @@ impl Trainer {
         config.check()?;
         let config = config.resolved();
         let device = crate::device::open(&config.device)?;
-        let images = ImageList::open(&config.images, Split::Train)?;
+        // First, because looking for a half in archives takes more memory than keeping their index does.
         let validation = match &config.val {
             Some(path) => Some(ImageList::open(path, Split::Val)?),
             None => ImageList::open_half(&config.images, Split::Val)?,
         };
+        let images = ImageList::open(&config.images, Split::Train)?;
         let store = config.store.as_deref().map(Store::open).transpose()?;
         let teacher = match (&config.teacher, config.supervision.needs_teacher()) {
             (Some(name), true) => Some(Classifier::load(name, &device)?),
