@@ -199,6 +199,8 @@ impl Index {
         }
         let mut sorted = Names::default();
         order.iter().try_for_each(|&i| sorted.push(relative(i)))?;
+        // A million names are not kept twice for longer than need be.
+        drop(names);
         sorted.shrink();
         let places = order.iter().map(|&i| places[i as usize]).collect();
         Ok((Shards { archives, places, prefix }, Listing { folders, names: sorted }))

@@ -377,11 +377,12 @@ impl Trainer {
 #[cfg(not(target_family = "wasm"))]
 pub fn image_lists(config: &TrainConfig) -> Result<(ImageList, Option<ImageList>)> {
     let cache = crate::data::cache::Budget::mebibytes(config.cache_mb);
-    let images = ImageList::open(&config.images, Split::Train)?.first_per_class(config.images_per_class)?;
+    // First, because looking for a half in archives takes more memory than keeping their index does.
     let validation = match &config.val {
         Some(path) => Some(ImageList::open(path, Split::Val)?),
         None => ImageList::open_half(&config.images, Split::Val)?,
     };
+    let images = ImageList::open(&config.images, Split::Train)?.first_per_class(config.images_per_class)?;
     Ok((images.cached(&cache), validation.map(|list| list.cached(&cache))))
 }
 
