@@ -5,7 +5,7 @@ use burn::nn::pool::MaxPool2d;
 use burn::nn::{BatchNorm, PaddingConfig2d};
 
 use super::kernels::{Axis, depthwise, finish, product};
-use super::{Activation, Map, values};
+use super::{Activation, Map, grow, values};
 use crate::error::{Error, Result};
 
 /// A square window that moves over a picture.
@@ -51,6 +51,8 @@ pub(super) struct Conv {
 
 /// Numbers of a tile of pixels: in and out stay in a core's cache.
 const TILE: usize = 1 << 16;
+/// Pixels of a tile where the weights are what fills the cache.
+const LEAST: usize = 64;
 
 impl Conv {
     /// A convolution whose batch norm, as it is in inference, has gone into its weights and bias.
@@ -100,17 +102,20 @@ impl Conv {
         let axes = [self.window.axis(from.height), self.window.axis(from.width)];
         to.reshape(axes[0].out, axes[1].out, self.outputs);
         if self.depthwise {
-            return depthwise(&from.data, axes, (&self.weight, &self.bias), self.then, &mut to.data);
+            return depthwise(from.view(), axes, (&self.weight, &self.bias), self.then, to.view_mut());
         }
         let depth = self.window.kernel * self.window.kernel * self.inputs;
-        let pixels = (TILE / (depth + self.outputs)).max(16);
+        // Tiles of one size: a last one of a few pixels would read all weights for them.
+        let total = to.height * to.width;
+        let tiles = total.div_ceil((TILE / (depth + self.outputs)).max(LEAST));
+        let pixels = total.div_ceil(tiles.max(1)).max(1);
         let plain = self.window.kernel == 1 && self.window.stride == 1;
-        for (tile, out) in to.data.chunks_mut(pixels * self.outputs).enumerate() {
+        for (tile, out) in to.view_mut().chunks_mut(pixels * self.outputs).enumerate() {
             let rows = out.len() / self.outputs;
             let patches = if plain {
-                &from.data[tile * pixels * depth..]
+                &from.view()[tile * pixels * depth..]
             } else {
-                columns.resize(pixels * depth, 0.0);
+                grow(columns, pixels * depth);
                 self.patches(from, axes, tile * pixels, &mut columns[..rows * depth]);
                 &columns[..]
             };
@@ -155,7 +160,7 @@ impl Pool {
         let (rows, columns) = (self.0.axis(from.height), self.0.axis(from.width));
         let channels = from.channels;
         to.reshape(rows.out, columns.out, channels);
-        for (at, out) in to.data.chunks_exact_mut(channels).enumerate() {
+        for (at, out) in to.view_mut().chunks_exact_mut(channels).enumerate() {
             let (y0, y1, top) = rows.taps(at / columns.out);
             let (x0, x1, left) = columns.taps(at % columns.out);
             out.fill(f32::NEG_INFINITY);

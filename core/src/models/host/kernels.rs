@@ -2,7 +2,7 @@
 //! there is chosen when the program runs; products and sums are rounded one by one, so that all give the same bits
 //! (matrix products apart).
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 
 /// What follows a convolution or a sum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,32 +127,54 @@ impl Axis {
 /// A depthwise convolution: `weight` of shape (kernel, kernel, channels).
 pub(super) fn depthwise(
     pixels: &[f32],
-    [rows, columns]: [Axis; 2],
+    axes: [Axis; 2],
     (weight, bias): (&[f32], &[f32]),
     then: Activation,
     out: &mut [f32],
 ) {
-    let (channels, bounds) = (bias.len(), then.bounds());
-    Arch::new().dispatch(|| {
-        for (at, out) in out.chunks_exact_mut(channels).enumerate() {
-            let windows = (rows.taps(at / columns.out), columns.taps(at % columns.out));
-            let place =
-                Place { pixels, weight, channels, width: columns.size, kernel: columns.kernel, windows };
-            let mut done = 0;
-            while done + 32 <= channels {
-                place.block::<32>(done, bias, bounds, out);
-                done += 32;
-            }
-            while done + 8 <= channels {
-                place.block::<8>(done, bias, bounds, out);
-                done += 8;
-            }
-            while done < channels {
-                place.block::<1>(done, bias, bounds, out);
-                done += 1;
+    Arch::new().dispatch(Depthwise { pixels, axes, weight, bias, bounds: then.bounds(), out });
+}
+
+/// The work of [`depthwise`]: a type rather than a closure, since a closure of this size is not inlined into the
+/// functions that are compiled for each instruction set, and would be left with the oldest of them.
+struct Depthwise<'a> {
+    pixels: &'a [f32],
+    axes: [Axis; 2],
+    weight: &'a [f32],
+    bias: &'a [f32],
+    bounds: (f32, f32),
+    out: &'a mut [f32],
+}
+
+impl WithSimd for Depthwise<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { pixels, axes: [rows, columns], weight, bias, bounds, out } = self;
+        let channels = bias.len();
+        for (y, line) in out.chunks_exact_mut(columns.out * channels).enumerate() {
+            let down = rows.taps(y);
+            for (x, out) in line.chunks_exact_mut(channels).enumerate() {
+                let windows = (down, columns.taps(x));
+                let (width, kernel) = (columns.size, columns.kernel);
+                let place = Place { pixels, weight, channels, width, kernel, windows };
+                let mut done = 0;
+                while done + 32 <= channels {
+                    place.block::<32>(done, bias, bounds, out);
+                    done += 32;
+                }
+                while done + 8 <= channels {
+                    place.block::<8>(done, bias, bounds, out);
+                    done += 8;
+                }
+                while done < channels {
+                    place.block::<1>(done, bias, bounds, out);
+                    done += 1;
+                }
             }
         }
-    });
+    }
 }
 
 /// One output pixel of a depthwise convolution.

@@ -9,6 +9,8 @@
 mod conv;
 mod kernels;
 
+use std::cell::RefCell;
+
 use burn::nn::conv::Conv2d;
 use burn::nn::pool::MaxPool2d;
 use burn::nn::{BatchNorm, Linear};
@@ -26,6 +28,7 @@ struct Map {
     height: usize,
     width: usize,
     channels: usize,
+    /// At least as long as the shape asks for.
     data: Vec<f32>,
 }
 
@@ -33,8 +36,35 @@ impl Map {
     /// Takes on a shape. What was there stays there; every kernel writes all of its output.
     fn reshape(&mut self, height: usize, width: usize, channels: usize) {
         (self.height, self.width, self.channels) = (height, width, channels);
-        self.data.resize(height * width * channels, 0.0);
+        let len = self.len();
+        grow(&mut self.data, len);
     }
+
+    fn len(&self) -> usize {
+        self.height * self.width * self.channels
+    }
+
+    /// The numbers, pixel by pixel.
+    fn view(&self) -> &[f32] {
+        &self.data[..self.len()]
+    }
+
+    /// The numbers, to be written.
+    fn view_mut(&mut self) -> &mut [f32] {
+        let len = self.len();
+        &mut self.data[..len]
+    }
+}
+
+/// Makes room and never gives it back: it would have to be zeroed again for the next larger layer.
+fn grow(buffer: &mut Vec<f32>, len: usize) {
+    if buffer.len() < len {
+        buffer.resize(len, 0.0);
+    }
+}
+
+thread_local! {
+    static WORKSPACE: RefCell<Workspace> = RefCell::default();
 }
 
 /// What a thread needs for one picture.
@@ -77,12 +107,10 @@ impl HostNet {
         let size = 3 * side * side;
         let count = pixels.len() / size.max(1);
         let mut pooled = vec![0.0; count * features];
-        pixels
-            .par_chunks_exact(size.max(1))
-            .zip(pooled.par_chunks_mut(features))
-            .for_each_init(Workspace::default, |workspace, (picture, pooled)| {
-                self.features(picture, side, workspace, pooled)
-            });
+        let pictures = pixels.par_chunks_exact(size.max(1)).zip(pooled.par_chunks_mut(features));
+        pictures.for_each(|(picture, pooled)| {
+            WORKSPACE.with_borrow_mut(|space| self.features(picture, side, space, pooled));
+        });
         let mut logits = vec![0.0; count * self.bias.len()];
         logits.par_chunks_mut(ROWS * self.bias.len()).zip(pooled.par_chunks(ROWS * features)).for_each(
             |(logits, pooled)| {
@@ -99,7 +127,7 @@ impl HostNet {
         let Workspace { now, next, kept, columns } = space;
         now.reshape(side, side, 3);
         for (channel, plane) in picture.chunks_exact(side * side).enumerate() {
-            let pixels = now.data.chunks_exact_mut(3);
+            let pixels = now.view_mut().chunks_exact_mut(3);
             pixels.zip(plane).for_each(|(pixel, value)| pixel[channel] = *value);
         }
         for layer in &self.layers {
@@ -108,7 +136,7 @@ impl HostNet {
                 Layer::MaxPool(pool) => pool.apply(now, next),
                 Layer::Keep => {
                     kept.reshape(now.height, now.width, now.channels);
-                    kept.data.copy_from_slice(&now.data);
+                    kept.view_mut().copy_from_slice(now.view());
                     continue;
                 }
                 Layer::Shortcut(conv) => {
@@ -117,13 +145,13 @@ impl HostNet {
                     continue;
                 }
                 Layer::Join(activation) => {
-                    kernels::join(&mut now.data, &kept.data, *activation);
+                    kernels::join(now.view_mut(), kept.view(), *activation);
                     continue;
                 }
             }
             std::mem::swap(now, next);
         }
-        kernels::mean(&now.data, pooled);
+        kernels::mean(now.view(), pooled);
     }
 }
 
