@@ -6,7 +6,7 @@ use ferkd::classifier::Classifier;
 use ferkd::label::Codec;
 use ferkd::labelling::LabelConfig;
 use ferkd::models::Arch;
-use ferkd::planner::{Estimate, Images, NAME_BYTES, Rates, Request, Subject, measure, plan};
+use ferkd::planner::{Estimate, Images, NAME_BYTES, Rates, Request, Subject, measure, plan, steps};
 use ferkd::store::LabelSpace;
 use ferkd::train::run::write_json;
 use ferkd::{Error, Result, device};
@@ -106,13 +106,12 @@ impl Args {
                 shard_images: self.shard_images,
                 ..LabelConfig::default()
             },
-            arch: self.arch,
-            width: self.width,
-            side: self.side,
             epochs: self.epochs,
             batch: self.batch,
             regions_per_step: self.regions_per_step,
         };
+        // What cannot be planned is said before anything is measured.
+        steps(&images, &request)?;
         let rates = match &self.rates {
             Some(path) => Rates::read(path, &subject)?,
             None => {

@@ -17,7 +17,6 @@ use crate::data::images::{ImageList, Split};
 use crate::data::plan::{Length, Plan};
 use crate::error::{Error, Result};
 use crate::labelling::{LabelConfig, manifest};
-use crate::models::Arch;
 use crate::store::{LabelSpace, Manifest, store_len};
 
 /// Images that are planned for.
@@ -65,12 +64,6 @@ pub struct Request {
     pub regions: Vec<u32>,
     /// Settings of the teacher pass, the regions apart.
     pub label: LabelConfig,
-    /// The student.
-    pub arch: Arch,
-    /// Channels of its first stage, where they can be chosen.
-    pub width: Option<usize>,
-    /// Side of its input, in pixels.
-    pub side: u32,
     /// Epochs of training.
     pub epochs: usize,
     /// Regions of a step.
@@ -128,16 +121,26 @@ pub struct TrainingCost {
     pub macs_per_image: u64,
 }
 
-/// Plans: exact bytes, and times from `rates`.
+/// Steps of the training; checks what can be checked before anything is measured.
 ///
 /// # Errors
-/// No image, settings out of range, or a teacher that does not know the images' classes.
-pub fn plan(images: &Images, teacher: &Classifier, request: &Request, rates: &Rates) -> Result<Estimate> {
+/// No image or too many, or epochs that are not a whole number of passes.
+pub fn steps(images: &Images, request: &Request) -> Result<u64> {
     let count = images.len();
     if count == 0 || count > MOST_IMAGES {
         let problem = format!("{count} images; 1 to {MOST_IMAGES} can be planned for");
         return Err(Error::usage("images", problem));
     }
+    let length = Length { epochs: request.epochs, regions: request.regions_per_step, opening: 0, closing: 0 };
+    Ok(Plan::new(count as usize, request.batch, length, 0)?.steps())
+}
+
+/// Plans: exact bytes, and times from `rates`.
+///
+/// # Errors
+/// No image, settings out of range, or a teacher that does not know the images' classes.
+pub fn plan(images: &Images, teacher: &Classifier, request: &Request, rates: &Rates) -> Result<Estimate> {
+    let (count, steps) = (images.len(), steps(images, request)?);
     if request.regions.is_empty() {
         return Err(Error::usage("regions", "none is given").remedy("give one number or several"));
     }
@@ -148,8 +151,6 @@ pub fn plan(images: &Images, teacher: &Classifier, request: &Request, rates: &Ra
         classes = manifest.label.classes;
         stores.push(store_cost(images, &manifest, rates)?);
     }
-    let length = Length { epochs: request.epochs, regions: request.regions_per_step, opening: 0, closing: 0 };
-    let steps = Plan::new(count as usize, request.batch, length, 0)?.steps();
     let step_s = rates.step_s(request.batch, request.regions_per_step);
     let training = TrainingCost {
         steps,
@@ -202,6 +203,7 @@ fn future_manifest(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::models::Arch;
 
     fn rates() -> Rates {
         Rates {
@@ -231,9 +233,6 @@ mod tests {
         Request {
             regions: vec![4, 50],
             label: LabelConfig::default(),
-            arch: Arch::Resnet8,
-            width: Some(4),
-            side: 16,
             epochs: 8,
             batch: 32,
             regions_per_step: 4,

@@ -120,7 +120,8 @@ impl Rates {
 
     /// Memory of a run with a batch of so many regions, in bytes.
     pub fn memory_bytes(&self, batch: usize) -> Option<u64> {
-        Some(self.memory_base_bytes? + self.memory_per_region_bytes? * batch as u64)
+        let grows = self.memory_per_region_bytes?.saturating_mul(batch as u64);
+        Some(self.memory_base_bytes?.saturating_add(grows))
     }
 }
 

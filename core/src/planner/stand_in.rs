@@ -26,10 +26,10 @@ pub(super) fn photo() -> Result<Vec<u8>> {
     let smooth = imageops::resize(&scene, 500, 375, imageops::FilterType::Triangle);
     let detailed = RgbImage::from_fn(500, 375, |x, y| {
         let (base, fine) = (smooth.get_pixel(x, y), scene.get_pixel(x % side, y % side));
-        image::Rgb([0, 1, 2].map(|c| ((3 * u16::from(base[c]) + u16::from(fine[c])) / 4) as u8))
+        image::Rgb([0, 1, 2].map(|c| ((u16::from(base[c]) + 2 * u16::from(fine[c])) / 3) as u8))
     });
     let mut bytes = Vec::new();
-    JpegEncoder::new_with_quality(&mut bytes, 92).encode_image(&detailed).map_err(failed)?;
+    JpegEncoder::new_with_quality(&mut bytes, 95).encode_image(&detailed).map_err(failed)?;
     Ok(bytes)
 }
 
