@@ -25,6 +25,8 @@ pub enum Purpose {
     Weights = 6,
     /// Scenes of the demo; item = split, index = scene.
     Scene = 7,
+    /// What drop-path leaves out; item = step, index = branch of the network.
+    DropPath = 8,
 }
 
 /// A stream of random numbers at the address (seed, purpose, item, index).

@@ -1,6 +1,8 @@
 //! Helpers of the tests that cross crates: the program, its answer, files, and data that may not ship.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
+pub mod seeded;
+
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -83,6 +85,26 @@ pub fn answer(command: &mut Command) -> Answer {
 /// A file or folder of the repository.
 pub fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(path)
+}
+
+/// A few scenes of the demo: 40 to train on and 20 to try.
+pub fn few_scenes(at: &Path) {
+    ferkd(at, "demo --scenes 1 --out all").ok();
+    for (half, of_a_class) in [("train", 4), ("val", 2)] {
+        for class in 0..10 {
+            let to = at.join(format!("scenes/{half}/{class}"));
+            std::fs::create_dir_all(&to).unwrap();
+            let mut names: Vec<_> = std::fs::read_dir(at.join(format!("all/{half}/{class}")))
+                .unwrap()
+                .map(|entry| entry.unwrap().path())
+                .collect();
+            names.sort();
+            for path in &names[..of_a_class] {
+                std::fs::copy(path, to.join(path.file_name().unwrap())).unwrap();
+            }
+        }
+    }
+    std::fs::remove_dir_all(at.join("all")).unwrap();
 }
 
 /// Every file below `folder`: its path and bytes.

@@ -8,6 +8,7 @@ mod mine;
 mod overrides;
 mod terminal;
 mod train;
+mod transfer;
 mod verify;
 
 use std::process::ExitCode;
@@ -20,7 +21,8 @@ use serde_json::Value;
 /// Distillation from region-wise soft labels: FerKD.
 ///
 /// The road: `label` runs a teacher over regions of your images and writes a label store; `mine` shows which
-/// regions are worth learning from; `train` teaches a student; `eval` tries it; `export` hands it on.
+/// regions are worth learning from; `train` teaches a student; `eval` tries it; `export` hands it on;
+/// `transfer` takes it to other classes.
 /// `demo` walks the whole road on data that ship with the program.
 #[derive(Debug, Parser)]
 #[command(
@@ -45,6 +47,7 @@ enum Command {
     Verify(verify::Args),
     Mine(mine::Args),
     Train(train::Args),
+    Transfer(transfer::Args),
     Eval(eval::Args),
     Export(export::Args),
 }
@@ -84,6 +87,7 @@ pub fn main() -> ExitCode {
         Command::Verify(args) => args.run(),
         Command::Mine(args) => args.run(),
         Command::Train(args) => args.run(),
+        Command::Transfer(args) => args.run(),
         Command::Eval(args) => args.run(),
         Command::Export(args) => args.run(),
     };
