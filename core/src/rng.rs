@@ -27,6 +27,8 @@ pub enum Purpose {
     Scene = 7,
     /// What drop-path leaves out; item = step, index = branch of the network.
     DropPath = 8,
+    /// Pictures of the synthetic source; index = picture.
+    Synthetic = 9,
 }
 
 /// A stream of random numbers at the address (seed, purpose, item, index).

@@ -126,3 +126,16 @@ fn a_loss_that_is_no_number_stops_the_run() {
     ferkd(at.path(), &format!("{TRAIN} --supervision hard --lr 1e30 --run r"))
         .fails(1, &["step", "learning rate"]);
 }
+
+/// The machinery without images: generated pictures go through the same decoding, cutting and training.
+#[test]
+fn a_rehearsal_needs_no_images() {
+    let at = folder();
+    let line = "train --images synthetic:8x4 --val synthetic:4x4 --supervision hard --arch resnet8 --width 2 --side 8 \
+                --epochs 1 --batch 4 --regions-per-step 1 --regions 4 --device flex --run r --json";
+    let done = ferkd(at.path(), line).ok().json();
+    assert_eq!(done["steps"], 2);
+    assert!(done["accuracy"].as_f64().is_some());
+    ferkd(at.path(), &line.replace("synthetic:8x4", "synthetic:8"))
+        .fails(2, &["synthetic:8", "IMAGESxCLASSES"]);
+}

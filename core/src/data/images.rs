@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use crate::data::synthetic::synthetic;
 use crate::error::{Error, IoContext, Result};
 use crate::pixels::{Decoded, OrientationRule, decode};
 
@@ -42,13 +43,16 @@ struct Entry {
 const NOT_IMAGES: [&str; 9] = ["txt", "json", "jsonl", "csv", "md", "xml", "toml", "yaml", "html"];
 
 impl ImageList {
-    /// Lists the images under `path`: `<class>/**` or one flat folder.
+    /// Lists the images under `path`: `<class>/**` or one flat folder, or [`synthetic`] ones.
     ///
     /// Files are told by content when they are read; only hidden files and well-known texts are passed over.
     ///
     /// # Errors
     /// A folder that cannot be read, holds no image, or mixes loose images with class folders.
     pub fn open(path: &Path, split: Split) -> Result<Self> {
+        if let Some(list) = synthetic(path, split)? {
+            return Ok(list);
+        }
         let root = root_of(path, split)?;
         let (folders, loose) = children(&root)?;
         let mut entries = Vec::new();
@@ -70,7 +74,7 @@ impl ImageList {
     }
 
     /// Images in memory: relative path, class folder, and the file's bytes. Sorted by path.
-    pub fn in_memory(mut images: Vec<(String, String, Vec<u8>)>) -> Self {
+    pub fn in_memory<B: Into<Arc<[u8]>>>(mut images: Vec<(String, String, B)>) -> Self {
         images.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         let mut folders: Vec<String> = images.iter().map(|(_, folder, _)| folder.clone()).collect();
         folders.sort_unstable();

@@ -6,3 +6,4 @@ pub mod images;
 pub mod plan;
 pub mod prefetch;
 pub mod select;
+pub mod synthetic;

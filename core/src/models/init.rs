@@ -5,7 +5,7 @@
 //! the patches' convolution as PyTorch has it. Norms keep 1 and 0.
 
 use burn::module::{Module, ModuleMapper, Param};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::models::{Model, PathStack};
 use crate::rng::{Purpose, Stream, path_hash};
@@ -36,38 +36,58 @@ impl ModuleMapper for Drawer {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let path = self.path.burn();
         let shape = param.lazy_shape().to_vec();
-        let count: usize = shape.iter().product();
-        let mut draw = Stream::new(self.seed, Purpose::Weights, path_hash(&path), 0);
         let patches = path.starts_with("patch_embed");
-        let values: Vec<f32> = match shape[..] {
+        let law = match shape[..] {
             [_, inputs, height, width] if self.transformer => {
                 self.linear_inputs = inputs * height * width;
-                uniform(&mut draw, self.linear_inputs, count)
+                Law::within_root(self.linear_inputs)
             }
-            [_, _] | [_, _, _] if self.transformer => {
-                (0..count).map(|_| (0.02 * draw.normal()) as f32).collect()
-            }
-            [_] if self.transformer && !patches && path.ends_with(".bias") => vec![0.0; count],
+            [_, _] | [_, _, _] if self.transformer => Law::Normal(0.02),
+            [_] if self.transformer && !patches && path.ends_with(".bias") => Law::Normal(0.0),
             [outputs, inputs, height, width] => {
                 // A depthwise convolution has one input a group: an output's field is all it reaches.
                 let fan_out = if inputs == 1 { height * width } else { outputs * height * width };
-                let std = libm::sqrt(2.0 / fan_out as f64);
-                (0..count).map(|_| (std * draw.normal()) as f32).collect()
+                Law::Normal(libm::sqrt(2.0 / fan_out as f64))
             }
             [inputs, _] => {
                 self.linear_inputs = inputs;
-                uniform(&mut draw, inputs, count)
+                Law::within_root(inputs)
             }
-            [_] if path.ends_with(".bias") => uniform(&mut draw, self.linear_inputs, count),
+            [_] if path.ends_with(".bias") => Law::within_root(self.linear_inputs),
             _ => return param,
         };
-        replace(param, TensorData::new(values, shape))
+        let seed = self.seed;
+        // Drawn when they are first asked for: counting a network or loading into it draws nothing.
+        let draw = move |device: &Device, trained: bool| {
+            let data = TensorData::new(law.draw(seed, &path, shape.iter().product()), shape);
+            Tensor::from_data(data, device).set_require_grad(trained)
+        };
+        Param::uninitialized(param.id, draw, param.lazy_device(), true, param.lazy_shape())
     }
 }
 
-fn uniform(draw: &mut Stream, inputs: usize, count: usize) -> Vec<f32> {
-    let bound = 1.0 / libm::sqrt(inputs as f64);
-    (0..count).map(|_| draw.uniform(-bound, bound) as f32).collect()
+/// How the numbers of a tensor are distributed around 0.
+#[derive(Debug, Clone, Copy)]
+enum Law {
+    /// Normally, with this deviation.
+    Normal(f64),
+    /// Uniformly, up to this bound.
+    Uniform(f64),
+}
+
+impl Law {
+    fn within_root(inputs: usize) -> Self {
+        Self::Uniform(1.0 / libm::sqrt(inputs as f64))
+    }
+
+    fn draw(self, seed: u64, path: &str, count: usize) -> Vec<f32> {
+        let mut draw = Stream::new(seed, Purpose::Weights, path_hash(path), 0);
+        let number = |_| match self {
+            Self::Normal(std) => std * draw.normal(),
+            Self::Uniform(bound) => draw.uniform(-bound, bound),
+        };
+        (0..count).map(number).map(|value| value as f32).collect()
+    }
 }
 
 /// Puts new values into a parameter, which keeps its identity, device and need of a gradient.

@@ -4,6 +4,7 @@ mod drop_path;
 mod efficientnet_lite;
 mod init;
 mod layers;
+mod parameters;
 mod path;
 mod positions;
 mod resnet;
@@ -14,7 +15,7 @@ mod vit_size;
 use std::fmt;
 use std::str::FromStr;
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -122,9 +123,10 @@ impl Arch {
     /// Name of the last linear layer in PyTorch's names, with the dot after it.
     pub fn head(self) -> &'static str {
         match self {
+            Self::Resnet8 | Self::Resnet14 | Self::Resnet20 => "fc.",
+            Self::Resnet18 | Self::Resnet34 | Self::Resnet50 | Self::Resnet101 => "fc.",
             Self::EfficientnetLite0 => "_fc.",
-            _ if self.vit().is_some() => "head.",
-            _ => "fc.",
+            Self::VitTi16 | Self::VitS16 | Self::VitB16 | Self::VitL16 | Self::EvaG14 => "head.",
         }
     }
 
@@ -226,11 +228,12 @@ impl ModelSpec {
             return Err(Error::usage("vit", format!("{} is no vision transformer", self.arch))
                 .remedy("leave `vit` out"));
         }
-        if let Some((style, size)) = self.arch.vit() {
-            let size = self.vit.unwrap_or(size);
+        let vit = |style| {
+            let own = self.arch.vit().map(|(_, size)| size);
+            let size = self.vit.or(own).ok_or_else(|| Error::usage("vit", "it has no size"))?;
             size.check()?;
-            return Ok(Model::Vit(Vit::new(style, &size, self.classes, device)));
-        }
+            Ok::<_, Error>(Model::Vit(Vit::new(style, &size, self.classes, device)))
+        };
         let cifar = |blocks| Model::ResNetCifar(ResNetCifar::new(blocks, width, self.classes, device));
         Ok(match self.arch {
             Arch::Resnet8 => cifar(1),
@@ -240,8 +243,11 @@ impl ModelSpec {
             Arch::Resnet34 => Model::ResNet(ResNet::basic([3, 4, 6, 3], self.classes, device)),
             Arch::Resnet50 => Model::ResNet(ResNet::bottleneck([3, 4, 6, 3], self.classes, device)),
             Arch::Resnet101 => Model::ResNet(ResNet::bottleneck([3, 4, 23, 3], self.classes, device)),
-            // Vision transformers are built above; this is the last that is left.
-            _ => Model::EfficientNetLite(EfficientNetLite::new(1.0, 1.0, self.classes, device)),
+            Arch::EfficientnetLite0 => {
+                Model::EfficientNetLite(EfficientNetLite::new(1.0, 1.0, self.classes, device))
+            }
+            Arch::VitTi16 | Arch::VitS16 | Arch::VitB16 | Arch::VitL16 => vit(VitStyle::Deit)?,
+            Arch::EvaG14 => vit(VitStyle::Eva)?,
         })
     }
 }
@@ -295,44 +301,6 @@ impl Model {
             Self::EfficientNetLite(m) => m.macs(side),
             Self::Vit(m) => m.macs(),
         }
-    }
-
-    /// How many parameters are trained: running statistics apart. Needs no weights.
-    pub fn parameters(&self) -> usize {
-        self.named_shapes().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum()
-    }
-
-    /// The layers that the parameters belong to.
-    pub fn layers(&self) -> Layers {
-        Layers::of(self.named_shapes().iter().map(|(name, _)| name.as_str()))
-    }
-
-    /// PyTorch's name of every trained parameter, and its shape here: linear weights are (inputs, outputs).
-    fn named_shapes(&self) -> Vec<(String, Vec<usize>)> {
-        #[derive(Default)]
-        struct Names {
-            path: PathStack,
-            found: Vec<(String, Vec<usize>)>,
-        }
-        impl ModuleVisitor for Names {
-            fn enter_module(&mut self, name: &str, container: &str) {
-                self.path.enter(name, container);
-            }
-
-            fn exit_module(&mut self, _: &str, _: &str) {
-                self.path.exit();
-            }
-
-            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-                let name = self.path.torch();
-                if !name.contains("running_") {
-                    self.found.push((name, param.lazy_shape().to_vec()));
-                }
-            }
-        }
-        let mut names = Names::default();
-        self.visit(&mut names);
-        names.found
     }
 }
 

@@ -106,7 +106,7 @@ pub enum OptimizerName {
 crate::options! {
     /// Settings of a training run.
     TrainConfig {
-        /// Images to train on: a folder of class folders, or the parent of train/ and val/.
+        /// Images to train on: a folder of class folders, or the parent of train/ and val/; synthetic:1281167x1000 for a rehearsal.
         images: PathBuf = PathBuf::new(),
         /// Images to validate on; the val/ beside train/ if left out.
         val: Option<PathBuf> = None,
