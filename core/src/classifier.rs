@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::data::batch::View;
 use crate::data::classes::ClassSpace;
 use crate::error::{Error, IoContext, Result};
-use crate::models::{Model, ModelSpec};
+use crate::models::{Arch, Model, ModelSpec};
 use crate::pixels::{Filter, Normalisation};
 use crate::store::Teacher;
 use crate::train::eval::Scores;
@@ -49,7 +49,8 @@ impl Card {
                 .map_err(|e| Error::damaged(origin, format!("its metadata make no sense: {e}")))?;
             let sound = card.classes.len() == card.spec.classes
                 && card.classes.names.len() == card.spec.classes
-                && (8..=4096).contains(&card.side);
+                && (8..=4096).contains(&card.side)
+                && card.spec.vit.is_none_or(|size| size.side == card.side as usize);
             return if sound {
                 Ok(card)
             } else {
@@ -57,14 +58,23 @@ impl Card {
             };
         }
         let spec = dict.infer_spec(origin)?;
+        let (side, normalisation) = Self::usual(&spec);
         if spec.classes != 1000 {
             let problem = format!("{} classes, and it does not say which", spec.classes);
             return Err(Error::mismatch(origin, problem)
                 .remedy("use a file that `ferkd train` or `ferkd export` wrote"));
         }
-        let normalisation = if spec.arch.is_lite() { Normalisation::LITE } else { Normalisation::IMAGENET };
-        let side = spec.arch.imagenet_side();
         Ok(Self { spec, side, normalisation, classes: ClassSpace::imagenet() })
+    }
+
+    /// Side in pixels and normalisation that published weights of a network go with.
+    pub fn usual(spec: &ModelSpec) -> (u32, Normalisation) {
+        let normalisation = match spec.arch {
+            arch if arch.is_lite() => Normalisation::LITE,
+            Arch::EvaG14 => Normalisation::CLIP,
+            _ => Normalisation::IMAGENET,
+        };
+        (spec.vit.map_or(spec.arch.imagenet_side(), |size| size.side as u32), normalisation)
     }
 }
 
@@ -128,14 +138,21 @@ impl Classifier {
         Self::load_bytes(name, bytes, name, device)
     }
 
-    fn load_bytes(name: &str, bytes: &[u8], origin: &str, device: &Device) -> Result<Self> {
-        let mut dict = StateDict::from_bytes(bytes, origin)?;
-        // A checkpoint holds more than the student.
-        dict.split_off("optimizer.");
-        let averaged = dict.split_off("ema.");
-        if !averaged.tensors.is_empty() {
-            dict.tensors = averaged.tensors;
+    /// The tensors alone of what [`load`](Self::load) would load.
+    ///
+    /// # Errors
+    /// No such teacher or file.
+    pub fn weights(what: &str) -> Result<StateDict> {
+        if let Some((name, bytes)) = SHIPPED.iter().find(|(name, _)| *name == what) {
+            return Ok(StateDict::from_bytes(bytes, name)?.trained());
         }
+        let path = Path::new(what);
+        let file = if path.is_dir() { run_weights(path)? } else { path.to_owned() };
+        Ok(StateDict::read(&file)?.trained())
+    }
+
+    fn load_bytes(name: &str, bytes: &[u8], origin: &str, device: &Device) -> Result<Self> {
+        let dict = StateDict::from_bytes(bytes, origin)?.trained();
         let card = Card::of(&dict, origin)?;
         let device = device.clone().inner();
         let model = dict.load_into(card.spec.init(0, &device)?, origin)?.valid();
@@ -144,7 +161,7 @@ impl Classifier {
             sha256: crate::store::checksums::sha256(bytes),
             card,
             #[cfg(feature = "flex")]
-            host: if device == Device::flex() { Some(model.host()?) } else { None },
+            host: if device == Device::flex() { model.host()? } else { None },
             model,
             outputs: None,
         })

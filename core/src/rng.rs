@@ -25,6 +25,10 @@ pub enum Purpose {
     Weights = 6,
     /// Scenes of the demo; item = split, index = scene.
     Scene = 7,
+    /// What drop-path leaves out; item = step, index = branch of the network.
+    DropPath = 8,
+    /// Pictures of the synthetic source; index = picture.
+    Synthetic = 9,
     /// Made-up data of benches; item = image or label, index = what of it.
     Bench = 100,
     /// What spoils a sound file; item = number of the input.

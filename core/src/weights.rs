@@ -182,6 +182,16 @@ impl StateDict {
         taken
     }
 
+    /// The weights to use of a checkpoint, which holds more: the average where one was kept, else the student's.
+    pub fn trained(mut self) -> Self {
+        self.split_off("optimizer.");
+        let averaged = self.split_off("ema.");
+        if !averaged.tensors.is_empty() {
+            self.tensors = averaged.tensors;
+        }
+        self
+    }
+
     /// Adds the tensors of `other` under `prefix`.
     pub fn absorb(&mut self, prefix: &str, other: Self) {
         self.tensors.extend(other.tensors.into_iter().map(|(name, t)| (format!("{prefix}{name}"), t)));
@@ -212,7 +222,12 @@ impl StateDict {
                     );
                 }
             };
-            return Ok(ModelSpec { arch, classes, width: None });
+            return Ok(ModelSpec::new(arch, classes));
+        }
+        if let Some(spec) =
+            ModelSpec::infer_vit(|name| self.tensors.get(name).map(|tensor| tensor.shape.clone()))
+        {
+            return Ok(spec);
         }
         let bottleneck = rows("layer1.0.conv3.weight").is_some();
         let arch = match ([blocks(1), blocks(2), blocks(3), blocks(4)], bottleneck) {
@@ -227,10 +242,10 @@ impl StateDict {
         };
         match (arch, rows("fc.weight"), rows("conv1.weight")) {
             (Some(arch), Some(classes), Some(width)) => {
-                Ok(ModelSpec { arch, classes, width: arch.has_width().then_some(width) })
+                Ok(ModelSpec { width: arch.has_width().then_some(width), ..ModelSpec::new(arch, classes) })
             }
             _ => Err(Error::mismatch(origin, "its tensors are of no known network")
-                .remedy("known are torchvision's ResNets, CIFAR ResNets and EfficientNet-Lite")),
+                .remedy("known are torchvision's ResNets, CIFAR ResNets, EfficientNet-Lite, and timm's DeiT and EVA giant")),
         }
     }
 }
@@ -315,7 +330,8 @@ mod tests {
     use burn::tensor::Device;
 
     fn model(seed: u64, classes: usize) -> Model {
-        ModelSpec { arch: Arch::Resnet8, classes, width: Some(4) }.init(seed, &Device::flex()).unwrap()
+        let spec = ModelSpec { width: Some(4), ..ModelSpec::new(Arch::Resnet8, classes) };
+        spec.init(seed, &Device::flex()).unwrap()
     }
 
     #[test]
@@ -327,7 +343,7 @@ mod tests {
         assert_eq!(StateDict::of(&read.load_into(model(2, 3), "memory").unwrap()), dict);
         assert_eq!(
             read.infer_spec("memory").unwrap(),
-            ModelSpec { arch: Arch::Resnet8, classes: 3, width: Some(4) }
+            ModelSpec { width: Some(4), ..ModelSpec::new(Arch::Resnet8, 3) }
         );
     }
 

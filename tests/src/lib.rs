@@ -1,6 +1,8 @@
 //! Helpers of the tests that cross crates: the program, its answer, files, and data that may not ship.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
+pub mod seeded;
+
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};

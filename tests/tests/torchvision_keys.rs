@@ -61,7 +61,7 @@ fn with_counter(bytes: &[u8]) -> Vec<u8> {
 
 fn is_torchvisions(arch: Arch, blocks: [usize; 4], bottleneck: bool, parameters: usize) {
     let device = ferkd::device::open("flex").unwrap();
-    let spec = ModelSpec { arch, classes: 1000, width: None };
+    let spec = ModelSpec::new(arch, 1000);
     let dict = StateDict::of(&spec.init(0, &device).unwrap());
     let found: BTreeMap<String, Vec<usize>> =
         dict.tensors.iter().map(|(name, t)| (name.clone(), t.shape.clone())).collect();

@@ -10,7 +10,7 @@ use ferkd::{Error, device};
 
 use crate::cli::Output;
 
-/// Hand a student on: safetensors with torchvision's key names.
+/// Hand a student on: safetensors with torchvision's or timm's key names.
 ///
 /// Writes the weights alone, without the optimizer's state; torchvision loads them with
 /// `model.load_state_dict(safetensors.torch.load_file(FILE), strict=False)` (only num_batches_tracked is absent).

@@ -12,6 +12,7 @@ mod plan;
 mod sweep;
 mod terminal;
 mod train;
+mod transfer;
 mod verify;
 
 use std::process::ExitCode;
@@ -24,7 +25,8 @@ use serde_json::Value;
 /// Distillation from region-wise soft labels: FerKD.
 ///
 /// The road: `label` runs a teacher over regions of your images and writes a label store; `mine` shows which
-/// regions are worth learning from; `train` teaches a student; `eval` tries it; `export` hands it on.
+/// regions are worth learning from; `train` teaches a student; `eval` tries it; `export` hands it on;
+/// `transfer` takes it to other classes.
 /// `demo` walks the whole road on data that ship with the program.
 #[derive(Debug, Parser)]
 #[command(
@@ -51,6 +53,7 @@ enum Command {
     Train(train::Args),
     Sweep(sweep::Args),
     Plan(plan::Args),
+    Transfer(transfer::Args),
     Eval(eval::Args),
     Export(export::Args),
     Import(import::Args),
@@ -94,6 +97,7 @@ pub fn main() -> ExitCode {
         Command::Train(args) => args.run(),
         Command::Sweep(args) => args.run(),
         Command::Plan(args) => args.run(),
+        Command::Transfer(args) => args.run(),
         Command::Eval(args) => args.run(),
         Command::Export(args) => args.run(),
         Command::Import(args) => args.run(),

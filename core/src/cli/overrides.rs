@@ -17,7 +17,14 @@ pub struct Overrides<T> {
 impl<T: Options> Overrides<T> {
     /// The configuration: files first, in order, then these flags.
     pub fn resolve(&self, files: &[PathBuf]) -> Result<T> {
-        let mut layers = files.iter().map(|path| read_layer(path)).collect::<Result<Vec<_>>>()?;
+        self.resolve_over(Vec::new(), files)
+    }
+
+    /// The same, over layers that come first.
+    pub fn resolve_over(&self, mut layers: Vec<(String, toml::Table)>, files: &[PathBuf]) -> Result<T> {
+        for path in files {
+            layers.push(read_layer(path)?);
+        }
         layers.push(("flags".into(), self.table.clone()));
         resolve(&layers)
     }

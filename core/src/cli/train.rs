@@ -1,9 +1,9 @@
 //! `ferkd train`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ferkd::Result;
-use ferkd::train::{TrainConfig, Trainer, train};
+use ferkd::train::{TrainConfig, TrainSummary, Trainer, train};
 
 use crate::cli::overrides::Overrides;
 use crate::cli::terminal::{Terminal, duration};
@@ -43,26 +43,31 @@ impl Args {
         }
         let mut terminal = Terminal::new();
         let summary = train(&config, &self.run, self.resume, &STOP, &mut |e| terminal.hear(e))?;
-        let mut text =
-            format!("{}: {} steps in {}", self.run.display(), summary.steps, duration(summary.time_s));
-        text += &format!(", training loss {:.4}", summary.train_loss);
-        if let (Some(top1), Some(top5)) = (summary.accuracy, summary.top5) {
-            text += &format!("\ntop-1 {}, top-5 {}", percent(top1), percent(top5));
-        }
-        if let Some(best) = summary.best_accuracy {
-            text += &format!(" (best top-1 {})", percent(best));
-        }
-        if summary.fallbacks > 0 {
-            text += &format!(
-                "\n{} times an image had no region that survived mining; one was kept",
-                summary.fallbacks
-            );
-        }
-        Output::new(text, &summary)
+        report(&self.run, &summary)
     }
 }
 
-fn dry_run(config: TrainConfig) -> Result<Output> {
+/// How a run ended, for people and for programs.
+pub(super) fn report(run: &Path, summary: &TrainSummary) -> Result<Output> {
+    let mut text = format!("{}: {} steps in {}", run.display(), summary.steps, duration(summary.time_s));
+    text += &format!(", training loss {:.4}", summary.train_loss);
+    if let (Some(top1), Some(top5)) = (summary.accuracy, summary.top5) {
+        text += &format!("\ntop-1 {}, top-5 {}", percent(top1), percent(top5));
+    }
+    if let Some(best) = summary.best_accuracy {
+        text += &format!(" (best top-1 {})", percent(best));
+    }
+    if summary.fallbacks > 0 {
+        text += &format!(
+            "\n{} times an image had no region that survived mining; one was kept",
+            summary.fallbacks
+        );
+    }
+    Output::new(text, summary)
+}
+
+/// What a run would do.
+pub(super) fn dry_run(config: TrainConfig) -> Result<Output> {
     let trainer = Trainer::new(config)?;
     let config = toml::to_string(trainer.config()).unwrap_or_default();
     let parameters = trainer.parameters();

@@ -10,6 +10,7 @@ use crate::data::cache::{Budget, Cache};
 use crate::data::folder::{Listing, Place, list, locate};
 use crate::data::names::Names;
 use crate::data::shards::Shards;
+use crate::data::synthetic::{is_synthetic, synthetic};
 use crate::error::{Error, IoContext, Result};
 use crate::pixels::{Decoded, OrientationRule, decode};
 
@@ -53,7 +54,7 @@ enum Source {
 }
 
 impl ImageList {
-    /// Lists the images under `path`: `<class>/**` or one flat folder, or tar archives of either.
+    /// Lists the images under `path`: `<class>/**` or one flat folder, tar archives of either, or [`synthetic`] ones.
     ///
     /// Files are told by content when they are read; only hidden files and well-known texts are passed over.
     ///
@@ -68,6 +69,9 @@ impl ImageList {
     /// # Errors
     /// Those of [`Self::open`].
     pub fn open_half(path: &Path, split: Split) -> Result<Option<Self>> {
+        if is_synthetic(path) {
+            return Ok(None);
+        }
         // Where halves are told apart by names, archives need not be read to see that there is no such half.
         if matches!(locate(path, split)?, (Place::Folder(_), false)) {
             return Ok(None);
@@ -77,6 +81,9 @@ impl ImageList {
     }
 
     fn find(path: &Path, split: Split) -> Result<(Self, bool)> {
+        if let Some(list) = synthetic(path, split)? {
+            return Ok((list, true));
+        }
         let (place, told) = locate(path, split)?;
         let (source, listing, told) = match place {
             Place::Folder(root) => {
@@ -98,7 +105,7 @@ impl ImageList {
     }
 
     /// Images in memory: relative path, class folder, and the file's bytes. Sorted by path.
-    pub fn in_memory(mut images: Vec<(String, String, Vec<u8>)>) -> Self {
+    pub fn in_memory<B: Into<Arc<[u8]>>>(mut images: Vec<(String, String, B)>) -> Self {
         images.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         let mut folders: Vec<String> = images.iter().map(|(_, folder, _)| folder.clone()).collect();
         folders.sort_unstable();

@@ -10,4 +10,5 @@ pub mod plan;
 pub mod prefetch;
 pub mod select;
 mod shards;
+pub mod synthetic;
 pub mod tar;

@@ -127,12 +127,17 @@ impl EfficientNetLite {
         }
     }
 
-    pub(super) fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+    /// What the head sees: shape (N, channels).
+    pub(super) fn features(&self, images: Tensor<4>) -> Tensor<2> {
         let net = &self.lite;
         let x = relu6(net.bn0.forward(net.conv_stem.forward(images)));
         let x = net.blocks.iter().fold(x, |x, block| block.forward(x));
         let x = relu6(net.bn1.forward(net.conv_head.forward(x)));
-        net.fc.forward(global_pool(x))
+        global_pool(x)
+    }
+
+    pub(super) fn head(&self) -> &Linear {
+        &self.lite.fc
     }
 
     #[cfg(feature = "flex")]

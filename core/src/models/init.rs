@@ -1,17 +1,19 @@
 //! Initial weights, drawn on the host: the same seed gives the same weights on every device (ours).
 //!
 //! Convolutions as in torchvision's ResNet: normal, Kaiming, fan out. Linear layers as in PyTorch: uniform
-//! within one over the root of the inputs. Batch norms keep 1 and 0.
+//! within one over the root of the inputs. Vision transformers as in DeiT: normal with deviation 0.02, biases 0,
+//! the patches' convolution as PyTorch has it. Norms keep 1 and 0.
 
 use burn::module::{Module, ModuleMapper, Param};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::models::{Model, PathStack};
 use crate::rng::{Purpose, Stream, path_hash};
 
 /// Replaces the weights of `model`.
 pub(super) fn draw_weights(model: Model, seed: u64) -> Model {
-    model.map(&mut Drawer { seed, path: PathStack::default(), linear_inputs: 1 })
+    let transformer = matches!(model, Model::Vit(_));
+    model.map(&mut Drawer { seed, path: PathStack::default(), linear_inputs: 1, transformer })
 }
 
 struct Drawer {
@@ -19,6 +21,7 @@ struct Drawer {
     path: PathStack,
     /// Inputs of the last linear layer, whose bias comes next.
     linear_inputs: usize,
+    transformer: bool,
 }
 
 impl ModuleMapper for Drawer {
@@ -33,34 +36,63 @@ impl ModuleMapper for Drawer {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let path = self.path.burn();
         let shape = param.lazy_shape().to_vec();
-        let count: usize = shape.iter().product();
-        let mut draw = Stream::new(self.seed, Purpose::Weights, path_hash(&path), 0);
-        let values: Vec<f32> = match shape[..] {
+        let patches = path.starts_with("patch_embed");
+        let law = match shape[..] {
+            [_, inputs, height, width] if self.transformer => {
+                self.linear_inputs = inputs * height * width;
+                Law::within_root(self.linear_inputs)
+            }
+            [_, _] | [_, _, _] if self.transformer => Law::Normal(0.02),
+            [_] if self.transformer && !patches && path.ends_with(".bias") => Law::Normal(0.0),
             [outputs, inputs, height, width] => {
                 // A depthwise convolution has one input a group: an output's field is all it reaches.
                 let fan_out = if inputs == 1 { height * width } else { outputs * height * width };
-                let std = libm::sqrt(2.0 / fan_out as f64);
-                (0..count).map(|_| (std * draw.normal()) as f32).collect()
+                Law::Normal(libm::sqrt(2.0 / fan_out as f64))
             }
             [inputs, _] => {
                 self.linear_inputs = inputs;
-                uniform(&mut draw, inputs, count)
+                Law::within_root(inputs)
             }
-            [_] if path.ends_with(".bias") => uniform(&mut draw, self.linear_inputs, count),
+            [_] if path.ends_with(".bias") => Law::within_root(self.linear_inputs),
             _ => return param,
         };
-        replace(param, TensorData::new(values, shape))
+        let seed = self.seed;
+        // Drawn when they are first asked for: counting a network or loading into it draws nothing.
+        let draw = move |device: &Device, trained: bool| {
+            let data = TensorData::new(law.draw(seed, &path, shape.iter().product()), shape);
+            Tensor::from_data(data, device).set_require_grad(trained)
+        };
+        Param::uninitialized(param.id, draw, param.lazy_device(), true, param.lazy_shape())
     }
 }
 
-fn uniform(draw: &mut Stream, inputs: usize, count: usize) -> Vec<f32> {
-    let bound = 1.0 / libm::sqrt(inputs as f64);
-    (0..count).map(|_| draw.uniform(-bound, bound) as f32).collect()
+/// How the numbers of a tensor are distributed around 0.
+#[derive(Debug, Clone, Copy)]
+enum Law {
+    /// Normally, with this deviation.
+    Normal(f64),
+    /// Uniformly, up to this bound.
+    Uniform(f64),
+}
+
+impl Law {
+    fn within_root(inputs: usize) -> Self {
+        Self::Uniform(1.0 / libm::sqrt(inputs as f64))
+    }
+
+    fn draw(self, seed: u64, path: &str, count: usize) -> Vec<f32> {
+        let mut draw = Stream::new(seed, Purpose::Weights, path_hash(path), 0);
+        let number = |_| match self {
+            Self::Normal(std) => std * draw.normal(),
+            Self::Uniform(bound) => draw.uniform(-bound, bound),
+        };
+        (0..count).map(number).map(|value| value as f32).collect()
+    }
 }
 
 /// Puts new values into a parameter, which keeps its identity, device and need of a gradient.
 pub(crate) fn replace<const D: usize>(param: Param<Tensor<D>>, data: TensorData) -> Param<Tensor<D>> {
-    let (id, old, mapper) = param.consume();
-    let new = Tensor::<D>::from_data(data, &old.device()).set_require_grad(old.is_require_grad());
-    Param::from_mapped_value(id, new, mapper)
+    // As burn loads a record: values that were never made are not made only to be replaced.
+    let (id, device) = (param.id, param.lazy_device());
+    param.transform_for_load(Tensor::from_data(data, &device), id)
 }

@@ -1,30 +1,42 @@
-//! Networks: students and teachers, under the parameter names of torchvision and of EfficientNet-PyTorch.
+//! Networks: students and teachers, under the parameter names of torchvision, timm and EfficientNet-PyTorch.
 
+mod drop_path;
 mod efficientnet_lite;
 #[cfg(feature = "flex")]
 mod host;
 mod init;
+mod layers;
+mod parameters;
 mod path;
+mod positions;
 mod resnet;
 mod resnet_cifar;
+mod vit;
+mod vit_size;
 
 use std::fmt;
 use std::str::FromStr;
 
 use burn::module::Module;
+use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+pub use drop_path::DropPath;
 #[cfg(feature = "flex")]
 pub(crate) use host::HostNet;
 pub(crate) use init::replace;
+pub use layers::Layers;
 pub(crate) use path::PathStack;
+pub use positions::resize_positions;
+pub use vit_size::{VitSize, VitStyle};
 
 use crate::config::nearest;
 use crate::error::{Error, Result};
 use efficientnet_lite::EfficientNetLite;
 use resnet::ResNet;
 use resnet_cifar::ResNetCifar;
+use vit::Vit;
 
 /// The architectures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -50,11 +62,21 @@ pub enum Arch {
     EfficientnetLite1,
     /// EfficientNet-Lite2: wider by a tenth, deeper by a fifth.
     EfficientnetLite2,
+    /// DeiT's ViT-Ti/16.
+    VitTi16,
+    /// DeiT's ViT-S/16.
+    VitS16,
+    /// DeiT's ViT-B/16.
+    VitB16,
+    /// ViT-L/16, built like DeiT's.
+    VitL16,
+    /// EVA's giant of 40 blocks and patches of 14 pixels.
+    EvaG14,
 }
 
 impl Arch {
     /// All architectures.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 15] = [
         Self::Resnet8,
         Self::Resnet14,
         Self::Resnet20,
@@ -65,6 +87,11 @@ impl Arch {
         Self::EfficientnetLite0,
         Self::EfficientnetLite1,
         Self::EfficientnetLite2,
+        Self::VitTi16,
+        Self::VitS16,
+        Self::VitB16,
+        Self::VitL16,
+        Self::EvaG14,
     ];
 
     /// Name in files and flags.
@@ -80,6 +107,38 @@ impl Arch {
             Self::EfficientnetLite0 => "efficientnet-lite0",
             Self::EfficientnetLite1 => "efficientnet-lite1",
             Self::EfficientnetLite2 => "efficientnet-lite2",
+            Self::VitTi16 => "vit-ti16",
+            Self::VitS16 => "vit-s16",
+            Self::VitB16 => "vit-b16",
+            Self::VitL16 => "vit-l16",
+            Self::EvaG14 => "eva-g14",
+        }
+    }
+
+    /// Style and size of a vision transformer, at an input of 224 pixels; none for other networks.
+    pub fn vit(self) -> Option<(VitStyle, VitSize)> {
+        let deit = |width, depth, heads| {
+            Some((VitStyle::Deit, VitSize { side: 224, patch: 16, width, depth, heads }))
+        };
+        match self {
+            Self::VitTi16 => deit(192, 12, 3),
+            Self::VitS16 => deit(384, 12, 6),
+            Self::VitB16 => deit(768, 12, 12),
+            Self::VitL16 => deit(1024, 24, 16),
+            Self::EvaG14 => {
+                Some((VitStyle::Eva, VitSize { side: 224, patch: 14, width: 1408, depth: 40, heads: 16 }))
+            }
+            _ => None,
+        }
+    }
+
+    /// Name of the last linear layer in PyTorch's names, with the dot after it.
+    pub fn head(self) -> &'static str {
+        match self {
+            Self::Resnet8 | Self::Resnet14 | Self::Resnet20 => "fc.",
+            Self::Resnet18 | Self::Resnet34 | Self::Resnet50 | Self::Resnet101 => "fc.",
+            Self::EfficientnetLite0 | Self::EfficientnetLite1 | Self::EfficientnetLite2 => "_fc.",
+            Self::VitTi16 | Self::VitS16 | Self::VitB16 | Self::VitL16 | Self::EvaG14 => "head.",
         }
     }
 
@@ -135,6 +194,9 @@ pub struct ModelSpec {
     /// Channels of the first stage, for CIFAR networks only (16 by default).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub width: Option<usize>,
+    /// Size of a vision transformer; the architecture's own at 224 pixels if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vit: Option<VitSize>,
 }
 
 /// A network: images of shape (N, 3, side, side) to logits of shape (N, C).
@@ -150,14 +212,29 @@ pub enum Model {
     ResNetCifar(ResNetCifar),
     /// EfficientNet-Lite.
     EfficientNetLite(EfficientNetLite),
+    /// DeiT's and EVA's vision transformers.
+    Vit(Vit),
 }
 
 impl ModelSpec {
+    /// The architecture in its own size, with `classes` outputs.
+    pub fn new(arch: Arch, classes: usize) -> Self {
+        Self { arch, classes, width: None, vit: arch.vit().map(|(_, size)| size) }
+    }
+
     /// A network with weights drawn from `seed`, the same on every device.
     ///
     /// # Errors
     /// No class, a width for a network that has none, or a width out of range.
     pub fn init(&self, seed: u64, device: &Device) -> Result<Model> {
+        Ok(init::draw_weights(self.build(device)?, seed))
+    }
+
+    /// A network whose weights are made when they are first asked for: what counts layers needs none.
+    ///
+    /// # Errors
+    /// As [`init`](Self::init).
+    pub fn build(&self, device: &Device) -> Result<Model> {
         if !(1..=65_536).contains(&self.classes) {
             return Err(Error::usage(
                 "classes",
@@ -173,10 +250,20 @@ impl ModelSpec {
         if !(1..=1024).contains(&width) {
             return Err(Error::usage("width", format!("{width} channels; 1 to 1024 are possible")));
         }
+        if self.vit.is_some() && self.arch.vit().is_none() {
+            return Err(Error::usage("vit", format!("{} is no vision transformer", self.arch))
+                .remedy("leave `vit` out"));
+        }
+        let vit = |style| {
+            let own = self.arch.vit().map(|(_, size)| size);
+            let size = self.vit.or(own).ok_or_else(|| Error::usage("vit", "it has no size"))?;
+            size.check()?;
+            Ok::<_, Error>(Model::Vit(Vit::new(style, &size, self.classes, device)))
+        };
         let cifar = |blocks| Model::ResNetCifar(ResNetCifar::new(blocks, width, self.classes, device));
         let lite =
             |width, depth| Model::EfficientNetLite(EfficientNetLite::new(width, depth, self.classes, device));
-        let model = match self.arch {
+        Ok(match self.arch {
             Arch::Resnet8 => cifar(1),
             Arch::Resnet14 => cifar(2),
             Arch::Resnet20 => cifar(3),
@@ -187,37 +274,71 @@ impl ModelSpec {
             Arch::EfficientnetLite0 => lite(1.0, 1.0),
             Arch::EfficientnetLite1 => lite(1.0, 1.1),
             Arch::EfficientnetLite2 => lite(1.1, 1.2),
-        };
-        Ok(init::draw_weights(model, seed))
+            Arch::VitTi16 | Arch::VitS16 | Arch::VitB16 | Arch::VitL16 => vit(VitStyle::Deit)?,
+            Arch::EvaG14 => vit(VitStyle::Eva)?,
+        })
     }
 }
 
 impl Model {
     /// Logits of shape (N, C) for images of shape (N, 3, side, side).
+    ///
+    /// A vision transformer takes images of the one side that its positions are for.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        self.classify(self.features(images, None))
+    }
+
+    /// What the last linear layer sees: shape (N, features). `drop` leaves out branches of a vision transformer.
+    pub fn features(&self, images: Tensor<4>, drop: Option<&DropPath>) -> Tensor<2> {
         match self {
-            Self::ResNet(m) => m.forward(images),
-            Self::ResNetCifar(m) => m.forward(images),
-            Self::EfficientNetLite(m) => m.forward(images),
+            Self::ResNet(m) => m.features(images),
+            Self::ResNetCifar(m) => m.features(images),
+            Self::EfficientNetLite(m) => m.features(images),
+            Self::Vit(m) => m.features(images, drop),
         }
     }
 
-    /// The same network for inference on the CPU, with its present weights.
+    /// The same network for inference on the CPU, with its present weights; none for transformers, which compute on burn.
     #[cfg(feature = "flex")]
-    pub(crate) fn host(&self) -> Result<HostNet> {
+    pub(crate) fn host(&self) -> Result<Option<HostNet>> {
         match self {
-            Self::ResNet(m) => m.host(),
-            Self::ResNetCifar(m) => m.host(),
-            Self::EfficientNetLite(m) => m.host(),
+            Self::ResNet(m) => m.host().map(Some),
+            Self::ResNetCifar(m) => m.host().map(Some),
+            Self::EfficientNetLite(m) => m.host().map(Some),
+            Self::Vit(_) => Ok(None),
         }
     }
 
-    /// Multiply-adds of convolutions and linear layers for one image of `side` x `side` pixels.
+    /// The last linear layer: features of shape (N, features) to logits of shape (N, C).
+    pub fn classify(&self, features: Tensor<2>) -> Tensor<2> {
+        self.head().forward(features)
+    }
+
+    fn head(&self) -> &Linear {
+        match self {
+            Self::ResNet(m) => m.head(),
+            Self::ResNetCifar(m) => m.head(),
+            Self::EfficientNetLite(m) => m.head(),
+            Self::Vit(m) => m.head(),
+        }
+    }
+
+    /// Blocks that drop-path works on; none for networks that it does not know.
+    pub fn droppable(&self) -> Option<usize> {
+        match self {
+            Self::Vit(m) => Some(m.depth()),
+            _ => None,
+        }
+    }
+
+    /// Multiply-adds of convolutions, linear layers and both products of attentions, for one image of
+    /// `side` x `side` pixels; norms, activations, softmax and pooling are not counted.
     pub fn macs(&self, side: usize) -> u64 {
         match self {
             Self::ResNet(m) => m.macs(side),
             Self::ResNetCifar(m) => m.macs(side),
             Self::EfficientNetLite(m) => m.macs(side),
+            Self::Vit(m) => m.macs(),
         }
     }
 }
@@ -248,14 +369,8 @@ mod tests {
             (Arch::EfficientnetLite2, 6_092_072, 0.5765),
         ];
         for (arch, parameters, gmacs) in expected {
-            let model = ModelSpec { arch, classes: 1000, width: None }.init(0, &device).unwrap();
-            let buffers: usize = crate::weights::StateDict::of(&model)
-                .tensors
-                .iter()
-                .filter(|(name, _)| name.contains("running_"))
-                .map(|(_, t)| t.values.len())
-                .sum();
-            assert_eq!(model.num_params() - buffers, parameters, "{arch}");
+            let model = ModelSpec::new(arch, 1000).build(&device).unwrap();
+            assert_eq!(model.parameters(), parameters, "{arch}");
             let macs = model.macs(224) as f64 / 1e9;
             assert!((macs - gmacs).abs() < 0.01 * gmacs, "{arch}: {macs} G");
         }
@@ -265,7 +380,7 @@ mod tests {
     fn every_network_maps_images_to_logits() {
         let device = Device::flex();
         for arch in [Arch::Resnet8, Arch::Resnet18, Arch::EfficientnetLite0] {
-            let model = ModelSpec { arch, classes: 7, width: None }.init(1, &device).unwrap();
+            let model = ModelSpec::new(arch, 7).init(1, &device).unwrap();
             let images = Tensor::<4>::from_data(
                 TensorData::new(vec![0.5f32; 2 * 3 * 33 * 33], [2, 3, 33, 33]),
                 &device,
@@ -278,7 +393,7 @@ mod tests {
     fn the_seed_decides_the_weights() {
         let device = Device::flex();
         let draw = |seed| {
-            let spec = ModelSpec { arch: Arch::Resnet8, classes: 3, width: Some(4) };
+            let spec = ModelSpec { width: Some(4), ..ModelSpec::new(Arch::Resnet8, 3) };
             crate::weights::StateDict::of(&spec.init(seed, &device).unwrap())
         };
         assert_eq!(draw(5), draw(5));

@@ -43,10 +43,15 @@ impl ResNetCifar {
         self.layer1.iter().chain(&self.layer2).chain(&self.layer3)
     }
 
-    pub(super) fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+    /// What the head sees: shape (N, channels).
+    pub(super) fn features(&self, images: Tensor<4>) -> Tensor<2> {
         let x = relu(self.bn1.forward(self.conv1.forward(images)));
         let x = self.blocks().fold(x, |x, block| block.forward(x));
-        self.fc.forward(global_pool(x))
+        global_pool(x)
+    }
+
+    pub(super) fn head(&self) -> &Linear {
+        &self.fc
     }
 
     #[cfg(feature = "flex")]

@@ -18,6 +18,12 @@ impl Normalisation {
     /// EfficientNet-Lite's: `(byte - 127) / 128`.
     pub const LITE: Self = Self { mean: [127.0 / 255.0; 3], std: [128.0 / 255.0; 3] };
 
+    /// CLIP's, which EVA's networks take.
+    pub const CLIP: Self = Self {
+        mean: [0.481_454_66, 0.457_827_5, 0.408_210_73],
+        std: [0.268_629_54, 0.261_302_58, 0.275_777_11],
+    };
+
     /// Writes an RGB picture of shape (side, side, 3) as planes of shape (3, side, side) into `out`.
     pub fn write_chw(&self, hwc: &[u8], side: u32, out: &mut [f32]) {
         self.write_chw_flipped(hwc, side, false, out);

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::classifier::{Classifier, read};
 use crate::data::images::ImageList;
 use crate::error::{Error, IoContext, Result};
-use crate::models::{Arch, ModelSpec};
+use crate::models::Arch;
 use crate::pixels::{Filter, OrientationRule, crop_resize, decode};
 use crate::planner::Images;
 use crate::planner::stand_in;
@@ -31,6 +31,24 @@ pub struct Subject {
     pub side: u32,
     /// The device that computes.
     pub device: String,
+}
+
+impl Subject {
+    /// Settings of the shortest run of the student.
+    fn config(&self) -> TrainConfig {
+        TrainConfig {
+            images: "stand-in".into(),
+            supervision: Supervision::Hard,
+            arch: self.arch,
+            width: self.width,
+            side: self.side,
+            epochs: 1,
+            regions_per_step: 1,
+            regions: 1,
+            device: self.device.clone(),
+            ..TrainConfig::default()
+        }
+    }
 }
 
 /// Measured on one machine, for one teacher and one student.
@@ -138,7 +156,7 @@ const STEP_MACS: u64 = 6_000_000_000;
 pub fn measure(images: &Images, teacher: &Classifier, subject: &Subject, batch: usize) -> Result<Rates> {
     let device = crate::device::open(&subject.device)?;
     // The student first: what the teacher needs is no part of a training run's memory.
-    let spec = ModelSpec { arch: subject.arch, classes: teacher.card.classes.len(), width: subject.width };
+    let spec = subject.config().spec(teacher.card.classes.len());
     let macs_per_image = spec.init(0, &device)?.macs(subject.side as usize);
     let step_regions = (STEP_MACS / macs_per_image.max(1)).clamp(2, 32).min(batch.max(2) as u64) as usize;
     let (few, parameters) = stepping(subject, step_regions, spec.classes)?;
@@ -253,19 +271,7 @@ struct Steps {
 
 /// Trains the student for some steps of `regions` regions, with its own trainer; its parameters, too.
 fn stepping(subject: &Subject, regions: usize, classes: usize) -> Result<(Steps, u64)> {
-    let config = TrainConfig {
-        images: "stand-in".into(),
-        supervision: Supervision::Hard,
-        arch: subject.arch,
-        width: subject.width,
-        side: subject.side,
-        epochs: 1,
-        batch: regions,
-        regions_per_step: 1,
-        regions: 1,
-        device: subject.device.clone(),
-        ..TrainConfig::default()
-    };
+    let config = TrainConfig { batch: regions, ..subject.config() };
     let scene = stand_in::scene()?;
     // One image of each class: a student has as many outputs as there are classes.
     let one = |i: usize| (format!("c{i:06}/0.png"), format!("c{i:06}"), scene.clone());

@@ -8,7 +8,7 @@ use crate::calibration::Adaptation;
 use crate::data::plan::Length;
 use crate::error::{Error, Result};
 use crate::mining::{Confidence, Rule, Thresholds};
-use crate::models::Arch;
+use crate::models::{Arch, ModelSpec, VitSize};
 use crate::selfmix::Mix;
 
 /// What a student learns from (method, section 7).
@@ -107,7 +107,7 @@ pub enum OptimizerName {
 crate::options! {
     /// Settings of a training run.
     TrainConfig {
-        /// Images to train on: a folder of class folders, the parent of train/ and val/, or tar archives of these.
+        /// Images to train on: class folders, the parent of train/ and val/, tar archives of these, or synthetic:1281167x1000.
         images: PathBuf = PathBuf::new(),
         /// Images of each class to train on: the first so many by name, all of them if left out.
         images_per_class: Option<usize> = None,
@@ -119,14 +119,24 @@ crate::options! {
         supervision: Supervision = Supervision::Ferkd,
         /// Online teacher of kd and funmatch: a shipped teacher, a safetensors or PyTorch file, or a run folder.
         teacher: Option<String> = None,
-        /// Student: resnet8, resnet14, resnet20, resnet18, resnet34, resnet50, resnet101 or efficientnet-lite0.
+        /// Student: resnet8, resnet14, resnet20, resnet18, resnet34, resnet50, resnet101, efficientnet-lite0, vit-ti16, vit-s16, vit-b16, vit-l16 or eva-g14.
         arch: Arch = Arch::Resnet18,
-        /// Channels of the first stage, for resnet8, resnet14 and resnet20.
+        /// Channels of the first stage, for resnet8, resnet14 and resnet20; numbers of a token, for transformers.
         width: Option<usize> = None,
+        /// Blocks of a transformer; the architecture's if left out.
+        depth: Option<usize> = None,
+        /// Heads of a transformer's attention; the architecture's if left out.
+        heads: Option<usize> = None,
+        /// Side of a transformer's patches, in pixels; the architecture's if left out.
+        patch: Option<usize> = None,
         /// Side of the student's input, in pixels.
         side: u32 = 224,
-        /// Weights to begin with: a safetensors or PyTorch file; drawn from the seed if left out.
+        /// Weights to begin with: a safetensors or PyTorch file, a run folder or a shipped teacher; drawn from the seed if left out.
         weights: Option<PathBuf> = None,
+        /// Draw a new last layer rather than take that of the weights: for other classes.
+        reset_head: bool = false,
+        /// Train the last layer alone, on features of the network as it is evaluated: a linear probe.
+        freeze_backbone: bool = false,
         /// Epochs; a pass over the images with n regions of each counts as n.
         epochs: usize = 300,
         /// Regions of a step (B).
@@ -191,6 +201,10 @@ crate::options! {
         weight_decay: Option<f64> = None,
         /// Whether norms and biases decay too.
         decay_all: Option<bool> = None,
+        /// Factor of the learning rate for every layer between a parameter and the last one; for fine-tuning.
+        layer_decay: Option<f64> = None,
+        /// Probability that a transformer's last block leaves a branch out; it grows from 0 at the first block.
+        drop_path: f64 = 0.0,
         /// Largest norm of all gradients together; larger ones are scaled down.
         clip_norm: Option<f32> = None,
         /// Parts that a batch is computed in, one after the other, to save memory.
@@ -263,6 +277,20 @@ impl TrainConfig {
         }
     }
 
+    /// The student, with `classes` outputs.
+    pub fn spec(&self, classes: usize) -> ModelSpec {
+        let own = ModelSpec::new(self.arch, classes);
+        let Some(size) = own.vit else { return ModelSpec { width: self.width, ..own } };
+        let size = VitSize {
+            side: self.side as usize,
+            patch: self.patch.unwrap_or(size.patch),
+            width: self.width.unwrap_or(size.width),
+            depth: self.depth.unwrap_or(size.depth),
+            heads: self.heads.unwrap_or(size.heads),
+        };
+        ModelSpec { vit: Some(size), ..own }
+    }
+
     /// The mining rule: absolute thresholds where they are given, else quantiles.
     pub fn rule(&self) -> Result<Rule> {
         match (self.low, self.mid, self.high) {
@@ -329,6 +357,31 @@ impl TrainConfig {
         share("label-smoothing", self.label_smoothing)?;
         share("kd-alpha", self.kd_alpha)?;
         share("ema", self.ema.unwrap_or(0.0))?;
+        let transformer = self.arch.vit().is_some();
+        for (key, given) in [("depth", self.depth), ("heads", self.heads), ("patch", self.patch)] {
+            if given.is_some() && !transformer {
+                return Err(Error::usage(key, format!("{} is no vision transformer", self.arch))
+                    .remedy(format!("leave `{key}` out, or choose an arch such as vit-s16")));
+            }
+        }
+        if self.drop_path != 0.0 && (!transformer || !(0.0..1.0).contains(&self.drop_path)) {
+            let problem = format!("{} for {}", self.drop_path, self.arch);
+            return Err(Error::usage("drop-path", problem)
+                .remedy("give a probability below 1, for a vision transformer alone"));
+        }
+        if let Some(decay) = self.layer_decay
+            && !(decay > 0.0 && decay <= 1.0)
+        {
+            return Err(Error::usage("layer-decay", format!("{decay} is not within 0 (left out) and 1")));
+        }
+        if self.freeze_backbone && self.weights.is_none() {
+            return Err(Error::usage("freeze-backbone", "a backbone of random weights would be kept")
+                .remedy("give --weights FILE"));
+        }
+        if self.reset_head && self.weights.is_none() {
+            return Err(Error::usage("reset-head", "without weights every layer is new")
+                .remedy("give --weights FILE, or leave it out"));
+        }
         let recipe = self.recipe();
         let positive = [
             ("side", f64::from(self.side), 8.0),

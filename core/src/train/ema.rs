@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn the_average_moves_by_one_less_decay() {
         let device = Device::flex();
-        let spec = ModelSpec { arch: Arch::Resnet8, classes: 2, width: Some(2) };
+        let spec = ModelSpec { width: Some(2), ..ModelSpec::new(Arch::Resnet8, 2) };
         let (a, b) = (spec.init(1, &device).unwrap(), spec.init(2, &device).unwrap());
         let mut ema = Ema::new(0.75, &spec, &StateDict::of(&a), &device).unwrap();
         ema.update(&b.valid());

@@ -10,15 +10,19 @@ pub mod loss;
 #[cfg(not(target_family = "wasm"))]
 mod metrics;
 pub mod optimizer;
+pub mod pretrained;
 #[cfg(not(target_family = "wasm"))]
 pub mod report;
 #[cfg(not(target_family = "wasm"))]
 pub mod run;
 pub mod schedule;
 pub mod trainer;
+#[cfg(not(target_family = "wasm"))]
+pub mod transfer;
 
 pub use config::{Supervision, TrainConfig};
 pub use eval::{EvalReport, evaluate, evaluate_skipping};
+pub use pretrained::Pretrained;
 #[cfg(not(target_family = "wasm"))]
 pub use run::{TrainSummary, train};
 pub use trainer::{Inputs, Trainer};

@@ -1,7 +1,7 @@
 //! burn's SGD and AdamW, parameter by parameter, with state kept under the parameters' names.
 //!
 //! Names rather than burn's random identifiers make checkpoints the same bytes for the same training, and
-//! let the weight decay of norms and biases be left out.
+//! let the weight decay of norms, biases and a transformer's tokens and positions be left out, as in timm.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::classifier::read;
 use crate::error::{Error, Result};
-use crate::models::{Model, PathStack};
+use crate::models::{Layers, Model, PathStack};
 use crate::train::config::Recipe;
 #[cfg(feature = "flex")]
 use crate::train::host_sgd::HostSgd;
@@ -23,11 +23,15 @@ use crate::weights::{HostTensor, StateDict};
 pub struct Optimizer {
     /// For weights of convolutions and linear layers.
     decayed: Box<dyn DynOptimizer>,
-    /// For norms and biases.
+    /// For norms, biases, class tokens and positions.
     plain: Box<dyn DynOptimizer>,
     states: BTreeMap<String, DynState>,
     clip_norm: Option<f32>,
+    layer_decay: Option<(f64, Layers)>,
 }
+
+/// Parameters of several dimensions that do not decay: they are no weights of a layer (DeiT, timm).
+const UNDECAYED: [&str; 2] = ["cls_token", "pos_embed"];
 
 impl Optimizer {
     /// The optimizer of a recipe, for parameters on `device`.
@@ -52,7 +56,25 @@ impl Optimizer {
             plain: build(if recipe.decay_all { recipe.weight_decay } else { 0.0 }),
             states: BTreeMap::new(),
             clip_norm: recipe.clip_norm,
+            layer_decay: None,
         }
+    }
+
+    /// Multiplies the learning rate by `decay` for every layer between a parameter and the head (BEiT, timm).
+    pub fn with_layer_decay(mut self, decay: Option<f64>, layers: Layers) -> Self {
+        self.layer_decay = decay.map(|decay| (decay, layers));
+        self
+    }
+
+    /// What a parameter's learning rate is multiplied by.
+    pub fn rate_scale(&self, name: &str) -> f64 {
+        let depth = |layers: &Layers| (layers.last() - layers.of_parameter(name)) as i32;
+        self.layer_decay.as_ref().map_or(1.0, |(decay, layers)| libm::pow(*decay, depth(layers).into()))
+    }
+
+    /// Whether a parameter of `rank` dimensions is one that weight decay is meant for.
+    pub fn is_weight(name: &str, rank: usize) -> bool {
+        rank > 1 && !UNDECAYED.contains(&name)
     }
 
     /// Updates the model by its gradients, at learning rate `lr`.
@@ -72,7 +94,7 @@ impl Optimizer {
         let mut dict = StateDict::default();
         for (name, state) in &self.states {
             let mut sink = StateSink::default();
-            self.of(state.rank()).state_flatten(name, state, &mut sink);
+            self.of(name, state.rank()).state_flatten(name, state, &mut sink);
             for (key, data) in sink.tensors {
                 let shape = data.shape().to_vec();
                 let values = data.convert::<f32>().try_into_vec::<f32>();
@@ -120,7 +142,7 @@ impl Optimizer {
         }
         for (name, rank) in parameters {
             let state =
-                self.of(*rank).state_unflatten(*rank, name, &mut source, device).ok_or_else(|| {
+                self.of(name, *rank).state_unflatten(*rank, name, &mut source, device).ok_or_else(|| {
                     Error::mismatch("checkpoint", format!("it holds no optimizer state of `{name}`"))
                         .remedy("resume with the optimizer that the run was begun with")
                 })?;
@@ -134,9 +156,8 @@ impl Optimizer {
         self.states.iter().map(|(name, state)| (name.clone(), state.rank())).collect()
     }
 
-    /// Weights have two dimensions or more; norms and biases one.
-    fn of(&self, rank: usize) -> &dyn DynOptimizer {
-        if rank > 1 { &*self.decayed } else { &*self.plain }
+    fn of(&self, name: &str, rank: usize) -> &dyn DynOptimizer {
+        if Self::is_weight(name, rank) { &*self.decayed } else { &*self.plain }
     }
 }
 
@@ -169,9 +190,10 @@ impl ModuleMapper for Step<'_> {
         let name = self.path.torch();
         let required = tensor.is_require_grad();
         let before = self.optimizer.states.remove(&name);
-        let optimizer = self.optimizer.of(D);
+        let lr = self.lr * self.optimizer.rate_scale(&name);
+        let optimizer = self.optimizer.of(&name, D);
         let (new, state) =
-            optimizer.step_dyn(D, self.lr, tensor.inner().into_bridge(), grad.into_bridge(), before);
+            optimizer.step_dyn(D, lr, tensor.inner().into_bridge(), grad.into_bridge(), before);
         if let Some(state) = state {
             self.optimizer.states.insert(name, state);
         }

@@ -16,7 +16,7 @@ use crate::data::plan::Plan;
 use crate::data::select::{Boxes, Labels};
 use crate::error::{Error, Result};
 use crate::mining::Thresholds;
-use crate::models::{Model, ModelSpec};
+use crate::models::{DropPath, Model};
 use crate::pixels::{Filter, Normalisation, OrientationRule};
 use crate::region::RegionSampler;
 use crate::selfmix::MixStrength;
@@ -26,6 +26,7 @@ use crate::train::ema::Ema;
 use crate::train::eval::{EvalReport, evaluate};
 use crate::train::loss::{DeviceTargets, distillation, soft_cross_entropy};
 use crate::train::optimizer::Optimizer;
+use crate::train::pretrained::Pretrained;
 use crate::train::schedule::Schedule;
 use crate::weights::StateDict;
 
@@ -128,17 +129,22 @@ impl Trainer {
             steps: plan.steps(),
         };
 
-        let spec = ModelSpec { arch: config.arch, classes: classes.len(), width: config.width };
+        let spec = config.spec(classes.len());
         let training = device.clone().autodiff();
-        let mut student = spec.init(config.seed, &training)?;
-        if let Some(path) = &config.weights {
-            student = StateDict::read(path)?.load_into(student, &path.display().to_string())?;
-        }
+        // Weights go on seeing what they have seen.
+        let mut normalisation = Normalisation::IMAGENET;
+        let student = match &config.weights {
+            Some(path) => {
+                let from = Pretrained::read(path)?;
+                normalisation = from.normalisation;
+                from.fit(&spec, config.reset_head, config.seed, &training)?
+            }
+            None => spec.init(config.seed, &training)?,
+        };
         let ema = match config.ema {
             Some(decay) => Some(Ema::new(decay, &spec, &StateDict::of(&student), &device)?),
             None => None,
         };
-        let normalisation = Normalisation::IMAGENET;
         let card = Card { spec, side: config.side, normalisation, classes };
         let view = View { side: config.side, filter: Filter::Bilinear, normalisation };
 
@@ -193,7 +199,8 @@ impl Trainer {
             orientation,
         };
         Ok(Self {
-            optimizer: Optimizer::new(&recipe, &training),
+            optimizer: Optimizer::new(&recipe, &training)
+                .with_layer_decay(config.layer_decay, student.layers()),
             device: training,
             card,
             student,
@@ -251,8 +258,7 @@ impl Trainer {
 
     /// Parameters of the student, running statistics apart.
     pub fn parameters(&self) -> usize {
-        let dict = StateDict::of(&self.student);
-        dict.tensors.iter().filter(|(name, _)| !name.contains("running_")).map(|(_, t)| t.values.len()).sum()
+        self.student.parameters()
     }
 
     /// Epochs done, with fractions.
@@ -294,8 +300,7 @@ impl Trainer {
 
     /// The loss of some rows of a batch, by the supervision.
     fn loss(&self, batch: &Batch, rows: std::ops::Range<usize>) -> Tensor<1> {
-        let images = pictures(&batch.pixels, self.card.side, rows.clone(), &self.device);
-        let logits = self.student.forward(images);
+        let logits = self.logits(batch, rows.clone());
         let targets = || DeviceTargets::new(&batch.targets, rows.clone(), &self.device);
         let Some(teacher) = &self.teacher else {
             return soft_cross_entropy(logits, targets(), self.temperature);
@@ -312,6 +317,31 @@ impl Trainer {
                 truth.mul_scalar(alpha) + distillation(logits, teacher, t).mul_scalar((1.0 - alpha) * t * t)
             }
         }
+    }
+
+    /// The student's logits for some rows of a batch.
+    fn logits(&self, batch: &Batch, rows: std::ops::Range<usize>) -> Tensor<2> {
+        let pictures = |device| pictures(&batch.pixels, self.card.side, rows.clone(), device);
+        if self.config.freeze_backbone {
+            // As in evaluation: batch norms go by their running statistics, and leave them as they are.
+            let features = self.student.valid().features(pictures(&self.device.clone().inner()), None);
+            return self.student.classify(Tensor::from_inner(features));
+        }
+        let images = pictures(&self.device);
+        let drop = self.student.droppable().filter(|_| self.config.drop_path > 0.0).map(|depth| DropPath {
+            rate: self.config.drop_path,
+            seed: self.config.seed,
+            step: self.step,
+            rows,
+            depth,
+        });
+        self.student.classify(self.student.features(images, drop.as_ref()))
+    }
+
+    /// Whether a tensor of the student's is trained.
+    fn trains(&self, name: &str) -> bool {
+        let head = name.starts_with(self.config.arch.head());
+        !name.contains("running_") && (head || !self.config.freeze_backbone)
     }
 
     /// Tries the student, or its average where one is kept, on the validation images.
@@ -354,8 +384,10 @@ impl Trainer {
         let optimizer = dict.split_off("optimizer.");
         let average = dict.split_off("ema.");
         self.student = dict.load_into(self.student.clone(), origin)?;
-        let mut fresh = Optimizer::new(&self.config.recipe(), &self.device);
-        let parameters = dict.tensors.iter().filter(|(name, _)| !name.contains("running_"));
+        let layers = self.student.layers();
+        let mut fresh = Optimizer::new(&self.config.recipe(), &self.device)
+            .with_layer_decay(self.config.layer_decay, layers);
+        let parameters = dict.tensors.iter().filter(|(name, _)| self.trains(name));
         let parameters: Vec<(String, usize)> =
             parameters.map(|(name, t)| (name.clone(), t.shape.len())).collect();
         if step > 0 {

@@ -217,7 +217,7 @@ mod tests {
 
     /// A network whose batch norms do something.
     fn model(arch: Arch, classes: usize, seed: u64) -> crate::models::Model {
-        let fresh = ModelSpec { arch, classes, width: None }.init(seed, &Device::flex()).unwrap();
+        let fresh = ModelSpec::new(arch, classes).init(seed, &Device::flex()).unwrap();
         let mut dict = StateDict::of(&fresh);
         let mut draw = Stream::new(seed, Purpose::Weights, 1, 0);
         for (name, tensor) in &mut dict.tensors {
@@ -249,7 +249,7 @@ mod tests {
                 (0..count * 3 * side * side).map(|_| draw.uniform(-2.0, 2.0) as f32).collect();
             let data = TensorData::new(pixels.clone(), [count, 3, side, side]);
             let expected = read(model.forward(Tensor::<4>::from_data(data, &Device::flex()))).unwrap();
-            let found = model.host().unwrap().logits(&pixels, side);
+            let found = model.host().unwrap().unwrap().logits(&pixels, side);
             assert_eq!(found.len(), expected.len());
             let largest = expected.iter().fold(1.0f32, |most, z| most.max(z.abs()));
             for (a, b) in found.iter().zip(&expected) {
@@ -261,7 +261,7 @@ mod tests {
     #[test]
     fn a_picture_alone_gives_what_it_gives_among_others() {
         let (side, size) = (32, 3 * 32 * 32);
-        let net = model(Arch::EfficientnetLite0, 7, 3).host().unwrap();
+        let net = model(Arch::EfficientnetLite0, 7, 3).host().unwrap().unwrap();
         let mut draw = Stream::new(2, Purpose::Scene, 0, 0);
         let pixels: Vec<f32> = (0..5 * size).map(|_| draw.uniform(-2.0, 2.0) as f32).collect();
         let together = net.logits(&pixels, side);
@@ -275,7 +275,7 @@ mod tests {
 
     #[test]
     fn what_is_no_number_stays_none() {
-        let net = model(Arch::EfficientnetLite0, 7, 3).host().unwrap();
+        let net = model(Arch::EfficientnetLite0, 7, 3).host().unwrap().unwrap();
         let mut pixels = vec![0.1; 3 * 32 * 32];
         pixels[40] = f32::NAN;
         assert!(net.logits(&pixels, 32).iter().all(|z| z.is_nan()));

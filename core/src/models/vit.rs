@@ -1,0 +1,181 @@
+//! Vision transformers under timm's names: DeiT's (Touvron et al. 2021) and EVA's giant (Fang et al. 2022).
+
+use burn::module::{Module, Param};
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use burn::tensor::activation::gelu;
+use burn::tensor::module::attention;
+use burn::tensor::ops::AttentionModuleOptions;
+use burn::tensor::{Device, Tensor};
+
+use crate::models::drop_path::DropPath;
+use crate::models::resnet::linear_macs;
+use crate::models::vit_size::{VitSize, VitStyle};
+
+/// A vision transformer.
+#[derive(Module, Debug)]
+pub struct Vit {
+    patch_embed: PatchEmbed,
+    cls_token: Param<Tensor<3>>,
+    pos_embed: Param<Tensor<3>>,
+    blocks: Vec<VitBlock>,
+    norm: Option<LayerNorm>,
+    fc_norm: Option<LayerNorm>,
+    head: Linear,
+}
+
+/// Patches to tokens.
+#[derive(Module, Debug)]
+struct PatchEmbed {
+    proj: Conv2d,
+}
+
+/// Attention, then two linear layers; a norm before and a shortcut around each.
+#[derive(Module, Debug)]
+struct VitBlock {
+    norm1: LayerNorm,
+    attn: Attention,
+    norm2: LayerNorm,
+    mlp: Mlp,
+}
+
+/// Every token looks at every other, in several heads.
+#[derive(Module, Debug)]
+struct Attention {
+    qkv: Linear,
+    q_bias: Option<Param<Tensor<1>>>,
+    v_bias: Option<Param<Tensor<1>>>,
+    proj: Linear,
+    heads: usize,
+}
+
+#[derive(Module, Debug)]
+struct Mlp {
+    fc1: Linear,
+    fc2: Linear,
+}
+
+fn norm(width: usize, device: &Device) -> LayerNorm {
+    LayerNormConfig::new(width).with_epsilon(1e-6).init(device)
+}
+
+/// A parameter of zeros, made when it is first needed: a network can be counted without its weights.
+fn zeros<const D: usize>(shape: [usize; D], device: &Device) -> Param<Tensor<D>> {
+    burn::nn::Initializer::Zeros.init(shape, device)
+}
+
+impl Attention {
+    fn new(style: VitStyle, size: &VitSize, device: &Device) -> Self {
+        let (width, separate) = (size.width, style == VitStyle::Eva);
+        Self {
+            qkv: LinearConfig::new(width, 3 * width).with_bias(!separate).init(device),
+            q_bias: separate.then(|| zeros([width], device)),
+            v_bias: separate.then(|| zeros([width], device)),
+            proj: LinearConfig::new(width, width).init(device),
+            heads: size.heads,
+        }
+    }
+
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let [n, tokens, width] = x.dims();
+        let mut qkv = self.qkv.forward(x);
+        if let (Some(q), Some(v)) = (&self.q_bias, &self.v_bias) {
+            let (q, v) = (q.val(), v.val());
+            let bias = Tensor::cat(vec![q.clone(), q.zeros_like(), v], 0);
+            qkv = qkv + bias.unsqueeze();
+        }
+        let head = width / self.heads;
+        let part = |i: usize| {
+            let part = qkv.clone().slice_dim(2, i * width..(i + 1) * width);
+            part.reshape([n, tokens, self.heads, head]).swap_dims(1, 2)
+        };
+        let seen = attention(part(0), part(1), part(2), None, None, AttentionModuleOptions::default());
+        self.proj.forward(seen.swap_dims(1, 2).reshape([n, tokens, width]))
+    }
+
+    /// The linear layers, and both products of the attention.
+    fn macs(&self, tokens: u64) -> u64 {
+        let width = self.qkv.weight.lazy_shape().to_vec()[0] as u64;
+        tokens * (linear_macs(&self.qkv) + linear_macs(&self.proj)) + 2 * tokens * tokens * width
+    }
+}
+
+impl VitBlock {
+    fn new(style: VitStyle, size: &VitSize, device: &Device) -> Self {
+        let (width, hidden) = (size.width, size.hidden(style));
+        Self {
+            norm1: norm(width, device),
+            attn: Attention::new(style, size, device),
+            norm2: norm(width, device),
+            mlp: Mlp {
+                fc1: LinearConfig::new(width, hidden).init(device),
+                fc2: LinearConfig::new(hidden, width).init(device),
+            },
+        }
+    }
+
+    /// `block` is the block's number, by which `drop` decides what is left out.
+    fn forward(&self, x: Tensor<3>, block: usize, drop: Option<&DropPath>) -> Tensor<3> {
+        let keep = |y: Tensor<3>, half: usize| match drop {
+            Some(drop) => drop.apply(y, block, half),
+            None => y,
+        };
+        let x = x.clone() + keep(self.attn.forward(self.norm1.forward(x)), 0);
+        let mlp = |x| self.mlp.fc2.forward(gelu(self.mlp.fc1.forward(x)));
+        x.clone() + keep(mlp(self.norm2.forward(x)), 1)
+    }
+}
+
+impl Vit {
+    pub(super) fn new(style: VitStyle, size: &VitSize, classes: usize, device: &Device) -> Self {
+        let (width, patch, grid) = (size.width, size.patch, size.grid());
+        let pooled = style == VitStyle::Eva;
+        Self {
+            patch_embed: PatchEmbed {
+                proj: Conv2dConfig::new([3, width], [patch, patch]).with_stride([patch, patch]).init(device),
+            },
+            cls_token: zeros([1, 1, width], device),
+            pos_embed: zeros([1, 1 + grid * grid, width], device),
+            blocks: (0..size.depth).map(|_| VitBlock::new(style, size, device)).collect(),
+            norm: (!pooled).then(|| norm(width, device)),
+            fc_norm: pooled.then(|| norm(width, device)),
+            head: LinearConfig::new(width, classes).init(device),
+        }
+    }
+
+    /// What the head sees: shape (N, width).
+    pub(super) fn features(&self, images: Tensor<4>, drop: Option<&DropPath>) -> Tensor<2> {
+        let n = images.dims()[0];
+        let patches = self.patch_embed.proj.forward(images).flatten::<3>(2, 3).swap_dims(1, 2);
+        let [_, count, width] = patches.dims();
+        let class = self.cls_token.val().expand([n, 1, width]);
+        let x = Tensor::cat(vec![class, patches], 1) + self.pos_embed.val();
+        let x = self.blocks.iter().enumerate().fold(x, |x, (i, block)| block.forward(x, i, drop));
+        if let Some(norm) = &self.norm {
+            // The norm is of each token alone, and only the class token's goes on.
+            return norm.forward(x.slice_dim(1, 0..1).reshape([n, width]));
+        }
+        let mean = x.slice_dim(1, 1..count + 1).mean_dim(1).reshape([n, width]);
+        match &self.fc_norm {
+            Some(norm) => norm.forward(mean),
+            None => mean,
+        }
+    }
+
+    pub(super) fn head(&self) -> &Linear {
+        &self.head
+    }
+
+    pub(super) fn depth(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// Multiply-adds of one image of the side that the positions are for.
+    pub(super) fn macs(&self) -> u64 {
+        let tokens = self.pos_embed.lazy_shape().to_vec()[1] as u64;
+        let patches = self.patch_embed.proj.weight.lazy_shape().num_elements() as u64 * (tokens - 1);
+        let block =
+            |b: &VitBlock| b.attn.macs(tokens) + tokens * (linear_macs(&b.mlp.fc1) + linear_macs(&b.mlp.fc2));
+        patches + self.blocks.iter().map(block).sum::<u64>() + linear_macs(&self.head)
+    }
+}
