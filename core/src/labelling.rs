@@ -188,6 +188,9 @@ pub fn label(
     let teacher = Classifier::load(teacher, &device)?;
     let mut images = ImageList::open(images, Split::Train)?.first_per_class(config.images_per_class)?;
     let folder = folder(out, config)?;
+    // What is wrong is said before all images are looked at, not after.
+    check(config)?;
+    space(&images, &teacher, config.classes)?;
     let skipped = match config.skip_bad {
         true => Some(search::search(&images, &folder, config.orientation, stop, listen)?),
         false => None,
@@ -200,6 +203,21 @@ pub fn label(
         }
     }
     Pass::open(images, teacher, folder, config, device, skipped)?.run(stop, listen)
+}
+
+/// Checks the settings that nothing else does.
+fn check(config: &LabelConfig) -> Result<()> {
+    let [low, high] = config.scale;
+    if !(low > 0.0 && low <= high && high <= 1.0) {
+        return Err(Error::usage(
+            "scale",
+            format!("{low} to {high}: shares of an image ascend within 0..=1"),
+        ));
+    }
+    if config.batch == 0 || config.top_k == 0 || config.regions == 0 || config.shard_images == 0 {
+        return Err(Error::usage("batch, top-k, regions, shard-images", "they must be at least 1"));
+    }
+    Ok(())
 }
 
 /// The folder to write into: the store's, or a part's within it.
@@ -261,16 +279,8 @@ impl<'a> Pass<'a> {
         device: Device,
         skipped: Option<Skipped>,
     ) -> Result<Self> {
+        check(config)?;
         let [low, high] = config.scale;
-        if !(low > 0.0 && low <= high && high <= 1.0) {
-            return Err(Error::usage(
-                "scale",
-                format!("{low} to {high}: shares of an image ascend within 0..=1"),
-            ));
-        }
-        if config.batch == 0 || config.top_k == 0 {
-            return Err(Error::usage("batch, top-k", "they must be at least 1"));
-        }
         let space = space(&images, &teacher, config.classes)?;
         let sampler = sampler(config);
         let manifest = describe(&images, &teacher, config, &space);
