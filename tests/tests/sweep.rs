@@ -222,6 +222,26 @@ fn its_tables_say_what_was_run() {
 }
 
 #[test]
+fn a_store_serves_fewer_regions_than_it_has() {
+    let at = tempfile::tempdir().unwrap();
+    let path = at.path();
+    ferkd(path, "demo --scenes 1 --out scenes").ok();
+    let label = "label scenes --teacher digits --temperature 2 --images-per-class 8 --device flex";
+    ferkd(path, &format!("{label} --regions 2 --out two")).ok();
+    ferkd(path, &format!("{label} --regions 4 --out four")).ok();
+    let train = "train --images scenes --images-per-class 8 --supervision ferkd --arch resnet8 --width 4 \
+                 --side 8 --epochs 4 --batch 16 --regions-per-step 2 --eval-every 4 --device flex";
+    ferkd(path, &format!("{train} --store two --run a")).ok();
+    // Neither the regions behind the first two nor the memory for decoded images changes a byte.
+    ferkd(path, &format!("{train} --store four --store-regions 2 --cache-mb 0 --run b")).ok();
+    ferkd(path, &format!("{train} --store four --run c")).ok();
+    let last = |run: &str| fs::read(path.join(run).join("checkpoints/last.safetensors")).unwrap();
+    assert!(last("a") == last("b"));
+    assert!(last("a") != last("c"));
+    ferkd(path, &format!("{train} --store four --store-regions 5 --run d")).fails(2, &["store-regions", "4"]);
+}
+
+#[test]
 fn mistakes_are_found_before_anything_starts() {
     let at = tempfile::tempdir().unwrap();
     let path = at.path();

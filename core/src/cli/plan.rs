@@ -16,10 +16,10 @@ use crate::cli::terminal::duration;
 
 /// Say what a data set and a budget will cost, before anything is started.
 ///
-/// Bytes are exact; times come from rates that are measured on this machine in some seconds (decoding, cutting,
-/// the teacher, a training step). Nothing is written, but for --save-rates.
+/// Bytes are exact; times come from rates that are measured on this machine in some seconds
+/// (decoding, cutting, the teacher, a training step). Nothing is written, but for --save-rates.
 ///
-/// Example: ferkd plan --images 1281167 --regions 50,200,500 --arch resnet50 --side 224 --epochs 300
+/// Example: ferkd plan --images 1281167 --regions 50,200,500 --arch resnet50 --epochs 300
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {

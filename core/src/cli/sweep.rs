@@ -12,9 +12,10 @@ use crate::cli::{Output, STOP};
 
 /// Compare arms: a grid of settings, budgets and seeds -> one table.
 ///
-/// Labels the images once, trains every arm with every budget and seed (each an ordinary run folder), and
-/// writes results.csv, summary.csv with differences paired by seed, and report.html. Interrupted at any moment,
-/// the same command goes on where it stopped; finished runs are never done again.
+/// Labels the images once, trains every arm with every budget and seed (each an ordinary run
+/// folder), and writes results.csv, summary.csv with differences paired by seed, and report.html.
+/// Interrupted at any moment, the same command goes on where it stopped; finished runs are never
+/// done again.
 ///
 /// Example: ferkd sweep --config configs/sweep-demo.toml --images scenes --out sweep
 #[derive(Debug, clap::Args)]
