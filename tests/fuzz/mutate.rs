@@ -1,6 +1,6 @@
 //! Sound files, spoiled: what a disk, a network or an enemy makes of them.
 
-use ferkd::rng::{Purpose, Stream};
+use ferkd::rng::Stream;
 
 /// Numbers that lengths and counts are fond of breaking at.
 const EDGES: [u64; 12] = [
