@@ -280,7 +280,6 @@ impl<'a> Pass<'a> {
         skipped: Option<Skipped>,
     ) -> Result<Self> {
         check(config)?;
-        let [low, high] = config.scale;
         let space = space(&images, &teacher, config.classes)?;
         let sampler = sampler(config);
         let manifest = describe(&images, &teacher, config, &space);

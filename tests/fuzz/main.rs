@@ -61,7 +61,10 @@ fn main() -> ExitCode {
 
 fn run() -> Result<usize> {
     let options = options()?;
-    let scratch = tempfile::tempdir().map_err(|e| Error::io(std::env::temp_dir(), e))?;
+    // In memory where the system has such a folder: some readers take a path, a million times.
+    let memory = std::path::Path::new("/dev/shm");
+    let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+    let scratch = tempfile::tempdir_in(&parent).map_err(|e| Error::io(parent, e))?;
     let all = targets::all(scratch.path())?;
     if let Some(name) = options.names.iter().find(|name| all.iter().all(|target| target.name != **name)) {
         let known: Vec<&str> = all.iter().map(|target| target.name).collect();
@@ -88,10 +91,7 @@ fn run() -> Result<usize> {
 fn fuzz(target: &mut Target, options: &Options) -> usize {
     for (i, seed) in target.seeds.iter().enumerate() {
         if let Err(error) = (target.read)(seed) {
-            // Weights that are sound may still be of no known network.
-            if target.name != "torch" && target.name != "safetensors" {
-                println!("{}: sound file {i} is refused: {error}", target.name);
-            }
+            println!("{}: sound file {i} is refused: {error}", target.name);
         }
     }
     let begun = Instant::now();

@@ -269,8 +269,9 @@ fn weights(plain: &[&str], scratch: &Path) -> Result<Vec<Vec<u8>>> {
 
 fn dict(bytes: &[u8]) -> Result<()> {
     let dict = StateDict::from_bytes(bytes, NAME)?;
-    // Few mutants are a known network; that they are none is an error too.
-    Card::of(&dict, NAME).map(drop)
+    // Few mutants are a known network; looking for one must not break.
+    let _ = Card::of(&dict, NAME);
+    Ok(())
 }
 
 fn metrics() -> Vec<Vec<u8>> {

@@ -86,7 +86,7 @@ fn a_transfer_says_what_it_decides() {
     let line = "train --images shapes --supervision hard --arch resnet8 --width 4 --side 16 --epochs 1 --batch 4 \
                 --regions-per-step 1 --regions 4 --device flex --weights first --run t";
     ferkd(at.path(), line).fails(1, &["10 classes", "reset-head"]);
-    ferkd(at.path(), &format!("{line} --reset-head true")).ok();
+    ferkd(at.path(), &format!("{line} --reset-head")).ok();
 }
 
 /// A transformer of few numbers on few scenes.

@@ -23,14 +23,19 @@ use crate::train::run::TrainSummary;
 use crate::train::trainer::Trainer;
 
 /// Reads the events of a run's `metrics.jsonl`.
+///
+/// # Errors
+/// A file that cannot be read, or a line that is no event; the line is named.
 pub fn read_metrics(path: &Path) -> Result<Vec<Event>> {
-    let text = std::fs::read_to_string(path).at(path)?;
-    text.lines()
-        .enumerate()
-        .map(|(i, line)| {
-            serde_json::from_str(line).map_err(|e| Error::damaged(path, format!("line {}: {e}", i + 1)))
+    let bytes = std::fs::read(path).at(path)?;
+    let lines = bytes.strip_suffix(b"\n").unwrap_or(&bytes).split(|&byte| byte == b'\n');
+    let event = |(i, line)| {
+        serde_json::from_slice(line).map_err(|e| {
+            Error::damaged(path, format!("line {}: {e}", i + 1))
+                .remedy("copy the run's folder anew, or begin another run with --run")
         })
-        .collect()
+    };
+    if bytes.is_empty() { Ok(Vec::new()) } else { lines.enumerate().map(event).collect() }
 }
 
 /// Training loss by epoch.
