@@ -234,7 +234,8 @@ fn an_interrupted_import_goes_on_to_the_same_store() {
     ferkd(at.path(), &line("whole")).ok();
     let words = line("part");
     let words: Vec<&str> = words.split_whitespace().collect();
-    let mut child = command(at.path(), &words).stdout(std::process::Stdio::null()).spawn().unwrap();
+    let quiet = std::process::Stdio::null;
+    let mut child = command(at.path(), &words).stdout(quiet()).stderr(quiet()).spawn().unwrap();
     while !at.path().join("part/labels-00003.npy").exists() {
         assert!(child.try_wait().unwrap().is_none(), "it ended before it could be stopped");
         std::thread::sleep(std::time::Duration::from_millis(2));
