@@ -4,11 +4,15 @@ use std::path::Path;
 use std::process::Command;
 
 fn main() {
-    // Changes with every commit; absent where the source is no repository.
-    let log = Path::new("../.git/logs/HEAD");
-    println!("cargo::rerun-if-changed={}", if log.exists() { "../.git/logs/HEAD" } else { "build.rs" });
-    let said = Command::new("git").args(["rev-parse", "HEAD"]).output();
-    let commit = said.ok().filter(|done| done.status.success());
-    let commit = commit.and_then(|done| String::from_utf8(done.stdout).ok());
-    println!("cargo::rustc-env=FERKD_COMMIT={}", commit.as_deref().map_or("unknown", str::trim));
+    // Changes with every commit; absent where the source is no repository. Worktrees keep it elsewhere.
+    let log = git(&["rev-parse", "--git-path", "logs/HEAD"]).filter(|log| Path::new(log).exists());
+    println!("cargo::rerun-if-changed={}", log.as_deref().unwrap_or("build.rs"));
+    let commit = git(&["rev-parse", "HEAD"]);
+    println!("cargo::rustc-env=FERKD_COMMIT={}", commit.as_deref().unwrap_or("unknown"));
+}
+
+/// What git answers; none where it fails, or is not there.
+fn git(arguments: &[&str]) -> Option<String> {
+    let done = Command::new("git").args(arguments).output().ok().filter(|done| done.status.success())?;
+    Some(String::from_utf8(done.stdout).ok()?.trim().to_owned())
 }

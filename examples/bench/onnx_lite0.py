@@ -1,12 +1,12 @@
 """Yardstick of `ferkd bench teacher`: EfficientNet-Lite0 under ONNX Runtime, on the same weights and threads.
 
-The ONNX file is built here from the safetensors file that ships with ferkd, batch norms folded into the
-convolutions, and kept beside this script's temporary files; ONNX Runtime optimises it further when it loads it.
+The ONNX file is built in a temporary folder from the safetensors file that ships with ferkd, batch norms folded
+into the convolutions; ONNX Runtime optimises it further when it loads it.
 
     pip install numpy onnx onnxruntime safetensors
     ferkd bench teacher --yardstick "python3 examples/bench/onnx_lite0.py --threads 2 --batch 8"
 
-With --check GOLDENS (tests/data/lite0-crops.safetensors) the logits are compared with the recorded ones first.
+With --check tests/data/lite0-crops.safetensors the logits are compared with the recorded ones first.
 """
 
 import argparse

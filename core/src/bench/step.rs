@@ -32,7 +32,7 @@ pub struct StepBench {
 }
 
 /// Made-up pictures to train on.
-const IMAGES: u64 = 64;
+const IMAGES: u64 = 32;
 /// Regions of each in the store.
 const REGIONS: u32 = 16;
 

@@ -37,6 +37,8 @@ impl Optimizer {
     /// The optimizer of a recipe, for parameters on `device`.
     pub fn new(recipe: &Recipe, device: &Device) -> Self {
         let build = |decay: f64| -> Box<dyn DynOptimizer> {
+            #[cfg(not(feature = "flex"))]
+            let _ = device;
             #[cfg(feature = "flex")]
             if !recipe.adamw && device.clone().inner() == Device::flex() {
                 let sgd = HostSgd { momentum: recipe.momentum as f32, decay: decay as f32 };
