@@ -6,7 +6,7 @@ use std::path::Path;
 
 use ferkd_tests::{command, ferkd, repository};
 
-const COMMANDS: [&str; 7] = ["demo", "label", "verify", "mine", "train", "eval", "export"];
+const COMMANDS: [&str; 9] = ["demo", "label", "verify", "mine", "train", "eval", "export", "sweep", "plan"];
 
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
@@ -85,7 +85,9 @@ fn every_shipped_configuration_is_understood() {
     let mut seen = 0;
     for entry in fs::read_dir(repository("configs")).unwrap() {
         let path = entry.unwrap().path();
-        let arguments = ["train", "--dry-run", "--json", "--run", "r", "--config", path.to_str().unwrap()];
+        let is_sweep = path.file_name().unwrap().to_str().unwrap().starts_with("sweep-");
+        let (what, out) = if is_sweep { ("sweep", "--out") } else { ("train", "--run") };
+        let arguments = [what, "--dry-run", "--json", out, "r", "--config", path.to_str().unwrap()];
         let answer = ferkd_tests::answer(&mut command(at.path(), &arguments));
         // The images are the user's; everything else must be in order.
         let understood = answer.code == 0 || answer.stderr.contains("No such file");
