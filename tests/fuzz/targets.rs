@@ -73,7 +73,7 @@ pub fn all(scratch: &Path) -> Result<Vec<Target>> {
         ),
         target(
             "toml",
-            read_all(&below("configs", "toml"))?,
+            recipes()?,
             Box::new(move |bytes| {
                 put(&table, bytes)?;
                 let (origin, layer) = config::read_layer(&table)?;
@@ -104,6 +104,13 @@ fn below(folder: &str, ending: &str) -> Vec<PathBuf> {
     let root = repository(folder);
     let names = files(&root).into_keys().filter(|name| name.ends_with(ending));
     names.map(|name| root.join(name)).collect()
+}
+
+/// The shipped settings of training runs; grids are no such thing.
+fn recipes() -> Result<Vec<Vec<u8>>> {
+    let mut paths = below("configs", ".toml");
+    paths.retain(|path| !path.to_string_lossy().contains("sweep"));
+    read_all(&paths)
 }
 
 fn torch_files() -> Vec<PathBuf> {
