@@ -68,8 +68,11 @@ fn every_combination_of_layers_could_begin() {
     }
     assert!(students >= 8, "{students} students");
     could_begin(&[&repository("configs/demo-teacher.toml")], images("digits"));
-    let rooms = std::fs::read_dir(repository("configs")).unwrap().count();
-    assert_eq!(rooms, 9, "a file or folder of configs/ is not tested here");
+    let rooms = std::fs::read_dir(repository("configs")).unwrap();
+    let names = rooms.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
+    // A grid of settings is no run's, and has a test of its own.
+    let tested = names.filter(|name| !name.starts_with("sweep-")).count();
+    assert_eq!(tested, 9, "a file or folder of configs/ is not tested here");
 }
 
 #[test]

@@ -21,7 +21,7 @@ impl Normalisation {
     /// CLIP's, which EVA's networks take.
     pub const CLIP: Self = Self {
         mean: [0.481_454_66, 0.457_827_5, 0.408_210_73],
-        std: [0.268_629_54, 0.261_302_58, 0.275_777_11],
+        std: [0.268_629_54, 0.261_302_6, 0.275_777_1],
     };
 
     /// Writes an RGB picture of shape (side, side, 3) as planes of shape (3, side, side) into `out`.
