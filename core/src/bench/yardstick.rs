@@ -39,10 +39,7 @@ impl Yardstick {
 fn rate_in(text: &str, unit: &str) -> Option<f64> {
     let words: Vec<&str> = text.split_whitespace().collect();
     let rates = words.windows(2).filter(|pair| pair[1].trim_end_matches([',', ';', '.']) == unit);
-    rates
-        .filter_map(|pair| pair[0].parse().ok())
-        .filter(|rate: &f64| rate.is_finite() && *rate > 0.0)
-        .next_back()
+    rates.filter_map(|pair| pair[0].parse().ok()).rfind(|rate: &f64| rate.is_finite() && *rate > 0.0)
 }
 
 #[cfg(test)]
