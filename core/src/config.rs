@@ -68,9 +68,12 @@ pub fn resolve<T: Options>(layers: &[(String, toml::Table)]) -> Result<T> {
             check_key::<T>(origin, key)?;
             // Each layer is read alone first, so that a wrong value is blamed on the layer that holds it.
             let alone = toml::Table::from_iter([(key.clone(), value.clone())]);
-            toml::Value::Table(alone)
-                .try_into::<T>()
-                .map_err(|e| Error::usage(format!("{origin}: `{key}`"), first_line(&e.to_string())))?;
+            toml::Value::Table(alone).try_into::<T>().map_err(|e| {
+                let known = T::KEYS.iter().find(|known| known.name() == *key);
+                let meaning = known.map_or("", |known| known.doc.trim().trim_end_matches('.'));
+                Error::usage(format!("{origin}: `{key}`"), first_line(&e.to_string()))
+                    .remedy(format!("`{key}` is: {meaning}"))
+            })?;
             merged.insert(key.clone(), value.clone());
         }
     }
@@ -173,7 +176,7 @@ mod tests {
     #[test]
     fn a_wrong_type_names_its_key() {
         let error = resolve::<Sample>(&layer("lr = \"fast\"")).unwrap_err().to_string();
-        assert!(error.contains("`lr`"), "{error}");
+        assert!(error.contains("`lr`") && error.contains("Learning rate"), "{error}");
     }
 
     #[test]

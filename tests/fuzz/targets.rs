@@ -76,8 +76,7 @@ pub fn all(scratch: &Path) -> Result<Vec<Target>> {
             recipes()?,
             Box::new(move |bytes| {
                 put(&table, bytes)?;
-                let (origin, layer) = config::read_layer(&table)?;
-                config::resolve::<TrainConfig>(&[(origin, layer)])?.check()
+                config::resolve::<TrainConfig>(&[config::read_layer(&table)?]).map(drop)
             }),
         ),
         target(
@@ -240,7 +239,7 @@ fn slices(bytes: &[u8]) -> Result<()> {
         whole.insert(name.to_owned(), content.to_vec());
         rest = behind;
     }
-    if bytes.len() % 2 == 0 {
+    if bytes.len().is_multiple_of(2) {
         let mut sums = Checksums::default();
         for (name, content) in whole.iter().filter(|(name, _)| *name != CHECKSUMS) {
             sums.insert(name.clone(), sha256(content));
