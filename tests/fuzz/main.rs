@@ -140,7 +140,8 @@ fn fuzz(target: &mut Target, options: &Options) -> usize {
 /// Whether an error says which file it is about and what to do.
 fn helps(error: &Error) -> bool {
     let text = error.to_string();
-    let of_a_store = [".npy", ".txt", ".json", ".sha256"].iter().any(|ending| text.contains(ending));
+    let of_a_store =
+        [".npy", ".txt", ".json", ".sha256", "of the store"].iter().any(|ending| text.contains(ending));
     (text.contains(NAME) || of_a_store) && text.ends_with(')')
 }
 

@@ -291,7 +291,7 @@ impl fmt::Debug for Store {
 
 pub(super) fn no_class(image: u64) -> Error {
     let problem = "the probability of the ground-truth class is asked for, but it has no class";
-    Error::mismatch(format!("image {image}"), problem).remedy("use --confidence max")
+    Error::mismatch(format!("image {image} of the store"), problem).remedy("use --confidence max")
 }
 
 pub(super) fn place(image: u64, region: u32) -> String {
