@@ -6,7 +6,7 @@ use std::fs;
 use ferkd_tests::{ferkd, files};
 
 const RATES: &str = r#"{
-  "subject": {"teacher": "digits", "arch": "resnet8", "width": 8, "side": 16, "device": "flex"},
+  "subject": {"teacher": "digits", "arch": "resnet8", "width": 8, "side": 16, "classes": 10, "device": "flex"},
   "threads": 2, "shares_cores": true,
   "decode_s": 0.001, "teacher_crop_s": 0.0001, "student_crop_s": 0.0001,
   "teacher_regions_per_s": 1000.0, "step_regions": 16, "step_s": 0.02,
@@ -77,6 +77,8 @@ fn rates_are_measured_and_can_be_used_again() {
     for rate in ["decode_s", "teacher_crop_s", "student_crop_s", "teacher_regions_per_s", "step_s"] {
         assert!(first["rates"][rate].as_f64().unwrap() > 0.0, "{first}");
     }
+    // A ResNet-8 of width 4 with ten outputs.
+    assert_eq!(first["training"]["parameters"], 5214);
     let again = ferkd(at.path(), &format!("{line} --rates rates.json")).ok().json();
     assert_eq!(first, again);
 }

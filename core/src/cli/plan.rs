@@ -6,7 +6,7 @@ use ferkd::classifier::Classifier;
 use ferkd::label::Codec;
 use ferkd::labelling::LabelConfig;
 use ferkd::models::Arch;
-use ferkd::planner::{Estimate, Images, NAME_BYTES, Rates, Request, Subject, measure, plan, steps};
+use ferkd::planner::{Estimate, Images, NAME_BYTES, Rates, Request, Subject, classes, measure, plan, steps};
 use ferkd::store::LabelSpace;
 use ferkd::train::run::write_json;
 use ferkd::{Error, Result, device};
@@ -90,13 +90,6 @@ impl Args {
             (None, None) => return Err(Error::usage("images", "neither a folder nor a number is given")),
         };
         let teacher = Classifier::load(&self.teacher, &device::open(&self.device)?)?;
-        let subject = Subject {
-            teacher: teacher.name.clone(),
-            arch: self.arch,
-            width: self.width,
-            side: self.side,
-            device: self.device.clone(),
-        };
         let request = Request {
             regions: self.regions.clone(),
             label: LabelConfig {
@@ -109,6 +102,14 @@ impl Args {
             epochs: self.epochs,
             batch: self.batch,
             regions_per_step: self.regions_per_step,
+        };
+        let subject = Subject {
+            teacher: teacher.name.clone(),
+            arch: self.arch,
+            width: self.width,
+            side: self.side,
+            classes: classes(&images, &teacher, &request.label)?,
+            device: self.device.clone(),
         };
         // What cannot be planned is said before anything is measured.
         steps(&images, &request)?;

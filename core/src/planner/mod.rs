@@ -135,6 +135,14 @@ pub fn steps(images: &Images, request: &Request) -> Result<u64> {
     Ok(Plan::new(count as usize, request.batch, length, 0)?.steps())
 }
 
+/// Classes that the store will have, and the student outputs.
+///
+/// # Errors
+/// A teacher that does not know the images' classes.
+pub fn classes(images: &Images, teacher: &Classifier, label: &LabelConfig) -> Result<u32> {
+    Ok(future_manifest(images, teacher, label, 1)?.label.classes)
+}
+
 /// Plans: exact bytes, and times from `rates`.
 ///
 /// # Errors
@@ -212,6 +220,7 @@ mod tests {
                 arch: Arch::Resnet8,
                 width: Some(4),
                 side: 16,
+                classes: 10,
                 device: "flex".into(),
             },
             threads: 2,

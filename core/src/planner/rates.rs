@@ -29,6 +29,8 @@ pub struct Subject {
     pub width: Option<usize>,
     /// Side of the student's input, in pixels.
     pub side: u32,
+    /// Classes of the store, which are the student's outputs.
+    pub classes: u32,
     /// The device that computes.
     pub device: String,
 }
@@ -156,7 +158,7 @@ const STEP_MACS: u64 = 6_000_000_000;
 pub fn measure(images: &Images, teacher: &Classifier, subject: &Subject, batch: usize) -> Result<Rates> {
     let device = crate::device::open(&subject.device)?;
     // The student first: what the teacher needs is no part of a training run's memory.
-    let spec = subject.config().spec(teacher.card.classes.len());
+    let spec = subject.config().spec(subject.classes as usize);
     let macs_per_image = spec.init(0, &device)?.macs(subject.side as usize);
     let step_regions = (STEP_MACS / macs_per_image.max(1)).clamp(2, 32).min(batch.max(2) as u64) as usize;
     let (few, parameters) = stepping(subject, step_regions, spec.classes)?;
@@ -273,8 +275,11 @@ struct Steps {
 fn stepping(subject: &Subject, regions: usize, classes: usize) -> Result<(Steps, u64)> {
     let config = TrainConfig { batch: regions, ..subject.config() };
     let scene = stand_in::scene()?;
-    // One image of each class: a student has as many outputs as there are classes.
-    let one = |i: usize| (format!("c{i:06}/0.png"), format!("c{i:06}"), scene.clone());
+    // Images of every class: a student has as many outputs as there are classes.
+    let one = |i: usize| {
+        let class = format!("c{:06}", i % classes);
+        (format!("{class}/{i}.png"), class, scene.clone())
+    };
     let images = ImageList::in_memory((0..classes.max(regions)).map(one).collect());
     let inputs = Inputs { images, validation: None, store: None, teacher: None };
     let device = crate::device::open(&subject.device)?;
