@@ -16,7 +16,7 @@ use crate::train::eval::Scores;
 use crate::weights::StateDict;
 
 /// Key of a weights file's metadata that holds a [`Card`].
-const CARD: &str = "ferkd";
+pub(crate) const CARD: &str = "ferkd";
 
 /// What a weights file says of its network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

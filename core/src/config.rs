@@ -82,6 +82,11 @@ pub fn resolve<T: Options>(layers: &[(String, toml::Table)]) -> Result<T> {
         .map_err(|e| Error::usage("configuration", first_line(&e.to_string())))
 }
 
+/// A configuration as a table, as its file would hold it: numbers of 32 bits in their shortest form.
+pub fn table<T: Serialize>(config: &T) -> toml::Table {
+    toml::to_string(config).ok().and_then(|text| text.parse().ok()).unwrap_or_default()
+}
+
 fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().to_owned()
 }

@@ -207,13 +207,7 @@ pub fn label(
 
 /// Checks the settings that nothing else does.
 fn check(config: &LabelConfig) -> Result<()> {
-    let [low, high] = config.scale;
-    if !(low > 0.0 && low <= high && high <= 1.0) {
-        return Err(Error::usage(
-            "scale",
-            format!("{low} to {high}: shares of an image ascend within 0..=1"),
-        ));
-    }
+    crate::region::check_scale(config.scale)?;
     if config.batch == 0 || config.top_k == 0 || config.regions == 0 || config.shard_images == 0 {
         return Err(Error::usage("batch, top-k, regions, shard-images", "they must be at least 1"));
     }

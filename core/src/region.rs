@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Result};
 use crate::rng::{Purpose, Stream};
 
 /// A box in pixels of the decoded image, and whether it is mirrored.
@@ -143,6 +144,17 @@ impl RegionSampler {
         let (w, h) = (w.clamp(1, width), h.clamp(1, height));
         Region { top: (height - h) / 2, left: (width - w) / 2, height: h, width: w, flip }
     }
+}
+
+/// Checks the smallest and largest share of an image that a region may cover.
+///
+/// # Errors
+/// Shares that do not ascend within 0..=1.
+pub fn check_scale([low, high]: [f64; 2]) -> Result<()> {
+    if low > 0.0 && low <= high && high <= 1.0 {
+        return Ok(());
+    }
+    Err(Error::usage("scale", format!("{low} to {high}: shares of an image ascend within 0..=1")))
 }
 
 /// How often torchvision tries to draw a box before it falls back to the centre.

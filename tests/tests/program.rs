@@ -143,3 +143,16 @@ fn a_rehearsal_needs_no_images() {
     ferkd(at.path(), &line.replace("synthetic:8x4", "synthetic:8"))
         .fails(2, &["synthetic:8", "IMAGESxCLASSES"]);
 }
+
+#[test]
+fn quantiles_given_later_replace_absolute_thresholds() {
+    let at = folder();
+    few_scenes(at.path());
+    fs::write(at.path().join("base.toml"), "low = 0.1\nmid = 0.2\nhigh = 0.9\n").unwrap();
+    let line = format!("{TRAIN} --supervision hard --run r --dry-run --json --config base.toml");
+    let config = |line: &str| ferkd(at.path(), line).ok().json()["config"].clone();
+    assert!(config(&line)["low"].is_number());
+    let replaced = config(&format!("{line} --quantiles [0.1,0.3,0.9]"));
+    assert!(replaced.get("low").is_none_or(|low| low.is_null()), "{replaced}");
+    ferkd(at.path(), &format!("{line} --scale [8,100]")).fails(2, &["scale", "0..=1"]);
+}

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Command, FromArgMatches};
 use ferkd::Result;
-use ferkd::config::{Key, Options, flag_value, read_layer, resolve};
+use ferkd::config::{Key, Options, flag_value, read_layer, resolve, table};
 
 /// The flags that were given for a configuration of type `T`.
 #[derive(Debug, Clone)]
@@ -26,6 +26,16 @@ impl<T: Options> Overrides<T> {
             layers.push(read_layer(path)?);
         }
         layers.push(("flags".into(), self.table.clone()));
+        // Quantiles given later replace absolute thresholds given before.
+        for i in 1..layers.len() {
+            if layers[i].1.contains_key("quantiles") {
+                for (_, earlier) in &mut layers[..i] {
+                    for key in ["low", "mid", "high"] {
+                        earlier.remove(key);
+                    }
+                }
+            }
+        }
         resolve(&layers)
     }
 }
@@ -46,7 +56,7 @@ fn value_name(key: &Key) -> &'static str {
 
 impl<T: Options> clap::Args for Overrides<T> {
     fn augment_args(command: Command) -> Command {
-        let defaults = toml::Table::try_from(T::default()).unwrap_or_default();
+        let defaults = table(&T::default());
         T::KEYS.iter().fold(command, |command, key| {
             let name = key.name();
             let default = match defaults.get(&name) {

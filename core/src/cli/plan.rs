@@ -86,6 +86,12 @@ impl Args {
                 Images::Folder(list) => Images::Folder(list.first_per_class(self.images_per_class)?),
                 other => other,
             },
+            (None, Some(_))
+                if self.images_per_class.is_some() || self.classes == Some(LabelSpace::Folder) =>
+            {
+                return Err(Error::usage("images", "a number has no class folders")
+                    .remedy("name the folder, or leave --images-per-class and --classes folder out"));
+            }
             (None, Some(count)) => Images::Count(count),
             (None, None) => return Err(Error::usage("images", "neither a folder nor a number is given")),
         };

@@ -20,7 +20,7 @@ use crate::rng::{Purpose, Stream};
 const PREFIX: &str = "synthetic:";
 
 /// More would not fit the numbers of a list.
-const MOST_IMAGES: usize = 1 << 28;
+const MOST_IMAGES: usize = 1 << 27;
 
 /// Width and height of ImageNet photos: 25 quantiles, by area, of 200 of them.
 const SIZES: [(u32, u32); 25] = [

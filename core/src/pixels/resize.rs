@@ -59,14 +59,26 @@ pub(crate) fn crop_resize_with<T>(
     resize(image, region, side, side, filter, then)
 }
 
+/// How many times longer than wide a picture may be for validation's view.
+const LONGEST: u32 = 256;
+
 /// Validation's view: the short side to `round(side * 256 / 224)`, then the centre `side` x `side`.
 ///
 /// Returns RGB bytes of shape (side, side, 3). Rounding as in torchvision's `Resize` and `CenterCrop`.
+///
+/// # Errors
+/// A picture more than 256 times as long as it is wide, which would be resized to gigabytes.
 pub fn centre_resize(image: &RgbImage, side: u32, filter: Filter) -> Result<Vec<u8>> {
     let (width, height) = image.dimensions();
     let short = (f64::from(side) * 256.0 / 224.0).round_ties_even() as u32;
-    let long = |a: u32, b: u32| (u64::from(short) * u64::from(a) / u64::from(b.max(1))) as u32;
-    let (w, h) = if width <= height { (short, long(height, width)) } else { (long(width, height), short) };
+    let (least, most) = (width.min(height).max(1), width.max(height));
+    if most / least > LONGEST {
+        let problem =
+            format!("{width} x {height} pixels: too long for its width to be tried at {side} pixels");
+        return Err(Error::damaged("picture", problem).remedy("take it out of the images"));
+    }
+    let long = (u64::from(short) * u64::from(most) / u64::from(least)) as u32;
+    let (w, h) = if width <= height { (short, long) } else { (long, short) };
     let whole = resize(image, &Region::whole(width, height), w, h, filter, <[u8]>::to_vec)?;
     let offset = |size: u32| (f64::from(size - side) / 2.0).round_ties_even() as usize;
     let (top, left) = (offset(h), offset(w));
@@ -145,6 +157,15 @@ fn target(buffer: &mut Vec<u8>, width: u32, height: u32) -> Result<Image<'_>, St
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_thread_of_pixels_is_refused_rather_than_made_gigabytes_of() {
+        let thread = RgbImage::new(1, 60_000);
+        let error = centre_resize(&thread, 224, Filter::Bilinear).unwrap_err().to_string();
+        assert!(error.contains("1 x 60000"), "{error}");
+        let panorama = RgbImage::new(200, 2);
+        assert_eq!(centre_resize(&panorama, 8, Filter::Bilinear).unwrap().len(), 3 * 8 * 8);
+    }
 
     fn noise(seed: u64, width: u32, height: u32) -> RgbImage {
         let mut draw = crate::rng::Stream::new(seed, crate::rng::Purpose::Scene, 0, 0);

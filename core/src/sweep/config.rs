@@ -104,8 +104,15 @@ impl SweepConfig {
             Some(most) if !self.label.contains_key("regions") => label.regions = most,
             _ => {}
         }
+        for key in ["images-per-class", "part"] {
+            if self.label.contains_key(key) {
+                return Err(Error::usage(format!("[label] {key}"), "a sweep decides it")
+                    .remedy("write images-per-class under [train]; a sweep labels in one part"));
+            }
+        }
         // One list of images for teacher and students: both take the same ones.
         let shared = arms.first().map(|arm| &arm.config);
+        let val = shared.and_then(|config| config.val.clone());
         let images = shared.map(|config| config.images.clone()).unwrap_or_default();
         label.images_per_class = shared.and_then(|config| config.images_per_class);
         for arm in &mut arms {
@@ -113,6 +120,13 @@ impl SweepConfig {
             if config.images != images || config.images_per_class != label.images_per_class {
                 return Err(Error::usage(format!("arm `{}`", arm.name), "it has images of its own")
                     .remedy("all arms of a sweep learn from the same images: set them under [train]"));
+            }
+            if config.val != val {
+                return Err(Error::usage(
+                    format!("arm `{}`", arm.name),
+                    "it has validation images of its own",
+                )
+                .remedy("all arms are tried on the same images: set val under [train]"));
             }
             if config.store != store {
                 return Err(Error::usage(format!("arm `{}`", arm.name), "it has a store of its own")

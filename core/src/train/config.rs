@@ -119,7 +119,7 @@ crate::options! {
         supervision: Supervision = Supervision::Ferkd,
         /// Online teacher of kd and funmatch: a shipped teacher, a safetensors or PyTorch file, or a run folder.
         teacher: Option<String> = None,
-        /// Student: resnet8, resnet14, resnet20, resnet18, resnet34, resnet50, resnet101, efficientnet-lite0, vit-ti16, vit-s16, vit-b16, vit-l16 or eva-g14.
+        /// Student: resnet8, resnet14, resnet20, resnet18, resnet34, resnet50, resnet101, efficientnet-lite0, -lite1, -lite2, vit-ti16, vit-s16, vit-b16, vit-l16 or eva-g14.
         arch: Arch = Arch::Resnet18,
         /// Channels of the first stage, for resnet8, resnet14 and resnet20; numbers of a token, for transformers.
         width: Option<usize> = None,
@@ -403,6 +403,15 @@ impl TrainConfig {
                 };
                 return Err(Error::usage(key, format!("{value} is not {least}")));
             }
+        }
+        if self.side > 4096 {
+            return Err(Error::usage("side", format!("{} pixels; 8 to 4096 are possible", self.side)));
+        }
+        crate::region::check_scale(self.scale)?;
+        if self.freeze_backbone && self.drop_path != 0.0 {
+            return Err(
+                Error::usage("drop-path", "a frozen backbone leaves nothing out").remedy("leave it out")
+            );
         }
         let missing =
             |key: &str, problem: String, remedy: &str| Err(Error::usage(key, problem).remedy(remedy));

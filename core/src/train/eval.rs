@@ -123,19 +123,20 @@ pub fn evaluate_skipping(
         let numbers = start..(start + BATCH).min(images.len());
         let skips = skipped.is_some();
         let cut = |i: usize| -> Result<std::result::Result<Vec<f32>, SkippedImage>> {
-            let picture = match images.decode(i, OrientationRule::Apply) {
+            let bytes = images.decode(i, OrientationRule::Apply).and_then(|decoded| {
+                centre_resize(&decoded.image, view.side, view.filter).map_err(|e| {
+                    Error::damaged(images.label_of(i), e.problem()).remedy("take it out of the images")
+                })
+            });
+            let bytes = match bytes {
                 Err(error) if skips && error.kind() == ErrorKind::Damaged => {
                     let problem = error.problem().to_owned();
                     return Ok(Err(SkippedImage { name: images.name(i).to_owned(), problem }));
                 }
-                decoded => decoded?.image,
+                bytes => bytes?,
             };
             let mut pixels = vec![0.0; size];
-            view.normalisation.write_chw(
-                &centre_resize(&picture, view.side, view.filter)?,
-                view.side,
-                &mut pixels,
-            );
+            view.normalisation.write_chw(&bytes, view.side, &mut pixels);
             Ok(Ok(pixels))
         };
         let cuts = numbers.clone().into_par_iter().map(cut).collect::<Result<Vec<_>>>()?;

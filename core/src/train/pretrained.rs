@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 
-use crate::classifier::{Card, Classifier};
+use crate::classifier::{CARD, Card, Classifier};
 use crate::error::{Error, Result};
 use crate::models::{Model, ModelSpec, resize_positions};
 use crate::pixels::Normalisation;
@@ -34,7 +34,7 @@ impl Pretrained {
     pub fn read(from: &Path) -> Result<Self> {
         let origin = from.display().to_string();
         let weights = Classifier::weights(&origin)?;
-        if weights.metadata.is_empty() {
+        if !weights.metadata.contains_key(CARD) {
             let spec = weights.infer_spec(&origin)?;
             let (side, normalisation) = Card::usual(&spec);
             return Ok(Self { weights, spec, side, normalisation, origin });
@@ -67,7 +67,7 @@ impl Pretrained {
         {
             let problem = format!("it was trained on {rows} classes, and these are {}", spec.classes);
             return Err(Error::mismatch(self.origin, problem)
-                .remedy("draw a new last layer with --reset-head true, or use `ferkd transfer`"));
+                .remedy("draw a new last layer with --reset-head, or use `ferkd transfer`"));
         }
         self.weights.load_into(model, &self.origin)
     }

@@ -177,7 +177,7 @@ impl Gallery<'_> {
         // A picture of each kind is found soon; looking at every image of a large store takes too long.
         for image in 0..self.store.len().min(5000) {
             let mut kinds = [false; Kind::ALL.len()];
-            for region in 0..self.store.manifest().regions.per_image.min(most) {
+            for region in 0..self.store.per_image().min(most) {
                 let c = self.store.confidence(image, region, self.confidence)?;
                 kinds[self.thresholds.kind(c)? as usize] = true;
             }
@@ -297,7 +297,7 @@ pub fn histogram(mined: &MiningReport) -> ConfidenceHistogram {
 
 /// Settings as a list.
 pub fn settings(config: &TrainConfig) -> Definitions {
-    let table = toml::Table::try_from(config).unwrap_or_default();
+    let table = crate::config::table(config);
     table.iter().fold(Definitions::new("Settings"), |list, (key, value)| {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         list.item(key.clone(), value)

@@ -175,16 +175,17 @@ impl Run {
                 }
                 last_eval = Some(report);
             }
+            // Before the checkpoint that says how far the run has come: a run killed in between writes it again.
+            if config.keep_every > 0 && crosses(epoch, trainer, config.keep_every) {
+                self.flush()?;
+                let path = self.checkpoint_path(&format!("step-{step:07}.safetensors"));
+                trainer.weights().write(&path, Precision::F32)?;
+            }
             let stopped = stop.load(Ordering::Relaxed);
             let periodic = config.checkpoint_every > 0 && step % config.checkpoint_every == 0;
             if ends || evaluates || periodic || stopped {
                 let path = self.checkpoint(trainer)?;
                 listen(&Event::Checkpoint { step, path: path.display().to_string() });
-            }
-            if config.keep_every > 0 && crosses(epoch, trainer, config.keep_every) {
-                trainer
-                    .weights()
-                    .write(&self.checkpoint_path(&format!("step-{step:07}.safetensors")), Precision::F32)?;
             }
             if stopped && !ends {
                 return Err(Error::new(
@@ -372,7 +373,9 @@ fn restore(trainer: &mut Trainer, path: &Path) -> Result<Progress> {
 /// Refuses to go on with other settings; the device, the prefetching and how often things are written may change.
 pub(crate) fn same_settings(path: &Path, now: &str) -> Result<()> {
     const FREE: [&str; 5] = ["device", "prefetch", "cache-mb", "checkpoint-every", "keep-every"];
-    let (_, before) = crate::config::read_layer(path)?;
+    // Settings that a later version added are at their defaults in older runs.
+    let before: TrainConfig = crate::config::resolve(&[crate::config::read_layer(path)?])?;
+    let before = crate::config::table(&before);
     let now: toml::Table = now.parse().map_err(|e| Error::usage("configuration", format!("{e}")))?;
     let keys: std::collections::BTreeSet<&String> = before.keys().chain(now.keys()).collect();
     let show = |v: Option<&toml::Value>| v.map_or("unset".into(), ToString::to_string);
@@ -426,4 +429,27 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     let mut bytes = serde_json::to_vec_pretty(value).map_err(|e| Error::damaged(path, e.to_string()))?;
     bytes.push(b'\n');
     atomic::write(path, &bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_an_older_run_lacks_are_at_their_defaults() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        let now = toml::to_string(&TrainConfig::default()).unwrap();
+        let older: String = now
+            .lines()
+            .filter(|line| !line.starts_with("drop-path"))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        assert_ne!(older, now);
+        fs::write(&path, &older).unwrap();
+        same_settings(&path, &now).unwrap();
+        let other = now.replace("epochs = 300", "epochs = 301");
+        let error = same_settings(&path, &other).unwrap_err().to_string();
+        assert!(error.contains("epochs: 300 there, 301 now"), "{error}");
+    }
 }

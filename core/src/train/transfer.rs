@@ -63,6 +63,7 @@ pub fn check(config: &TrainConfig, start: &TrainConfig) -> Result<()> {
         if same { Ok(()) } else { Err(Error::usage(key, "a transfer decides it").remedy(remedy)) }
     };
     same("supervision", config.supervision == Supervision::Hard, "use `ferkd train` for another one")?;
+    same("images", config.images == start.images, "name them as IMAGES")?;
     same("weights", config.weights == start.weights, "name them with --from")?;
     same("freeze-backbone", config.freeze_backbone == start.freeze_backbone, "use --probe")
 }
