@@ -7,6 +7,8 @@ import numpy as np
 
 store = sys.argv[1]
 kept = json.load(open(f"{store}/manifest.json", encoding="utf-8"))["label"]
+if kept["codec"] == "full":
+    sys.exit("a store of full labels: the field `p` of each record holds all probabilities")
 labels = np.load(f"{store}/labels-00000.npy", mmap_mode="r")  # records of shape (images, regions)
 tail = (labels["tail"] / 255) ** 2 / np.arange(2, kept["k"] + 1)
 top = np.minimum.accumulate(np.concatenate([labels["p1"][..., None] / 65535, tail], axis=-1), axis=-1)

@@ -75,7 +75,12 @@ impl Error {
             }
             _ => None,
         };
-        let new = Self::new(ErrorKind::Io, path, error.to_string());
+        // Errors that do not come from the system have a text of their own.
+        let problem = match (error.kind(), error.raw_os_error()) {
+            (std::io::ErrorKind::NotFound, None) => "there is no such file".to_owned(),
+            _ => error.to_string(),
+        };
+        let new = Self::new(ErrorKind::Io, path, problem);
         match remedy {
             Some(remedy) => new.remedy(remedy),
             None => new,

@@ -37,7 +37,7 @@ crate::options! {
         scale: [f64; 2] = [0.08, 1.0],
         /// How labels are kept: marginal-smoothing, marginal-renorm, smoothing, hard or full.
         codec: Codec = Codec::MarginalSmoothing,
-        /// Classes kept of each label (K).
+        /// Classes kept of each label (K); all of them, exactly, where there are no more than K.
         top_k: usize = 5,
         /// Temperature of the teacher's softmax.
         temperature: f32 = 1.0,

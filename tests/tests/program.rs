@@ -152,7 +152,7 @@ fn quantiles_given_later_replace_absolute_thresholds() {
     let line = format!("{TRAIN} --supervision hard --run r --dry-run --json --config base.toml");
     let config = |line: &str| ferkd(at.path(), line).ok().json()["config"].clone();
     assert!(config(&line)["low"].is_number());
-    let replaced = config(&format!("{line} --quantiles [0.1,0.3,0.9]"));
+    let replaced = config(&format!("{line} --quantiles 0.1,0.3,0.9"));
     assert!(replaced.get("low").is_none_or(|low| low.is_null()), "{replaced}");
-    ferkd(at.path(), &format!("{line} --scale [8,100]")).fails(2, &["scale", "0..=1"]);
+    ferkd(at.path(), &format!("{line} --scale 8,100")).fails(2, &["scale", "0..=1"]);
 }

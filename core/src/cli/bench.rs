@@ -15,9 +15,10 @@ use crate::cli::Output;
 
 /// Measure how fast this machine is at each part of the work.
 ///
-/// Every bench warms up, takes several turns, and gives their median, lowest and highest. With --yardstick a
-/// command of other software is run in between, turn by turn, and the ratio is given too; it must print its own
-/// rate, such as `77.4 images/s`. docs/performance.md has figures, and examples/bench the yardsticks.
+/// Every bench warms up, takes several turns, and gives their median, lowest and highest. With
+/// --yardstick a command of other software is run in between, turn by turn, and the ratio is given
+/// too; it must print its own rate, such as `77.4 images/s`. docs/performance.md has figures, and
+/// examples/bench the yardsticks.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]

@@ -13,7 +13,8 @@ use crate::cli::Output;
 /// Hand a student on: safetensors with torchvision's or timm's key names.
 ///
 /// Writes the weights alone, without the optimizer's state; torchvision loads them with
-/// `model.load_state_dict(safetensors.torch.load_file(FILE), strict=False)` (only num_batches_tracked is absent).
+/// `model.load_state_dict(safetensors.torch.load_file(FILE), strict=False)` (only
+/// num_batches_tracked is absent).
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {

@@ -15,11 +15,12 @@ const SHOWN: usize = 20;
 
 /// Run a teacher over regions of images and write a label store.
 ///
-/// Draws M regions of every image, shows each to the teacher, and keeps the top K of its answer: 16 bytes a
-/// region. Interrupted at any moment, the same command goes on where it stopped.
+/// Draws M regions of every image, shows each to the teacher, and keeps the top K of its answer: 16
+/// bytes a region. Interrupted at any moment, the same command goes on where it stopped.
 ///
-/// Several machines share the work by --part 1/4 ... --part 4/4: each writes a folder of its own within --out, and
-/// `ferkd verify` merges them. Images that cannot be decoded are an error, or are passed over with --skip-bad.
+/// Several machines share the work by --part 1/4 ... --part 4/4: each writes a folder of its own
+/// within --out, and `ferkd verify` merges them. Images that cannot be decoded are an error, or are
+/// passed over with --skip-bad.
 ///
 /// Example: ferkd label photos --teacher efficientnet-lite0 --regions 50 --out photos-labels
 #[derive(Debug, clap::Args)]

@@ -78,7 +78,17 @@ impl Output {
 static STOP: AtomicBool = AtomicBool::new(false);
 
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A program that asked for JSON gets it for wrong usage too; help and version are no errors.
+            if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
+                let text = error.to_string();
+                let _ = print(&serde_json::json!({ "error": text.trim() }).to_string());
+            }
+            error.exit();
+        }
+    };
     // A second Ctrl-C ends the program at once: everything on disk is written atomically.
     let armed = ctrlc::set_handler(|| {
         if STOP.swap(true, Ordering::Relaxed) {

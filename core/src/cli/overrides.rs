@@ -46,8 +46,8 @@ fn value_name(key: &Key) -> &'static str {
         "bool" => "true|false",
         "usize" | "u32" | "u64" => "N",
         "f32" | "f64" => "X",
-        "[f32; 3]" => "[A,B,C]",
-        "[f64; 2]" => "[A,B]",
+        "[f32; 3]" => "A,B,C",
+        "[f64; 2]" => "A,B",
         "PathBuf" => "PATH",
         "Part" => "I/N",
         _ => "NAME",
@@ -90,7 +90,13 @@ impl<T: Options> FromArgMatches for Overrides<T> {
             if let Some(text) = matches.get_one::<String>(key.field) {
                 let textual =
                     matches!(key.value, "PathBuf" | "Option<PathBuf>" | "String" | "Option<String>");
-                let value = if textual { text.clone().into() } else { flag_value(text) };
+                // Lists are taken without their brackets too, which shells have a meaning for.
+                let list = key.value.starts_with('[') && !text.trim_start().starts_with('[');
+                let value = match (textual, list) {
+                    (true, _) => text.clone().into(),
+                    (_, true) => flag_value(&format!("[{text}]")),
+                    _ => flag_value(text),
+                };
                 // A whole number is a fine value for a key that takes fractions.
                 let fractional = key.value.contains("f32") || key.value.contains("f64");
                 let value = match value {

@@ -11,9 +11,9 @@ use crate::cli::{Output, STOP, percent};
 
 /// Train one student under one supervision.
 ///
-/// Settings come from TOML files, then from flags; an unknown key is refused. The run folder keeps the
-/// resolved settings, metrics, checkpoints, a summary and a report. Ctrl-C writes a checkpoint; --resume goes
-/// on exactly.
+/// Settings come from TOML files, then from flags; an unknown key is refused. The run folder keeps
+/// the resolved settings, metrics, checkpoints, a summary and a report. Ctrl-C writes a checkpoint;
+/// --resume goes on exactly.
 ///
 /// Example: ferkd train --images photos --store photos-labels --arch resnet18 --side 64 --run runs/first
 #[derive(Debug, clap::Args)]

@@ -11,11 +11,12 @@ use crate::cli::terminal::Terminal;
 use crate::cli::train::{dry_run, report};
 use crate::cli::{Output, STOP};
 
-/// Take a trained network to an image folder's own classes: fine-tune all of it, or its last layer alone.
+/// Take a trained network to an image folder's own classes: fine-tune all of it, or its last layer
+/// alone.
 ///
-/// The last layer is drawn anew for the folder's classes; the rest begins with the weights of --from. Everything
-/// that `ferkd train` takes can be set; the short schedule that is set here is a start (`--dry-run` shows it).
-/// Another --side is possible: a transformer's positions are resized.
+/// The last layer is drawn anew for the folder's classes; the rest begins with the weights of
+/// --from. Everything that `ferkd train` takes can be set; the short schedule that is set here is a
+/// start (`--dry-run` shows it). Another --side is possible: a transformer's positions are resized.
 ///
 /// Example: ferkd transfer --from runs/first flowers --run runs/flowers --epochs 50
 #[derive(Debug, clap::Args)]

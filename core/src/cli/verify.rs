@@ -9,11 +9,12 @@ use crate::cli::Output;
 
 /// Check every file and every record of a label store; merge its parts before, if it is in parts.
 ///
-/// Names what is damaged and exits with 1. With --forget the damaged shards are removed, so that `ferkd label`
-/// redoes these alone.
+/// Names what is damaged and exits with 1. With --forget the damaged shards are removed, so that
+/// `ferkd label` redoes these alone.
 ///
-/// Parts that `ferkd label --part` wrote into STORE become one store, the same bytes as if it had been labelled in
-/// one go, once all are there. Parts that lie elsewhere are copied: ferkd verify FOLDER FOLDER ... --merge STORE
+/// Parts that `ferkd label --part` wrote into STORE become one store, the same bytes as if it had
+/// been labelled in one go, once all are there. Parts that lie elsewhere are copied: ferkd verify
+/// FOLDER FOLDER ... --merge STORE
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {

@@ -151,6 +151,19 @@ mod tests {
     }
 
     #[test]
+    fn a_header_that_promises_what_the_file_cannot_hold_is_refused() {
+        // 8000 x 8000 pixels in a PNG of a few hundred bytes; the header's checksum is right.
+        let mut bytes = encoded(ImageFormat::Png);
+        bytes[16..20].copy_from_slice(&8000u32.to_be_bytes());
+        bytes[20..24].copy_from_slice(&8000u32.to_be_bytes());
+        let mut crc = flate2::Crc::new();
+        crc.update(&bytes[12..29]);
+        bytes[29..33].copy_from_slice(&crc.sum().to_be_bytes());
+        let error = decode(&bytes, "a.png", OrientationRule::Apply).unwrap_err().to_string();
+        assert!(error.contains("8000 x 8000") && error.contains("cannot hold"), "{error}");
+    }
+
+    #[test]
     fn bytes_behind_the_picture_are_of_no_concern() {
         let mut bytes = encoded(ImageFormat::Jpeg);
         bytes.extend_from_slice(b"trailing");

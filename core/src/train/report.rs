@@ -354,3 +354,31 @@ pub fn run_report(trainer: &Trainer, summary: &TrainSummary, events: &[Event]) -
     }
     Ok(report.section(Section::new("Settings").with(settings(config))).render())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_is_no_event_is_named_with_a_remedy() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.jsonl");
+        let sound = b"{\"event\":\"checkpoint\",\"step\":4,\"path\":\"last\"}\n";
+        for (behind, expected) in [(&b""[..], 1), (&b"\xFF\xFE\n"[..], 0), (&b"{\"event\":\"prog\n"[..], 0)] {
+            std::fs::write(&path, [&sound[..], behind].concat()).unwrap();
+            match read_metrics(&path) {
+                Ok(events) => assert_eq!(events.len(), expected),
+                Err(error) => {
+                    let text = error.to_string();
+                    assert!(
+                        expected == 0 && text.contains("metrics.jsonl") && text.contains("line 2"),
+                        "{text}"
+                    );
+                    assert!(text.ends_with(')'), "no remedy: {text}");
+                }
+            }
+        }
+        std::fs::write(&path, b"").unwrap();
+        assert!(read_metrics(&path).unwrap().is_empty());
+    }
+}

@@ -193,7 +193,7 @@ impl Run {
                     self.folder.display().to_string(),
                     format!("stopped after step {step} of {steps}; a checkpoint is written"),
                 )
-                .remedy("go on with --resume"));
+                .remedy("go on with the same command and --resume"));
             }
         }
         if trainer.step() < steps {
