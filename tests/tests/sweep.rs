@@ -265,7 +265,12 @@ fn mistakes_are_found_before_anything_starts() {
 
 #[test]
 fn the_configurations_that_ship_are_sound() {
-    for (name, arms) in [("sweep-demo", 13), ("sweep-demo-settings", 22), ("sweep-tiny-imagenet", 6)] {
+    for (name, arms) in [
+        ("sweep-demo", 13),
+        ("sweep-demo-settings", 15),
+        ("sweep-demo-regions", 8),
+        ("sweep-tiny-imagenet", 6),
+    ] {
         let config = repository(&format!("configs/{name}.toml"));
         let at = tempfile::tempdir().unwrap();
         let line = format!("sweep --config {} --images x --out y --dry-run --json", config.display());
