@@ -56,6 +56,9 @@ impl Key {
     }
 }
 
+/// Keys that, given in a later layer, take the place of others: absolute thresholds would win over quantiles.
+const REPLACES: &[(&str, &[&str])] = &[("quantiles", &["low", "mid", "high"])];
+
 /// Reads TOML layers, later ones over earlier ones, into a configuration. Each layer comes with the name that
 /// errors use for it.
 ///
@@ -64,6 +67,11 @@ impl Key {
 pub fn resolve<T: Options>(layers: &[(String, toml::Table)]) -> Result<T> {
     let mut merged = toml::Table::new();
     for (origin, layer) in layers {
+        for (key, replaced) in REPLACES {
+            if layer.contains_key(*key) {
+                replaced.iter().for_each(|old| drop(merged.remove(*old)));
+            }
+        }
         for (key, value) in layer {
             check_key::<T>(origin, key)?;
             // Each layer is read alone first, so that a wrong value is blamed on the layer that holds it.

@@ -26,16 +26,6 @@ impl<T: Options> Overrides<T> {
             layers.push(read_layer(path)?);
         }
         layers.push(("flags".into(), self.table.clone()));
-        // Quantiles given later replace absolute thresholds given before.
-        for i in 1..layers.len() {
-            if layers[i].1.contains_key("quantiles") {
-                for (_, earlier) in &mut layers[..i] {
-                    for key in ["low", "mid", "high"] {
-                        earlier.remove(key);
-                    }
-                }
-            }
-        }
         resolve(&layers)
     }
 }

@@ -83,14 +83,8 @@ fn text(table: &mut toml::Table, key: &str, place: &str) -> Result<Option<String
 
 /// An arm's settings over those that all share.
 fn settings(base: &toml::Table, name: &str, own: &toml::Table) -> Result<TrainConfig> {
-    let mut base = expanded("[train]", base)?;
+    let base = expanded("[train]", base)?;
     let own = expanded(&format!("arm `{name}`"), own)?;
-    // Absolute thresholds win over quantiles: an arm with quantiles must not inherit them.
-    if own.contains_key("quantiles") {
-        for key in ["low", "mid", "high"] {
-            base.remove(key);
-        }
-    }
     resolve(&[("[train]".into(), base), (format!("arm `{name}`"), own)])
 }
 
