@@ -97,7 +97,7 @@ pub struct Classifier {
 }
 
 /// The teachers that ship with the program: name and weights file.
-#[cfg(feature = "cli")]
+#[cfg(feature = "shipped")]
 const SHIPPED: &[(&str, &[u8])] = &[
     (
         "efficientnet-lite0",
@@ -105,7 +105,7 @@ const SHIPPED: &[(&str, &[u8])] = &[
     ),
     ("digits", include_bytes!("../../assets/teachers/digits/weights-f16.safetensors")),
 ];
-#[cfg(not(feature = "cli"))]
+#[cfg(not(feature = "shipped"))]
 const SHIPPED: &[(&str, &[u8])] = &[];
 
 impl Classifier {
@@ -240,6 +240,19 @@ impl Classifier {
         None
     }
 
+    /// Logits on the host, row by row, for planar pictures of shape (N, 3, side, side); waits without blocking,
+    /// as a browser must.
+    ///
+    /// # Errors
+    /// A device that cannot be read from.
+    pub async fn logits_async(&self, pixels: Vec<f32>, side: u32, device: &Device) -> Result<Vec<f32>> {
+        let side = side as usize;
+        let count = pixels.len() / (3 * side * side);
+        let images =
+            Tensor::<4>::from_data(TensorData::new(pixels, [count, 3, side, side]), &device.clone().inner());
+        read_async(self.forward(images)).await
+    }
+
     /// Logits on the host, row by row, for planar pictures of shape (N, 3, side, side).
     pub fn logits(&self, pixels: Vec<f32>, side: u32, device: &Device) -> Result<Vec<f32>> {
         let side = side as usize;
@@ -265,6 +278,17 @@ pub(crate) fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
     tensor
         .try_into_vec_as::<f32>()
         .map_err(|e| Error::new(crate::ErrorKind::Io, "device", format!("reading back: {e}")))
+}
+
+/// Reads a float tensor back to the host without blocking.
+///
+/// # Errors
+/// A device that cannot be read from.
+pub async fn read_async<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
+    let failed =
+        |problem: String| Error::new(crate::ErrorKind::Io, "device", format!("reading back: {problem}"));
+    let data = tensor.into_data_async().await.map_err(|e| failed(format!("{e:?}")))?;
+    data.convert::<f32>().try_into_vec::<f32>().map_err(|e| failed(format!("{e:?}")))
 }
 
 /// The weights of a run: its best checkpoint, else its last.

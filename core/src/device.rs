@@ -70,3 +70,52 @@ fn wgpu() -> Result<Device> {
     #[cfg(not(feature = "wgpu"))]
     return Err(absent("wgpu"));
 }
+
+/// A wgpu device that computes, with the handles that let a window draw on it too.
+#[cfg(feature = "wgpu")]
+pub struct SharedWgpu {
+    /// The device, for tensors.
+    pub device: Device,
+    /// Its instance, adapter, device and queue.
+    pub setup: burn::tensor::wgpu::WgpuSetup,
+}
+
+#[cfg(feature = "wgpu")]
+impl SharedWgpu {
+    /// The adapter's name.
+    pub fn name(&self) -> String {
+        self.setup.adapter.get_info().name
+    }
+
+    /// Whether the adapter is no hardware but a program that stands in for it.
+    pub fn is_software(&self) -> bool {
+        self.setup.adapter.get_info().device_type == burn::tensor::wgpu::wgpu::DeviceType::Cpu
+    }
+}
+
+/// Opens the best wgpu device for tensors and a window. Once in a process: burn keeps what it opens.
+///
+/// # Errors
+/// No adapter, or one that was opened before.
+#[cfg(all(feature = "wgpu", not(target_family = "wasm")))]
+pub fn open_shared() -> Result<SharedWgpu> {
+    let opened = Device::wgpu_options().init_with_setup();
+    let (device, setup) = opened.map_err(no_adapter)?;
+    Ok(SharedWgpu { device, setup })
+}
+
+/// The same, without blocking: a browser must not.
+///
+/// # Errors
+/// No adapter, or one that was opened before.
+#[cfg(feature = "wgpu")]
+pub async fn open_shared_async() -> Result<SharedWgpu> {
+    let opened = Device::wgpu_options().init_with_setup_async().await;
+    let (device, setup) = opened.map_err(no_adapter)?;
+    Ok(SharedWgpu { device, setup })
+}
+
+#[cfg(feature = "wgpu")]
+fn no_adapter(error: burn::tensor::wgpu::WgpuInitError) -> Error {
+    Error::usage("device", format!("wgpu: {error}")).remedy("choose --device flex")
+}

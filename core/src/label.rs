@@ -39,7 +39,7 @@ impl Codec {
 }
 
 /// The K most probable classes of one region, in descending order, ties to the lower class.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct TopK {
     /// Classes, most probable first.
     pub classes: Vec<u32>,

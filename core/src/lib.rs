@@ -42,6 +42,7 @@ pub mod atomic;
 #[cfg(not(target_family = "wasm"))]
 pub mod bench;
 pub mod calibration;
+pub mod census;
 pub mod classifier;
 pub mod config;
 pub mod data;

@@ -233,8 +233,13 @@ impl Histogram {
 
     /// Counts one confidence in 0..=1.
     pub fn add(&mut self, c: f32) {
+        self.add_times(c, 1);
+    }
+
+    /// Counts one confidence in 0..=1 that occurs `times` times.
+    pub fn add_times(&mut self, c: f32, times: u64) {
         let count = self.bins.len();
-        self.bins[((c * count as f32) as usize).min(count - 1)] += 1;
+        self.bins[((c * count as f32) as usize).min(count - 1)] += times;
     }
 
     /// Adds what was counted elsewhere, over as many bins.

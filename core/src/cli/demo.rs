@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use ferkd::demo::run::demo;
 use ferkd::demo::scenes::{Half, SceneMaker};
-use ferkd::demo::students::SUPERVISIONS;
+use ferkd::demo::settings::SUPERVISIONS;
 use ferkd::mining::Kind;
 use ferkd::{Error, Result};
 

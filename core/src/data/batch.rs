@@ -44,6 +44,7 @@ impl View {
 }
 
 /// Everything that decides a batch; a batch is a pure function of it and the step.
+#[derive(Clone)]
 pub struct Batcher {
     /// The images.
     pub images: ImageList,

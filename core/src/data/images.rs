@@ -202,6 +202,20 @@ impl ImageList {
         self.len() == 0
     }
 
+    /// Number of the image with this relative path. Names ascend.
+    pub fn position(&self, name: &str) -> Option<usize> {
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.name(middle).cmp(name) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Equal => return Some(middle),
+                std::cmp::Ordering::Greater => high = middle,
+            }
+        }
+        None
+    }
+
     /// The class folders, sorted; empty for a flat folder.
     pub fn folders(&self) -> &[String] {
         &self.folders

@@ -4,5 +4,6 @@ pub mod digits;
 #[cfg(not(target_family = "wasm"))]
 pub mod run;
 pub mod scenes;
+pub mod settings;
 #[cfg(not(target_family = "wasm"))]
 pub mod students;

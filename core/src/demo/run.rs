@@ -12,21 +12,18 @@ use crate::atomic;
 use crate::calibration::Adaptation;
 use crate::data::images::{ImageList, Split};
 use crate::demo::scenes::{Half, SceneMaker};
+use crate::demo::settings::{TEACHER, student_config};
 use crate::demo::students::{Student, teach};
 use crate::error::{Error, IoContext, Result};
 use crate::events::Listener;
 use crate::labelling::{LabelConfig, label};
 use crate::mine::{MiningReport, mine};
 use crate::mining::{Confidence, Histogram, Kind, Rule};
-use crate::models::Arch;
 use crate::report::{Best, Cell, Curves, Definitions, Report, Section, Separation, Table, Text};
 use crate::store::Store;
-use crate::train::config::{OptimizerName, TrainConfig};
+use crate::train::config::TrainConfig;
 use crate::train::report::{Gallery, Pick, accuracy_curve, histogram, loss_curve, settings};
 use crate::train::run::write_json;
-
-/// The teacher: a small network that `ferkd train` taught on scenes of the training digits.
-pub const TEACHER: &str = "digits";
 
 /// Share of the digit's ink from which on a region counts as showing it.
 const VISIBLE: f64 = 0.5;
@@ -69,30 +66,6 @@ pub struct StudentResult {
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Marker {
     seed: u64,
-}
-
-/// The settings that all students share.
-pub fn student_config(out: &Path, seed: u64) -> TrainConfig {
-    TrainConfig {
-        images: out.join("scenes"),
-        store: Some(out.join("store")),
-        teacher: Some(TEACHER.into()),
-        arch: Arch::Resnet8,
-        width: Some(8),
-        side: 16,
-        epochs: 24,
-        batch: 32,
-        regions_per_step: 4,
-        optimizer: Some(OptimizerName::Adamw),
-        lr: Some(4e-3),
-        warmup_epochs: Some(4),
-        weight_decay: Some(0.05),
-        eval_every: 4,
-        log_every: 40,
-        seed,
-        device: "flex".into(),
-        ..TrainConfig::default()
-    }
 }
 
 /// The settings of the demo's teacher pass.

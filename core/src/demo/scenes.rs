@@ -122,6 +122,17 @@ impl SceneMaker {
         Scene { picture, class: own.class, ink }
     }
 
+    /// Scene number `copy` of a digit, as a PNG file.
+    ///
+    /// # Errors
+    /// None that a scene of this size could meet.
+    pub fn png(&self, digit: usize, copy: u32) -> Result<Vec<u8>> {
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        let written = self.scene(digit, copy).picture.write_to(&mut bytes, image::ImageFormat::Png);
+        written.map_err(|e| Error::damaged(self.name(digit, copy), e.to_string()))?;
+        Ok(bytes.into_inner())
+    }
+
     /// Writes `per_digit` scenes of every digit of a half into `folder/<class>/`.
     pub fn write(&self, half: Half, per_digit: u32, folder: &Path) -> Result<u64> {
         for class in 0..10 {
@@ -132,13 +143,8 @@ impl SceneMaker {
             self.digits(half).flat_map(|d| (0..per_digit).map(move |c| (d, c))).collect();
         all.par_iter().try_for_each(|&(digit, copy)| {
             let path = folder.join(self.name(digit, copy));
-            let mut bytes = std::io::Cursor::new(Vec::new());
-            self.scene(digit, copy)
-                .picture
-                .write_to(&mut bytes, image::ImageFormat::Png)
-                .map_err(|e| Error::damaged(&path, e.to_string()))?;
             // Scenes can be made again at any time: they are worth no sync each.
-            std::fs::write(&path, bytes.into_inner()).at(&path)
+            std::fs::write(&path, self.png(digit, copy)?).at(&path)
         })?;
         atomic::sync_folder(folder)?;
         Ok(all.len() as u64)

@@ -5,15 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, mpsc};
 use std::time::Instant;
 
+use crate::demo::settings::SUPERVISIONS;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::{Event, Listener};
 use crate::train::config::{Supervision, TrainConfig};
 use crate::train::report::read_metrics;
 use crate::train::run::{TrainSummary, train};
-
-/// The supervisions that the demo compares.
-pub const SUPERVISIONS: [Supervision; 5] =
-    [Supervision::Hard, Supervision::Kd, Supervision::Fkd, Supervision::Ferkd, Supervision::FerkdSelfmix];
 
 /// A student that was taught.
 pub(super) struct Student {

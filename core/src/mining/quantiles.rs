@@ -33,15 +33,21 @@ impl Counts {
     /// Counts one confidence.
     #[inline]
     pub(crate) fn add(&mut self, c: f32) {
+        self.add_times(c, 1);
+    }
+
+    /// Counts one confidence that occurs `times` times.
+    #[inline]
+    pub(crate) fn add_times(&mut self, c: f32, times: u64) {
         // Adding 0 turns -0 into +0, whose bits sort below those of all positive numbers.
         let bits = (c + 0.0).to_bits();
         match self.pass {
-            Pass::Upper if c >= 0.0 => self.rows[(bits >> 16) as usize] += 1,
+            Pass::Upper if c >= 0.0 => self.rows[(bits >> 16) as usize] += times,
             Pass::Upper => self.strange = Some(c),
             Pass::Lower(buckets) => {
                 for (row, bucket) in buckets.into_iter().enumerate() {
                     if bits >> 16 == bucket {
-                        self.rows[row * HALF + (bits & 0xFFFF) as usize] += 1;
+                        self.rows[row * HALF + (bits & 0xFFFF) as usize] += times;
                     }
                 }
             }

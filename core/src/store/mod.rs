@@ -14,6 +14,7 @@ pub mod label_record;
 pub mod layout;
 pub mod manifest;
 mod manifest_check;
+mod memory;
 #[cfg(not(target_family = "wasm"))]
 mod merge;
 mod npy;
@@ -39,6 +40,7 @@ pub use image_record::{ImageEntry, image_list_sha256};
 pub use label_record::{LabelCodec, ShardLabels};
 pub use layout::{FileId, Layout, Slice, Table};
 pub use manifest::{Boxes, LabelFormat, LabelSpace, Manifest, Regions, Teacher};
+pub use memory::MemoryFiles;
 #[cfg(not(target_family = "wasm"))]
 pub use merge::{holds_parts, merge};
 pub use part::Part;

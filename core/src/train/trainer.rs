@@ -15,7 +15,7 @@ use crate::data::images::Split;
 use crate::data::plan::Plan;
 use crate::data::select::{Boxes, Labels};
 use crate::error::{Error, Result};
-use crate::mining::Thresholds;
+use crate::mining::{Confidence, Thresholds};
 use crate::models::{DropPath, Model};
 use crate::pixels::{Filter, Normalisation, OrientationRule};
 use crate::region::RegionSampler;
@@ -55,6 +55,19 @@ pub struct StepOutput {
     pub lr: f64,
     /// Its loss, in nats: shape (1).
     pub loss: Tensor<1>,
+}
+
+/// What may change while a student learns: a window's sliders.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Tuning {
+    /// Where the kinds begin and end.
+    pub thresholds: Thresholds,
+    /// Which number of a label is its confidence.
+    pub confidence: Confidence,
+    /// Probability that a calibrated label spreads over the other classes.
+    pub epsilon: f32,
+    /// Peak learning rate.
+    pub lr: f64,
 }
 
 /// What a trainer works on.
@@ -231,6 +244,11 @@ impl Trainer {
         &self.card
     }
 
+    /// The device that it is trained on.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
     /// The student.
     pub fn student(&self) -> &Model {
         &self.student
@@ -269,6 +287,20 @@ impl Trainer {
     /// Whether there are images to validate on.
     pub fn can_evaluate(&self) -> bool {
         self.validation.is_some()
+    }
+
+    /// Takes up other settings from the next step on. Such a run is no longer what its configuration says: the
+    /// program itself never does it.
+    pub fn retune(&mut self, tuning: &Tuning) {
+        self.schedule.peak = tuning.lr;
+        if self.thresholds.is_none() {
+            return;
+        }
+        let batcher = Arc::make_mut(&mut self.batcher);
+        if let Labels::Store { thresholds, confidence, epsilon, .. } = &mut batcher.labels {
+            (*thresholds, *confidence, *epsilon) = (tuning.thresholds, tuning.confidence, tuning.epsilon);
+        }
+        self.thresholds = Some(tuning.thresholds);
     }
 
     /// One step: forward, loss, backward, update. Nothing is read back from the device.

@@ -1,0 +1,307 @@
+//! What is looked at: images with their regions and labels, from a store or labelled while one looks on.
+
+use std::sync::Arc;
+
+use ferkd::census::Census;
+use ferkd::data::classes::ClassSpace;
+use ferkd::data::images::ImageList;
+use ferkd::demo::scenes::{Half, SceneMaker};
+use ferkd::label::SoftLabel;
+use ferkd::mining::Confidence;
+use ferkd::pixels::OrientationRule;
+use ferkd::region::Region;
+use ferkd::store::{MemoryFiles, Store};
+use ferkd::{Error, Result};
+use image::RgbImage;
+
+use crate::assets;
+
+/// Images with regions and labels.
+pub struct DataSet {
+    /// What it is called.
+    pub name: String,
+    /// The classes that labels speak of.
+    pub classes: ClassSpace,
+    source: Source,
+}
+
+enum Source {
+    Store { store: Arc<Store>, pictures: Pictures },
+    Live(Vec<LiveImage>),
+}
+
+/// Where the pictures of a store's images come from.
+pub enum Pictures {
+    /// From a list that holds them under the store's names.
+    List(ImageList),
+    /// From the demo's maker of scenes.
+    Scenes(Arc<SceneMaker>),
+    /// From nowhere: boxes and labels are shown without them.
+    None,
+}
+
+/// An image that is labelled while one looks on.
+#[derive(Debug, Clone)]
+pub struct LiveImage {
+    /// Its name.
+    pub name: String,
+    /// The picture.
+    pub picture: Arc<RgbImage>,
+    /// Its class, where one was given.
+    pub truth: Option<u32>,
+    /// Its regions.
+    pub regions: Vec<Region>,
+    /// The teacher's label of each region, once it is known.
+    pub labels: Vec<Option<SoftLabel>>,
+}
+
+/// One image, with everything that is shown of it.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// Its number.
+    pub image: u64,
+    /// Its name.
+    pub name: String,
+    /// Width and height in pixels.
+    pub size: (u32, u32),
+    /// The picture, where there is one.
+    pub picture: Option<Arc<RgbImage>>,
+    /// Its class.
+    pub truth: Option<u32>,
+    /// Its regions.
+    pub regions: Vec<Region>,
+    /// The label of each region, where it is known.
+    pub labels: Vec<Option<SoftLabel>>,
+    /// Share of the object's ink within each region, in 0..=1, where the truth is known.
+    pub visible: Option<Vec<f64>>,
+}
+
+impl DataSet {
+    /// The program's photos, with the labels that are baked in.
+    ///
+    /// # Errors
+    /// Only if what is embedded were damaged.
+    pub fn photos() -> Result<Self> {
+        let store = unpack(assets::PHOTO_LABELS, "photos-store.tar")?;
+        let image = |&(name, bytes): &(&str, &'static [u8])| {
+            (name.to_owned(), name.split('/').next().unwrap_or_default().to_owned(), bytes)
+        };
+        let list = ImageList::in_memory(assets::PHOTOS.iter().map(image).collect());
+        Ok(Self::of_store("Photos", store, Pictures::List(list)))
+    }
+
+    /// The demo's scenes, with their labels from the tar archive `labels`.
+    ///
+    /// # Errors
+    /// No archive of a store.
+    pub fn scenes(labels: &[u8]) -> Result<Self> {
+        let store = unpack(labels, "scenes-store.tar")?;
+        let maker = SceneMaker::new(store_seed(&store))?;
+        Ok(Self::of_store("Scenes", store, Pictures::Scenes(Arc::new(maker))))
+    }
+
+    /// A label store, and where its pictures come from.
+    pub fn of_store(name: impl Into<String>, store: Store, pictures: Pictures) -> Self {
+        let classes = store.manifest().label.class_space();
+        Self { name: name.into(), classes, source: Source::Store { store: Arc::new(store), pictures } }
+    }
+
+    /// Images that are labelled while one looks on.
+    pub fn live(name: impl Into<String>, classes: ClassSpace, images: Vec<LiveImage>) -> Self {
+        Self { name: name.into(), classes, source: Source::Live(images) }
+    }
+
+    /// Number of images.
+    pub fn len(&self) -> u64 {
+        match &self.source {
+            Source::Store { store, .. } => store.len(),
+            Source::Live(images) => images.len() as u64,
+        }
+    }
+
+    /// Whether there is no image.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether its regions carry true visible shares.
+    pub fn knows_truth(&self) -> bool {
+        matches!(&self.source, Source::Store { pictures: Pictures::Scenes(_), .. })
+    }
+
+    /// The store behind it.
+    pub fn store(&self) -> Option<&Arc<Store>> {
+        match &self.source {
+            Source::Store { store, .. } => Some(store),
+            Source::Live(_) => None,
+        }
+    }
+
+    /// The images that are labelled while one looks on.
+    pub fn live_images_mut(&mut self) -> Option<&mut Vec<LiveImage>> {
+        match &mut self.source {
+            Source::Store { .. } => None,
+            Source::Live(images) => Some(images),
+        }
+    }
+
+    /// The images that are labelled while one looks on.
+    pub fn live_images(&self) -> Option<&[LiveImage]> {
+        match &self.source {
+            Source::Store { .. } => None,
+            Source::Live(images) => Some(images),
+        }
+    }
+
+    /// Temperature of the teacher's softmax behind the labels.
+    pub fn temperature(&self) -> f32 {
+        self.store().map_or(1.0, |store| store.manifest().label.temperature)
+    }
+
+    /// The teacher's name.
+    pub fn teacher(&self) -> &str {
+        self.store().map_or("efficientnet-lite0", |store| &store.manifest().teacher.name)
+    }
+
+    /// Name of a class for people.
+    pub fn class_name(&self, class: u32) -> String {
+        self.classes.names.get(class as usize).cloned().unwrap_or_else(|| format!("class {class}"))
+    }
+
+    /// Every confidence that it holds.
+    ///
+    /// # Errors
+    /// A damaged store, or [`Confidence::Target`] where an image has no class.
+    pub fn census(&self, which: Confidence) -> Result<Census> {
+        let images = match &self.source {
+            Source::Store { store, .. } => return Census::of_store(store, which),
+            Source::Live(images) => images,
+        };
+        if which == Confidence::Target
+            && let Some(image) = images.iter().find(|image| image.truth.is_none())
+        {
+            return Err(Error::mismatch(&*image.name, "it has no class").remedy("give it one, or use max"));
+        }
+        Census::of(images.iter().flat_map(|image| {
+            let truth = image.truth.unwrap_or_default();
+            image.labels.iter().flatten().map(move |label| (image.truth, which.of(label, truth)))
+        }))
+    }
+
+    /// Everything that is shown of one image.
+    ///
+    /// # Errors
+    /// No such image, a damaged store, or a picture that cannot be decoded.
+    pub fn show(&self, image: u64) -> Result<Shown> {
+        let (store, pictures) = match &self.source {
+            Source::Store { store, pictures } => (store, pictures),
+            Source::Live(images) => {
+                let found = images
+                    .get(image as usize)
+                    .ok_or_else(|| Error::usage("image", format!("there is no image {image}")))?;
+                return Ok(Shown {
+                    image,
+                    name: found.name.clone(),
+                    size: found.picture.dimensions(),
+                    picture: Some(found.picture.clone()),
+                    truth: found.truth,
+                    regions: found.regions.clone(),
+                    labels: found.labels.clone(),
+                    visible: None,
+                });
+            }
+        };
+        let entry = store.image(image)?;
+        let regions = store.regions(image)?;
+        let labels = store.labels(image)?.into_iter().map(Some).collect();
+        let (picture, visible) = match pictures {
+            Pictures::None => (None, None),
+            Pictures::List(list) => (find_picture(list, &entry.name, store.manifest().orientation)?, None),
+            Pictures::Scenes(maker) => {
+                let (digit, copy) = SceneMaker::parse_name(&entry.name)
+                    .ok_or_else(|| Error::mismatch(&*entry.name, "it is no scene of the demo"))?;
+                let scene = maker.scene(digit, copy);
+                let visible = regions.iter().map(|region| scene.visible_share(region)).collect();
+                (Some(Arc::new(scene.picture)), Some(visible))
+            }
+        };
+        Ok(Shown {
+            image,
+            name: entry.name,
+            size: (entry.width, entry.height),
+            picture,
+            truth: entry.class,
+            regions,
+            labels,
+            visible,
+        })
+    }
+
+    /// The training images and held-out ones as files in memory, where students can be trained on them.
+    pub fn scenes_in_memory(&self) -> Option<Result<(ImageList, ImageList)>> {
+        let Source::Store { pictures: Pictures::Scenes(maker), .. } = &self.source else { return None };
+        Some(
+            memory_half(maker, Half::Train).and_then(|train| Ok((train, memory_half(maker, Half::HeldOut)?))),
+        )
+    }
+}
+
+/// Opens a store that is packed in a tar archive.
+///
+/// # Errors
+/// No tar archive, or one that holds no store.
+pub fn unpack(archive: &[u8], name: &str) -> Result<Store> {
+    Store::open_slices(Box::new(MemoryFiles::from_tar(archive, name)?))
+}
+
+/// The seed that a store's boxes, and with them the demo's scenes, were drawn from.
+fn store_seed(store: &Store) -> u64 {
+    match store.manifest().regions.boxes {
+        ferkd::store::Boxes::Generated(sampler) => sampler.seed,
+        ferkd::store::Boxes::Explicit => 0,
+    }
+}
+
+fn find_picture(list: &ImageList, name: &str, orientation: OrientationRule) -> Result<Option<Arc<RgbImage>>> {
+    let found = list.position(name);
+    found.map(|i| Ok(Arc::new(list.decode(i, orientation)?.image))).transpose()
+}
+
+fn memory_half(maker: &SceneMaker, half: Half) -> Result<ImageList> {
+    let mut files: Vec<(String, String, Vec<u8>)> = Vec::new();
+    for digit in maker.digits(half) {
+        let name = maker.name(digit, 0);
+        let class = name.split('/').next().unwrap_or_default().to_owned();
+        files.push((name, class, maker.png(digit, 0)?));
+    }
+    Ok(ImageList::in_memory(files))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_photos_come_with_labels_that_speak_of_them() {
+        let photos = DataSet::photos().unwrap();
+        assert_eq!(photos.len(), 2);
+        let cat = photos.show(0).unwrap();
+        assert_eq!(cat.size, cat.picture.as_ref().unwrap().dimensions());
+        assert_eq!(photos.class_name(cat.truth.unwrap()), "Egyptian cat");
+        assert_eq!((cat.regions.len(), cat.labels.len()), (48, 48));
+        let census = photos.census(Confidence::Max).unwrap();
+        assert_eq!(census.regions(), 96);
+    }
+
+    #[test]
+    fn scenes_are_those_that_were_labelled() {
+        let bytes = include_bytes!("../../assets/playground/scenes-store.tar");
+        let scenes = DataSet::scenes(bytes).unwrap();
+        let shown = scenes.show(5).unwrap();
+        assert_eq!(shown.visible.as_ref().unwrap().len(), shown.regions.len());
+        let (train, held_out) = scenes.scenes_in_memory().unwrap().unwrap();
+        assert_eq!((train.len() as u64, held_out.len()), (scenes.len(), 449));
+        // The very images that the store was made from.
+        assert_eq!(train.digest(), scenes.store().unwrap().manifest().image_list_sha256);
+    }
+}

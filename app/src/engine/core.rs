@@ -1,0 +1,168 @@
+//! The work itself, as asynchronous steps: a page must not block while it reads from a device.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use burn::tensor::Device;
+use ferkd::classifier::Classifier;
+use ferkd::demo::settings::TEACHER;
+use ferkd::label::{TopK, softmax};
+use ferkd::{Error, Result};
+use image::RgbImage;
+use web_time::Instant;
+
+use super::school::School;
+use super::{LabelJob, Picture, Reply, Request};
+
+/// Pictures that are kept for further jobs.
+const PICTURES: usize = 8;
+
+/// Regions that go through the teacher at once.
+const BATCH: usize = 16;
+
+/// Teachers and students on one device.
+pub struct Core {
+    device: Device,
+    teachers: BTreeMap<String, Classifier>,
+    pictures: VecDeque<(u64, RgbImage)>,
+    scenes: Option<Vec<u8>>,
+    /// Weights of the scenes' teacher: each student that asks one gets its own.
+    scene_teacher: Option<Vec<u8>>,
+    school: Option<School>,
+}
+
+impl Core {
+    /// Nothing loaded yet.
+    pub fn new(device: Device) -> Self {
+        Self {
+            device,
+            teachers: BTreeMap::new(),
+            pictures: VecDeque::new(),
+            scenes: None,
+            scene_teacher: None,
+            school: None,
+        }
+    }
+
+    /// Whether students wait to go on: call [`advance`](Self::advance) between requests.
+    pub fn is_playing(&self) -> bool {
+        self.school.as_ref().is_some_and(School::is_playing)
+    }
+
+    /// Does what is asked; failures are replies too.
+    pub async fn answer(&mut self, request: Request, reply: &mut dyn FnMut(Reply)) {
+        let what = match &request {
+            Request::Teacher { name, .. } => format!("loading {name}"),
+            Request::Scenes(_) => "loading the scenes' labels".into(),
+            Request::Label(_) => "labelling".into(),
+            Request::Learn(_) | Request::Tune(_) | Request::Play(_) | Request::Pause => "training".into(),
+        };
+        if let Err(error) = self.try_answer(request, reply).await {
+            reply(Reply::Failed { what, error: error.to_string() });
+        }
+    }
+
+    async fn try_answer(&mut self, request: Request, reply: &mut dyn FnMut(Reply)) -> Result<()> {
+        match request {
+            Request::Teacher { name, weights } => {
+                let teacher = Classifier::from_bytes(&name, &weights, &self.device)?;
+                if name == TEACHER {
+                    self.scene_teacher = Some(weights);
+                }
+                let classes = teacher.card.classes.clone();
+                self.teachers.insert(name.clone(), teacher);
+                reply(Reply::Teacher { name, ids: classes.ids, names: classes.names });
+            }
+            Request::Scenes(bytes) => self.scenes = Some(bytes),
+            Request::Label(job) => {
+                let begun = Instant::now();
+                let id = job.id;
+                let labels = self.label(job).await?;
+                reply(Reply::Labels { id, labels, time_s: begun.elapsed().as_secs_f64() });
+            }
+            Request::Learn(lesson) => {
+                let missing = || {
+                    Error::usage("training", "the scenes' labels are not here yet").remedy("wait for them")
+                };
+                let bytes = self.scenes.as_ref().ok_or_else(missing)?;
+                let teacher = || match &self.scene_teacher {
+                    Some(weights) => Classifier::from_bytes(TEACHER, weights, &self.device),
+                    None => Err(Error::usage(TEACHER, "this teacher is not loaded yet")
+                        .remedy("wait for its weights, or leave out kd")),
+                };
+                let school = School::open(&lesson, bytes, &teacher, &self.device)?;
+                reply(Reply::Lesson { steps: school.steps(), parameters: school.parameters() });
+                self.school = Some(school);
+            }
+            Request::Tune(tuning) => {
+                if let Some(school) = &mut self.school {
+                    school.tune(&tuning);
+                }
+            }
+            Request::Play(steps) => match &mut self.school {
+                Some(school) => school.play(steps),
+                None => return Err(Error::usage("training", "no lesson has begun").remedy("press reset")),
+            },
+            Request::Pause => {
+                if let Some(school) = &mut self.school {
+                    school.pause();
+                    reply(Reply::Paused);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One step of every student.
+    pub async fn advance(&mut self, reply: &mut dyn FnMut(Reply)) {
+        let Some(school) = &mut self.school else { return };
+        if let Err(error) = school.advance(reply).await {
+            school.pause();
+            reply(Reply::Paused);
+            reply(Reply::Failed { what: "training".into(), error: error.to_string() });
+        }
+    }
+
+    /// The top K of every region of a job.
+    async fn label(&mut self, job: LabelJob) -> Result<Vec<TopK>> {
+        let LabelJob { teacher, key, picture, regions, classes, temperature, k, .. } = job;
+        if let Some(picture) = picture {
+            self.keep(key, picture)?;
+        }
+        let absent =
+            || Error::usage(&*teacher, "this teacher is not loaded yet").remedy("wait for its weights");
+        let teacher = self.teachers.get(&teacher).ok_or_else(absent)?;
+        let picture = self.pictures.iter().find(|(k, _)| *k == key).map(|(_, picture)| picture);
+        let picture = picture.ok_or_else(|| Error::usage("labelling", "the picture did not come along"))?;
+        let all = &teacher.card.classes;
+        let outputs: Vec<usize> = match classes.is_empty() {
+            true => (0..all.len()).collect(),
+            false => all.map_folders(&classes, &teacher.name)?.into_iter().map(|c| c as usize).collect(),
+        };
+        let view = teacher.view();
+        let mut labels = Vec::with_capacity(regions.len());
+        for group in regions.chunks(BATCH) {
+            let mut pixels = vec![0.0; group.len() * view.size()];
+            for (region, out) in group.iter().zip(pixels.chunks_mut(view.size())) {
+                view.cut(picture, region, out)?;
+            }
+            let logits = teacher.logits_async(pixels, view.side, &self.device).await?;
+            for row in logits.chunks(all.len()) {
+                let used: Vec<f32> = outputs.iter().map(|&c| row[c]).collect();
+                labels.push(TopK::of(&softmax(&used, temperature)?, k));
+            }
+        }
+        Ok(labels)
+    }
+
+    fn keep(&mut self, key: u64, picture: Picture) -> Result<()> {
+        let Picture { width, height, rgb } = picture;
+        let picture = RgbImage::from_raw(width, height, rgb)
+            .ok_or_else(|| Error::mismatch("picture", "its bytes are not width x height x 3"))?;
+        self.pictures.retain(|(k, _)| *k != key);
+        self.pictures.push_back((key, picture));
+        while self.pictures.len() > PICTURES {
+            self.pictures.pop_front();
+        }
+        Ok(())
+    }
+}

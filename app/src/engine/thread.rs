@@ -1,0 +1,61 @@
+//! The engine on a thread of its own.
+
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+
+use burn::tensor::Device;
+
+use super::{Core, Engine, Reply, Request};
+
+/// An engine on a thread of its own; it ends with its handle.
+pub struct ThreadEngine {
+    requests: Sender<Request>,
+    replies: Receiver<Reply>,
+}
+
+impl ThreadEngine {
+    /// Starts it. `wake` is called after every reply: a window repaints.
+    ///
+    /// # Errors
+    /// The system has no thread to give.
+    pub fn start(device: Device, wake: impl Fn() + Send + 'static) -> std::io::Result<Self> {
+        let (requests, inbox) = channel();
+        let (outbox, replies) = channel();
+        std::thread::Builder::new().name("engine".into()).spawn(move || {
+            let mut core = Core::new(device);
+            let mut reply = |said| {
+                // Nobody listens any more: the next look at the inbox ends the thread.
+                let _ = outbox.send(said);
+                wake();
+            };
+            loop {
+                let request = match core.is_playing() {
+                    true => match inbox.try_recv() {
+                        Ok(request) => Some(request),
+                        Err(TryRecvError::Empty) => None,
+                        Err(TryRecvError::Disconnected) => return,
+                    },
+                    false => match inbox.recv() {
+                        Ok(request) => Some(request),
+                        Err(_) => return,
+                    },
+                };
+                match request {
+                    Some(request) => pollster::block_on(core.answer(request, &mut reply)),
+                    None => pollster::block_on(core.advance(&mut reply)),
+                }
+            }
+        })?;
+        Ok(Self { requests, replies })
+    }
+}
+
+impl Engine for ThreadEngine {
+    fn send(&mut self, request: Request) {
+        // Its thread ends only with this handle, or by a panic that is reported already.
+        let _ = self.requests.send(request);
+    }
+
+    fn replies(&mut self) -> Vec<Reply> {
+        self.replies.try_iter().collect()
+    }
+}

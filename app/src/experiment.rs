@@ -1,0 +1,286 @@
+//! The experiment: everything that decides what is shown, and no more. It is what a link holds, what undo
+//! restores, and what the equivalent command line says.
+
+use ferkd::calibration::Adaptation;
+use ferkd::mining::{Confidence, Rule, Thresholds};
+use ferkd::selfmix::Mix;
+use ferkd::train::config::Supervision;
+use serde::{Deserialize, Serialize};
+
+use crate::panes::PaneKind;
+
+/// Version of the link's format. Keys may be added without a new one; old links keep working.
+pub const VERSION: u32 = 1;
+
+/// What is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Data {
+    /// Photos of the program, labelled by EfficientNet-Lite0.
+    #[default]
+    Photos,
+    /// The demo's scenes: a digit among clutter, where the truth is known.
+    Scenes,
+    /// The user's own images, store or run.
+    Yours,
+}
+
+/// Everything that decides what is shown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct Experiment {
+    /// Version of this format.
+    pub version: u32,
+    /// What is looked at.
+    pub data: Data,
+    /// Number of the image in it.
+    pub image: u64,
+    /// Number of the region that is looked at.
+    pub region: Option<u32>,
+    /// How the teacher's confidence is taken from a label, absolute thresholds or quantiles, epsilon.
+    #[serde(flatten)]
+    pub settings: Settings,
+    /// The other settings of the comparison.
+    pub other: Option<Settings>,
+    /// How regions are mixed.
+    pub mixing: MixSettings,
+    /// How students are trained.
+    pub training: TrainSettings,
+    /// Panes that are hidden: a teacher's link shows only what a lesson is about.
+    pub hidden: Vec<PaneKind>,
+}
+
+/// What decides the label of a region.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct Settings {
+    /// Which number of a label is its confidence.
+    pub confidence: Confidence,
+    /// Whether `quantiles` rule, or `thresholds`.
+    pub by_quantile: bool,
+    /// Thresholds as confidences.
+    pub thresholds: Thresholds,
+    /// Thresholds as quantiles.
+    pub quantiles: Thresholds,
+    /// Probability that a calibrated label spreads over the other classes.
+    pub epsilon: f32,
+    /// Which of FerKD's two effects take place.
+    pub adaptation: Adaptation,
+}
+
+/// How two regions are mixed in the SelfMix pane.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct MixSettings {
+    /// By box rather than by pixels.
+    pub by_box: bool,
+    /// Weight of the first region, in 0..=1.
+    pub l: f32,
+    /// The second region, where one was chosen.
+    pub partner: Option<u32>,
+    /// Number of the draw that is shown.
+    pub draw: u64,
+}
+
+/// How students are trained.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct TrainSettings {
+    /// What the students learn from, one each.
+    pub supervisions: Vec<Supervision>,
+    /// Peak learning rate.
+    pub lr: f64,
+    /// Epochs of a run.
+    pub epochs: usize,
+    /// Seed of weights, order and mixing.
+    pub seed: u64,
+    /// How regions are mixed under `ferkd+selfmix`.
+    pub mix: Mix,
+    /// Steps that a student takes per second at most; as many as it can if 0.
+    pub steps_per_s: u32,
+}
+
+impl Default for Experiment {
+    fn default() -> Self {
+        Self {
+            version: VERSION,
+            data: Data::default(),
+            image: 0,
+            region: None,
+            settings: Settings::default(),
+            other: None,
+            mixing: MixSettings::default(),
+            training: TrainSettings::default(),
+            hidden: Vec::new(),
+        }
+    }
+}
+
+impl Experiment {
+    /// The same, with numbers that make sense: a link may say anything.
+    pub fn sanitised(mut self) -> Self {
+        self.version = VERSION;
+        self.settings.sanitise();
+        self.other.iter_mut().for_each(Settings::sanitise);
+        self.mixing.l = finite(self.mixing.l, 0.5).clamp(0.0, 1.0);
+        let training = &mut self.training;
+        training.lr = if training.lr > 0.0 && training.lr < 10.0 { training.lr } else { 4e-3 };
+        training.epochs = training.epochs.clamp(4, 1000) / 4 * 4;
+        training.supervisions.dedup();
+        training.supervisions.truncate(Supervision::ALL.len());
+        self
+    }
+}
+
+fn finite(value: f32, usual: f32) -> f32 {
+    if value.is_finite() { value } else { usual }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let Rule::Quantiles(quantiles) = Rule::default() else { unreachable!("the default is by quantiles") };
+        Self {
+            confidence: Confidence::default(),
+            by_quantile: true,
+            thresholds: Thresholds { low: 0.08, mid: 0.3, high: 0.95 },
+            quantiles,
+            epsilon: ferkd::train::config::TrainConfig::default().epsilon,
+            adaptation: Adaptation::Full,
+        }
+    }
+}
+
+impl Settings {
+    fn sanitise(&mut self) {
+        let usual = Self::default();
+        self.epsilon = finite(self.epsilon, usual.epsilon).clamp(0.0, 0.9);
+        let sane = |numbers: Thresholds, usual: Thresholds| {
+            let inside = numbers.low >= 0.0 && numbers.high <= 1.0;
+            if inside { numbers.checked().unwrap_or(usual) } else { usual }
+        };
+        self.thresholds = sane(self.thresholds, usual.thresholds);
+        self.quantiles = sane(self.quantiles, usual.quantiles);
+    }
+
+    /// The rule that thresholds follow.
+    pub fn rule(&self) -> Rule {
+        if self.by_quantile { Rule::Quantiles(self.quantiles) } else { Rule::Absolute(self.thresholds) }
+    }
+
+    /// The numbers that the rule goes by, to be changed.
+    pub fn numbers_mut(&mut self) -> &mut Thresholds {
+        if self.by_quantile { &mut self.quantiles } else { &mut self.thresholds }
+    }
+
+    /// The numbers that the rule goes by.
+    pub fn numbers(&self) -> Thresholds {
+        if self.by_quantile { self.quantiles } else { self.thresholds }
+    }
+}
+
+impl Default for MixSettings {
+    fn default() -> Self {
+        Self { by_box: false, l: 0.5, partner: None, draw: 0 }
+    }
+}
+
+impl Default for TrainSettings {
+    fn default() -> Self {
+        Self {
+            supervisions: ferkd::demo::settings::SUPERVISIONS.to_vec(),
+            lr: 4e-3,
+            epochs: 24,
+            seed: 0,
+            mix: Mix::Selfmix,
+            steps_per_s: 0,
+        }
+    }
+}
+
+/// What undo goes back to.
+#[derive(Debug, Default)]
+pub struct History {
+    past: Vec<Experiment>,
+    future: Vec<Experiment>,
+    settled: Option<Experiment>,
+}
+
+/// Steps that can be undone.
+const DEPTH: usize = 200;
+
+impl History {
+    /// Takes note of the experiment once the hand is off it: a drag is one step.
+    pub fn settle(&mut self, now: &Experiment) {
+        match &self.settled {
+            Some(before) if before == now => {}
+            Some(before) => {
+                self.past.push(before.clone());
+                if self.past.len() > DEPTH {
+                    self.past.remove(0);
+                }
+                self.future.clear();
+                self.settled = Some(now.clone());
+            }
+            None => self.settled = Some(now.clone()),
+        }
+    }
+
+    /// Whether there is something to go back to.
+    pub fn can_undo(&self) -> bool {
+        !self.past.is_empty()
+    }
+
+    /// Whether there is something to go forward to again.
+    pub fn can_redo(&self) -> bool {
+        !self.future.is_empty()
+    }
+
+    /// The experiment before the last change.
+    pub fn undo(&mut self, now: &Experiment) -> Option<Experiment> {
+        let before = self.past.pop()?;
+        self.future.push(now.clone());
+        self.settled = Some(before.clone());
+        Some(before)
+    }
+
+    /// The experiment that was undone last.
+    pub fn redo(&mut self, now: &Experiment) -> Option<Experiment> {
+        let after = self.future.pop()?;
+        self.past.push(now.clone());
+        self.settled = Some(after.clone());
+        Some(after)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn undo_and_redo_walk_the_same_road() {
+        let mut history = History::default();
+        let mut now = Experiment::default();
+        history.settle(&now);
+        now.settings.epsilon = 0.2;
+        history.settle(&now);
+        history.settle(&now);
+        now.image = 1;
+        history.settle(&now);
+        let back = history.undo(&now).unwrap();
+        assert_eq!((back.image, back.settings.epsilon), (0, 0.2));
+        let first = history.undo(&back).unwrap();
+        assert_eq!(first, Experiment::default());
+        assert!(!history.can_undo());
+        let again = history.redo(&first).unwrap();
+        assert_eq!(history.redo(&again).unwrap(), now);
+    }
+
+    #[test]
+    fn unknown_keys_are_ignored_and_missing_ones_are_defaults() {
+        let read: Experiment =
+            serde_json::from_str(r#"{"data":"scenes","epsilon":0.25,"from-the-future":[1]}"#).unwrap();
+        assert_eq!((read.data, read.settings.epsilon, read.image), (Data::Scenes, 0.25, 0));
+        let text = serde_json::to_string(&read).unwrap();
+        assert_eq!(serde_json::from_str::<Experiment>(&text).unwrap(), read);
+    }
+}

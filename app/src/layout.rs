@@ -1,0 +1,138 @@
+//! Where the panes are: tiles that the reader may move; one column where there is no room for two.
+
+use egui_tiles::{Container, Linear, LinearDir, Tile, TileId, Tiles, Tree, UiResponse};
+
+use crate::panes::PaneKind;
+use crate::state::State;
+
+/// Below this width, in points, panes come one below the other.
+const ONE_COLUMN: f32 = 680.0;
+
+/// The arrangement of panes.
+pub struct Layout {
+    tree: Tree<PaneKind>,
+}
+
+impl Default for Layout {
+    fn default() -> Self {
+        let mut tiles = Tiles::default();
+        let mut pane = |kind| tiles.insert_pane(kind);
+        let (image, label, confidence) =
+            (pane(PaneKind::Image), pane(PaneKind::Label), pane(PaneKind::Confidence));
+        let tabs: Vec<TileId> = PaneKind::TABS.into_iter().map(&mut pane).collect();
+        let mut right = vec![confidence];
+        if !tabs.is_empty() {
+            right.push(tiles.insert_tab_tile(tabs));
+        }
+        let left = split(&mut tiles, LinearDir::Vertical, &[(image, 0.64), (label, 0.36)]);
+        let right: Vec<(TileId, f32)> = right.into_iter().map(|tile| (tile, 0.5)).collect();
+        let right = split(&mut tiles, LinearDir::Vertical, &right);
+        let root = split(&mut tiles, LinearDir::Horizontal, &[(left, 0.54), (right, 0.46)]);
+        Self { tree: Tree::new(egui::Id::unique("panes"), root, tiles) }
+    }
+}
+
+fn split(tiles: &mut Tiles<PaneKind>, dir: LinearDir, parts: &[(TileId, f32)]) -> TileId {
+    let mut linear = Linear::new(dir, parts.iter().map(|(tile, _)| *tile).collect());
+    for (tile, share) in parts {
+        linear.shares.set_share(*tile, *share);
+    }
+    tiles.insert_container(Container::Linear(linear))
+}
+
+impl Layout {
+    /// Draws all panes.
+    pub fn show(&mut self, state: &mut State, ui: &mut egui::Ui) {
+        if ui.available_width() < ONE_COLUMN {
+            egui::ScrollArea::vertical().show(ui, |ui| {
+                for kind in PaneKind::ALL {
+                    if state.experiment.hidden.contains(&kind) {
+                        continue;
+                    }
+                    egui::CollapsingHeader::new(kind.title()).default_open(kind.opens_first()).show(
+                        ui,
+                        |ui| {
+                            ui.set_max_height(360.0);
+                            kind.ui(state, ui);
+                        },
+                    );
+                }
+            });
+            return;
+        }
+        let hidden = state.experiment.hidden.clone();
+        for (id, kind) in panes(&self.tree) {
+            self.tree.set_visible(id, !hidden.contains(&kind));
+        }
+        self.tree.ui(&mut Behavior { state }, ui);
+    }
+
+    /// As text, to be kept.
+    pub fn to_text(&self) -> String {
+        // Plain data: serialising it cannot fail.
+        serde_json::to_string(&self.tree).unwrap_or_default()
+    }
+
+    /// From text that was kept; none where it is of another version, or lacks a pane.
+    pub fn from_text(text: &str) -> Option<Self> {
+        let tree: Tree<PaneKind> = serde_json::from_str(text).ok()?;
+        let there: Vec<PaneKind> = panes(&tree).into_iter().map(|(_, kind)| kind).collect();
+        PaneKind::ALL.iter().all(|kind| there.contains(kind)).then_some(Self { tree })
+    }
+
+    /// Brings a pane to the front.
+    pub fn focus(&mut self, kind: PaneKind) {
+        self.tree.make_active(|_, tile| matches!(tile, Tile::Pane(pane) if *pane == kind));
+    }
+}
+
+fn panes(tree: &Tree<PaneKind>) -> Vec<(TileId, PaneKind)> {
+    let pane = |(id, tile): (&TileId, &Tile<PaneKind>)| match tile {
+        Tile::Pane(kind) => Some((*id, *kind)),
+        Tile::Container(_) => None,
+    };
+    tree.tiles.iter().filter_map(pane).collect()
+}
+
+struct Behavior<'a> {
+    state: &'a mut State,
+}
+
+impl egui_tiles::Behavior<PaneKind> for Behavior<'_> {
+    fn pane_ui(&mut self, ui: &mut egui::Ui, _: TileId, pane: &mut PaneKind) -> UiResponse {
+        egui::Frame::new().inner_margin(8).show(ui, |ui| {
+            let scrolls = *pane != PaneKind::Image;
+            if scrolls {
+                egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| pane.ui(self.state, ui));
+            } else {
+                pane.ui(self.state, ui);
+            }
+        });
+        UiResponse::None
+    }
+
+    fn tab_title_for_pane(&mut self, pane: &PaneKind) -> egui::WidgetText {
+        pane.title().into()
+    }
+
+    fn simplification_options(&self) -> egui_tiles::SimplificationOptions {
+        egui_tiles::SimplificationOptions { all_panes_must_have_tabs: true, ..Default::default() }
+    }
+
+    fn gap_width(&self, _: &egui::Style) -> f32 {
+        1.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layout_survives_being_kept() {
+        let layout = Layout::default();
+        let again = Layout::from_text(&layout.to_text()).unwrap();
+        assert_eq!(again.to_text(), layout.to_text());
+        assert!(Layout::from_text("{}").is_none());
+    }
+}

@@ -1,0 +1,60 @@
+//! The desktop inspector: `ferkd-app [PATH]`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use ferkd_app::engine::{Engine, ThreadEngine};
+use ferkd_app::experiment::Experiment;
+use ferkd_app::{Inspector, desktop, link};
+
+/// Look at which region gets which label, and why.
+#[derive(Parser)]
+#[command(version, about)]
+struct Arguments {
+    /// A label store, a run folder, or images.
+    path: Option<PathBuf>,
+    /// An experiment to open: a link that was copied.
+    #[arg(long)]
+    link: Option<String>,
+    /// Device: auto, flex or wgpu. The window draws on the same wgpu device.
+    #[arg(long, default_value = "auto")]
+    device: String,
+}
+
+fn main() -> ExitCode {
+    match open(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn open(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
+    let experiment = match &arguments.link {
+        Some(link) => link::from_fragment(link)?,
+        None => Experiment::default(),
+    };
+    let desktop::Opened { device, name, options, notice } = desktop::open_device(&arguments.device)?;
+    let path = arguments.path;
+    eframe::run_native(
+        "FerKD",
+        options,
+        Box::new(move |creation| {
+            let ctx = creation.egui_ctx.clone();
+            let wake = ctx.clone();
+            let engine: Box<dyn Engine> =
+                Box::new(ThreadEngine::start(device, move || wake.request_repaint())?);
+            let mut inspector = Inspector::new(&ctx, experiment, engine, None, notice);
+            inspector.restore(creation.storage);
+            inspector.state().device = Some(name);
+            if let Some(path) = path {
+                inspector.state().open_path(&path);
+            }
+            Ok(Box::new(inspector))
+        }),
+    )?;
+    Ok(())
+}

@@ -1,0 +1,287 @@
+//! The histogram of the teacher's confidence, with three thresholds that the hand drags.
+
+use egui::{Align2, Color32, CornerRadius, FontId, Pos2, Rect, Sense, Stroke, Ui, pos2, vec2};
+use ferkd::mining::{Confidence, Kind, KindCounts, Thresholds};
+
+use crate::state::State;
+use crate::theme;
+
+/// Bars of the histogram.
+const BINS: usize = 50;
+
+/// How far from a threshold the pointer still takes it, in points.
+const GRIP: f32 = 8.0;
+
+/// Histogram, thresholds, counts.
+pub fn ui(state: &mut State, ui: &mut Ui) {
+    options(state, ui);
+    let settings = state.experiment.settings;
+    let thresholds = match state.thresholds(&settings) {
+        Ok(thresholds) => Some(thresholds),
+        Err(error) => {
+            ui.colored_label(ui.visuals().error_fg_color, error.to_string());
+            None
+        }
+    };
+    counts(state, ui);
+    let height = (ui.available_height() - 58.0).clamp(90.0, 260.0);
+    histogram(state, thresholds, height, ui);
+    fields(state, thresholds, ui);
+    visible_shares(state, ui);
+}
+
+fn options(state: &mut State, ui: &mut Ui) {
+    ui.horizontal_wrapped(|ui| {
+        let settings = &mut state.experiment.settings;
+        ui.selectable_value(&mut settings.confidence, Confidence::Max, "max")
+            .on_hover_text("Confidence is the teacher's highest probability");
+        ui.selectable_value(&mut settings.confidence, Confidence::Target, "target")
+            .on_hover_text("Confidence is the teacher's probability of the image's class");
+        ui.separator();
+        let was = settings.by_quantile;
+        ui.selectable_value(&mut settings.by_quantile, false, "Absolute")
+            .on_hover_text("Thresholds are confidences");
+        ui.selectable_value(&mut settings.by_quantile, true, "Quantiles")
+            .on_hover_text("Thresholds are shares of all regions: independent of how sharp a teacher is");
+        let now = settings.by_quantile;
+        if was && !now {
+            // What was looked at stays: the thresholds that the quantiles came to.
+            let mut asked = state.experiment.settings;
+            asked.by_quantile = true;
+            if let Ok(found) = state.thresholds(&asked) {
+                state.experiment.settings.thresholds = found;
+            }
+        }
+        ui.separator();
+        let mut frozen = state.frozen.is_some();
+        if ui
+            .toggle_value(&mut frozen, "Keep set")
+            .on_hover_text("Keep showing the regions that are trained on now, while thresholds move")
+            .changed()
+        {
+            state.frozen = if frozen { state.thresholds(&state.experiment.settings).ok() } else { None };
+        }
+        if state.filter.is_some() && ui.button("Clear filter").clicked() {
+            state.filter = None;
+        }
+    });
+}
+
+/// A card for each kind: letter, share, count.
+fn counts(state: &State, ui: &mut Ui) {
+    let counts = state.kinds(&state.experiment.settings).unwrap_or(KindCounts([0; 4]));
+    let shares = counts.shares();
+    ui.columns(4, |columns| {
+        for (kind, ui) in Kind::ALL.into_iter().zip(columns) {
+            let color = theme::kind(kind, ui.visuals());
+            let text = format!("{:.1} %", 100.0 * shares[kind as usize]);
+            egui::Frame::new()
+                .fill(theme::card(ui.visuals()))
+                .inner_margin(6)
+                .corner_radius(theme::RADIUS)
+                .show(ui, |ui| {
+                    ui.set_width(ui.available_width());
+                    ui.horizontal(|ui| {
+                        let (rect, _) = ui.allocate_exact_size(vec2(16.0, 16.0), Sense::hover());
+                        ui.painter().rect_filled(rect, CornerRadius::same(3), color);
+                        let letter = kind.letter().to_string();
+                        let font = FontId::proportional(12.0);
+                        ui.painter().text(
+                            rect.center(),
+                            Align2::CENTER_CENTER,
+                            letter,
+                            font,
+                            theme::on_kind(kind),
+                        );
+                        ui.label(egui::RichText::new(text).strong());
+                    });
+                    ui.add(egui::Label::new(format!("{} {}", counts.of(kind), kind.name())).truncate());
+                })
+                .response
+                .on_hover_text(ferkd::report::meaning(kind));
+        }
+    });
+}
+
+fn histogram(state: &mut State, thresholds: Option<Thresholds>, height: f32, ui: &mut Ui) {
+    let settings = state.experiment.settings;
+    let Some(Ok(census)) = state.census(&settings) else {
+        ui.weak("No labels yet");
+        return;
+    };
+    let bins = census.histogram(BINS).bins;
+    let (all, response) = ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::click_and_drag());
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Figure, true, "Histogram of confidence"));
+    let rect = Rect::from_min_max(all.min + vec2(4.0, 16.0), all.max - vec2(4.0, 18.0));
+    let visuals = ui.visuals().clone();
+    let painter = ui.painter();
+    let peak = bins.iter().copied().max().unwrap_or(1).max(1) as f32;
+    let x = |c: f32| rect.left() + c * rect.width();
+    let kind_at = |c: f32| thresholds.and_then(|t| t.kind(c).ok());
+    for (i, &count) in bins.iter().enumerate() {
+        let (low, high) = (i as f32 / BINS as f32, (i + 1) as f32 / BINS as f32);
+        let color =
+            kind_at((low + high) / 2.0).map_or(theme::neutral(&visuals), |k| theme::kind(k, &visuals));
+        // Square roots: a bar of one region must be seen beside one of thousands.
+        let share = (count as f32 / peak).sqrt();
+        let outside = state.filter.as_ref().is_some_and(|f| *f.end() <= low || *f.start() >= high);
+        let top = rect.bottom() - share * rect.height();
+        let bar = Rect::from_min_max(pos2(x(low) + 0.5, top), pos2(x(high) - 0.5, rect.bottom()));
+        painter.rect_filled(bar, CornerRadius::ZERO, color.gamma_multiply(if outside { 0.25 } else { 0.9 }));
+    }
+    painter.hline(rect.x_range(), rect.bottom(), theme::line(&visuals));
+    for tick in [0.0, 0.25, 0.5, 0.75, 1.0] {
+        let at = pos2(x(tick), rect.bottom() + 2.0);
+        let anchor = match tick {
+            0.0 => Align2::LEFT_TOP,
+            1.0 => Align2::RIGHT_TOP,
+            _ => Align2::CENTER_TOP,
+        };
+        painter.text(at, anchor, format!("{tick}"), FontId::proportional(11.0), theme::weak(&visuals));
+    }
+    if let Some(c) = hovered_confidence(state) {
+        let at = pos2(x(c), rect.bottom());
+        let mark = vec![at + vec2(-5.0, 8.0), at, at + vec2(5.0, 8.0)];
+        painter.add(egui::Shape::convex_polygon(mark, theme::accent(&visuals), Stroke::NONE));
+    }
+    let Some(thresholds) = thresholds else { return };
+    for (c, name) in [(thresholds.low, "low"), (thresholds.mid, "mid"), (thresholds.high, "high")] {
+        let at = x(c.clamp(0.0, 1.0));
+        painter.vline(at, all.top() + 14.0..=rect.bottom(), Stroke::new(2.0, theme::accent(&visuals)));
+        let anchor = if at > rect.right() - 20.0 { Align2::RIGHT_TOP } else { Align2::CENTER_TOP };
+        painter.text(pos2(at, all.top()), anchor, name, FontId::proportional(12.0), theme::accent(&visuals));
+    }
+    let to_c = |at: Pos2| ((at.x - rect.left()) / rect.width()).clamp(0.0, 1.0);
+    drag(state, &thresholds, &response, to_c, rect.width(), ui);
+    if response.clicked()
+        && let Some(at) = response.interact_pointer_pos()
+    {
+        let bin = (to_c(at) * BINS as f32).floor().min(BINS as f32 - 1.0);
+        let filter = bin / BINS as f32..=(bin + 1.0) / BINS as f32;
+        state.filter = if state.filter.as_ref() == Some(&filter) { None } else { Some(filter) };
+    }
+}
+
+/// Confidence of the region that the pointer is on, or that is chosen.
+fn hovered_confidence(state: &State) -> Option<f32> {
+    let number = state.hovered.or(state.experiment.region)?;
+    let shown = state.shown()?;
+    let label = shown.labels.get(number as usize)?.as_ref()?;
+    state.judge(&state.experiment.settings, label, shown.truth).map(|(c, _)| c)
+}
+
+/// Moves the threshold that the hand has taken; it never passes another one.
+fn drag(
+    state: &mut State,
+    thresholds: &Thresholds,
+    response: &egui::Response,
+    to_c: impl Fn(Pos2) -> f32,
+    width: f32,
+    ui: &Ui,
+) {
+    let id = egui::Id::unique("threshold drag");
+    let values = [thresholds.low, thresholds.mid, thresholds.high];
+    let near = |at: Pos2| {
+        let c = to_c(at);
+        let distance = |i: &usize| (values[*i] - c).abs();
+        let closest = (0..3).min_by(|a, b| distance(a).total_cmp(&distance(b)))?;
+        (distance(&closest) * width <= GRIP).then_some(closest)
+    };
+    if response.drag_started()
+        && let Some(start) = ui.input(|input| input.pointer.press_origin())
+    {
+        ui.data_mut(|data| data.insert_temp(id, near(start)));
+    }
+    let taken: Option<usize> = ui.data(|data| data.get_temp::<Option<usize>>(id)).flatten();
+    if response.dragged()
+        && let (Some(which), Some(at)) = (taken, response.interact_pointer_pos())
+    {
+        set_threshold(state, which, to_c(at));
+    }
+    let over = response.hover_pos().and_then(near).is_some();
+    if over || (response.dragged() && taken.is_some()) {
+        ui.set_cursor_icon(egui::CursorIcon::ResizeHorizontal);
+    }
+}
+
+/// Sets threshold `which` (0 low, 1 mid, 2 high) to confidence `c`; under quantiles, to the quantile there.
+pub(crate) fn set_threshold(state: &mut State, which: usize, c: f32) {
+    let settings = state.experiment.settings;
+    let wanted = match (settings.by_quantile, state.census(&settings)) {
+        (false, _) => c,
+        (true, Some(Ok(census))) => census.quantile_of(c),
+        (true, _) => return,
+    };
+    let numbers = state.experiment.settings.numbers_mut();
+    let mut values = [numbers.low, numbers.mid, numbers.high];
+    /// Thresholds never touch.
+    const GAP: f32 = 0.001;
+    let floor = if which > 0 { values[which - 1] + GAP } else { 0.0 };
+    let ceiling = if which < 2 { values[which + 1] - GAP } else { 1.0 };
+    values[which] = wanted.clamp(floor.min(ceiling), ceiling.max(floor));
+    let [low, mid, high] = values;
+    *numbers = Thresholds { low, mid, high };
+}
+
+/// The thresholds as numbers, for the keyboard.
+fn fields(state: &mut State, found: Option<Thresholds>, ui: &mut Ui) {
+    ui.horizontal_wrapped(|ui| {
+        let by_quantile = state.experiment.settings.by_quantile;
+        let numbers = state.experiment.settings.numbers();
+        for (which, (name, value)) in
+            [("low", numbers.low), ("mid", numbers.mid), ("high", numbers.high)].into_iter().enumerate()
+        {
+            let label = ui.label(name);
+            let mut changed = value;
+            let drag = egui::DragValue::new(&mut changed).speed(0.002).range(0.0..=1.0).max_decimals(4);
+            if ui.add(drag).labelled_by(label.id).changed() {
+                set_number(state, which, changed);
+            }
+        }
+        if by_quantile && let Some(t) = found {
+            ui.weak(format!("= confidences {:.3}, {:.3}, {:.3}", t.low, t.mid, t.high));
+        }
+        let label =
+            ui.label("ε").on_hover_text("Probability that a calibrated label spreads over the other classes");
+        let epsilon = &mut state.experiment.settings.epsilon;
+        ui.add(egui::DragValue::new(epsilon).speed(0.005).range(0.0..=0.9).max_decimals(3))
+            .labelled_by(label.id);
+    });
+}
+
+fn set_number(state: &mut State, which: usize, value: f32) {
+    let numbers = state.experiment.settings.numbers_mut();
+    let mut values = [numbers.low, numbers.mid, numbers.high];
+    values[which] = value;
+    let [low, mid, high] = values;
+    // An order that makes no sense is shown as an error, not silently mended: the reader may be on the way.
+    *numbers = Thresholds { low, mid, high };
+}
+
+/// On the scenes the truth is known: how much of the digit each kind's regions show.
+fn visible_shares(state: &mut State, ui: &mut Ui) {
+    let Some(shown) = state.shown() else { return };
+    let Some(visible) = shown.visible.clone() else { return };
+    let settings = state.experiment.settings;
+    let judged: Vec<Option<(f32, Kind)>> =
+        shown.labels.iter().map(|label| state.judge(&settings, label.as_ref()?, shown.truth)).collect();
+    ui.horizontal_wrapped(|ui| {
+        ui.weak("Visible share of the digit:");
+        for (number, (share, judged)) in visible.iter().zip(&judged).enumerate() {
+            let Some((c, kind)) = judged else { continue };
+            let mistake = (*share >= 0.5) != matches!(kind, Kind::Important | Kind::Trivial);
+            let text = egui::RichText::new(format!("{} {:.0}%", kind.letter(), 100.0 * share))
+                .color(if mistake { theme::on_kind(*kind) } else { theme::kind(*kind, ui.visuals()) });
+            let fill = if mistake { theme::kind(*kind, ui.visuals()) } else { Color32::TRANSPARENT };
+            let button = egui::Button::new(text).small().fill(fill);
+            let hint = format!(
+                "Region {number}: c = {c:.3}, {:.0} % of the digit's ink{}",
+                100.0 * share,
+                if mistake { ". Mining is wrong here" } else { "" }
+            );
+            if ui.add(button).on_hover_text(hint).clicked() {
+                state.experiment.region = Some(number as u32);
+            }
+        }
+    });
+}

@@ -1,0 +1,420 @@
+//! The photo and its M regions: which kind each is, and a box of the reader's own that the teacher follows.
+
+use egui::{Color32, CornerRadius, Pos2, Rect, Response, Sense, Stroke, StrokeKind, Ui, Vec2, pos2, vec2};
+use ferkd::mining::Kind;
+use ferkd::region::Region;
+
+use crate::dataset::Shown;
+use crate::state::{Probe, State};
+use crate::theme;
+
+/// Smallest side of a box that is drawn by hand, in pixels of the picture.
+const SMALLEST: u32 = 8;
+
+/// How far from an edge the pointer still takes it, in points.
+const GRIP: f32 = 7.0;
+
+/// The picture, its regions, and the hand on them.
+pub fn ui(state: &mut State, ui: &mut Ui) {
+    toolbar(state, ui);
+    if let Some(error) = state.shown_error() {
+        ui.colored_label(ui.visuals().error_fg_color, error.to_string());
+        return;
+    }
+    let Some(shown) = state.shown().cloned() else {
+        ui.weak("Nothing to show yet");
+        return;
+    };
+    let space = ui.available_rect_before_wrap();
+    let (width, height) = shown.size;
+    let scale = (space.width() / width as f32).min(space.height() / height as f32).max(0.05);
+    let size = vec2(width as f32, height as f32) * scale;
+    let rect = Rect::from_min_size(space.min + vec2((space.width() - size.x) / 2.0, 0.0), size);
+    let response = ui.allocate_rect(rect, Sense::click_and_drag());
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, &*shown.name));
+
+    paint_picture(&shown, rect, ui);
+    let view = View { rect, scale };
+    if heat_is_on(ui) {
+        paint_heat(state, &shown, &view, ui);
+    }
+    let regions = visible_regions(state, &shown);
+    let pointed = response.hover_pos().and_then(|at| nearest(&regions, &view, at));
+    if response.hovered() {
+        state.hovered = pointed;
+    }
+    paint_regions(state, &regions, &view, ui);
+    handle_probe(state, &shown, &view, &response, ui);
+    if response.clicked() {
+        state.experiment.region = pointed;
+        state.probe = None;
+    }
+}
+
+/// Between picture and screen.
+struct View {
+    rect: Rect,
+    scale: f32,
+}
+
+impl View {
+    fn place(&self, region: &Region) -> Rect {
+        let min = self.rect.min + vec2(region.left as f32, region.top as f32) * self.scale;
+        Rect::from_min_size(min, vec2(region.width as f32, region.height as f32) * self.scale)
+    }
+
+    /// The region between two points of the screen, inside of the picture.
+    fn region(&self, a: Pos2, b: Pos2, size: (u32, u32)) -> Region {
+        let pixel = |at: Pos2| {
+            let at = (at - self.rect.min) / self.scale;
+            (at.x.round().clamp(0.0, size.0 as f32) as u32, at.y.round().clamp(0.0, size.1 as f32) as u32)
+        };
+        let (ax, ay) = pixel(a);
+        let (bx, by) = pixel(b);
+        let span = |a: u32, b: u32, end: u32| {
+            let (low, high) = (a.min(b), a.max(b).max(a.min(b) + SMALLEST.min(end)));
+            if high > end { (end.saturating_sub(high - low), end) } else { (low, high) }
+        };
+        let ((left, right), (top, bottom)) = (span(ax, bx, size.0), span(ay, by, size.1));
+        Region { top, left, height: bottom - top, width: right - left, flip: false }
+    }
+}
+
+/// A region that is shown: its number, where it is, confidence and kind.
+type Judged = (u32, Region, Option<(f32, Kind)>);
+
+/// The regions that pass the filter.
+fn visible_regions(state: &State, shown: &Shown) -> Vec<Judged> {
+    let settings = &state.experiment.settings;
+    let judged = shown.regions.iter().zip(&shown.labels).enumerate().map(|(number, (region, label))| {
+        let judged = label.as_ref().and_then(|label| state.judge(settings, label, shown.truth));
+        (number as u32, *region, judged)
+    });
+    let passes = |judged: &Judged| match (&state.filter, judged.2) {
+        (Some(filter), Some((c, _))) => filter.contains(&c),
+        (Some(_), None) => false,
+        (None, _) => true,
+    };
+    judged.filter(passes).collect()
+}
+
+fn toolbar(state: &mut State, ui: &mut Ui) {
+    ui.horizontal_wrapped(|ui| {
+        let count = state.set().map_or(0, |set| set.len());
+        let image = state.experiment.image;
+        if ui.add_enabled(image > 0, egui::Button::new("◀")).on_hover_text("Previous image").clicked() {
+            state.look_at_image(image - 1);
+        }
+        if ui.add_enabled(image + 1 < count, egui::Button::new("▶")).on_hover_text("Next image").clicked() {
+            state.look_at_image(image + 1);
+        }
+        if let (Some(shown), Some(set)) = (state.shown(), state.set()) {
+            let class = shown.truth.map(|class| set.class_name(class));
+            ui.strong(class.unwrap_or_else(|| "No class".into()));
+            ui.weak(format!("{} · {} of {count}", shown.name, shown.image + 1));
+        }
+        let mut heat = heat_is_on(ui);
+        if ui
+            .toggle_value(&mut heat, "Heat map")
+            .on_hover_text("Mean confidence of the regions at each pixel")
+            .changed()
+        {
+            ui.data_mut(|data| data.insert_temp(heat_id(), heat));
+        }
+        if state.probe.is_some() && ui.button("Remove my box").clicked() {
+            state.probe = None;
+        }
+        if state.probe.is_none() {
+            ui.weak("Drag to draw a box of your own");
+        }
+    });
+}
+
+fn heat_id() -> egui::Id {
+    egui::Id::unique("heat map")
+}
+
+fn heat_is_on(ui: &Ui) -> bool {
+    ui.data(|data| data.get_temp(heat_id())).unwrap_or(false)
+}
+
+fn paint_picture(shown: &Shown, rect: Rect, ui: &Ui) {
+    let Some(picture) = &shown.picture else {
+        ui.painter().rect_filled(rect, CornerRadius::ZERO, theme::card(ui.visuals()));
+        let text = "The picture is not here: boxes and labels alone";
+        let color = theme::weak(ui.visuals());
+        ui.painter().text(rect.center(), egui::Align2::CENTER_CENTER, text, egui::FontId::default(), color);
+        return;
+    };
+    let texture = texture(shown, picture, ui.ctx());
+    let whole = Rect::from_min_max(Pos2::ZERO, pos2(1.0, 1.0));
+    ui.painter().image(texture.id(), rect, whole, Color32::WHITE);
+}
+
+/// The picture as a texture; kept until another one is shown.
+fn texture(
+    shown: &Shown,
+    picture: &std::sync::Arc<::image::RgbImage>,
+    ctx: &egui::Context,
+) -> egui::TextureHandle {
+    let id = egui::Id::unique("shown picture");
+    let key = (std::sync::Arc::as_ptr(picture) as usize, shown.image);
+    let kept: Option<((usize, u64), egui::TextureHandle)> = ctx.data(|data| data.get_temp(id));
+    if let Some((of, texture)) = kept
+        && of == key
+    {
+        return texture;
+    }
+    let size = [picture.width() as usize, picture.height() as usize];
+    let pixels = egui::ColorImage::from_rgb(size, picture.as_raw());
+    // Small pictures show their pixels, as the student meets them.
+    let options = if size[0] < 128 { egui::TextureOptions::NEAREST } else { egui::TextureOptions::LINEAR };
+    let texture = ctx.load_texture("shown picture", pixels, options);
+    ctx.data_mut(|data| data.insert_temp(id, (key, texture.clone())));
+    texture
+}
+
+/// The smallest region under the pointer: it is the one that cannot be reached otherwise.
+fn nearest(regions: &[Judged], view: &View, at: Pos2) -> Option<u32> {
+    let under = regions.iter().filter(|(_, region, _)| view.place(region).contains(at));
+    under.min_by_key(|(_, region, _)| u64::from(region.width) * u64::from(region.height)).map(|r| r.0)
+}
+
+fn paint_regions(state: &State, regions: &[Judged], view: &View, ui: &Ui) {
+    let visuals = ui.visuals();
+    let painter = ui.painter().with_clip_rect(view.rect.expand(2.0));
+    let chosen = state.experiment.region;
+    let lit = state.hovered.or(chosen);
+    let mut order: Vec<&Judged> = regions.iter().collect();
+    // What is chosen lies on top.
+    order.sort_by_key(|(number, ..)| (Some(*number) == lit, Some(*number) == chosen));
+    for (number, region, judged) in order {
+        let rect = view.place(region).shrink(0.5);
+        let is_lit = lit == Some(*number) || chosen == Some(*number);
+        let color = judged.map_or(theme::neutral(visuals), |(_, kind)| theme::kind(kind, visuals));
+        let faint = lit.is_some() && !is_lit;
+        let alpha = if faint { 0.25 } else { 1.0 };
+        if is_lit {
+            painter.rect_filled(rect, CornerRadius::ZERO, color.gamma_multiply(0.12));
+            painter.rect_stroke(
+                rect,
+                CornerRadius::ZERO,
+                Stroke::new(4.0, Color32::from_black_alpha(120)),
+                StrokeKind::Inside,
+            );
+        }
+        let stroke = Stroke::new(if is_lit { 2.5 } else { 1.25 }, color.gamma_multiply(alpha));
+        painter.rect_stroke(rect, CornerRadius::ZERO, stroke, StrokeKind::Inside);
+        if let Some((c, kind)) = judged {
+            badge(&painter, rect.min, *kind, is_lit.then_some(*c), alpha, visuals);
+        }
+    }
+}
+
+/// The kind's letter on its colour; with the confidence where there is room for it.
+fn badge(painter: &egui::Painter, at: Pos2, kind: Kind, c: Option<f32>, alpha: f32, visuals: &egui::Visuals) {
+    let text = match c {
+        Some(c) => format!("{} {c:.3}", kind.letter()),
+        None => kind.letter().to_string(),
+    };
+    let font = egui::FontId::proportional(if c.is_some() { 12.0 } else { 10.0 });
+    let galley = painter.layout_no_wrap(text, font, theme::on_kind(kind).gamma_multiply(alpha));
+    let rect = Rect::from_min_size(at, galley.size() + vec2(5.0, 1.0));
+    painter.rect_filled(rect, CornerRadius::ZERO, theme::kind(kind, visuals).gamma_multiply(alpha));
+    painter.galley(rect.min + vec2(2.5, 0.5), galley, Color32::PLACEHOLDER);
+}
+
+/// Cells along the longer side of the heat map.
+const HEAT_CELLS: usize = 48;
+
+fn paint_heat(state: &State, shown: &Shown, view: &View, ui: &Ui) {
+    let settings = &state.experiment.settings;
+    let regions: Vec<(Region, f32)> = shown
+        .regions
+        .iter()
+        .zip(&shown.labels)
+        .filter_map(|(region, label)| Some((*region, state.judge(settings, label.as_ref()?, shown.truth)?.0)))
+        .collect();
+    let (w, h) = shown.size;
+    let cell = w.max(h) as f32 / HEAT_CELLS as f32;
+    let (columns, rows) = ((w as f32 / cell).ceil() as usize, (h as f32 / cell).ceil() as usize);
+    let mut mesh = egui::Mesh::default();
+    for y in 0..=rows {
+        for x in 0..=columns {
+            let at = (x as f32 * cell, y as f32 * cell);
+            let (mut sum, mut count) = (0.0, 0);
+            for (region, c) in &regions {
+                let inside = at.0 >= region.left as f32
+                    && at.0 <= (region.left + region.width) as f32
+                    && at.1 >= region.top as f32
+                    && at.1 <= (region.top + region.height) as f32;
+                if inside {
+                    (sum, count) = (sum + c, count + 1);
+                }
+            }
+            let point = view.rect.min + vec2(at.0.min(w as f32), at.1.min(h as f32)) * view.scale;
+            mesh.colored_vertex(point, heat(if count > 0 { sum / count as f32 } else { 0.0 }));
+        }
+    }
+    let at = |x: usize, y: usize| (y * (columns + 1) + x) as u32;
+    for y in 0..rows {
+        for x in 0..columns {
+            mesh.add_triangle(at(x, y), at(x + 1, y), at(x, y + 1));
+            mesh.add_triangle(at(x + 1, y), at(x + 1, y + 1), at(x, y + 1));
+        }
+    }
+    ui.painter().add(egui::Shape::mesh(mesh));
+}
+
+/// From dark violet (the teacher saw nothing) to bright yellow (it is sure).
+fn heat(c: f32) -> Color32 {
+    const STOPS: [[f32; 3]; 4] =
+        [[45.0, 15.0, 80.0], [140.0, 40.0, 110.0], [230.0, 110.0, 60.0], [250.0, 230.0, 110.0]];
+    let at = c.clamp(0.0, 1.0) * 3.0;
+    let i = (at as usize).min(2);
+    let t = at - i as f32;
+    let mix = |k: usize| (STOPS[i][k] * (1.0 - t) + STOPS[i + 1][k] * t) as u8;
+    Color32::from_rgba_unmultiplied(mix(0), mix(1), mix(2), 150)
+}
+
+/// Draws, moves and resizes the reader's own box.
+fn handle_probe(state: &mut State, shown: &Shown, view: &View, response: &Response, ui: &Ui) {
+    let id = egui::Id::unique("box drag");
+    if response.drag_started()
+        && let Some(start) = ui.input(|input| input.pointer.press_origin())
+    {
+        let grip = state.probe.as_ref().map_or(Grip::New, |probe| Grip::at(view.place(&probe.region), start));
+        let before = state.probe.as_ref().map(|probe| view.place(&probe.region));
+        ui.data_mut(|data| data.insert_temp(id, (start, grip, before)));
+        state.experiment.region = None;
+    }
+    let drag: Option<(Pos2, Grip, Option<Rect>)> = ui.data(|data| data.get_temp(id));
+    if let (true, Some((start, grip, before)), Some(now)) =
+        (response.dragged(), drag, response.interact_pointer_pos())
+    {
+        let (a, b) = grip.corners(start, now, before.unwrap_or(Rect::NOTHING), view.rect);
+        let region = view.region(a, b, shown.size);
+        match &mut state.probe {
+            Some(probe) => probe.region = region,
+            None => state.probe = Some(Probe { region, label: None, is_pending: false, time_s: None }),
+        }
+    }
+    if let Some(probe) = &state.probe {
+        paint_probe(state, probe, shown, view, ui);
+        if let Some(at) = response.hover_pos() {
+            ui.set_cursor_icon(Grip::at(view.place(&probe.region), at).cursor());
+        }
+    } else if response.hovered() {
+        ui.set_cursor_icon(egui::CursorIcon::Crosshair);
+    }
+}
+
+/// What of a box the hand has taken.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Grip {
+    New,
+    Whole,
+    /// Left or right edge, top or bottom edge: -1, 0 or 1 each.
+    Edge(i8, i8),
+}
+
+impl Grip {
+    fn at(rect: Rect, at: Pos2) -> Self {
+        if !rect.expand(GRIP).contains(at) {
+            return Self::New;
+        }
+        let near = |value: f32, low: f32, high: f32| match () {
+            () if (value - low).abs() <= GRIP => -1,
+            () if (value - high).abs() <= GRIP => 1,
+            () => 0,
+        };
+        match (near(at.x, rect.left(), rect.right()), near(at.y, rect.top(), rect.bottom())) {
+            (0, 0) => Self::Whole,
+            (x, y) => Self::Edge(x, y),
+        }
+    }
+
+    fn cursor(self) -> egui::CursorIcon {
+        match self {
+            Self::New => egui::CursorIcon::Crosshair,
+            Self::Whole => egui::CursorIcon::Move,
+            Self::Edge(_, 0) => egui::CursorIcon::ResizeHorizontal,
+            Self::Edge(0, _) => egui::CursorIcon::ResizeVertical,
+            Self::Edge(x, y) if x == y => egui::CursorIcon::ResizeNwSe,
+            Self::Edge(..) => egui::CursorIcon::ResizeNeSw,
+        }
+    }
+
+    /// Two opposite corners of the box once the pointer has gone from `start` to `now`.
+    fn corners(self, start: Pos2, now: Pos2, before: Rect, bounds: Rect) -> (Pos2, Pos2) {
+        let moved = now - start;
+        match self {
+            Self::New => (start, now),
+            Self::Whole => {
+                let low = bounds.min - before.min;
+                let high = bounds.max - before.max;
+                let moved = Vec2::new(moved.x.clamp(low.x, high.x), moved.y.clamp(low.y, high.y));
+                (before.min + moved, before.max + moved)
+            }
+            Self::Edge(x, y) => {
+                let (mut min, mut max) = (before.min, before.max);
+                match x {
+                    -1 => min.x += moved.x,
+                    1 => max.x += moved.x,
+                    _ => {}
+                }
+                match y {
+                    -1 => min.y += moved.y,
+                    1 => max.y += moved.y,
+                    _ => {}
+                }
+                (min, max)
+            }
+        }
+    }
+}
+
+fn paint_probe(state: &State, probe: &Probe, shown: &Shown, view: &View, ui: &Ui) {
+    let rect = view.place(&probe.region);
+    let visuals = ui.visuals();
+    let painter = ui.painter();
+    let judged = probe
+        .label
+        .as_ref()
+        .and_then(|(_, label)| state.judge(&state.experiment.settings, label, shown.truth));
+    let color = judged.map_or(Color32::WHITE, |(_, kind)| theme::kind(kind, visuals));
+    painter.rect_stroke(
+        rect,
+        CornerRadius::ZERO,
+        Stroke::new(5.0, Color32::from_black_alpha(150)),
+        StrokeKind::Middle,
+    );
+    painter.rect_stroke(rect, CornerRadius::ZERO, Stroke::new(3.0, color), StrokeKind::Middle);
+    for corner in [rect.left_top(), rect.right_top(), rect.left_bottom(), rect.right_bottom()] {
+        let handle = Rect::from_center_size(corner, Vec2::splat(8.0));
+        painter.rect(
+            handle,
+            CornerRadius::ZERO,
+            Color32::WHITE,
+            Stroke::new(1.0, Color32::BLACK),
+            StrokeKind::Inside,
+        );
+    }
+    let top = probe.label.as_ref().and_then(|(_, label)| label.top().first().copied());
+    let name = |class| state.set().map_or_else(String::new, |set| set.class_name(class));
+    let text = match (judged, top) {
+        (Some((c, kind)), Some((class, _))) => {
+            format!("{} {c:.3}  {}", kind.letter(), name(class))
+        }
+        _ if state.teacher().is_none() => "the teacher is on its way".into(),
+        _ => "…".into(),
+    };
+    let font = egui::FontId::proportional(13.0);
+    let ink = judged.map_or(Color32::BLACK, |(_, kind)| theme::on_kind(kind));
+    let galley = painter.layout_no_wrap(text, font, ink);
+    let size = galley.size() + vec2(8.0, 4.0);
+    let above = rect.left_top() - vec2(1.5, size.y);
+    let at = if above.y < view.rect.top() { rect.left_top() + vec2(3.0, 3.0) } else { above };
+    painter.rect_filled(Rect::from_min_size(at, size), CornerRadius::ZERO, color);
+    painter.galley(at + vec2(4.0, 2.0), galley, Color32::PLACEHOLDER);
+}

@@ -1,0 +1,84 @@
+//! Colours and sizes, by what they mean. Nothing else in the interface names a colour.
+
+use egui::{Color32, Stroke, Theme, Visuals};
+use ferkd::mining::Kind;
+use ferkd::train::config::Supervision;
+
+/// Corner radius of cards and bars, in points.
+pub const RADIUS: u8 = 4;
+
+/// A kind's colour, as everywhere in the project.
+pub fn kind(kind: Kind, visuals: &Visuals) -> Color32 {
+    let [r, g, b] = ferkd::report::kind_color(kind, visuals.dark_mode);
+    Color32::from_rgb(r, g, b)
+}
+
+/// A colour for text on a kind's colour.
+pub fn on_kind(kind: Kind) -> Color32 {
+    match kind {
+        Kind::Context => Color32::from_gray(20),
+        _ => Color32::WHITE,
+    }
+}
+
+/// A student's colour.
+pub fn student(supervision: Supervision, visuals: &Visuals) -> Color32 {
+    let (light, dark) = match supervision {
+        Supervision::Hard => ((0x6b, 0x6b, 0x6b), (0xa8, 0xa8, 0xa8)),
+        Supervision::Kd | Supervision::Funmatch => ((0x9c, 0x4d, 0x8b), (0xcc, 0x79, 0xa7)),
+        Supervision::Fkd => ((0xb8, 0x5c, 0x00), (0xe6, 0x9f, 0x00)),
+        Supervision::FerkdSelfmix => ((0x00, 0x7d, 0x5b), (0x2c, 0xc0, 0x97)),
+        _ => ((0x00, 0x72, 0xb2), (0x56, 0xb4, 0xe9)),
+    };
+    let (r, g, b) = if visuals.dark_mode { dark } else { light };
+    Color32::from_rgb(r, g, b)
+}
+
+/// Text that stands back.
+pub fn weak(visuals: &Visuals) -> Color32 {
+    if visuals.dark_mode { Color32::from_gray(160) } else { Color32::from_gray(95) }
+}
+
+/// The ground of a card.
+pub fn card(visuals: &Visuals) -> Color32 {
+    if visuals.dark_mode { Color32::from_rgb(0x23, 0x26, 0x2b) } else { Color32::from_rgb(0xf3, 0xf4, 0xf6) }
+}
+
+/// Lines of axes and frames.
+pub fn line(visuals: &Visuals) -> Stroke {
+    Stroke::new(1.0, if visuals.dark_mode { Color32::from_gray(70) } else { Color32::from_gray(205) })
+}
+
+/// Bars and marks that are of no kind.
+pub fn neutral(visuals: &Visuals) -> Color32 {
+    if visuals.dark_mode { Color32::from_gray(120) } else { Color32::from_gray(150) }
+}
+
+/// What is chosen, and what the hand may take.
+pub fn accent(visuals: &Visuals) -> Color32 {
+    if visuals.dark_mode { Color32::from_rgb(0xff, 0xff, 0xff) } else { Color32::from_rgb(0x11, 0x18, 0x27) }
+}
+
+/// Sets spacing, type and grounds for both themes.
+pub fn apply(ctx: &egui::Context) {
+    ctx.style_mut_of(Theme::Dark, |style| {
+        style.visuals.panel_fill = Color32::from_rgb(0x1a, 0x1c, 0x20);
+        style.visuals.window_fill = Color32::from_rgb(0x1f, 0x22, 0x27);
+        style.visuals.extreme_bg_color = Color32::from_rgb(0x12, 0x13, 0x16);
+        style.visuals.faint_bg_color = Color32::from_rgb(0x20, 0x23, 0x28);
+        style.visuals.override_text_color = Some(Color32::from_gray(222));
+    });
+    ctx.style_mut_of(Theme::Light, |style| {
+        style.visuals.panel_fill = Color32::WHITE;
+        style.visuals.window_fill = Color32::WHITE;
+        style.visuals.extreme_bg_color = Color32::from_rgb(0xf6, 0xf7, 0xf9);
+        style.visuals.faint_bg_color = Color32::from_rgb(0xf6, 0xf7, 0xf9);
+        style.visuals.override_text_color = Some(Color32::from_gray(30));
+    });
+    ctx.all_styles_mut(|style| {
+        style.spacing.item_spacing = egui::vec2(8.0, 6.0);
+        style.spacing.button_padding = egui::vec2(8.0, 3.0);
+        style.spacing.interact_size.y = 22.0;
+        style.interaction.selectable_labels = true;
+    });
+}

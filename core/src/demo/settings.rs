@@ -1,0 +1,37 @@
+//! What the demo's students share: the program's and the playground's.
+
+use std::path::Path;
+
+use crate::models::Arch;
+use crate::train::config::{OptimizerName, Supervision, TrainConfig};
+
+/// The teacher: a small network that `ferkd train` taught on scenes of the training digits.
+pub const TEACHER: &str = "digits";
+
+/// The supervisions that the demo compares.
+pub const SUPERVISIONS: [Supervision; 5] =
+    [Supervision::Hard, Supervision::Kd, Supervision::Fkd, Supervision::Ferkd, Supervision::FerkdSelfmix];
+
+/// The settings that all students share.
+pub fn student_config(out: &Path, seed: u64) -> TrainConfig {
+    TrainConfig {
+        images: out.join("scenes"),
+        store: Some(out.join("store")),
+        teacher: Some(TEACHER.into()),
+        arch: Arch::Resnet8,
+        width: Some(8),
+        side: 16,
+        epochs: 24,
+        batch: 32,
+        regions_per_step: 4,
+        optimizer: Some(OptimizerName::Adamw),
+        lr: Some(4e-3),
+        warmup_epochs: Some(4),
+        weight_decay: Some(0.05),
+        eval_every: 4,
+        log_every: 40,
+        seed,
+        device: "flex".into(),
+        ..TrainConfig::default()
+    }
+}
