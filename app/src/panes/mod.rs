@@ -1,9 +1,15 @@
 //! The panes: what each is called, and how it is drawn. A pane reads and changes the [`State`](crate::State);
 //! it knows no other pane.
 
-mod confidence;
+mod classes;
+mod compare;
+pub(crate) mod confidence;
 mod image;
-mod label;
+pub(crate) mod label;
+mod pipeline;
+mod selfmix;
+mod tour;
+mod training;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,14 +25,37 @@ pub enum PaneKind {
     Confidence,
     /// The teacher's label and the adapted one.
     Label,
+    /// The road from image to student, stage by stage.
+    Pipeline,
+    /// Two regions of one image, mixed.
+    Selfmix,
+    /// Students side by side.
+    Training,
+    /// Kinds and confusions by class.
+    Classes,
+    /// Two settings side by side.
+    Compare,
+    /// Steps that drive the interface for a newcomer.
+    Tour,
 }
 
 impl PaneKind {
     /// All panes, in the order of the menu.
-    pub const ALL: [Self; 3] = [Self::Image, Self::Confidence, Self::Label];
+    pub const ALL: [Self; 9] = [
+        Self::Pipeline,
+        Self::Image,
+        Self::Confidence,
+        Self::Label,
+        Self::Selfmix,
+        Self::Training,
+        Self::Classes,
+        Self::Compare,
+        Self::Tour,
+    ];
 
     /// Those that share a place behind tabs, at first.
-    pub const TABS: [Self; 0] = [];
+    pub const TABS: [Self; 6] =
+        [Self::Training, Self::Pipeline, Self::Selfmix, Self::Classes, Self::Compare, Self::Tour];
 
     /// Whether it is open at first where panes come one below the other.
     pub fn opens_first(self) -> bool {
@@ -39,6 +68,12 @@ impl PaneKind {
             Self::Image => "Image",
             Self::Confidence => "Confidence",
             Self::Label => "Label",
+            Self::Pipeline => "Pipeline",
+            Self::Selfmix => "SelfMix",
+            Self::Training => "Training",
+            Self::Classes => "Classes",
+            Self::Compare => "Compare",
+            Self::Tour => "Tour",
         }
     }
 
@@ -48,6 +83,12 @@ impl PaneKind {
             Self::Image => image::ui(state, ui),
             Self::Confidence => confidence::ui(state, ui),
             Self::Label => label::ui(state, ui),
+            Self::Pipeline => pipeline::ui(state, ui),
+            Self::Selfmix => selfmix::ui(state, ui),
+            Self::Training => training::ui(state, ui),
+            Self::Classes => classes::ui(state, ui),
+            Self::Compare => compare::ui(state, ui),
+            Self::Tour => tour::ui(state, ui),
         }
     }
 }

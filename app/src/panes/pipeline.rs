@@ -1,0 +1,10 @@
+//! The road from image to student, stage by stage.
+
+use egui::Ui;
+
+use crate::state::State;
+
+/// Draws the pane.
+pub fn ui(state: &mut State, ui: &mut Ui) {
+    let _ = (state, ui);
+}
