@@ -159,8 +159,9 @@ impl Inspector {
         }
         // Panes before the one under the pointer show it too: in the next frame.
         let hovering = self.state.hovering.take();
-        if hovering != self.state.hovered {
-            self.state.hovered = hovering;
+        let bar = self.state.hovering_bar.take();
+        if (hovering, &bar) != (self.state.hovered, &self.state.hovered_bar) {
+            (self.state.hovered, self.state.hovered_bar) = (hovering, bar);
             ui.ctx().request_repaint();
         }
         if !ui.input(|input| input.pointer.any_down()) {

@@ -28,6 +28,8 @@ impl Default for Layout {
         if !tabs.is_empty() {
             right.push(tiles.insert_tab_tile(tabs));
         }
+        let regions = tiles.insert_pane(PaneKind::Regions);
+        let label = tiles.insert_tab_tile(vec![label, regions]);
         let left = split(&mut tiles, LinearDir::Vertical, &[(image, 0.64), (label, 0.36)]);
         let right: Vec<(TileId, f32)> = right.into_iter().map(|tile| (tile, 0.5)).collect();
         let right = split(&mut tiles, LinearDir::Vertical, &right);
@@ -118,7 +120,7 @@ impl egui_tiles::Behavior<PaneKind> for Behavior<'_> {
     fn pane_ui(&mut self, ui: &mut egui::Ui, _: TileId, pane: &mut PaneKind) -> UiResponse {
         self.places.insert(*pane, ui.max_rect());
         egui::Frame::new().inner_margin(8).show(ui, |ui| {
-            let scrolls = *pane != PaneKind::Image;
+            let scrolls = !matches!(pane, PaneKind::Image | PaneKind::Regions);
             if scrolls {
                 egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| pane.ui(self.state, ui));
             } else {

@@ -45,6 +45,12 @@ pub struct State {
     pub hovering: Option<u32>,
     /// Only regions with a confidence in here are shown.
     pub filter: Option<std::ops::RangeInclusive<f32>>,
+    /// Only regions of this kind are shown.
+    pub kind_filter: Option<Kind>,
+    /// The confidences of the bar that the pointer was on in the last frame.
+    pub hovered_bar: Option<std::ops::RangeInclusive<f32>>,
+    /// The confidences of the bar that the pointer is on.
+    pub hovering_bar: Option<std::ops::RangeInclusive<f32>>,
     /// Only images of this class are shown.
     pub class_filter: Option<u32>,
     /// A region of the user's own.
@@ -135,6 +141,9 @@ impl State {
             hovered: None,
             hovering: None,
             filter: None,
+            kind_filter: None,
+            hovered_bar: None,
+            hovering_bar: None,
             class_filter: None,
             probe: None,
             frozen: None,
@@ -223,6 +232,7 @@ impl State {
         if self.experiment.data != data {
             (self.experiment.data, self.experiment.image, self.experiment.region) = (data, 0, None);
             (self.filter, self.class_filter, self.frozen, self.probe) = (None, None, None, None);
+            self.kind_filter = None;
             self.decisions.clear();
         }
     }
@@ -316,6 +326,15 @@ impl State {
         let c = settings.confidence.of(label, truth.unwrap_or_default());
         let kind = self.thresholds(settings).ok()?.kind(c).ok()?;
         Some((c, kind))
+    }
+
+    /// Whether a region is shown: by the bar and the kind that were clicked. With a frozen set, kinds are those
+    /// of the thresholds that it was frozen with.
+    pub fn passes(&self, judged: Option<(f32, Kind)>) -> bool {
+        let Some((c, kind)) = judged else { return self.filter.is_none() && self.kind_filter.is_none() };
+        let kind = self.frozen.map_or(Some(kind), |frozen| frozen.kind(c).ok());
+        self.filter.as_ref().is_none_or(|filter| filter.contains(&c))
+            && self.kind_filter.is_none_or(|wanted| kind == Some(wanted))
     }
 
     /// The teacher that labels what is looked at, once it is ready.

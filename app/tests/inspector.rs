@@ -176,3 +176,50 @@ fn the_tour_waits_for_the_reader_and_goes_on() {
     window.run_steps(2);
     assert!(window.state_mut().state().tour.is_none());
 }
+
+#[test]
+fn a_kind_shows_its_regions_only_and_a_kept_set_stays_while_thresholds_move() {
+    let mut window = open(Experiment::default());
+    window.run_steps(2);
+    window.get_by_label("Show only context").click();
+    window.run_steps(2);
+    let shown = |window: &mut egui_kittest::Harness<'static, ferkd_app::Inspector>| {
+        let state = window.state_mut().state();
+        let image = state.shown().unwrap();
+        let judge = |label: &Option<ferkd::label::SoftLabel>| {
+            state.judge(&state.experiment.settings, label.as_ref().unwrap(), image.truth)
+        };
+        let passes = |i: &usize| state.passes(judge(&image.labels[*i]));
+        (0..image.labels.len()).filter(passes).collect::<Vec<usize>>()
+    };
+    let before = shown(&mut window);
+    assert!(!before.is_empty() && before.len() < 24, "{before:?}");
+    window.get_by_label("Keep set").click();
+    window.run_steps(2);
+    window.get_by_role_and_label(Role::SpinButton, "mid").set_value_accesskit(0.6);
+    window.run_steps(2);
+    assert_eq!(shown(&mut window), before);
+    window.get_by_label("Keep set").click();
+    window.run_steps(2);
+    assert!(shown(&mut window).len() > before.len());
+    window.get_by_label("Clear filter").click();
+    window.run_steps(2);
+    assert_eq!(shown(&mut window).len(), 48);
+}
+
+#[test]
+fn the_table_lists_regions_and_a_row_chooses_one() {
+    let mut window = open(Experiment::default());
+    window.run_steps(2);
+    window.get_by_label("Regions").click();
+    window.run_steps(3);
+    // The least confident region stands first.
+    let state = window.state_mut().state();
+    let image = state.shown().unwrap();
+    let c = |i: &usize| Confidence::Max.of(image.labels[*i].as_ref().unwrap(), 0);
+    let least = (0..48usize).min_by(|a, b| c(a).total_cmp(&c(b))).unwrap();
+    let text = format!("{:.3}", c(&least));
+    window.get_all_by_label(&text).next().unwrap().click();
+    window.run_steps(3);
+    assert_eq!(window.state_mut().state().experiment.region, Some(least as u32));
+}

@@ -56,51 +56,60 @@ fn options(state: &mut State, ui: &mut Ui) {
         let mut frozen = state.frozen.is_some();
         if ui
             .toggle_value(&mut frozen, "Keep set")
-            .on_hover_text("Keep showing the regions that are trained on now, while thresholds move")
+            .on_hover_text("Keep the shown regions, by the kinds of now, while thresholds move")
             .changed()
         {
             state.frozen = if frozen { state.thresholds(&state.experiment.settings).ok() } else { None };
         }
-        if state.filter.is_some() && ui.button("Clear filter").clicked() {
-            state.filter = None;
+        if (state.filter.is_some() || state.kind_filter.is_some()) && ui.button("Clear filter").clicked() {
+            (state.filter, state.kind_filter) = (None, None);
         }
     });
 }
 
 /// A card for each kind: letter, share, count.
-fn counts(state: &State, ui: &mut Ui) {
+fn counts(state: &mut State, ui: &mut Ui) {
     let counts = state.kinds(&state.experiment.settings).unwrap_or(KindCounts([0; 4]));
     let shares = counts.shares();
+    let mut chosen = state.kind_filter;
     ui.columns(4, |columns| {
         for (kind, ui) in Kind::ALL.into_iter().zip(columns) {
-            let color = theme::kind(kind, ui.visuals());
-            let text = format!("{:.1} %", 100.0 * shares[kind as usize]);
-            egui::Frame::new()
-                .fill(theme::card(ui.visuals()))
-                .inner_margin(6)
-                .corner_radius(theme::RADIUS)
-                .show(ui, |ui| {
-                    ui.set_width(ui.available_width());
-                    ui.horizontal(|ui| {
-                        let (rect, _) = ui.allocate_exact_size(vec2(16.0, 16.0), Sense::hover());
-                        ui.painter().rect_filled(rect, CornerRadius::same(3), color);
-                        let letter = kind.letter().to_string();
-                        let font = FontId::proportional(12.0);
-                        ui.painter().text(
-                            rect.center(),
-                            Align2::CENTER_CENTER,
-                            letter,
-                            font,
-                            theme::on_kind(kind),
-                        );
-                        ui.label(egui::RichText::new(text).strong());
-                    });
-                    ui.add(egui::Label::new(format!("{} {}", counts.of(kind), kind.name())).truncate());
-                })
-                .response
-                .on_hover_text(ferkd::report::meaning(kind));
+            let is_chosen = chosen == Some(kind);
+            let share = format!("{:.1} %", 100.0 * shares[kind as usize]);
+            if kind_card(kind, &share, counts.of(kind), is_chosen, ui).clicked() {
+                chosen = if is_chosen { None } else { Some(kind) };
+            }
         }
     });
+    state.kind_filter = chosen;
+}
+
+/// Letter, share and count of a kind; a click shows its regions only.
+fn kind_card(kind: Kind, share: &str, count: u64, is_chosen: bool, ui: &mut Ui) -> egui::Response {
+    let color = theme::kind(kind, ui.visuals());
+    let stroke = if is_chosen { Stroke::new(2.0, color) } else { Stroke::new(2.0, Color32::TRANSPARENT) };
+    let frame = egui::Frame::new()
+        .fill(theme::card(ui.visuals()))
+        .stroke(stroke)
+        .inner_margin(6)
+        .corner_radius(theme::RADIUS);
+    let inside = frame.show(ui, |ui| {
+        // The card takes the click, not the text on it.
+        ui.style_mut().interaction.selectable_labels = false;
+        ui.set_width(ui.available_width());
+        ui.horizontal(|ui| {
+            let (rect, _) = ui.allocate_exact_size(vec2(16.0, 16.0), Sense::hover());
+            ui.painter().rect_filled(rect, CornerRadius::same(3), color);
+            let (letter, font) = (kind.letter().to_string(), FontId::proportional(12.0));
+            ui.painter().text(rect.center(), Align2::CENTER_CENTER, letter, font, theme::on_kind(kind));
+            ui.label(egui::RichText::new(share).strong());
+        });
+        ui.add(egui::Label::new(format!("{count} {}", kind.name())).truncate());
+    });
+    let card = inside.response.interact(Sense::click());
+    let name = format!("Show only {}", kind.name());
+    card.widget_info(|| egui::WidgetInfo::selected(egui::Role::Button, true, is_chosen, &name));
+    card.on_hover_text(format!("{}. Click to show these regions only", ferkd::report::meaning(kind)))
 }
 
 fn histogram(state: &mut State, thresholds: Option<Thresholds>, height: f32, ui: &mut Ui) {
@@ -153,11 +162,17 @@ fn histogram(state: &mut State, thresholds: Option<Thresholds>, height: f32, ui:
     }
     let to_c = |at: Pos2| ((at.x - rect.left()) / rect.width()).clamp(0.0, 1.0);
     drag(state, &thresholds, &response, to_c, rect.width(), ui);
+    let bar = |at: Pos2| {
+        let bin = (to_c(at) * BINS as f32).floor().min(BINS as f32 - 1.0);
+        bin / BINS as f32..=(bin + 1.0) / BINS as f32
+    };
+    if let Some(at) = response.hover_pos().filter(|_| !response.dragged()) {
+        state.hovering_bar = Some(bar(at));
+    }
     if response.clicked()
         && let Some(at) = response.interact_pointer_pos()
     {
-        let bin = (to_c(at) * BINS as f32).floor().min(BINS as f32 - 1.0);
-        let filter = bin / BINS as f32..=(bin + 1.0) / BINS as f32;
+        let filter = bar(at);
         state.filter = if state.filter.as_ref() == Some(&filter) { None } else { Some(filter) };
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod confidence;
 mod image;
 pub(crate) mod label;
 mod pipeline;
+mod regions;
 mod run;
 mod selfmix;
 mod training;
@@ -35,13 +36,15 @@ pub enum PaneKind {
     Classes,
     /// Two settings side by side.
     Compare,
+    /// The regions as a table.
+    Regions,
     /// A run that was opened.
     Run,
 }
 
 impl PaneKind {
     /// All panes, in the order of the menu.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Pipeline,
         Self::Image,
         Self::Confidence,
@@ -50,6 +53,7 @@ impl PaneKind {
         Self::Training,
         Self::Classes,
         Self::Compare,
+        Self::Regions,
         Self::Run,
     ];
 
@@ -73,6 +77,7 @@ impl PaneKind {
             Self::Training => "Training",
             Self::Classes => "Classes",
             Self::Compare => "Compare",
+            Self::Regions => "Regions",
             Self::Run => "Run",
         }
     }
@@ -88,6 +93,7 @@ impl PaneKind {
             Self::Training => training::ui(state, ui),
             Self::Classes => classes::ui(state, ui),
             Self::Compare => compare::ui(state, ui),
+            Self::Regions => regions::ui(state, ui),
             Self::Run => run::ui(state, ui),
         }
     }

@@ -43,7 +43,7 @@ pub fn ui(state: &mut State, ui: &mut Ui) {
     let regions = visible_regions(state, &shown);
     let pointed = response.hover_pos().and_then(|at| nearest(&regions, &view, at));
     if response.hovered() {
-        state.hovering = pointed;
+        state.hovering = pointed.or(state.hovering);
     }
     paint_regions(state, &regions, &view, ui);
     handle_probe(state, &shown, &view, &response, ui);
@@ -92,11 +92,7 @@ fn visible_regions(state: &State, shown: &Shown) -> Vec<Judged> {
         let judged = label.as_ref().and_then(|label| state.judge(settings, label, shown.truth));
         (number as u32, *region, judged)
     });
-    let passes = |judged: &Judged| match (&state.filter, judged.2) {
-        (Some(filter), Some((c, _))) => filter.contains(&c),
-        (Some(_), None) => false,
-        (None, _) => true,
-    };
+    let passes = |judged: &Judged| state.passes(judged.2);
     judged.filter(passes).collect()
 }
 
@@ -195,7 +191,8 @@ fn paint_regions(state: &State, regions: &[Judged], view: &View, ui: &Ui) {
         let rect = view.place(region).shrink(0.5);
         let is_lit = lit == Some(*number) || chosen == Some(*number);
         let color = judged.map_or(theme::neutral(visuals), |(_, kind)| theme::kind(kind, visuals));
-        let faint = lit.is_some() && !is_lit;
+        let in_bar = state.hovered_bar.as_ref().map(|bar| judged.is_some_and(|(c, _)| bar.contains(&c)));
+        let faint = (lit.is_some() && !is_lit) || in_bar == Some(false);
         let alpha = if faint { 0.25 } else { 1.0 };
         if is_lit {
             painter.rect_filled(rect, CornerRadius::ZERO, color.gamma_multiply(0.12));

@@ -1,0 +1,110 @@
+//! The regions of the shown image as a table: kind, confidence, first guess; linked to boxes and histogram.
+
+use egui::{Sense, Ui};
+use egui_extras::{Column, TableBuilder};
+use ferkd::mining::Kind;
+
+use super::label::badge;
+use crate::state::State;
+
+/// A row of the table.
+struct Row {
+    number: u32,
+    judged: Option<(f32, Kind)>,
+    guess: String,
+    is_right: Option<bool>,
+    visible: Option<f64>,
+}
+
+/// The table, least confident first.
+pub fn ui(state: &mut State, ui: &mut Ui) {
+    let rows = rows(state);
+    if rows.is_empty() {
+        ui.weak("No region passes the filter");
+        return;
+    }
+    let shares = rows.iter().any(|row| row.visible.is_some());
+    let mut table = TableBuilder::new(ui)
+        .id_salt("regions")
+        .striped(true)
+        .sense(Sense::click())
+        .column(Column::auto().at_least(28.0))
+        .column(Column::auto().at_least(90.0))
+        .column(Column::auto().at_least(56.0))
+        .column(Column::remainder().clip(true));
+    if shares {
+        table = table.column(Column::auto().at_least(60.0));
+    }
+    let (hovered, chosen) = (state.hovered, state.experiment.region);
+    let (mut hovering, mut clicked) = (None, None);
+    table
+        .header(20.0, |mut header| {
+            for title in ["#", "Kind", "c", "First guess"].into_iter().chain(shares.then_some("Visible")) {
+                header.col(|ui| {
+                    ui.strong(title);
+                });
+            }
+        })
+        .body(|body| {
+            body.rows(22.0, rows.len(), |mut line| {
+                let row = &rows[line.index()];
+                line.set_selected(chosen == Some(row.number));
+                line.set_hovered(hovered == Some(row.number));
+                line.col(|ui| {
+                    ui.monospace(row.number.to_string());
+                });
+                line.col(|ui| match row.judged {
+                    Some((_, kind)) => badge(kind, ui),
+                    None => {
+                        ui.weak("…");
+                    }
+                });
+                line.col(|ui| {
+                    ui.monospace(row.judged.map_or(String::new(), |(c, _)| format!("{c:.3}")));
+                });
+                line.col(|ui| {
+                    let mark = if row.is_right == Some(true) { "● " } else { "" };
+                    ui.label(format!("{mark}{}", row.guess));
+                });
+                if let Some(share) = row.visible {
+                    line.col(|ui| {
+                        ui.monospace(format!("{:3.0} %", 100.0 * share));
+                    });
+                }
+                let response = line.response();
+                if response.contains_pointer() {
+                    hovering = Some(row.number);
+                }
+                if response.clicked() {
+                    clicked = Some(row.number);
+                }
+            });
+        });
+    state.hovering = hovering.or(state.hovering);
+    if let Some(number) = clicked {
+        state.experiment.region = Some(number);
+        state.probe = None;
+    }
+}
+
+fn rows(state: &State) -> Vec<Row> {
+    let (Some(shown), Some(set)) = (state.shown(), state.set()) else { return Vec::new() };
+    let row = |number: usize| {
+        let label = shown.labels[number].as_ref();
+        let guess = label.and_then(|label| label.top().first()).map(|&(class, _)| class);
+        Row {
+            number: number as u32,
+            judged: label.and_then(|l| state.judge(&state.experiment.settings, l, shown.truth)),
+            guess: guess.map_or_else(String::new, |class| set.class_name(class)),
+            is_right: guess.zip(shown.truth).map(|(guess, truth)| guess == truth),
+            visible: shown.visible.as_ref().and_then(|visible| visible.get(number)).copied(),
+        }
+    };
+    let mut rows: Vec<Row> =
+        (0..shown.labels.len()).map(row).filter(|row| state.passes(row.judged)).collect();
+    rows.sort_by(|a, b| {
+        let c = |row: &Row| row.judged.map_or(f32::INFINITY, |(c, _)| c);
+        c(a).total_cmp(&c(b)).then(a.number.cmp(&b.number))
+    });
+    rows
+}
