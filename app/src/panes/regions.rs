@@ -18,6 +18,8 @@ struct Row {
 
 /// The table, least confident first.
 pub fn ui(state: &mut State, ui: &mut Ui) {
+    // A row takes the click, not the text in it.
+    ui.style_mut().interaction.selectable_labels = false;
     let rows = rows(state);
     if rows.is_empty() {
         ui.weak("No region passes the filter");
