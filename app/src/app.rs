@@ -127,6 +127,9 @@ impl Inspector {
             self.engine.send(request);
         }
         self.frame_ms.add(begun.elapsed().as_secs_f64() * 1e3);
+        if self.state.is_seeking() {
+            ui.ctx().request_repaint();
+        }
         // A page has no thread that could wake it: it looks again while something is on its way.
         if !self.state.loading.is_empty() {
             ui.ctx().request_repaint_after(Duration::from_millis(100));
@@ -200,17 +203,8 @@ impl Inspector {
                     self.state.experiment = after;
                 }
             }
-            Action::NextImage => {
-                let count = self.state.set().map_or(0, |set| set.len());
-                let image = self.state.experiment.image;
-                if image + 1 < count {
-                    self.state.look_at_image(image + 1);
-                }
-            }
-            Action::PreviousImage => {
-                let image = self.state.experiment.image;
-                self.state.look_at_image(image.saturating_sub(1));
-            }
+            Action::NextImage => self.state.step_image(true),
+            Action::PreviousImage => self.state.step_image(false),
             Action::CopyToml => ctx.copy_text(crate::export::toml(&self.state)),
             Action::CopyCommand => ctx.copy_text(crate::export::command_line(&self.state)),
             Action::CopyLink => ctx.copy_text(crate::link::to_fragment(&self.state.experiment)),

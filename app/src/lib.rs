@@ -28,6 +28,7 @@ pub mod meter;
 mod monitor;
 pub mod panes;
 pub mod state;
+mod study;
 pub mod theme;
 
 pub use app::Inspector;

@@ -14,6 +14,7 @@ use crate::dataset::{DataSet, Shown};
 use crate::engine::{LabelJob, Picture, Reply, Request};
 use crate::experiment::{Data, Experiment, History, Settings};
 use crate::lesson::LessonState;
+use crate::study::Study;
 
 /// Pairs kept of a label that is made while one looks on.
 const TOP_K: usize = 5;
@@ -31,6 +32,8 @@ pub struct State {
     censuses: Vec<(Data, ferkd::mining::Confidence, u64, Result<Census>)>,
     /// Raised when labels of a set change.
     generation: u64,
+    /// What panes find out about the whole set.
+    pub(crate) study: Study,
     /// The region that the pointer is on, in whatever pane.
     pub hovered: Option<u32>,
     /// Only regions with a confidence in here are shown.
@@ -112,6 +115,7 @@ impl State {
             shown: None,
             censuses: Vec::new(),
             generation: 0,
+            study: Study::default(),
             hovered: None,
             filter: None,
             class_filter: None,
@@ -154,6 +158,11 @@ impl State {
         self.changed(data);
     }
 
+    /// Raised when labels of a set change: what was found in them before no longer holds.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
     /// Whether a data set is loaded.
     pub fn has(&self, data: Data) -> bool {
         self.sets.contains_key(&data.into())
@@ -193,6 +202,7 @@ impl State {
         if self.experiment.data != data {
             (self.experiment.data, self.experiment.image, self.experiment.region) = (data, 0, None);
             (self.filter, self.class_filter, self.frozen, self.probe) = (None, None, None, None);
+            self.study.seek = None;
         }
     }
 
@@ -202,6 +212,12 @@ impl State {
             (self.experiment.image, self.experiment.region) = (image, None);
             self.probe = None;
         }
+    }
+
+    /// Looks at one region of an image.
+    pub fn look_at_region(&mut self, image: u64, region: u32) {
+        self.look_at_image(image);
+        (self.experiment.region, self.probe) = (Some(region), None);
     }
 
     /// The image that is looked at.
@@ -216,6 +232,7 @@ impl State {
 
     /// Brings everything that is derived up to date; once a frame, before the panes.
     pub fn refresh(&mut self) {
+        self.seek();
         let (data, image) = (self.experiment.data, self.experiment.image);
         let is_there = self.sets.contains_key(&data.into());
         let current = self.shown.as_ref().is_some_and(|(of, shown)| {
