@@ -16,7 +16,7 @@ use crate::study::progress;
 use crate::theme;
 
 /// From this width on, in points, there is room for all columns.
-const WIDE: f32 = 560.0;
+const WIDE: f32 = 640.0;
 
 /// Height of a row, in points.
 const ROW: f32 = 24.0;

@@ -5,6 +5,9 @@ use egui::{Align2, CornerRadius, FontId, Rect, Sense, Stroke, Ui, pos2, vec2};
 use crate::study::mixes::{BINS, DRAWS, MixStudy, Spread};
 use crate::theme;
 
+/// From this width on, in points, the legend stands on one line.
+const ONE_LINE: f32 = 540.0;
+
 /// Draws the distribution.
 pub(super) fn ui(study: &MixStudy, ui: &mut Ui) {
     ui.add_space(4.0);
@@ -29,7 +32,7 @@ pub(super) fn ui(study: &MixStudy, ui: &mut Ui) {
         None => format!("{name}: no other image"),
     };
     let texts = [mean("Within one image", Some(within)), mean("Across images", across)];
-    ui.horizontal_wrapped(|ui| {
+    let legend = |ui: &mut Ui| {
         for (text, which) in texts.iter().zip([1, 2]) {
             // Colour and words stay on one line.
             ui.horizontal(|ui| {
@@ -38,13 +41,17 @@ pub(super) fn ui(study: &MixStudy, ui: &mut Ui) {
                 ui.label(text);
             });
         }
-        if let Some(across) = across
-            && within > 0.0
-        {
-            ui.weak(format!("{:.1} times as far", across / within));
-        }
-        ui.weak(format!("{} draws", study.done));
-    });
+        let draws = study.done;
+        let times = across.filter(|_| within > 0.0).map(|across| across / within);
+        ui.weak(
+            times.map_or(format!("{draws} draws"), |times| format!("{times:.1} times as far, {draws} draws")),
+        );
+    };
+    if ui.available_width() >= ONE_LINE {
+        ui.horizontal(legend)
+    } else {
+        ui.vertical(legend)
+    };
     chart(study, &texts, ui);
 }
 
