@@ -1,5 +1,6 @@
 //! What the panes show and change: one state, fed by the engine's replies, asking through an outbox.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use ferkd::census::Census;
@@ -30,6 +31,8 @@ pub struct State {
     /// The image that is looked at; an error where it cannot be shown.
     shown: Option<(Data, Result<Shown>)>,
     censuses: Vec<(Data, ferkd::mining::Confidence, u64, Result<Census>)>,
+    /// Quantiles that were asked for last, and the thresholds that they fall on: every region asks for them.
+    resolved: RefCell<Vec<(Quantiles, Thresholds)>>,
     /// Raised when labels of a set change.
     generation: u64,
     /// What panes find out about the whole set.
@@ -62,6 +65,12 @@ pub struct State {
     /// The picture that the engine holds.
     sent_picture: Option<u64>,
 }
+
+/// Quantiles of the confidence of some labels.
+type Quantiles = (Data, u64, ferkd::mining::Confidence, Thresholds);
+
+/// Thresholds that are remembered: those of both sides of a comparison, and where they were before.
+const RESOLVED: usize = 4;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct DataKey(u8);
@@ -114,6 +123,7 @@ impl State {
             sets: BTreeMap::new(),
             shown: None,
             censuses: Vec::new(),
+            resolved: RefCell::default(),
             generation: 0,
             study: Study::default(),
             hovered: None,
@@ -281,11 +291,22 @@ impl State {
         if !settings.by_quantile {
             return settings.thresholds.checked();
         }
-        match self.census(settings) {
-            Some(Ok(census)) => census.thresholds(&settings.rule()),
-            Some(Err(error)) => Err(Error::usage("labels", error.to_string())),
-            None => Err(Error::usage("labels", "they are still on their way")),
+        let census = match self.census(settings) {
+            Some(Ok(census)) => census,
+            Some(Err(error)) => return Err(Error::usage("labels", error.to_string())),
+            None => return Err(Error::usage("labels", "they are still on their way")),
+        };
+        let key = (self.experiment.data, self.generation, settings.confidence, settings.quantiles);
+        let mut resolved = self.resolved.borrow_mut();
+        if let Some((_, found)) = resolved.iter().find(|(of, _)| *of == key) {
+            return Ok(*found);
         }
+        let found = census.thresholds(&settings.rule())?;
+        if resolved.len() == RESOLVED {
+            resolved.remove(0);
+        }
+        resolved.push((key, found));
+        Ok(found)
     }
 
     /// The regions of each kind in the data set.
@@ -396,5 +417,33 @@ impl State {
                 self.changed(Data::Yours);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn remembered_thresholds_are_those_of_the_census() {
+        let mut state = State::new(Experiment::default());
+        state.refresh();
+        for round in 0..2 {
+            for step in 0..8u8 {
+                let low = 0.02 + f32::from(step) / 100.0;
+                let settings =
+                    Settings { quantiles: Thresholds { low, mid: 0.3, high: 0.9 }, ..Settings::default() };
+                let census = state.census(&settings).unwrap().as_ref().unwrap();
+                let expected = census.thresholds(&settings.rule()).unwrap();
+                assert_eq!(state.thresholds(&settings).unwrap(), expected, "{round} {step}");
+            }
+        }
+        // Other labels, other thresholds.
+        state.load(Asset::Scenes, include_bytes!("../../assets/playground/scenes-store.tar"));
+        let settings = Settings::default();
+        let of_photos = state.thresholds(&settings);
+        state.look_at(Data::Scenes);
+        state.refresh();
+        assert_ne!(of_photos.ok(), state.thresholds(&settings).ok());
     }
 }
