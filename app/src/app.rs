@@ -176,6 +176,9 @@ impl Inspector {
             self.state.follow();
             ui.ctx().request_repaint_after(Duration::from_secs(1));
         }
+        if self.state.is_seeking() {
+            ui.ctx().request_repaint();
+        }
         // A page has no thread that could wake it: it looks again while something is on its way.
         if !self.state.loading.is_empty() {
             ui.ctx().request_repaint_after(Duration::from_millis(100));
@@ -266,17 +269,8 @@ impl Inspector {
                     self.state.experiment = after;
                 }
             }
-            Action::NextImage => {
-                let count = self.state.set().map_or(0, |set| set.len());
-                let image = self.state.experiment.image;
-                if image + 1 < count {
-                    self.state.look_at_image(image + 1);
-                }
-            }
-            Action::PreviousImage => {
-                let image = self.state.experiment.image;
-                self.state.look_at_image(image.saturating_sub(1));
-            }
+            Action::NextImage => self.state.step_image(true),
+            Action::PreviousImage => self.state.step_image(false),
             Action::CopyToml => ctx.copy_text(crate::export::toml(&self.state)),
             Action::CopyCommand => ctx.copy_text(crate::export::command_line(&self.state)),
             Action::CopyLink => {

@@ -188,6 +188,42 @@ impl DataSet {
         }))
     }
 
+    /// The class of an image, where it has one.
+    ///
+    /// # Errors
+    /// No such image, or a damaged store.
+    pub fn class_of(&self, image: u64) -> Result<Option<u32>> {
+        match &self.source {
+            Source::Store { store, .. } => store.class(image),
+            Source::Live(images) => Ok(images.get(image as usize).and_then(|image| image.truth)),
+        }
+    }
+
+    /// Calls `visit(image, its class, region, label)` for every labelled region of some images, in order.
+    ///
+    /// # Errors
+    /// A damaged store.
+    pub fn walk(
+        &self,
+        images: std::ops::Range<u64>,
+        visit: &mut dyn FnMut(u64, Option<u32>, u32, &SoftLabel),
+    ) -> Result<()> {
+        match &self.source {
+            Source::Store { store, .. } => store.walk(images, &mut |image, class, labels| {
+                labels.iter().zip(0..).for_each(|(label, region)| visit(image, class, region, label));
+            }),
+            Source::Live(all) => {
+                for image in images {
+                    let Some(found) = all.get(image as usize) else { continue };
+                    for (label, region) in found.labels.iter().zip(0..) {
+                        label.iter().for_each(|label| visit(image, found.truth, region, label));
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
     /// Everything that is shown of one image.
     ///
     /// # Errors

@@ -30,6 +30,7 @@ pub mod panes;
 pub mod run;
 pub mod shell;
 pub mod state;
+mod study;
 pub mod theme;
 pub mod tour;
 pub mod yours;

@@ -1,5 +1,6 @@
 //! What the panes show and change: one state, fed by the engine's replies, asking through an outbox.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use ferkd::census::Census;
@@ -20,6 +21,8 @@ use crate::panes::PaneKind;
 use crate::run::RunView;
 use crate::tour::Tour;
 
+use crate::study::Study;
+
 /// Regions of the user's images that are sent to the teacher at once.
 const AT_ONCE: usize = 8;
 
@@ -37,8 +40,12 @@ pub struct State {
     /// The image that is looked at; an error where it cannot be shown.
     shown: Option<(Data, Result<Shown>)>,
     censuses: Vec<(Data, ferkd::mining::Confidence, u64, Result<Census>)>,
+    /// Quantiles that were asked for last, and the thresholds that they fall on: every region asks for them.
+    resolved: RefCell<Vec<(Quantiles, Thresholds)>>,
     /// Raised when labels of a set change.
     generation: u64,
+    /// What panes find out about the whole set.
+    pub(crate) study: Study,
     /// The region that the pointer was on in the last frame, in whatever pane.
     pub hovered: Option<u32>,
     /// The region that the pointer is on: a pane that sees it says so here.
@@ -85,6 +92,12 @@ pub struct State {
     /// How often a data set was taken up.
     loaded: u64,
 }
+
+/// Quantiles of the confidence of some labels.
+type Quantiles = (Data, u64, ferkd::mining::Confidence, Thresholds);
+
+/// Thresholds that are remembered: those of both sides of a comparison, and where they were before.
+const RESOLVED: usize = 4;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct DataKey(u8);
@@ -137,7 +150,9 @@ impl State {
             sets: BTreeMap::new(),
             shown: None,
             censuses: Vec::new(),
+            resolved: RefCell::default(),
             generation: 0,
+            study: Study::default(),
             hovered: None,
             hovering: None,
             filter: None,
@@ -193,6 +208,11 @@ impl State {
         self.changed(data);
     }
 
+    /// Raised when labels of a set change: what was found in them before no longer holds.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
     /// Whether a data set is loaded.
     pub fn has(&self, data: Data) -> bool {
         self.sets.contains_key(&data.into())
@@ -234,6 +254,7 @@ impl State {
             (self.filter, self.class_filter, self.frozen, self.probe) = (None, None, None, None);
             self.kind_filter = None;
             self.decisions.clear();
+            self.study.seek = None;
         }
     }
 
@@ -243,6 +264,12 @@ impl State {
             (self.experiment.image, self.experiment.region) = (image, None);
             self.probe = None;
         }
+    }
+
+    /// Looks at one region of an image.
+    pub fn look_at_region(&mut self, image: u64, region: u32) {
+        self.look_at_image(image);
+        (self.experiment.region, self.probe) = (Some(region), None);
     }
 
     /// The image that is looked at.
@@ -257,6 +284,7 @@ impl State {
 
     /// Brings everything that is derived up to date; once a frame, before the panes.
     pub fn refresh(&mut self) {
+        self.seek();
         let (data, image) = (self.experiment.data, self.experiment.image);
         let is_there = self.sets.contains_key(&data.into());
         let current = self.shown.as_ref().is_some_and(|(of, shown)| {
@@ -305,11 +333,22 @@ impl State {
         if !settings.by_quantile {
             return settings.thresholds.checked();
         }
-        match self.census(settings) {
-            Some(Ok(census)) => census.thresholds(&settings.rule()),
-            Some(Err(error)) => Err(Error::usage("labels", error.to_string())),
-            None => Err(Error::usage("labels", "they are still on their way")),
+        let census = match self.census(settings) {
+            Some(Ok(census)) => census,
+            Some(Err(error)) => return Err(Error::usage("labels", error.to_string())),
+            None => return Err(Error::usage("labels", "they are still on their way")),
+        };
+        let key = (self.experiment.data, self.generation, settings.confidence, settings.quantiles);
+        let mut resolved = self.resolved.borrow_mut();
+        if let Some((_, found)) = resolved.iter().find(|(of, _)| *of == key) {
+            return Ok(*found);
         }
+        let found = census.thresholds(&settings.rule())?;
+        if resolved.len() == RESOLVED {
+            resolved.remove(0);
+        }
+        resolved.push((key, found));
+        Ok(found)
     }
 
     /// The regions of each kind in the data set.
@@ -484,5 +523,33 @@ impl State {
                 self.changed(Data::Yours);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn remembered_thresholds_are_those_of_the_census() {
+        let mut state = State::new(Experiment::default());
+        state.refresh();
+        for round in 0..2 {
+            for step in 0..8u8 {
+                let low = 0.02 + f32::from(step) / 100.0;
+                let settings =
+                    Settings { quantiles: Thresholds { low, mid: 0.3, high: 0.9 }, ..Settings::default() };
+                let census = state.census(&settings).unwrap().as_ref().unwrap();
+                let expected = census.thresholds(&settings.rule()).unwrap();
+                assert_eq!(state.thresholds(&settings).unwrap(), expected, "{round} {step}");
+            }
+        }
+        // Other labels, other thresholds.
+        state.load(Asset::Scenes, include_bytes!("../../assets/playground/scenes-store.tar"));
+        let settings = Settings::default();
+        let of_photos = state.thresholds(&settings);
+        state.look_at(Data::Scenes);
+        state.refresh();
+        assert_ne!(of_photos.ok(), state.thresholds(&settings).ok());
     }
 }

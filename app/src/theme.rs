@@ -97,3 +97,14 @@ pub fn apply(ctx: &egui::Context) {
         style.interaction.selectable_labels = true;
     });
 }
+
+/// A region that is mixed: 0 is the first one, 1 its partner of the same image, 2 a partner of another image.
+pub fn parent(which: usize, visuals: &Visuals) -> Color32 {
+    let (light, dark) = match which {
+        0 => ((0x7b, 0x4f, 0x9e), (0xb8, 0x92, 0xd9)),
+        1 => ((0x2f, 0x7f, 0x8f), (0x6c, 0xc0, 0xd0)),
+        _ => ((0x9a, 0x6a, 0x3a), (0xd0, 0xa5, 0x77)),
+    };
+    let (r, g, b) = if visuals.dark_mode { dark } else { light };
+    Color32::from_rgb(r, g, b)
+}

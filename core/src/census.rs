@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::mining::{Confidence, Counts, Histogram, KindCounts, Rule, Thresholds};
+use crate::mining::{Confidence, Counts, Histogram, KindCounts, Rule, Thresholds, Transitions};
 use crate::store::Store;
 
 /// The confidences of a set of regions, in all and by class.
@@ -136,6 +136,18 @@ impl Census {
         self.all.kinds(thresholds)
     }
 
+    /// What becomes of each region when thresholds go from `before` to `after`.
+    pub fn transitions(&self, before: &Thresholds, after: &Thresholds) -> Transitions {
+        let mut found = Transitions::default();
+        for (c, count) in self.all.each() {
+            // A census holds no NaN, which alone has no kind.
+            if let (Ok(from), Ok(to)) = (before.kind(c), after.kind(c)) {
+                found.add(from, to, count);
+            }
+        }
+        found
+    }
+
     /// Regions of each kind in each class that has any, in ascending order of classes.
     pub fn classes<'a>(&'a self, thresholds: &'a Thresholds) -> impl Iterator<Item = (u32, KindCounts)> + 'a {
         self.classes.iter().map(|(&class, tally)| (class, tally.kinds(thresholds)))
@@ -206,6 +218,17 @@ mod tests {
                 assert_eq!(classes, mined.classes.iter().map(|c| c.kinds).collect::<Vec<_>>());
             }
         }
+    }
+
+    #[test]
+    fn transitions_have_the_counts_of_both_sides_for_margins() {
+        let census = Census::of((0..1000).map(|i| (None, (i * 37 % 101) as f32 / 100.0))).unwrap();
+        let before = Thresholds { low: 0.1, mid: 0.3, high: 0.9 };
+        let after = Thresholds { low: 0.2, mid: 0.5, high: 0.8 };
+        let found = census.transitions(&before, &after);
+        assert_eq!((found.before(), found.after()), (census.kinds(&before), census.kinds(&after)));
+        assert!(found.changed() > 0);
+        assert_eq!(census.transitions(&before, &before).changed(), 0);
     }
 
     #[test]

@@ -162,6 +162,34 @@ impl SoftLabel {
         dense
     }
 
+    /// The class that the label names first: the teacher's guess.
+    pub fn guess(&self) -> Option<u32> {
+        self.top.first().map(|&(class, _)| class)
+    }
+
+    /// The mixture `l self + (1 - l) other`: what a mixed region is trained with.
+    ///
+    /// # Errors
+    /// Labels over different numbers of classes.
+    pub fn mixed(&self, other: &Self, l: f32) -> Result<Self> {
+        if self.classes != other.classes {
+            let problem = format!("one has {} classes, the other {}", self.classes, other.classes);
+            return Err(Error::mismatch("labels to be mixed", problem).remedy("mix labels of one store"));
+        }
+        // A parent without a share lists nothing either, as in a batch.
+        if l >= 1.0 || l <= 0.0 {
+            return Ok(if l >= 1.0 { self.clone() } else { other.clone() });
+        }
+        let both = |a: f32, b: f32| l * a + (1.0 - l) * b;
+        let listed = |class: u32| self.top.iter().any(|&(c, _)| c == class);
+        let own = self.top.iter().map(|&(class, p)| (class, both(p, other.probability(class))));
+        let others = other.top.iter().filter(|&&(class, _)| !listed(class));
+        let mut top: Vec<(u32, f32)> =
+            own.chain(others.map(|&(class, p)| (class, both(self.rest, p)))).collect();
+        top.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        Ok(Self { classes: self.classes, rest: both(self.rest, other.rest), top })
+    }
+
     /// Entropy in nats.
     pub fn entropy(&self) -> f64 {
         let term = |p: f32| if p > 0.0 { -f64::from(p) * libm::log(f64::from(p)) } else { 0.0 };
@@ -226,6 +254,41 @@ pub(crate) mod tests {
             prop_assert_eq!(&top.classes[..], &all.classes[..top.classes.len()]);
             prop_assert!(all.probabilities.windows(2).all(|w| w[0] >= w[1]));
         }
+    }
+
+    /// Two labels over the same classes, each with the top k of it.
+    pub(crate) fn pair() -> impl Strategy<Value = (SoftLabel, SoftLabel)> {
+        (2usize..40, 1usize..8, 1usize..8).prop_flat_map(|(classes, k, other_k)| {
+            let label = move |k| {
+                proptest::collection::vec(-4.0f32..4.0, classes).prop_map(move |logits| {
+                    let (codec, k) = Codec::MarginalSmoothing.resolve(k, classes);
+                    TopK::of(&softmax(&logits, 1.0).unwrap(), k).decode(codec, classes).unwrap()
+                })
+            };
+            (label(k), label(other_k))
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_mixed_label_lies_between_its_parents((a, b) in pair(), l in 0.0f32..=1.0) {
+            let mixed = a.mixed(&b, l).unwrap();
+            let sum: f64 = mixed.dense().iter().map(|&p| f64::from(p)).sum();
+            prop_assert!((sum - 1.0).abs() < 1e-5, "{sum}");
+            prop_assert!(mixed.top().windows(2).all(|w| w[0].1 >= w[1].1));
+            for ((x, y), p) in a.dense().into_iter().zip(b.dense()).zip(mixed.dense()) {
+                prop_assert!((l * x + (1.0 - l) * y - p).abs() < 1e-6);
+            }
+            // Its distances from its parents are the shares of theirs from each other.
+            let apart = a.total_variation(&b);
+            prop_assert!((mixed.total_variation(&a) - f64::from(1.0 - l) * apart).abs() < 1e-5);
+            prop_assert!((mixed.total_variation(&b) - f64::from(l) * apart).abs() < 1e-5);
+        }
+    }
+
+    #[test]
+    fn labels_over_different_classes_are_not_mixed() {
+        assert!(SoftLabel::one_hot(0, 3).mixed(&SoftLabel::one_hot(0, 4), 0.5).is_err());
     }
 
     #[test]

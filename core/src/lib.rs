@@ -45,6 +45,7 @@ pub mod calibration;
 pub mod census;
 pub mod classifier;
 pub mod config;
+pub mod confusion;
 pub mod data;
 pub mod demo;
 pub mod device;

@@ -5,6 +5,7 @@
 //! labels and thresholds, so that thresholds are swept without running the teacher again.
 
 mod quantiles;
+mod transitions;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +14,7 @@ use crate::label::SoftLabel;
 use quantiles::order_statistics;
 pub use quantiles::quantile_rank;
 pub(crate) use quantiles::{Counts, Pass};
+pub use transitions::Transitions;
 
 /// What a region is, by the teacher's confidence in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -71,12 +71,23 @@ impl Default for MixStrength {
     }
 }
 
-impl Mixing {
-    /// Draws operator, l and box of step `step` for regions of `side` x `side` pixels; `None` for [`Mix::None`].
+/// What is drawn for a batch, before it is cut to pixels: a hand may change any part of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Draw {
+    /// Whether pixels are mixed; a box is pasted otherwise.
+    pub by_pixels: bool,
+    /// Weight of the first region, in 0..=1, before a box is clipped.
+    pub l: f64,
+    /// Column and row around which a box is pasted, in pixels at the side that it was drawn for.
+    pub centre: (u32, u32),
+}
+
+impl Draw {
+    /// Draws step `step` for regions of `side` x `side` pixels; `None` for [`Mix::None`].
     ///
     /// # Errors
     /// Strengths that are not positive.
-    pub fn draw(mix: Mix, strength: &MixStrength, seed: u64, step: u64, side: u32) -> Result<Option<Self>> {
+    pub fn of(mix: Mix, strength: &MixStrength, seed: u64, step: u64, side: u32) -> Result<Option<Self>> {
         let mut draw = Stream::new(seed, Purpose::Mixing, step, 0);
         let coin = draw.unit();
         let by_pixels = match mix {
@@ -89,12 +100,26 @@ impl Mixing {
         let beta = Beta::new(alpha, alpha)
             .map_err(|e| Error::usage("mixing strength", format!("alpha {alpha}: {e}")))?;
         let l = beta.sample(&mut draw);
-        if by_pixels {
-            return Ok(Some(Self { operator: Operator::Pixels, l: l as f32 }));
+        Ok(Some(Self { by_pixels, l, centre: (draw.below(side), draw.below(side)) }))
+    }
+
+    /// The mixing of regions of `side` x `side` pixels.
+    pub fn mixing(&self, side: u32) -> Mixing {
+        if self.by_pixels {
+            return Mixing { operator: Operator::Pixels, l: self.l as f32 };
         }
-        let cut = (f64::from(side) * libm::sqrt(1.0 - l)).floor() as u32;
-        let (x, y) = (draw.below(side), draw.below(side));
-        Ok(Some(Self::paste(x, y, cut, side)))
+        let cut = (f64::from(side) * libm::sqrt(1.0 - self.l)).floor() as u32;
+        Mixing::paste(self.centre.0, self.centre.1, cut, side)
+    }
+}
+
+impl Mixing {
+    /// Draws operator, l and box of step `step` for regions of `side` x `side` pixels; `None` for [`Mix::None`].
+    ///
+    /// # Errors
+    /// Strengths that are not positive.
+    pub fn draw(mix: Mix, strength: &MixStrength, seed: u64, step: u64, side: u32) -> Result<Option<Self>> {
+        Ok(Draw::of(mix, strength, seed, step, side)?.map(|draw| draw.mixing(side)))
     }
 
     /// Pastes a box of side `cut` around pixel (`x`, `y`), clipped to the picture.
@@ -142,6 +167,17 @@ impl Mixing {
             }
         }
     }
+}
+
+/// Two RGB pictures of shape (side, side, 3), mixed as [`Mixing::apply`] does, rounded to bytes.
+pub fn mixed_picture(a: &[u8], b: &[u8], mixing: &Mixing, side: u32) -> Vec<u8> {
+    let plane = (side * side) as usize;
+    let planes = |hwc: &[u8]| -> Vec<f32> {
+        (0..3).flat_map(|c| hwc.iter().skip(c).step_by(3).map(|&byte| f32::from(byte))).collect()
+    };
+    let mut out = planes(a);
+    mixing.apply(&mut out, &planes(b), side);
+    (0..plane).flat_map(|i| [0, 1, 2].map(|c| out[c * plane + i].round() as u8)).collect()
 }
 
 /// Whom each region of a batch is mixed with: position -> position.
@@ -216,6 +252,21 @@ mod tests {
             let mut a = vec![1.0; 48];
             mixing.apply(&mut a, &[0.0; 48], 4);
             prop_assert!(a.iter().all(|&v| v == mixing.l && (0.0..=1.0).contains(&v)));
+        }
+    }
+
+    #[test]
+    fn a_mixed_picture_is_what_mixing_makes_of_bytes() {
+        let (a, b): (Vec<u8>, Vec<u8>) = ((0..48).collect(), (100..148).collect());
+        let half = Mixing { operator: Operator::Pixels, l: 0.5 };
+        let expected: Vec<u8> =
+            a.iter().zip(&b).map(|(&x, &y)| ((f32::from(x) + f32::from(y)) / 2.0) as u8).collect();
+        assert_eq!(mixed_picture(&a, &b, &half, 4), expected);
+        // A box of two by two pixels around the middle comes from b.
+        let pasted = mixed_picture(&a, &b, &Mixing::paste(2, 2, 2, 4), 4);
+        for (i, pixel) in pasted.chunks(3).enumerate() {
+            let inside = (1..3).contains(&(i / 4)) && (1..3).contains(&(i % 4));
+            assert_eq!(pixel, if inside { &b[3 * i..3 * i + 3] } else { &a[3 * i..3 * i + 3] }, "pixel {i}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! The panes: what each is called, and how it is drawn. A pane reads and changes the [`State`](crate::State);
 //! it knows no other pane.
 
-mod classes;
+pub(crate) mod classes;
 mod compare;
 pub(crate) mod confidence;
 mod image;
@@ -97,4 +97,19 @@ impl PaneKind {
             Self::Run => run::ui(state, ui),
         }
     }
+}
+
+/// A count as core writes it, in characters that the interface's font has.
+pub(crate) fn count(n: u64) -> String {
+    in_font(ferkd::report::number::count(n))
+}
+
+/// A share as core writes it, in characters that the interface's font has.
+pub(crate) fn percent(share: f64) -> String {
+    in_font(ferkd::report::number::percent(share))
+}
+
+/// The font lacks core's narrow space.
+fn in_font(text: String) -> String {
+    text.replace('\u{202F}', "\u{A0}")
 }

@@ -277,6 +277,19 @@ mod tests {
         }
     }
 
+    proptest! {
+        #[test]
+        fn a_batch_is_trained_with_the_mixed_label((a, b) in crate::label::tests::pair(), l in 0.0f32..=1.0) {
+            let targets = Targets::of(std::iter::once((&a, l, &b)));
+            let mut dense = vec![targets.rest[0]; a.classes() as usize];
+            for (&class, weight) in targets.classes.iter().zip(&targets.weights) {
+                dense[class as usize] += weight;
+            }
+            let mixed = a.mixed(&b, l).unwrap().dense();
+            prop_assert!(dense.iter().zip(&mixed).all(|(x, y)| (x - y).abs() < 1e-6), "{dense:?} {mixed:?}");
+        }
+    }
+
     #[test]
     fn sparse_targets_are_the_mixed_label() {
         let a = SoftLabel::smoothed(1, 4, 0.4);

@@ -6,7 +6,7 @@ use super::image_record::{self, ImageRecord};
 use super::layout::{FileId, Table};
 use super::reader::{Store, no_class, place};
 use crate::error::{Error, Result};
-use crate::label::{Codec, TopK};
+use crate::label::{Codec, SoftLabel, TopK};
 use crate::mining::{Confidence, Counts, Rule, Thresholds};
 
 /// Bytes of labels that are looked at together.
@@ -26,6 +26,37 @@ impl Store {
                 "label images in class folders, or use what needs no ground truth: fkd, --confidence max",
             )
         })
+    }
+
+    /// The class of an image, where it has one.
+    ///
+    /// # Errors
+    /// No such image, or a damaged file.
+    pub fn class(&self, image: u64) -> Result<Option<u32>> {
+        Ok(self.image_record(image)?.class)
+    }
+
+    /// Calls `visit(image, class of the image, labels of its regions)` for some images, in order: a walk through a
+    /// large store goes on by as many as there is time for.
+    ///
+    /// A shard is let go of behind its last image, so that a walk does not fill the memory.
+    ///
+    /// # Errors
+    /// No such image, or a damaged file.
+    pub fn walk(
+        &self,
+        images: std::ops::Range<u64>,
+        visit: &mut dyn FnMut(u64, Option<u32>, &[SoftLabel]),
+    ) -> Result<()> {
+        for image in images {
+            let slice = self.layout.image_record(image)?;
+            visit(image, self.class(image)?, &self.labels(image)?);
+            let shard = slice.file.shard;
+            if image + 1 == self.layout.image(shard, 0) + u64::from(self.layout.images_in(shard)) {
+                Table::ALL.into_iter().for_each(|table| self.release(FileId { table, shard }));
+            }
+        }
+        Ok(())
     }
 
     /// The thresholds of a rule, over all regions of the store: two passes for quantiles, none for absolute

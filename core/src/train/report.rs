@@ -16,7 +16,7 @@ use crate::report::{
     MixedPair, Picture, RegionBox, RegionGrid, RegionItem, Report, Section, SelfmixPairs, Table, why,
 };
 use crate::rng::{Purpose, Stream};
-use crate::selfmix::{Mix, MixStrength, Mixing};
+use crate::selfmix::{Mix, MixStrength, Mixing, mixed_picture};
 use crate::store::Store;
 use crate::train::config::TrainConfig;
 use crate::train::run::TrainSummary;
@@ -261,7 +261,7 @@ impl Gallery<'_> {
                     ),
                     a: self.encode(&pixels_a)?,
                     b: self.encode(&pixels_b)?,
-                    mixed: self.encode(&mixed(&pixels_a, &pixels_b, &mixing, self.side))?,
+                    mixed: self.encode(&mixed_picture(&pixels_a, &pixels_b, &mixing, self.side))?,
                     mixing,
                     total_variation: moved(&b)?,
                 });
@@ -270,19 +270,6 @@ impl Gallery<'_> {
         let section = SelfmixPairs::new("Two regions of one image, mixed", pairs);
         Ok(if across_count > 0 { section.across_images(across / f64::from(across_count)) } else { section })
     }
-}
-
-/// The mixture of two RGB pictures, as bytes.
-fn mixed(a: &[u8], b: &[u8], mixing: &Mixing, side: u32) -> Vec<u8> {
-    let planes = |hwc: &[u8]| -> Vec<f32> {
-        (0..3)
-            .flat_map(|c| hwc.iter().skip(c).step_by(3).map(|&v| f32::from(v)).collect::<Vec<_>>())
-            .collect()
-    };
-    let mut out = planes(a);
-    mixing.apply(&mut out, &planes(b), side);
-    let plane = (side * side) as usize;
-    (0..plane).flat_map(|i| [0, 1, 2].map(|c| out[c * plane + i].round() as u8)).collect()
 }
 
 /// The histogram of a store's confidences.

@@ -101,10 +101,10 @@ fn toolbar(state: &mut State, ui: &mut Ui) {
         let count = state.set().map_or(0, |set| set.len());
         let image = state.experiment.image;
         if ui.add_enabled(image > 0, egui::Button::new("◀")).on_hover_text("Previous image").clicked() {
-            state.look_at_image(image - 1);
+            state.step_image(false);
         }
         if ui.add_enabled(image + 1 < count, egui::Button::new("▶")).on_hover_text("Next image").clicked() {
-            state.look_at_image(image + 1);
+            state.step_image(true);
         }
         if let (Some(shown), Some(set)) = (state.shown(), state.set()) {
             let class = shown.truth.map(|class| set.class_name(class));
@@ -112,6 +112,13 @@ fn toolbar(state: &mut State, ui: &mut Ui) {
             ui.weak(format!("{} · {} of {count}", shown.name, shown.image + 1));
         }
         class::ui(state, ui);
+        if let Some(class) = state.class_filter {
+            let name = state.set().map_or_else(String::new, |set| set.class_name(class));
+            let chip = egui::Button::new(format!("Only {name} ×")).selected(true);
+            if ui.add(chip).on_hover_text("Show images of all classes again").clicked() {
+                state.filter_class(None);
+            }
+        }
         let mut heat = heat_is_on(ui);
         if ui
             .toggle_value(&mut heat, "Heat map")

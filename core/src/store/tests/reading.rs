@@ -96,6 +96,23 @@ fn a_scan_gives_every_confidence_in_order() {
 }
 
 #[test]
+fn a_walk_in_slices_sees_every_label_once() {
+    for (codec, k) in CODECS {
+        let folder = stored(&manifest(5, codec, k));
+        let store = Store::open(folder.path()).unwrap();
+        let mut seen = Vec::new();
+        for slice in [0..1, 1..4, 4..4, 4..5] {
+            store
+                .walk(slice, &mut |image, class, labels| seen.push((image, class, labels.to_vec())))
+                .unwrap();
+        }
+        let whole = |image| (image, entry(image).class, store.labels(image).unwrap());
+        assert_eq!(seen, (0..5).map(whole).collect::<Vec<_>>());
+        assert!(store.walk(4..6, &mut |_, _, _| {}).is_err());
+    }
+}
+
+#[test]
 fn the_targets_confidence_needs_a_class() {
     let folder = stored(&manifest(5, Codec::MarginalSmoothing, 5));
     let store = Store::open(folder.path()).unwrap();

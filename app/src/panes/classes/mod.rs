@@ -1,0 +1,187 @@
+//! By class: the share of each kind, the teacher's confidence, and what the teacher takes its regions for.
+
+mod confusions;
+pub(crate) mod kinds;
+#[cfg(test)]
+mod tests;
+
+use egui::{Button, RichText, Ui};
+use egui_extras::{Column as Width, TableBuilder};
+use ferkd::mining::Kind;
+
+use crate::panes::{count, percent};
+use crate::state::State;
+use crate::study::classes::{ClassStudy, Column, Row};
+use crate::study::progress;
+use crate::theme;
+
+/// From this width on, in points, there is room for all columns.
+const WIDE: f32 = 640.0;
+
+/// Height of a row, in points.
+const ROW: f32 = 24.0;
+
+/// Draws the pane.
+pub fn ui(state: &mut State, ui: &mut Ui) {
+    let mut study = std::mem::take(&mut state.study.classes);
+    study.advance(state);
+    progress(&study.walk, "Counting what the teacher says", ui);
+    if let Some(error) = &study.error {
+        ui.colored_label(ui.visuals().error_fg_color, error);
+    }
+    match study.rows(state).map(|rows| rows.is_empty()) {
+        Ok(true) => {
+            ui.weak("These images have no classes: there is nothing to sort them by");
+        }
+        Ok(false) => {
+            say_filter(state, ui);
+            table(state, &mut study, ui);
+            confusions::ui(state, &mut study, ui);
+        }
+        Err(error) => {
+            ui.colored_label(ui.visuals().error_fg_color, error.to_string());
+        }
+    }
+    state.study.classes = study;
+}
+
+fn say_filter(state: &mut State, ui: &mut Ui) {
+    ui.horizontal_wrapped(|ui| match state.class_filter {
+        Some(class) => {
+            let name = state.set().map_or_else(String::new, |set| set.class_name(class));
+            ui.label(format!("Only images of {name}"));
+            if ui.button("Show all classes").clicked() {
+                state.filter_class(None);
+            }
+        }
+        None => {
+            ui.weak("Click a class to look at its images alone, and at what the teacher takes them for");
+        }
+    });
+}
+
+fn table(state: &mut State, study: &mut ClassStudy, ui: &mut Ui) {
+    let is_wide = ui.available_width() >= WIDE;
+    let Ok(rows) = study.rows(state).map(<[Row]>::len) else { return };
+    let height = (ui.clip_rect().height() * 0.5).clamp(150.0, 420.0).min(30.0 + rows as f32 * (ROW + 6.0));
+    let name = (ui.available_width() * 0.2).clamp(90.0, 220.0);
+    let mut builder = TableBuilder::new(ui)
+        .id_salt(("classes", is_wide))
+        .striped(true)
+        .auto_shrink([false, true])
+        .min_scrolled_height(height)
+        .max_scroll_height(height)
+        .cell_layout(egui::Layout::left_to_right(egui::Align::Center));
+    builder = match is_wide {
+        true => builder
+            .column(Width::exact(name).clip(true))
+            .column(Width::exact(64.0))
+            .column(Width::remainder().at_least(130.0).clip(true))
+            .column(Width::exact(56.0))
+            .column(Width::exact(60.0))
+            .column(Width::exact(130.0)),
+        false => builder
+            .column(Width::remainder().at_least(64.0).clip(true))
+            .column(Width::exact(118.0))
+            .column(Width::exact(50.0))
+            .column(Width::exact(56.0)),
+    };
+    let table = builder.header(30.0, |mut header| {
+        header.col(|ui| sorter(study, Column::Name, "Class", "name", ui));
+        if is_wide {
+            header.col(|ui| sorter(study, Column::Regions, "Regions", "number of regions", ui));
+        }
+        header.col(|ui| {
+            ui.spacing_mut().item_spacing.x = 3.0;
+            Kind::ALL.into_iter().for_each(|kind| kind_sorter(study, kind, ui));
+        });
+        header.col(|ui| sorter(study, Column::Mean, "Mean", "mean confidence", ui));
+        header.col(|ui| sorter(study, Column::Wrong, "Wrong", "share taken for another class", ui));
+        if is_wide {
+            header.col(|ui| {
+                ui.weak("Mostly as");
+            });
+        }
+    });
+    let mut clicked = None;
+    table.body(|body| {
+        body.rows(ROW, rows, |mut line| {
+            let Ok(rows) = study.rows(state) else { return };
+            let Some(row) = rows.get(line.index()).cloned() else { return };
+            let is_chosen = state.class_filter == Some(row.class);
+            line.set_selected(is_chosen);
+            line.col(|ui| {
+                let button = Button::selectable(is_chosen, row.name.as_str()).truncate();
+                if ui.add(button).on_hover_text(format!("{}: show its images alone", row.name)).clicked() {
+                    clicked = Some(row.class);
+                }
+            });
+            if is_wide {
+                line.col(|ui| {
+                    ui.label(count(row.kinds.total()));
+                });
+            }
+            line.col(|ui| kinds::bar(&row.kinds, &row.name, 18.0, ui));
+            line.col(|ui| {
+                ui.monospace(format!("{:.3}", row.mean));
+            });
+            line.col(|ui| {
+                ui.label(row.wrong.map_or_else(|| "…".into(), percent));
+            });
+            if is_wide {
+                line.col(|ui| mostly(state, study, row.class, ui));
+            }
+        });
+    });
+    if let Some(class) = clicked {
+        let is_chosen = state.class_filter == Some(class);
+        study.listing = None;
+        state.filter_class(if is_chosen { None } else { Some(class) });
+    }
+}
+
+/// The class that a class is most often taken for.
+fn mostly(state: &State, study: &ClassStudy, class: u32, ui: &mut Ui) {
+    let Some((guess, times)) = study.confusions.taken_for(class).first().copied() else { return };
+    let share = times as f64 / study.confusions.regions(class).max(1) as f64;
+    let name = state.set().map_or_else(String::new, |set| set.class_name(guess));
+    let text = RichText::new(format!("{name} · {}", percent(share))).color(theme::weak(ui.visuals()));
+    ui.add(egui::Label::new(text).truncate());
+}
+
+/// A column's title, which sorts by it.
+fn sorter(study: &mut ClassStudy, column: Column, title: &str, what: &str, ui: &mut Ui) {
+    let is_chosen = study.column == column;
+    let button = Button::selectable(is_chosen, RichText::new(title).strong());
+    let response = ui.add(button).accessible_name(format!("Sort by {what}"));
+    if is_chosen {
+        mark_order(study.is_descending, response.rect, ui);
+    }
+    if response.on_hover_text(format!("Sort by {what}")).clicked() {
+        study.sort_by(column);
+    }
+}
+
+fn kind_sorter(study: &mut ClassStudy, kind: Kind, ui: &mut Ui) {
+    let column = Column::Share(kind);
+    let text = RichText::new(kind.letter()).color(theme::on_kind(kind)).strong();
+    let fill = theme::kind(kind, ui.visuals());
+    let button = Button::new(text).fill(fill).small().min_size(egui::vec2(22.0, 18.0));
+    let what = format!("Sort by share of {} regions", kind.name());
+    let response = ui.add(button).accessible_name(what.clone());
+    if study.column == column {
+        mark_order(study.is_descending, response.rect, ui);
+    }
+    if response.on_hover_text(what).clicked() {
+        study.sort_by(column);
+    }
+}
+
+/// A triangle under the title that rows are sorted by: it points to where values grow less.
+fn mark_order(is_descending: bool, title: egui::Rect, ui: &Ui) {
+    let at = title.center_bottom() + egui::vec2(0.0, 2.5);
+    let way = if is_descending { 2.5 } else { -2.5 };
+    let corners = vec![at + egui::vec2(-4.0, -way), at + egui::vec2(4.0, -way), at + egui::vec2(0.0, way)];
+    let color = theme::accent(ui.visuals());
+    ui.painter().add(egui::Shape::convex_polygon(corners, color, egui::Stroke::NONE));
+}

@@ -1,0 +1,176 @@
+//! Two settings on the same regions, side by side: counts, what goes where, and the regions whose kind differs.
+
+mod differing;
+mod flows;
+mod presets;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use egui::{RichText, Ui};
+use ferkd::mining::{Kind, KindCounts};
+
+use crate::experiment::Settings;
+use crate::panes::classes::kinds;
+use crate::panes::{count, percent};
+use crate::state::State;
+use crate::study::progress;
+
+/// From this width on, in points, things that belong together stand side by side.
+const TWO_COLUMNS: f32 = 740.0;
+
+/// Draws the pane.
+pub fn ui(state: &mut State, ui: &mut Ui) {
+    if state.experiment.other.is_none() {
+        ui.label("Hold two settings against each other: which regions do they judge differently?");
+        ui.weak("Left are the settings of all panes. Choose what stands on the right:");
+        presets::ui(state, ui);
+        return;
+    }
+    commands(state, ui);
+    let is_wide = ui.available_width() >= TWO_COLUMNS;
+    if is_wide {
+        ui.columns_const(|[first, second]| {
+            settings::ui(state, first);
+            counts(state, second);
+        });
+    } else {
+        settings::ui(state, ui);
+        counts(state, ui);
+    }
+    let Some(sides) = sides(state) else { return };
+    let [Ok(left), Ok(right)] = sides.map(|side| state.thresholds(&side)) else { return };
+    let mut study = std::mem::take(&mut state.study.compare);
+    study.advance(state, (sides[0].confidence, left), (sides[1].confidence, right));
+    if let Some(error) = &study.error {
+        ui.colored_label(ui.visuals().error_fg_color, error);
+    }
+    // Of one confidence the census knows at once, and exactly, what the walk will find.
+    let transitions = match state.census(&sides[0]) {
+        Some(Ok(census)) if sides[0].confidence == sides[1].confidence => census.transitions(&left, &right),
+        _ => study.transitions,
+    };
+    ui.add_space(4.0);
+    if is_wide {
+        ui.columns_const(|[first, second]| {
+            flows::ui(&transitions, &mut study.only, first);
+            progress(&study.walk, "Comparing", second);
+            differing::ui(state, &mut study, second);
+        });
+    } else {
+        flows::ui(&transitions, &mut study.only, ui);
+        progress(&study.walk, "Comparing", ui);
+        differing::ui(state, &mut study, ui);
+    }
+    state.study.compare = study;
+}
+
+/// The settings of both sides, where there are two.
+fn sides(state: &State) -> Option<[Settings; 2]> {
+    state.experiment.other.map(|other| [state.experiment.settings, other])
+}
+
+fn commands(state: &mut State, ui: &mut Ui) {
+    ui.horizontal_wrapped(|ui| {
+        let left = state.experiment.settings;
+        ui.menu_button("Preset", |ui| {
+            if presets::list(state, ui) {
+                ui.close();
+            }
+        });
+        if ui.button("Copy from left").on_hover_text("Make the right side the same as the left").clicked() {
+            state.experiment.other = Some(left);
+        }
+        if ui.button("Swap").on_hover_text("Change sides: all panes follow the left one").clicked()
+            && let Some(other) = state.experiment.other.replace(left)
+        {
+            state.experiment.settings = other;
+        }
+        if ui.button("Remove").on_hover_text("Compare no longer").clicked() {
+            state.experiment.other = None;
+        }
+    });
+}
+
+/// Counts and shares of both sides, and what is done with the regions.
+fn counts(state: &State, ui: &mut Ui) {
+    let Some(sides) = sides(state) else { return };
+    let mut counted = [KindCounts::default(); 2];
+    for (at, name) in ["Left", "Right"].into_iter().enumerate() {
+        if let Err(error) = state.thresholds(&sides[at]) {
+            ui.colored_label(ui.visuals().error_fg_color, format!("{name}: {error}"));
+            return;
+        }
+        let Some(kinds) = state.kinds(&sides[at]) else {
+            ui.weak("The labels are on their way");
+            return;
+        };
+        counted[at] = kinds;
+    }
+    for (name, kinds) in ["Left", "Right"].into_iter().zip(&counted) {
+        ui.horizontal(|ui| {
+            ui.add_sized([36.0, 18.0], egui::Label::new(RichText::new(name).strong()));
+            kinds::bar(kinds, name, 20.0, ui);
+        });
+    }
+    let treated = [0, 1].map(|side| Treatment::of(&sides[side], &counted[side]));
+    egui::Grid::new("counts of both").num_columns(4).striped(true).spacing([10.0, 3.0]).show(ui, |ui| {
+        for title in ["", "Left", "Right", "Change"] {
+            ui.strong(title);
+        }
+        ui.end_row();
+        let shares = counted.map(|counts| counts.shares());
+        for kind in Kind::ALL {
+            crate::panes::label::badge(kind, ui);
+            row([0, 1].map(|side| (counted[side].of(kind), shares[side][kind as usize])), ui);
+        }
+        let total = counted[0].total().max(1) as f64;
+        let share = |regions: u64| (regions, regions as f64 / total);
+        let lines: [(&str, fn(&Treatment) -> u64); 3] = [
+            ("Teacher's label", Treatment::kept),
+            ("Calibrated", |treatment| treatment.calibrated),
+            ("Left out", |treatment| treatment.removed),
+        ];
+        for (name, of) in lines {
+            ui.label(name);
+            row([share(of(&treated[0])), share(of(&treated[1]))], ui);
+        }
+    });
+}
+
+fn row([left, right]: [(u64, f64); 2], ui: &mut Ui) {
+    for (regions, share) in [left, right] {
+        ui.label(format!("{} · {}", count(regions), percent(share)));
+    }
+    match right.0.cmp(&left.0) {
+        std::cmp::Ordering::Equal => ui.weak("0"),
+        std::cmp::Ordering::Greater => ui.label(format!("+{}", count(right.0 - left.0))),
+        std::cmp::Ordering::Less => ui.label(format!("−{}", count(left.0 - right.0))),
+    };
+    ui.end_row();
+}
+
+/// What settings do with the regions.
+struct Treatment {
+    all: u64,
+    calibrated: u64,
+    removed: u64,
+}
+
+impl Treatment {
+    fn of(settings: &Settings, kinds: &KindCounts) -> Self {
+        let sum = |is: &dyn Fn(Kind) -> bool| {
+            Kind::ALL.into_iter().filter(|&kind| is(kind)).map(|kind| kinds.of(kind)).sum()
+        };
+        let adaptation = settings.adaptation;
+        Self {
+            all: kinds.total(),
+            calibrated: sum(&|kind| adaptation.calibrates(kind) && !adaptation.removes(kind)),
+            removed: sum(&|kind| adaptation.removes(kind)),
+        }
+    }
+
+    fn kept(&self) -> u64 {
+        self.all - self.calibrated - self.removed
+    }
+}

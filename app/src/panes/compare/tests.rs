@@ -1,0 +1,182 @@
+//! Every control by its name, and numbers against core.
+
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable;
+use ferkd::calibration::Adaptation;
+use ferkd::mine::mine;
+use ferkd::mining::{Confidence, Kind, KindCounts, Thresholds, Transitions};
+
+use crate::experiment::Settings;
+use crate::link;
+use crate::panes::PaneKind;
+use crate::panes::count;
+use crate::state::State;
+use crate::study::testing::{pane, scenes};
+
+const ABSOLUTE: Thresholds = Thresholds { low: 0.2, mid: 0.45, high: 0.9 };
+
+fn compared<'a>(left: Settings, right: Settings, width: f32) -> Harness<'a, State> {
+    let mut state = scenes();
+    (state.experiment.settings, state.experiment.other) = (left, Some(right));
+    pane(PaneKind::Compare, state, width)
+}
+
+/// What `ferkd mine` counts in the same store.
+fn mined(state: &State, settings: &Settings) -> KindCounts {
+    mine(state.set().unwrap().store().unwrap(), &settings.rule(), settings.confidence).unwrap().kinds
+}
+
+fn absolute(thresholds: Thresholds) -> Settings {
+    Settings { by_quantile: false, thresholds, ..Settings::default() }
+}
+
+/// What goes where, by the plainest road.
+fn plainly(state: &State, left: &Settings, right: &Settings) -> (Transitions, Vec<(u64, u32)>) {
+    let store = state.set().unwrap().store().unwrap();
+    let sides = [left, right].map(|settings| {
+        (settings.confidence, store.thresholds(&settings.rule(), settings.confidence).unwrap())
+    });
+    let (mut found, mut differing) = (Transitions::default(), Vec::new());
+    for image in 0..store.len() {
+        for region in 0..store.per_image() {
+            let kind = |(which, thresholds): (Confidence, Thresholds)| {
+                thresholds.kind(store.confidence(image, region, which).unwrap()).unwrap()
+            };
+            let [before, after] = sides.map(kind);
+            found.add(before, after, 1);
+            if before != after {
+                differing.push((image, region));
+            }
+        }
+    }
+    (found, differing)
+}
+
+#[test]
+fn the_tables_margins_are_what_mining_counts() {
+    let pairs = [
+        (Settings::default(), absolute(ABSOLUTE)),
+        (Settings::default(), Settings { confidence: Confidence::Target, ..Settings::default() }),
+        (Settings { confidence: Confidence::Target, ..absolute(ABSOLUTE) }, absolute(ABSOLUTE)),
+    ];
+    for (left, right) in pairs {
+        let harness = compared(left, right, 420.0);
+        let state = harness.state();
+        let study = &state.study.compare;
+        assert!(study.walk.is_done() && study.error.is_none());
+        assert_eq!(study.transitions.before(), mined(state, &left));
+        assert_eq!(study.transitions.after(), mined(state, &right));
+        assert_eq!(Some(study.transitions.after()), state.kinds(&right));
+        let (expected, differing) = plainly(state, &left, &right);
+        assert_eq!(study.transitions, expected);
+        let listed: Vec<(u64, u32)> =
+            study.differing.iter().map(|found| (found.image, found.region)).collect();
+        assert_eq!(listed, differing);
+        let moved = expected.of(Kind::Important, Kind::Context);
+        harness.get_by_label(&format!("{} regions go from important to context", count(moved)));
+        let said = format!(
+            "{} of {} regions change their kind",
+            count(expected.changed()),
+            count(expected.before().total())
+        );
+        harness.get_by_label(&said);
+    }
+}
+
+#[test]
+fn the_census_knows_what_the_walk_will_find() {
+    let (left, right) = (absolute(ABSOLUTE), absolute(Thresholds { low: 0.1, mid: 0.6, high: 0.95 }));
+    let harness = compared(left, right, 420.0);
+    let state = harness.state();
+    let census = state.census(&left).unwrap().as_ref().unwrap();
+    let known = census.transitions(&left.thresholds, &right.thresholds);
+    assert_eq!(known, state.study.compare.transitions);
+}
+
+#[test]
+fn a_preset_begins_the_comparison_and_remove_ends_it() {
+    let mut harness = pane(PaneKind::Compare, scenes(), 420.0);
+    assert_eq!(harness.state().experiment.other, None);
+    harness.get_by_label("Drop only").click();
+    harness.run();
+    let other = harness.state().experiment.other.unwrap();
+    assert_eq!(other, Settings { adaptation: Adaptation::DropOnly, ..Settings::default() });
+    let all = mined(harness.state(), &other).total();
+    harness.get_by_label(&format!("0 of {} regions change their kind", count(all)));
+    harness.get_by_label("Preset").click();
+    harness.run();
+    harness.get_by_label("Max against target").click();
+    harness.run();
+    assert_eq!(harness.state().experiment.other.unwrap().confidence, Confidence::Target);
+    harness.get_by_label("Copy from left").click();
+    harness.run();
+    assert_eq!(harness.state().experiment.other, Some(Settings::default()));
+    harness.get_by_label("Remove").click();
+    harness.run();
+    assert_eq!(harness.state().experiment.other, None);
+}
+
+#[test]
+fn both_sides_have_controls_of_their_own() {
+    let mut harness = compared(absolute(ABSOLUTE), absolute(ABSOLUTE), 420.0);
+    for (name, value) in [("low, right", 0.3), ("mid, left", 0.5), ("high, right", 0.8), ("ε, right", 0.25)]
+    {
+        harness.get_by_label(name).set_value_accesskit(value);
+        harness.run();
+    }
+    let choices = [
+        ("confidence, right", "target"),
+        ("thresholds, left", "quantiles"),
+        ("adaptation, right", "calibrate only"),
+        ("confidence, left", "target"),
+    ];
+    for (name, choice) in choices {
+        harness.get_by_label(name).click();
+        harness.run();
+        harness.get_by_label(choice).click();
+        harness.run();
+    }
+    let experiment = &harness.state().experiment;
+    let (left, right) = (experiment.settings, experiment.other.unwrap());
+    assert_eq!((left.thresholds.mid, right.thresholds.low, right.thresholds.high), (0.5, 0.3, 0.8));
+    assert_eq!((right.epsilon, right.adaptation), (0.25, Adaptation::CalibrateOnly));
+    assert_eq!((left.by_quantile, right.by_quantile), (true, false));
+    assert_eq!((left.confidence, right.confidence), (Confidence::Target, Confidence::Target));
+    harness.get_by_label("Swap").click();
+    harness.run();
+    let experiment = &harness.state().experiment;
+    assert_eq!((experiment.settings, experiment.other), (right, Some(left)));
+    // A link restores both sides.
+    let again = link::from_fragment(&link::to_fragment(experiment)).unwrap();
+    assert_eq!((again.settings, again.other), (right, Some(left)));
+}
+
+#[test]
+fn thresholds_that_do_not_ascend_are_said_to_be_of_their_side() {
+    let wrong = Thresholds { low: 0.5, mid: 0.4, high: 0.9 };
+    let harness = compared(absolute(ABSOLUTE), absolute(wrong), 420.0);
+    harness.get_by_label_contains("Right: mining thresholds");
+}
+
+#[test]
+fn a_cell_lists_its_regions_and_a_row_shows_its_region() {
+    let mut harness = compared(Settings::default(), absolute(ABSOLUTE), 420.0);
+    let transitions = harness.state().study.compare.transitions;
+    let regions = transitions.of(Kind::Important, Kind::Context);
+    assert!(regions > 0);
+    harness.get_by_label(&format!("{} regions go from important to context", count(regions))).click();
+    harness.run();
+    let study = &mut harness.state_mut().study.compare;
+    assert_eq!(study.only, Some((Kind::Important, Kind::Context)));
+    let (shown, differing) = study.shown();
+    assert_eq!(shown.len() as u64, regions);
+    let second = differing[shown[1] as usize];
+    assert_eq!(second.kinds, [Kind::Important, Kind::Context]);
+    harness.get_by_label(&format!("Image {}, region {}", second.image + 1, second.region)).click();
+    harness.run();
+    let experiment = &harness.state().experiment;
+    assert_eq!((experiment.image, experiment.region), (second.image, Some(second.region)));
+    harness.get_by_label("List all").click();
+    harness.run();
+    assert_eq!(harness.state().study.compare.only, None);
+}

@@ -1,0 +1,203 @@
+//! Two regions of one image, mixed: what a student sees, what it is trained with, and how far that lies from what
+//! mixing across images would give.
+
+mod card;
+mod spread;
+#[cfg(test)]
+mod tests;
+
+use egui::{Slider, Ui};
+use ferkd::demo::settings::student_config;
+use ferkd::mining::Thresholds;
+use ferkd::selfmix::{Draw, Mix, MixStrength, Mixing, Operator};
+
+use crate::dataset::Shown;
+use crate::experiment::MixSettings;
+use crate::state::State;
+use crate::study::mixes::{Adapted, SEED, adapt};
+use card::{Mixture, Parent};
+
+/// Side of mixed pictures where no student says it, in pixels.
+const SIDE: u32 = 224;
+
+/// Below this width, in points, the two cards come one below the other.
+const TWO_CARDS: f32 = 620.0;
+
+/// Draws the pane.
+pub fn ui(state: &mut State, ui: &mut Ui) {
+    let settings = state.experiment.settings;
+    let thresholds = match state.thresholds(&settings) {
+        Ok(thresholds) => thresholds,
+        Err(error) => {
+            ui.colored_label(ui.visuals().error_fg_color, error.to_string());
+            return;
+        }
+    };
+    let Some(shown) = state.shown().cloned() else {
+        ui.weak("Nothing to show yet");
+        return;
+    };
+    let side = side(state);
+    let adapted = adapted(state, &thresholds, &shown);
+    let Some((a, b)) = parents(state, &adapted) else {
+        ui.weak("SelfMix needs two labelled regions of one image; with one region it changes nothing");
+        return;
+    };
+    controls(state, (a, b), &adapted, side, ui);
+    let mixing = match hand_draw(&state.experiment.mixing, side) {
+        Ok(draw) => draw.mixing(side),
+        Err(error) => {
+            ui.colored_label(ui.visuals().error_fg_color, error.to_string());
+            return;
+        }
+    };
+    say_mixing(state, &mixing, ui);
+    let parent = |number: u32, which| {
+        let adapted = adapted.get(number as usize)?.clone()?;
+        let place = *shown.regions.get(number as usize)?;
+        let name = format!("region {number}");
+        Some(Parent { image: shown.image, name, place, picture: shown.picture.clone(), adapted, which })
+    };
+    let (Some(a), Some(b)) = (parent(a, 0), parent(b, 1)) else { return };
+    let mut study = std::mem::take(&mut state.study.mixes);
+    let other = study.other(state, state.experiment.mixing.draw, side).cloned().map(|other| Parent {
+        image: other.image,
+        name: format!("image {}, region {}", other.image + 1, other.region),
+        place: other.place,
+        picture: other.picture,
+        adapted: other.adapted,
+        which: 2,
+    });
+    let elsewhere = match mixing.operator {
+        Operator::Pixels => "Mixup, with another image",
+        Operator::Paste { .. } => "CutMix, with another image",
+    };
+    let within =
+        Mixture { title: "SelfMix, within the image", slot: "selfmix", a: &a, b: Some(&b), mixing, side };
+    let across = Mixture { title: elsewhere, slot: "across", b: other.as_ref(), ..within };
+    if ui.available_width() >= TWO_CARDS {
+        ui.columns_const(|[first, second]| {
+            within.ui(state, first);
+            across.ui(state, second);
+        });
+    } else {
+        within.ui(state, ui);
+        ui.add_space(4.0);
+        across.ui(state, ui);
+    }
+    study.advance(state, side);
+    spread::ui(&study, ui);
+    state.study.mixes = study;
+}
+
+/// Side of the pictures that are mixed, in pixels: that of the students, where there are some.
+fn side(state: &State) -> u32 {
+    let has_students = state.set().is_some_and(|set| set.knows_truth());
+    if has_students { student_config(std::path::Path::new(""), 0).side } else { SIDE }
+}
+
+/// The adapted label of each region, where it is known.
+fn adapted(state: &State, thresholds: &Thresholds, shown: &Shown) -> Vec<Option<Adapted>> {
+    let settings = &state.experiment.settings;
+    shown.labels.iter().map(|label| adapt(settings, thresholds, label.as_ref()?, shown.truth)).collect()
+}
+
+/// The two regions that are mixed: those that were chosen, else the first that a student meets.
+fn parents(state: &State, adapted: &[Option<Adapted>]) -> Option<(u32, u32)> {
+    let known = |number: &u32| adapted.get(*number as usize).is_some_and(Option::is_some);
+    let numbers = || (0..adapted.len() as u32).filter(known);
+    let is_met = |number: &u32| adapted[*number as usize].as_ref().is_some_and(|adapted| adapted.is_met);
+    let a = state
+        .experiment
+        .region
+        .filter(known)
+        .or_else(|| numbers().find(is_met))
+        .or_else(|| numbers().next())?;
+    let partner = state.experiment.mixing.partner.filter(|b| known(b) && *b != a);
+    let others = || numbers().filter(|b| *b != a);
+    let b = partner.or_else(|| others().find(is_met)).or_else(|| others().next())?;
+    Some((a, b))
+}
+
+/// The draw that is shown: what chance gave, but for what the hand has changed.
+fn hand_draw(settings: &MixSettings, side: u32) -> ferkd::Result<Draw> {
+    let chance = Draw::of(Mix::Selfmix, &MixStrength::default(), SEED, settings.draw, side)?;
+    let mut draw = chance.unwrap_or(Draw { by_pixels: true, l: 0.5, centre: (side / 2, side / 2) });
+    draw.by_pixels = !settings.by_box;
+    // As it was drawn to the last bit, unless the hand has moved it.
+    if settings.l != draw.l as f32 {
+        draw.l = f64::from(settings.l);
+    }
+    Ok(draw)
+}
+
+/// Lets chance draw again: operator, weight, box, and the region of another image.
+fn draw_again(state: &mut State, side: u32) {
+    let mixing = &mut state.experiment.mixing;
+    mixing.draw += 1;
+    match Draw::of(Mix::Selfmix, &MixStrength::default(), SEED, mixing.draw, side) {
+        Ok(Some(draw)) => (mixing.by_box, mixing.l) = (!draw.by_pixels, draw.l as f32),
+        Ok(None) => {}
+        Err(error) => state.complain(error),
+    }
+}
+
+fn controls(state: &mut State, (a, b): (u32, u32), adapted: &[Option<Adapted>], side: u32, ui: &mut Ui) {
+    ui.horizontal_wrapped(|ui| {
+        if let Some(chosen) = choose("Region a", a, adapted, ui) {
+            state.experiment.region = Some(chosen);
+        }
+        if let Some(chosen) = choose("Region b", b, adapted, ui) {
+            state.experiment.mixing.partner = Some(chosen);
+        }
+    });
+    ui.horizontal_wrapped(|ui| {
+        let mixing = &mut state.experiment.mixing;
+        ui.selectable_value(&mut mixing.by_box, false, "By pixels")
+            .on_hover_text("Every pixel is l a + (1 - l) b");
+        ui.selectable_value(&mut mixing.by_box, true, "By box").on_hover_text("A box of b is pasted into a");
+        let label = ui.label("l").on_hover_text("Weight of region a, in picture and label");
+        ui.spacing_mut().slider_width = (ui.max_rect().width() - 320.0).clamp(36.0, 140.0);
+        // Rounded where it is shown alone: the weight that was drawn keeps all of its digits.
+        let slider = Slider::new(&mut mixing.l, 0.0..=1.0).custom_formatter(|l, _| format!("{l:.2}"));
+        ui.add(slider).labelled_by(label.id);
+        let hint = "Operator, l and box by chance, as a student's batch draws them, and another image";
+        if ui.button("Draw again").on_hover_text(hint).clicked() {
+            draw_again(state, side);
+        }
+    });
+}
+
+/// A choice among the labelled regions; the one that was chosen just now.
+fn choose(name: &str, now: u32, adapted: &[Option<Adapted>], ui: &mut Ui) -> Option<u32> {
+    let label = ui.label(name);
+    let text = |number: u32| match adapted.get(number as usize).and_then(Option::as_ref) {
+        Some(adapted) => format!("{number} · {} {:.2}", adapted.kind.letter(), adapted.c),
+        None => number.to_string(),
+    };
+    let mut chosen = None;
+    let combo = egui::ComboBox::from_id_salt(name).width(92.0).selected_text(text(now)).show_ui(ui, |ui| {
+        for number in (0..adapted.len() as u32).filter(|number| adapted[*number as usize].is_some()) {
+            if ui.selectable_label(number == now, text(number)).clicked() {
+                chosen = Some(number);
+            }
+        }
+    });
+    combo.response.labelled_by(label.id);
+    chosen
+}
+
+fn say_mixing(state: &State, mixing: &Mixing, ui: &mut Ui) {
+    let text = match mixing.operator {
+        Operator::Pixels => {
+            format!("Every pixel is {:.2} a + {:.2} b; so is the label.", mixing.l, 1.0 - mixing.l)
+        }
+        Operator::Paste { top, bottom, left, right } => format!(
+            "A box of {} × {} pixels comes from b: a keeps l = {:.3} of the picture, and of the label.",
+            right - left,
+            bottom - top,
+            mixing.l
+        ),
+    };
+    ui.weak(format!("{text} Draw {}", state.experiment.mixing.draw));
+}

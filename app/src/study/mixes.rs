@@ -1,0 +1,228 @@
+//! What mixing does to labels over many draws: within one image, and across images.
+
+use std::sync::Arc;
+
+use ferkd::Result;
+use ferkd::label::SoftLabel;
+use ferkd::mining::{Kind, Thresholds};
+use ferkd::region::Region;
+use ferkd::rng::{Purpose, Stream};
+use ferkd::selfmix::{Mix, MixStrength, Mixing};
+use image::RgbImage;
+use web_time::Instant;
+
+use super::{LabelsKey, SLICE};
+use crate::dataset::DataSet;
+use crate::experiment::Settings;
+use crate::state::State;
+
+/// Draws of the distribution.
+pub(crate) const DRAWS: u64 = 500;
+
+/// Bars of the distribution.
+pub(crate) const BINS: usize = 25;
+
+/// Seed of all draws that are shown: a link shows the same ones.
+pub(crate) const SEED: u64 = 0;
+
+/// Images that are tried until one has regions that survive mining.
+const TRIES: u32 = 8;
+
+/// What is found out of mixing.
+#[derive(Default)]
+pub(crate) struct MixStudy {
+    of: Option<Key>,
+    /// Draws done.
+    pub done: u64,
+    /// Total variation from each parent, where both are of one image.
+    pub within: Spread,
+    /// The same, where they are of two images.
+    pub across: Spread,
+    /// Why it cannot be found out.
+    pub error: Option<String>,
+    other: Option<((Key, u64, u64), Option<Other>)>,
+}
+
+type Key = (LabelsKey, Settings, Thresholds, u32);
+
+/// Total variations over [0, 1].
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Spread {
+    /// How many fall into each bar.
+    pub bins: [u32; BINS],
+    sum: f64,
+    count: u64,
+}
+
+impl Spread {
+    fn add(&mut self, value: f64) {
+        let bin = (value * BINS as f64) as usize;
+        self.bins[bin.min(BINS - 1)] += 1;
+        self.sum += value;
+        self.count += 1;
+    }
+
+    /// Mean, if there is any.
+    pub fn mean(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.sum / self.count as f64)
+    }
+}
+
+/// A region of another image.
+#[derive(Debug, Clone)]
+pub(crate) struct Other {
+    /// Its image.
+    pub image: u64,
+    /// Its number there.
+    pub region: u32,
+    /// Where it is.
+    pub place: Region,
+    /// The image's picture, where there is one.
+    pub picture: Option<Arc<RgbImage>>,
+    /// What it is trained with.
+    pub adapted: Adapted,
+}
+
+/// A region's label as a student meets it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Adapted {
+    /// The teacher's confidence.
+    pub c: f32,
+    /// The region's kind.
+    pub kind: Kind,
+    /// The adapted label.
+    pub label: SoftLabel,
+    /// Whether a student meets it at all.
+    pub is_met: bool,
+}
+
+/// What becomes of a label under some settings; none where its image lacks the class that they ask for.
+pub(crate) fn adapt(
+    settings: &Settings,
+    thresholds: &Thresholds,
+    label: &SoftLabel,
+    truth: Option<u32>,
+) -> Option<Adapted> {
+    if settings.confidence == ferkd::mining::Confidence::Target && truth.is_none() {
+        return None;
+    }
+    let c = settings.confidence.of(label, truth.unwrap_or_default());
+    let kind = thresholds.kind(c).ok()?;
+    let label = match truth {
+        Some(truth) => settings.adaptation.adapt(label.clone(), kind, truth, settings.epsilon),
+        None => label.clone(),
+    };
+    Some(Adapted { c, kind, label, is_met: !settings.adaptation.removes(kind) })
+}
+
+/// The regions of an image that a student meets, with what they are trained with.
+fn met(
+    set: &DataSet,
+    settings: &Settings,
+    thresholds: &Thresholds,
+    image: u64,
+) -> Result<Vec<(u32, Adapted)>> {
+    let mut found = Vec::new();
+    set.walk(image..image + 1, &mut |_, truth, region, label| {
+        let adapted = adapt(settings, thresholds, label, truth);
+        found.extend(adapted.filter(|adapted| adapted.is_met).map(|adapted| (region, adapted)));
+    })?;
+    Ok(found)
+}
+
+/// An image other than `not` with at least `least` regions that a student meets, by chance.
+fn some_image(
+    set: &DataSet,
+    (settings, thresholds): (&Settings, &Thresholds),
+    draw: &mut Stream,
+    not: Option<u64>,
+    least: usize,
+) -> Result<Option<(u64, Vec<(u32, Adapted)>)>> {
+    let count = u32::try_from(set.len()).unwrap_or(u32::MAX);
+    for _ in 0..TRIES {
+        let image = u64::from(draw.below(count));
+        if Some(image) == not {
+            continue;
+        }
+        let found = met(set, settings, thresholds, image)?;
+        if found.len() >= least {
+            return Ok(Some((image, found)));
+        }
+    }
+    Ok(None)
+}
+
+impl MixStudy {
+    /// Goes on drawing for a slice of time; `side` is that of the mixed pictures, in pixels.
+    pub fn advance(&mut self, state: &State, side: u32) {
+        let settings = state.experiment.settings;
+        let (Ok(thresholds), Some(set)) = (state.thresholds(&settings), state.set()) else { return };
+        let key = (LabelsKey::of(state), settings, thresholds, side);
+        if self.of != Some(key) {
+            *self = Self { of: Some(key), other: self.other.take(), ..Self::default() };
+        }
+        let begun = Instant::now();
+        while self.done < DRAWS && self.error.is_none() && begun.elapsed() < SLICE {
+            if let Err(error) = self.draw(set, &settings, &thresholds, side) {
+                self.error = Some(error.to_string());
+            }
+            self.done += 1;
+        }
+    }
+
+    /// One draw: two regions of one image, and the first of them with one of another image.
+    fn draw(&mut self, set: &DataSet, settings: &Settings, thresholds: &Thresholds, side: u32) -> Result<()> {
+        let mut draw = Stream::new(SEED, Purpose::Partner, self.done, 0);
+        let by = (settings, thresholds);
+        let Some(mixing) = Mixing::draw(Mix::Selfmix, &MixStrength::default(), SEED, self.done, side)? else {
+            return Ok(());
+        };
+        let Some((image, mut regions)) = some_image(set, by, &mut draw, None, 2)? else { return Ok(()) };
+        draw.shuffle(&mut regions);
+        let [(_, a), (_, b), ..] = &regions[..] else { return Ok(()) };
+        measure(&mut self.within, &a.label, &b.label, mixing.l)?;
+        if let Some((_, others)) = some_image(set, by, &mut draw, Some(image), 1)? {
+            let other = &others[draw.below(others.len() as u32) as usize].1;
+            measure(&mut self.across, &a.label, &other.label, mixing.l)?;
+        }
+        Ok(())
+    }
+
+    /// The region of another image that draw number `draw` mixes with those of the image that is shown.
+    pub fn other(&mut self, state: &State, draw: u64, side: u32) -> Option<&Other> {
+        let settings = state.experiment.settings;
+        let thresholds = state.thresholds(&settings).ok()?;
+        let shown = state.experiment.image;
+        let key = ((LabelsKey::of(state), settings, thresholds, side), draw, shown);
+        if self.other.as_ref().is_none_or(|(of, _)| *of != key) {
+            let found = find_other(state.set()?, &settings, &thresholds, draw, shown);
+            self.other = Some((key, found.unwrap_or_default()));
+        }
+        self.other.as_ref()?.1.as_ref()
+    }
+}
+
+fn find_other(
+    set: &DataSet,
+    settings: &Settings,
+    thresholds: &Thresholds,
+    draw: u64,
+    shown: u64,
+) -> Result<Option<Other>> {
+    let mut stream = Stream::new(SEED, Purpose::Partner, draw, 1);
+    let Some((image, mut regions)) = some_image(set, (settings, thresholds), &mut stream, Some(shown), 1)?
+    else {
+        return Ok(None);
+    };
+    let (region, adapted) = regions.swap_remove(stream.below(regions.len() as u32) as usize);
+    let all = set.show(image)?;
+    let place = all.regions.get(region as usize).copied();
+    Ok(place.map(|place| Other { image, region, place, picture: all.picture, adapted }))
+}
+
+fn measure(spread: &mut Spread, a: &SoftLabel, b: &SoftLabel, l: f32) -> Result<()> {
+    let mixed = a.mixed(b, l)?;
+    spread.add(mixed.total_variation(a));
+    spread.add(mixed.total_variation(b));
+    Ok(())
+}
