@@ -8,6 +8,7 @@ mod image;
 pub(crate) mod label;
 mod pipeline;
 mod selfmix;
+mod shared;
 mod tour;
 mod training;
 
