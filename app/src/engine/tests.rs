@@ -74,7 +74,7 @@ fn kinds(said: &[Reply]) -> KindCounts {
 fn forty_steps_lower_the_loss_of_every_supervision() {
     // Forty steps are a quarter of the warm-up: a higher peak takes them as far as they get later on.
     let usual = lesson(&SUPERVISIONS);
-    let lesson = Lesson { tuning: Tuning { lr: 0.02, ..usual.tuning }, ..usual };
+    let lesson = Lesson { tuning: Tuning { lr: 0.05, ..usual.tuning }, ..usual };
     let mut school = open(&lesson, &Device::flex());
     school.play(Some(40));
     let said = run(&mut school);
@@ -118,7 +118,10 @@ fn losses_are_those_of_the_headless_trainer() {
     unpack_tar(LABELS, &folder.path().join("store"));
     for supervision in [Supervision::Kd, Supervision::FerkdSelfmix] {
         // By quantiles, as the program does by default; the window sends what they come to.
-        let config = TrainConfig { supervision, log_every: 1, ..student_config(folder.path(), 1) };
+        let weights =
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/teachers/digits/weights-f16.safetensors");
+        let teacher = Some(weights.into());
+        let config = TrainConfig { supervision, teacher, log_every: 1, ..student_config(folder.path(), 1) };
         let stop = AtomicBool::new(false);
         let mut headless = Vec::new();
         let ended = ferkd::train::run::train(

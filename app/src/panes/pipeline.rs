@@ -46,6 +46,7 @@ fn controls(state: &mut State, walk: &mut Walk, ui: &mut Ui) {
         if ui.add_enabled(walk.at.is_some(), all).on_hover_text("Show every stage at once").clicked() {
             walk.stop();
         }
+        super::shared::keep_together(140.0, ui);
         let label = ui.label("Speed");
         // No slider: it would not wrap on a phone.
         let speed = egui::DragValue::new(&mut walk.stages_per_s).range(0.25..=8.0).speed(0.02);

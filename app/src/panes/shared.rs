@@ -33,6 +33,16 @@ pub(crate) fn kinds_bar(ui: &mut Ui, counts: &KindCounts, width: f32) {
     response.on_hover_text(words.join("\n"));
 }
 
+/// Begins a new row of a wrapping layout unless `width` points are left: a control stays beside its label.
+pub(crate) fn keep_together(width: f32, ui: &mut Ui) {
+    if ui.available_size_before_wrap().x < width {
+        ui.end_row();
+        // As high as a control from the start, so that the label stands level with it.
+        ui.allocate_exact_size(vec2(0.0, ui.spacing().interact_size.y), Sense::hover());
+        ui.add_space(-ui.spacing().item_spacing.x);
+    }
+}
+
 /// A student's colour, before its name.
 pub(crate) fn swatch(color: Color32, ui: &mut Ui) {
     let (rect, _) = ui.allocate_exact_size(vec2(8.0, 16.0), Sense::hover());

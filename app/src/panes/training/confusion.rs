@@ -81,7 +81,8 @@ fn matrix(student: &StudentState, look: &mut Look, width: f32, ui: &mut Ui) {
             ui.painter().rect_filled(cell, CornerRadius::same(2), theme::card(&visuals));
             ui.painter().rect_filled(cell, CornerRadius::same(2), color.gamma_multiply(0.85 * strength));
             if count > 0 {
-                let color = if strength > 0.6 { Color32::WHITE } else { visuals.text_color() };
+                let is_strong = strength > if visuals.dark_mode { 0.6 } else { 0.8 };
+                let color = if is_strong { Color32::WHITE } else { visuals.text_color() };
                 text(cell.center(), count.to_string(), color);
             }
             if is_open || response.hovered() || response.has_focus() {

@@ -5,6 +5,7 @@ use ferkd::demo::settings::SUPERVISIONS;
 use ferkd::selfmix::Mix;
 use ferkd::train::config::Supervision;
 
+use crate::panes::shared::keep_together;
 use crate::state::State;
 use crate::theme;
 
@@ -78,6 +79,7 @@ fn pace(steps_per_s: &mut u32, ui: &mut Ui) {
         1 => "1 step a second".into(),
         n => format!("{n} steps a second"),
     };
+    keep_together(190.0, ui);
     let label = ui.label("Speed");
     let combo = ComboBox::from_id_salt("speed").selected_text(name(*steps_per_s)).show_ui(ui, |ui| {
         for pace in PACES {
@@ -125,6 +127,7 @@ fn live(state: &mut State, ui: &mut Ui) {
 }
 
 fn named(ui: &mut Ui, name: &str, hint: &str, drag: DragValue<'_>) {
+    keep_together(74.0 + 7.0 * name.chars().count() as f32, ui);
     let label = ui.label(name).on_hover_text(hint);
     ui.add(drag).labelled_by(label.id).on_hover_text(hint);
 }
@@ -183,6 +186,7 @@ fn start(state: &mut State, ui: &mut Ui) {
         training.epochs = passes * EPOCHS_A_PASS;
         let drag = DragValue::new(&mut training.seed).speed(0.05);
         named(ui, "Seed", "Of weights, order and mixing: the same for all students", drag);
+        keep_together(240.0, ui);
         let label = ui.label("Mixing").on_hover_text("How ferkd+selfmix mixes regions");
         let name = |mix: Mix| match mix {
             Mix::None => "none",

@@ -12,11 +12,15 @@ use crate::theme;
 pub(super) fn ui(lesson: &LessonState, look: &mut Look, ui: &mut Ui) {
     look.student = look.student.min(lesson.students.len().saturating_sub(1));
     let width = ui.available_width();
-    let bar = (width - 290.0).clamp(64.0, 260.0);
+    // All students have taken as many steps, and the number stands above: on a phone it is left out.
+    let shows_step = width > 430.0;
+    let bar = (width - if shows_step { 304.0 } else { 254.0 }).clamp(56.0, 260.0);
     let best = lesson.students.iter().filter_map(|s| s.accuracy.last()).map(|a| a[1]).fold(0.0, f64::max);
     Grid::new("students").num_columns(5).striped(true).spacing([10.0, 4.0]).show(ui, |ui| {
         for title in ["Student", "Step", "Loss", "Accuracy"] {
-            ui.weak(title);
+            if shows_step || title != "Step" {
+                ui.weak(title);
+            }
         }
         ui.weak("Kinds seen").on_hover_text("Share of each kind among the regions that it was trained on");
         ui.end_row();
@@ -30,7 +34,9 @@ pub(super) fn ui(lesson: &LessonState, look: &mut Look, ui: &mut Ui) {
                     (look.student, look.cell, look.scene) = (i, None, None);
                 }
             });
-            ui.monospace(student.step.to_string());
+            if shows_step {
+                ui.monospace(student.step.to_string());
+            }
             let loss = student.smooth_loss.last().map(|last| format!("{:.3}", last[1]));
             let last = student.loss.last().map_or_else(String::new, |last| {
                 format!(
@@ -54,7 +60,11 @@ pub(super) fn ui(lesson: &LessonState, look: &mut Look, ui: &mut Ui) {
                 let text =
                     if student.supervision.needs_store() { "all, unmined" } else { "no stored labels" };
                 let hint = "This supervision looks at no threshold: nothing is removed or calibrated";
-                ui.weak(if student.step == 0 { "–" } else { text }).on_hover_text(hint);
+                let text = RichText::new(if student.step == 0 { "–" } else { text }).weak();
+                ui.scope(|ui| {
+                    ui.set_max_width(bar);
+                    ui.add(egui::Label::new(text).truncate()).on_hover_text(hint);
+                });
             }
             ui.end_row();
         }
