@@ -2,6 +2,7 @@
 
 use egui::{Key, KeyboardShortcut, Modifiers};
 
+use crate::panes::PaneKind;
 use crate::state::State;
 
 /// Something that the reader can do by name.
@@ -15,14 +16,30 @@ pub enum Action {
     NextImage,
     /// Look at the image before.
     PreviousImage,
+    /// Open images, or a packed label store.
+    OpenFiles,
+    /// Open the folder of a label store, of a run, or of images.
+    OpenFolder,
     /// Copy the thresholds as TOML that `ferkd train` reads.
     CopyToml,
+    /// Save the thresholds as TOML that `ferkd train` reads.
+    SaveToml,
+    /// Save the counts as CSV.
+    SaveCsv,
+    /// Save what was said of regions as JSONL.
+    SaveDecisions,
+    /// Save a pane as PNG.
+    SavePicture(PaneKind),
     /// Copy the command line that does the same.
     CopyCommand,
     /// Copy a link to what is shown.
     CopyLink,
     /// Put all panes where they were at first.
     ResetLayout,
+    /// Begin the tour.
+    Tour,
+    /// Switch between dark and light.
+    Theme,
     /// Find an action by name.
     Palette,
     /// List actions and shortcuts.
@@ -31,25 +48,44 @@ pub enum Action {
 
 impl Action {
     /// All actions, in the order in which they are listed.
-    pub const ALL: [Self; 10] = [
-        Self::Undo,
-        Self::Redo,
-        Self::NextImage,
-        Self::PreviousImage,
-        Self::CopyLink,
-        Self::CopyToml,
-        Self::CopyCommand,
-        Self::ResetLayout,
-        Self::Palette,
-        Self::Help,
-    ];
+    pub fn all() -> impl Iterator<Item = Self> {
+        let before = [
+            Self::OpenFiles,
+            Self::OpenFolder,
+            Self::Undo,
+            Self::Redo,
+            Self::NextImage,
+            Self::PreviousImage,
+            Self::CopyLink,
+            Self::CopyToml,
+            Self::CopyCommand,
+            Self::SaveToml,
+            Self::SaveCsv,
+            Self::SaveDecisions,
+        ];
+        let pictures = PaneKind::ALL.map(Self::SavePicture);
+        before.into_iter().chain(pictures).chain([
+            Self::ResetLayout,
+            Self::Theme,
+            Self::Tour,
+            Self::Palette,
+            Self::Help,
+        ])
+    }
 
     /// Those with a button in the bar.
-    pub const BAR: [Self; 5] = [Self::Undo, Self::Redo, Self::CopyLink, Self::Palette, Self::Help];
+    pub const BAR: [Self; 6] =
+        [Self::Tour, Self::Undo, Self::Redo, Self::CopyLink, Self::Palette, Self::Help];
 
     /// What it is called.
-    pub fn title(self) -> &'static str {
-        match self {
+    pub fn title(self) -> String {
+        let title = match self {
+            Self::SavePicture(pane) => return format!("Save {} pane as PNG…", pane.title()),
+            Self::OpenFiles => "Open files…",
+            Self::OpenFolder => "Open folder…",
+            Self::SaveToml => "Save thresholds as TOML…",
+            Self::SaveCsv => "Save counts as CSV…",
+            Self::SaveDecisions => "Save decisions as JSONL…",
             Self::Undo => "Undo",
             Self::Redo => "Redo",
             Self::NextImage => "Next image",
@@ -58,9 +94,12 @@ impl Action {
             Self::CopyCommand => "Copy command line",
             Self::CopyLink => "Copy link",
             Self::ResetLayout => "Reset layout",
+            Self::Theme => "Dark or light",
+            Self::Tour => "Tour",
             Self::Palette => "Find action…",
             Self::Help => "Help",
-        }
+        };
+        title.into()
     }
 
     /// Its keys.
@@ -73,7 +112,8 @@ impl Action {
             Self::PreviousImage => keys(Modifiers::NONE, Key::PageUp),
             Self::Palette => keys(Modifiers::COMMAND, Key::K),
             Self::Help => keys(Modifiers::NONE, Key::Questionmark),
-            Self::CopyToml | Self::CopyCommand | Self::CopyLink | Self::ResetLayout => None,
+            Self::OpenFiles => keys(Modifiers::COMMAND, Key::O),
+            _ => None,
         }
     }
 
@@ -81,7 +121,7 @@ impl Action {
     pub fn hint(self, ctx: &egui::Context) -> String {
         match self.shortcut() {
             Some(shortcut) => format!("{} ({})", self.title(), ctx.format_shortcut(&shortcut)),
-            None => self.title().into(),
+            None => self.title(),
         }
     }
 
@@ -90,6 +130,7 @@ impl Action {
         match self {
             Self::Undo => state.history.can_undo(),
             Self::Redo => state.history.can_redo(),
+            Self::SaveDecisions => !state.decisions.is_empty(),
             _ => true,
         }
     }
@@ -118,7 +159,7 @@ impl Command {
         if self.palette.is_some() || ctx.egui_wants_keyboard_input() {
             return Vec::new();
         }
-        let mut actions = Action::ALL;
+        let mut actions: Vec<Action> = Action::all().collect();
         actions.sort_by_key(|action| std::cmp::Reverse(action.shortcut().is_some_and(|s| s.modifiers.shift)));
         let pressed = |action: &Action| {
             action.shortcut().is_some_and(|shortcut| ctx.input_mut(|input| input.consume_shortcut(&shortcut)))
@@ -142,8 +183,7 @@ impl Command {
             edit.request_focus();
             let wanted = text.to_lowercase();
             let fits = |action: &Action| action.title().to_lowercase().contains(&wanted);
-            let found: Vec<Action> =
-                Action::ALL.into_iter().filter(|a| *a != Action::Palette && fits(a)).collect();
+            let found: Vec<Action> = Action::all().filter(|a| *a != Action::Palette && fits(a)).collect();
             if ui.input(|input| input.key_pressed(Key::Enter)) {
                 chosen = found.first().copied();
             }
@@ -167,7 +207,7 @@ fn help(ui: &mut egui::Ui) {
     ui.set_width(420.0);
     ui.heading("What you can do");
     egui::Grid::new("actions").num_columns(2).striped(true).show(ui, |ui| {
-        for action in Action::ALL {
+        for action in Action::all() {
             ui.label(action.title());
             ui.monospace(action.shortcut().map(|s| ui.ctx().format_shortcut(&s)).unwrap_or_default());
             ui.end_row();

@@ -1,5 +1,6 @@
 //! The inspector: bars, panes, and the road between the engine and the state.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::actions::{Action, Command};
@@ -7,6 +8,8 @@ use crate::assets::Asset;
 use crate::engine::Engine;
 use crate::experiment::{Data, Experiment};
 use crate::layout::Layout;
+use crate::panes::PaneKind;
+use crate::shell::{Pick, Picked, Shell};
 use crate::state::State;
 use crate::theme;
 
@@ -31,6 +34,9 @@ pub struct Inspector {
     state: State,
     layout: Layout,
     engine: Box<dyn Engine>,
+    shell: Box<dyn Shell>,
+    /// A picture of the window that was asked for, and the pane that it is of.
+    snap: Arc<Mutex<Option<(PaneKind, Arc<egui::ColorImage>)>>>,
     fetch: Option<Box<dyn Fetch>>,
     command: Command,
     /// Milliseconds of the interface's own work in the last frames.
@@ -46,6 +52,7 @@ impl Inspector {
         ctx: &egui::Context,
         experiment: Experiment,
         engine: Box<dyn Engine>,
+        shell: Box<dyn Shell>,
         fetch: Option<Box<dyn Fetch>>,
         notice: Option<String>,
     ) -> Self {
@@ -66,6 +73,8 @@ impl Inspector {
             state,
             layout: Layout::default(),
             engine,
+            shell,
+            snap: Arc::default(),
             fetch,
             command: Command::default(),
             frame_ms: crate::meter::Meter::default(),
@@ -77,6 +86,11 @@ impl Inspector {
         &mut self.state
     }
 
+    /// Brings a pane to the front.
+    pub fn focus(&mut self, pane: PaneKind) {
+        self.layout.focus(pane);
+    }
+
     /// Takes up a layout that was kept.
     pub fn restore(&mut self, storage: Option<&dyn eframe::Storage>) {
         if let Some(text) = storage.and_then(|storage| storage.get_string(LAYOUT_KEY)) {
@@ -84,7 +98,25 @@ impl Inspector {
         }
     }
 
-    fn hear(&mut self) {
+    fn hear(&mut self, ctx: &egui::Context) {
+        for picked in self.shell.picked() {
+            match picked {
+                #[cfg(feature = "desktop")]
+                Picked::Path(path) => self.state.open_path(&path),
+                #[cfg(not(feature = "desktop"))]
+                Picked::Path(path) => self.state.complain(format!("{}: a page has no paths", path.display())),
+                Picked::Files(files) => self.state.take_files(files),
+                Picked::Failed(why) => self.state.complain(why),
+            }
+        }
+        #[cfg(feature = "desktop")]
+        for file in ctx.input(|input| input.raw.dropped_files.clone()) {
+            self.state.open_path(file.path());
+        }
+        let snap = self.snap.lock().ok().and_then(|mut snap| snap.take());
+        if let Some((pane, picture)) = snap {
+            self.save_picture(pane, &picture, ctx);
+        }
         for reply in self.engine.replies() {
             self.state.hear(reply);
         }
@@ -106,19 +138,27 @@ impl Inspector {
     /// One frame of the whole interface.
     pub fn show(&mut self, ui: &mut egui::Ui) {
         let begun = web_time::Instant::now();
-        self.hear();
+        self.hear(&ui.ctx().clone());
         self.state.refresh();
         let actions = self.command.hear_keys(ui.ctx());
         egui::Panel::top("bar").show(ui, |ui| self.bar(ui));
         if !self.state.notices.is_empty() {
             egui::Panel::bottom("notices").show(ui, |ui| self.notices(ui));
         }
-        self.state.hovered = None;
+        if self.state.tour.is_some() {
+            egui::Panel::bottom("tour").show(ui, |ui| crate::tour::Tour::show(&mut self.state, ui));
+        }
         egui::CentralPanel::default()
             .frame(egui::Frame::new().fill(ui.visuals().panel_fill))
             .show(ui, |ui| self.layout.show(&mut self.state, ui));
         for action in actions.into_iter().chain(self.command.show(ui.ctx(), &self.state)) {
             self.perform(action, ui.ctx());
+        }
+        // Panes before the one under the pointer show it too: in the next frame.
+        let hovering = self.state.hovering.take();
+        if hovering != self.state.hovered {
+            self.state.hovered = hovering;
+            ui.ctx().request_repaint();
         }
         if !ui.input(|input| input.pointer.any_down()) {
             self.state.history.settle(&self.state.experiment);
@@ -127,6 +167,11 @@ impl Inspector {
             self.engine.send(request);
         }
         self.frame_ms.add(begun.elapsed().as_secs_f64() * 1e3);
+        #[cfg(feature = "desktop")]
+        if self.state.run.as_ref().is_some_and(|run| run.is_followed) {
+            self.state.follow();
+            ui.ctx().request_repaint_after(Duration::from_secs(1));
+        }
         // A page has no thread that could wake it: it looks again while something is on its way.
         if !self.state.loading.is_empty() {
             ui.ctx().request_repaint_after(Duration::from_millis(100));
@@ -159,7 +204,11 @@ impl Inspector {
                 ui.add(bar);
             }
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-                egui::widgets::global_theme_preference_buttons(ui);
+                let dark = ui.visuals().dark_mode;
+                let title = if dark { "Light" } else { "Dark" };
+                if ui.button(title).on_hover_text(Action::Theme.hint(ui.ctx())).clicked() {
+                    self.perform(Action::Theme, &ui.ctx().clone());
+                }
                 let ms = self.frame_ms.mean();
                 ui.weak(format!("{ms:.1} ms")).on_hover_text(format!(
                     "The interface's own work per frame: {ms:.2} ms on average, {:.2} ms at the most, over the last {} frames",
@@ -175,7 +224,7 @@ impl Inspector {
         let mut closed = None;
         for (i, notice) in self.state.notices.iter().enumerate().rev().take(3) {
             ui.horizontal(|ui| {
-                if ui.small_button("✖").on_hover_text("Close").clicked() {
+                if ui.small_button("×").on_hover_text("Close").clicked() {
                     closed = Some(i);
                 }
                 let text = egui::RichText::new(&notice.text);
@@ -185,6 +234,19 @@ impl Inspector {
         }
         if let Some(i) = closed {
             self.state.notices.remove(i);
+        }
+    }
+
+    /// Offers the part of a picture of the window that a pane covers.
+    fn save_picture(&mut self, pane: PaneKind, window: &egui::ColorImage, ctx: &egui::Context) {
+        let Some(rect) = self.layout.place(pane) else {
+            self.state.complain(format!("{}: the pane is not in sight", pane.title()));
+            return;
+        };
+        let part = window.region(&rect, Some(ctx.pixels_per_point()));
+        match crate::export::png(&part) {
+            Ok(bytes) => self.shell.save(&format!("{}.png", pane.title().to_lowercase()), bytes),
+            Err(error) => self.state.complain(error),
         }
     }
 
@@ -213,8 +275,37 @@ impl Inspector {
             }
             Action::CopyToml => ctx.copy_text(crate::export::toml(&self.state)),
             Action::CopyCommand => ctx.copy_text(crate::export::command_line(&self.state)),
-            Action::CopyLink => ctx.copy_text(crate::link::to_fragment(&self.state.experiment)),
+            Action::CopyLink => {
+                let (base, fragment) =
+                    (self.shell.base_link(), crate::link::to_fragment(&self.state.experiment));
+                ctx.copy_text(format!("{base}#{fragment}"));
+                self.state.say("The link is in the clipboard");
+            }
+            Action::SaveToml => {
+                self.shell.save("thresholds.toml", crate::export::toml(&self.state).into_bytes())
+            }
+            Action::SaveCsv => self.shell.save("counts.csv", crate::export::csv(&self.state).into_bytes()),
+            Action::SaveDecisions => {
+                self.shell.save("decisions.jsonl", crate::export::jsonl(&self.state).into_bytes());
+            }
+            Action::SavePicture(pane) => {
+                let snap = self.snap.clone();
+                self.layout.focus(pane);
+                ctx.request_screenshot(move |picture| {
+                    if let Ok(mut snap) = snap.lock() {
+                        *snap = Some((pane, picture));
+                    }
+                });
+                ctx.request_repaint();
+            }
+            Action::OpenFiles => self.shell.pick(Pick::Files),
+            Action::OpenFolder => self.shell.pick(Pick::Folder),
             Action::ResetLayout => self.layout = Layout::default(),
+            Action::Tour => crate::tour::Tour::start(&mut self.state),
+            Action::Theme => {
+                let dark = ctx.theme() == egui::Theme::Dark;
+                ctx.set_theme(if dark { egui::Theme::Light } else { egui::Theme::Dark });
+            }
             Action::Palette => self.command.open_palette(),
             Action::Help => self.command.open_help(),
         }

@@ -295,7 +295,7 @@ mod tests {
         assert_eq!(photos.len(), 2);
         let cat = photos.show(0).unwrap();
         assert_eq!(cat.size, cat.picture.as_ref().unwrap().dimensions());
-        assert_eq!(photos.class_name(cat.truth.unwrap()), "Egyptian cat");
+        assert_eq!(photos.class_name(cat.truth.unwrap()), "Egyptian Mau");
         assert_eq!((cat.regions.len(), cat.labels.len()), (48, 48));
         let census = photos.census(Confidence::Max).unwrap();
         assert_eq!(census.regions(), 96);

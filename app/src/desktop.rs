@@ -1,15 +1,29 @@
 //! What a desktop alone can do: choose a device, open files by path.
 
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 use burn::tensor::Device;
 use ferkd::data::images::{ImageList, Split};
-use ferkd::store::Store;
+use ferkd::store::{MANIFEST, Store};
+use ferkd::train::config::TrainConfig;
 use ferkd::{Error, Result};
 
 use crate::dataset::{DataSet, Pictures};
 use crate::experiment::Data;
+use crate::panes::PaneKind;
+use crate::run::RunView;
+use crate::shell::{Pick, Picked, Shell};
 use crate::state::State;
+
+/// Name of a run's resolved configuration.
+const CONFIG: &str = "config.toml";
+
+/// Name of a run's log.
+const METRICS: &str = "metrics.jsonl";
 
 /// A device to compute on, and a window's options that share it.
 pub struct Opened {
@@ -66,31 +80,146 @@ fn window_setup(shared: ferkd::device::SharedWgpu) -> eframe::egui_wgpu::WgpuSet
 }
 
 impl State {
-    /// Opens a label store, a run folder (whose store it is), or images.
+    /// Opens a label store, a run folder, or images.
     pub fn open_path(&mut self, path: &Path) {
+        if path.join(METRICS).exists() {
+            let mut run = RunView::new(path.display().to_string());
+            run.is_followed = true;
+            self.run = Some(run);
+            self.follow();
+            self.focus = Some(PaneKind::Run);
+        }
         match open_path(path) {
-            Ok(set) => {
-                self.insert(Data::Yours, set);
+            Ok(Found::Set(set)) => {
+                self.insert(Data::Yours, *set);
                 self.look_at(Data::Yours);
             }
+            Ok(Found::Files(files)) => self.take_files(files),
             Err(error) => self.complain(error),
+        }
+    }
+
+    /// Reads what the log of the run has grown by.
+    pub fn follow(&mut self) {
+        let Some(run) = self.run.as_mut().filter(|run| run.is_followed) else { return };
+        if let Err(error) = read_more(run) {
+            run.is_followed = false;
+            self.complain(error);
         }
     }
 }
 
-/// A data set from a path.
-///
-/// # Errors
-/// Nothing there that could be shown.
-pub fn open_path(path: &Path) -> Result<DataSet> {
+/// Bytes of a log that are read at once: the interface shall not wait for a long one.
+const LOG_AT_ONCE: u64 = 4 << 20;
+
+fn read_more(run: &mut RunView) -> Result<()> {
+    let path = Path::new(&run.name).join(METRICS);
+    let mut file = File::open(&path).map_err(|e| Error::io(&path, e))?;
+    let len = file.metadata().map_err(|e| Error::io(&path, e))?.len();
+    if len < run.read {
+        // A run that is resumed writes its log anew.
+        run.restart();
+    }
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(run.read)).map_err(|e| Error::io(&path, e))?;
+    file.take(LOG_AT_ONCE).read_to_end(&mut bytes).map_err(|e| Error::io(&path, e))?;
+    run.grow(&bytes)
+}
+
+/// What a path turned out to be.
+enum Found {
+    Set(Box<DataSet>),
+    Files(Vec<(String, Arc<[u8]>)>),
+}
+
+/// Images that are labelled here at the most: a folder of thousands wants `ferkd label`.
+const MOST_IMAGES: usize = 64;
+
+fn open_path(path: &Path) -> Result<Found> {
     let name =
         path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned());
-    let store = Store::open(path)?;
-    let pictures = match path.parent().map(|parent| parent.join("scenes")) {
-        Some(beside) if beside.exists() => {
-            ImageList::open(&beside, Split::Train).map(Pictures::List).unwrap_or(Pictures::None)
-        }
-        _ => Pictures::None,
-    };
-    Ok(DataSet::of_store(name, store, pictures))
+    if path.join(MANIFEST).exists() {
+        let set = DataSet::of_store(name, Store::open(path)?, Pictures::None);
+        return Ok(Found::Set(Box::new(set)));
+    }
+    if path.join(CONFIG).exists() {
+        return open_run(path, name).map(|set| Found::Set(Box::new(set)));
+    }
+    if path.is_dir() {
+        let list = ImageList::open(path, Split::Train)?;
+        let read = |i: usize| Ok((list.name(i).to_owned(), Arc::from(list.read(i)?.as_ref())));
+        return (0..list.len().min(MOST_IMAGES)).map(read).collect::<Result<_>>().map(Found::Files);
+    }
+    let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
+    Ok(Found::Files(vec![(name, bytes.into())]))
+}
+
+/// A run's labels and images, by its own configuration.
+fn open_run(run: &Path, name: String) -> Result<DataSet> {
+    let file = run.join(CONFIG);
+    let config: TrainConfig = ferkd::config::resolve(&[ferkd::config::read_layer(&file)?])?;
+    let store = config.store.ok_or_else(|| {
+        Error::mismatch(file.display().to_string(), "this run read no label store")
+            .remedy("open a run of fkd or ferkd, or a label store itself")
+    })?;
+    // Paths in a run's configuration are relative to where it was started.
+    let images = ImageList::open(&config.images, Split::Train).map(Pictures::List).unwrap_or(Pictures::None);
+    Ok(DataSet::of_store(name, Store::open(store)?, images))
+}
+
+/// The program around a window: dialogs of the system, on threads of their own.
+pub struct Window {
+    sender: Sender<Picked>,
+    receiver: Receiver<Picked>,
+    wake: egui::Context,
+}
+
+impl Window {
+    /// A window that repaints when the reader has chosen something.
+    pub fn new(wake: egui::Context) -> Self {
+        let (sender, receiver) = channel();
+        Self { sender, receiver, wake }
+    }
+
+    fn ask(&self, work: impl FnOnce(&Sender<Picked>) + Send + 'static) {
+        let (sender, wake) = (self.sender.clone(), self.wake.clone());
+        std::thread::spawn(move || {
+            work(&sender);
+            wake.request_repaint();
+        });
+    }
+}
+
+impl Shell for Window {
+    fn save(&mut self, name: &str, bytes: Vec<u8>) {
+        let name = name.to_owned();
+        self.ask(move |said| {
+            let Some(path) = rfd::FileDialog::new().set_file_name(name).save_file() else { return };
+            if let Err(error) = ferkd::atomic::write(path, &bytes) {
+                // Without a window there is nobody left to tell.
+                let _ = said.send(Picked::Failed(error.to_string()));
+            }
+        });
+    }
+
+    fn pick(&mut self, what: Pick) {
+        self.ask(move |said| {
+            let dialog = rfd::FileDialog::new();
+            let path = match what {
+                Pick::Files => dialog.pick_file(),
+                Pick::Folder => dialog.pick_folder(),
+            };
+            if let Some(path) = path {
+                let _ = said.send(Picked::Path(path));
+            }
+        });
+    }
+
+    fn picked(&mut self) -> Vec<Picked> {
+        self.receiver.try_iter().collect()
+    }
+
+    fn base_link(&self) -> String {
+        "ferkd-app --link ".into()
+    }
 }

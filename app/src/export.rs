@@ -1,8 +1,53 @@
-//! Out again: the thresholds as TOML, and the command line that does the same.
+//! Out again: thresholds as TOML, counts as CSV, decisions as JSONL, and the command line that does the same.
 
-use ferkd::mining::{Rule, Thresholds};
+use ferkd::mining::{Kind, Rule, Thresholds};
+use serde::{Deserialize, Serialize};
 
+use crate::experiment::Data;
 use crate::state::State;
+
+/// What the reader says of a region.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// The teacher is wrong.
+    TeacherWrong,
+    /// The image's class is wrong.
+    ClassWrong,
+    /// Both could be said.
+    Ambiguous,
+}
+
+impl Verdict {
+    /// All verdicts.
+    pub const ALL: [Self; 3] = [Self::TeacherWrong, Self::ClassWrong, Self::Ambiguous];
+
+    /// Its name on a button.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::TeacherWrong => "Teacher wrong",
+            Self::ClassWrong => "Class wrong",
+            Self::Ambiguous => "Ambiguous",
+        }
+    }
+}
+
+/// A line of the decisions' file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// The image's name.
+    pub image: String,
+    /// Number of the region.
+    pub region: u32,
+    /// The image's class, by name.
+    pub class: Option<String>,
+    /// The teacher's first guess, by name.
+    pub teacher: Option<String>,
+    /// The teacher's probability of it.
+    pub probability: Option<f32>,
+    /// What the reader says.
+    pub verdict: Verdict,
+}
 
 /// The thresholds as TOML that `ferkd train --config` reads.
 pub fn toml(state: &State) -> String {
@@ -25,13 +70,119 @@ pub fn toml(state: &State) -> String {
     format!("{found}confidence = \"{confidence}\"\n{rule}epsilon = {:?}\n", settings.epsilon)
 }
 
-/// The command line that counts the same regions: `ferkd mine` on the store.
+/// The command line that counts the same regions.
 pub fn command_line(state: &State) -> String {
     let settings = state.experiment.settings;
-    let store = state.set().map_or("STORE".to_owned(), |set| set.name.to_lowercase());
+    let store = match (state.experiment.data, state.set()) {
+        (Data::Scenes, _) => "ferkd-demo/store".into(),
+        (Data::Yours, Some(set)) if set.store().is_some() => quoted(&set.name),
+        _ => "STORE".into(),
+    };
     let rule = match settings.rule() {
         Rule::Absolute(Thresholds { low, mid, high }) => format!("--low {low} --mid {mid} --high {high}"),
         Rule::Quantiles(Thresholds { low, mid, high }) => format!("--quantiles {low},{mid},{high}"),
     };
     format!("ferkd mine {store} --confidence {} {rule}", settings.confidence.name())
+}
+
+/// A word of a command line.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+    if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
+/// Counts as CSV: all regions, then each class that has some.
+pub fn csv(state: &State) -> String {
+    let mut text = String::from("class,id,regions");
+    for kind in Kind::ALL {
+        text += &format!(",{}", kind.name());
+    }
+    text += ",mean_confidence\n";
+    let settings = &state.experiment.settings;
+    let (Some(set), Some(Ok(census)), Ok(thresholds)) =
+        (state.set(), state.census(settings), state.thresholds(settings))
+    else {
+        return text;
+    };
+    let mut row = |name: &str, id: &str, counts: ferkd::mining::KindCounts, mean: Option<f64>| {
+        let numbers = counts.0.map(|n| n.to_string()).join(",");
+        let mean = mean.map(|m| format!("{m:.6}")).unwrap_or_default();
+        text += &format!("{},{},{},{numbers},{mean}\n", field(name), field(id), counts.total());
+    };
+    row("all", "", census.kinds(&thresholds), None);
+    for (class, counts) in census.classes(&thresholds) {
+        let id = set.classes.ids.get(class as usize).map_or("", String::as_str);
+        row(&set.class_name(class), id, counts, census.mean(class));
+    }
+    text
+}
+
+/// A field of a CSV file (RFC 4180). What a spreadsheet would take for a formula is told apart by a quote mark.
+fn field(text: &str) -> String {
+    let guarded = if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text.to_owned() };
+    if guarded.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", guarded.replace('"', "\"\""))
+    } else {
+        guarded
+    }
+}
+
+/// The reader's decisions, one JSON object a line.
+pub fn jsonl(state: &State) -> String {
+    let line = |decision: &Decision| serde_json::to_string(decision).unwrap_or_default() + "\n";
+    state.decisions.values().map(line).collect()
+}
+
+/// A picture as a PNG file.
+pub fn png(picture: &egui::ColorImage) -> ferkd::Result<Vec<u8>> {
+    let [width, height] = picture.size;
+    let rgba: Vec<u8> = picture.pixels.iter().flat_map(|pixel| pixel.to_array()).collect();
+    let picture = image::RgbaImage::from_raw(width as u32, height as u32, rgba)
+        .ok_or_else(|| ferkd::Error::mismatch("picture", "its bytes are not width x height x 4"))?;
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    let written = picture.write_to(&mut bytes, image::ImageFormat::Png);
+    written.map_err(|e| ferkd::Error::mismatch("picture", e.to_string()))?;
+    Ok(bytes.into_inner())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::Experiment;
+    use ferkd::train::config::TrainConfig;
+
+    fn photos() -> State {
+        let mut state = State::new(Experiment::default());
+        state.refresh();
+        state
+    }
+
+    #[test]
+    fn train_reads_the_thresholds_that_come_out() {
+        let state = photos();
+        let table: toml::Table = toml(&state).parse().unwrap();
+        let config: TrainConfig = ferkd::config::resolve(&[("thresholds".into(), table)]).unwrap();
+        assert_eq!(config.rule().unwrap(), state.experiment.settings.rule());
+        assert_eq!(config.epsilon, state.experiment.settings.epsilon);
+    }
+
+    #[test]
+    fn the_table_of_counts_adds_up() {
+        let state = photos();
+        let text = csv(&state);
+        let rows: Vec<Vec<&str>> = text.lines().skip(1).map(|line| line.split(',').collect()).collect();
+        let total = |row: &Vec<&str>| row[2].parse::<u64>().unwrap();
+        assert_eq!(total(&rows[0]), 96);
+        assert_eq!(rows[1..].iter().map(total).sum::<u64>(), 96);
+        assert_eq!(field("=1+1,\"x\""), "\"'=1+1,\"\"x\"\"\"");
+    }
+
+    #[test]
+    fn a_command_line_quotes_what_it_must() {
+        assert_eq!(quoted("a b's"), r"'a b'\''s'");
+        assert!(
+            command_line(&photos())
+                .starts_with("ferkd mine STORE --confidence max --quantiles 0.02,0.15,0.98")
+        );
+    }
 }

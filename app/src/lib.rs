@@ -30,8 +30,12 @@ pub mod link;
 pub mod meter;
 mod monitor;
 pub mod panes;
+pub mod run;
+pub mod shell;
 pub mod state;
 pub mod theme;
+pub mod tour;
+pub mod yours;
 
 pub use app::Inspector;
 pub use monitor::{Monitor, Point, Status};

@@ -47,7 +47,14 @@ fn open(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
             let wake = ctx.clone();
             let engine: Box<dyn Engine> =
                 Box::new(ThreadEngine::start(device, move || wake.request_repaint())?);
-            let mut inspector = Inspector::new(&ctx, experiment, engine, None, notice);
+            let mut inspector = Inspector::new(
+                &ctx,
+                experiment,
+                engine,
+                Box::new(desktop::Window::new(ctx.clone())),
+                None,
+                notice,
+            );
             inspector.restore(creation.storage);
             inspector.state().device = Some(name);
             if let Some(path) = path {

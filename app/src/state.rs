@@ -8,12 +8,20 @@ use ferkd::label::{Codec, SoftLabel};
 use ferkd::mining::{Kind, KindCounts, Thresholds};
 use ferkd::region::Region;
 use ferkd::{Error, Result};
+use image::RgbImage;
 
 use crate::assets::Asset;
-use crate::dataset::{DataSet, Shown};
+use crate::dataset::{DataSet, LiveImage, Shown};
 use crate::engine::{LABELLING, LabelJob, Picture, Reply, Request};
 use crate::experiment::{Data, Experiment, History, Settings};
+use crate::export::{Decision, Verdict};
 use crate::lesson::LessonState;
+use crate::panes::PaneKind;
+use crate::run::RunView;
+use crate::tour::Tour;
+
+/// Regions of the user's images that are sent to the teacher at once.
+const AT_ONCE: usize = 8;
 
 /// Pairs kept of a label that is made while one looks on.
 const TOP_K: usize = 5;
@@ -31,8 +39,10 @@ pub struct State {
     censuses: Vec<(Data, ferkd::mining::Confidence, u64, Result<Census>)>,
     /// Raised when labels of a set change.
     generation: u64,
-    /// The region that the pointer is on, in whatever pane.
+    /// The region that the pointer was on in the last frame, in whatever pane.
     pub hovered: Option<u32>,
+    /// The region that the pointer is on: a pane that sees it says so here.
+    pub hovering: Option<u32>,
     /// Only regions with a confidence in here are shown.
     pub filter: Option<std::ops::RangeInclusive<f32>>,
     /// Only images of this class are shown.
@@ -49,17 +59,25 @@ pub struct State {
     pub device: Option<String>,
     /// Things that went wrong or deserve a word, newest last.
     pub notices: Vec<Notice>,
+    /// What the reader says of regions, by image and region.
+    pub decisions: BTreeMap<(u64, u32), Decision>,
+    /// The run that is looked at.
+    pub run: Option<RunView>,
+    /// Where the reader is on the tour.
+    pub tour: Option<Tour>,
+    /// The pane to bring to the front.
+    pub focus: Option<PaneKind>,
     /// The students.
     pub lesson: LessonState,
-    /// The pane that is to come to the front.
-    pub focus: Option<crate::panes::PaneKind>,
     /// What the engine is asked next.
     pub outbox: Vec<Request>,
     /// Jobs that the engine works on.
     jobs: BTreeMap<u64, Job>,
     next_job: u64,
-    /// The picture that the engine holds.
+    /// The picture that the engine was sent last.
     sent_picture: Option<u64>,
+    /// How often a data set was taken up.
+    loaded: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -115,6 +133,7 @@ impl State {
             censuses: Vec::new(),
             generation: 0,
             hovered: None,
+            hovering: None,
             filter: None,
             class_filter: None,
             probe: None,
@@ -123,12 +142,16 @@ impl State {
             teachers: BTreeMap::new(),
             device: None,
             notices: Vec::new(),
-            lesson: LessonState::default(),
+            decisions: BTreeMap::new(),
+            run: None,
+            tour: None,
             focus: None,
+            lesson: LessonState::default(),
             outbox: Vec::new(),
             jobs: BTreeMap::new(),
             next_job: 0,
             sent_picture: None,
+            loaded: 0,
         };
         match DataSet::photos() {
             Ok(photos) => state.insert(Data::Photos, photos),
@@ -154,6 +177,10 @@ impl State {
     /// Takes up a data set.
     pub fn insert(&mut self, data: Data, set: DataSet) {
         self.sets.insert(data.into(), set);
+        self.loaded += 1;
+        self.sent_picture = None;
+        // Answers about what was there before are of no use.
+        self.jobs.retain(|_, job| !(data == Data::Yours && matches!(job, Job::Live { .. })));
         self.changed(data);
     }
 
@@ -206,6 +233,7 @@ impl State {
         if self.experiment.data != data {
             (self.experiment.data, self.experiment.image, self.experiment.region) = (data, 0, None);
             (self.filter, self.class_filter, self.frozen, self.probe) = (None, None, None, None);
+            self.decisions.clear();
         }
     }
 
@@ -240,7 +268,6 @@ impl State {
             if let Some((_, Ok(shown))) = &self.shown {
                 self.experiment.image = shown.image;
             }
-            self.sent_picture = None;
         }
         self.refresh_census(data, self.experiment.settings);
         if let Some(other) = self.experiment.other {
@@ -250,6 +277,7 @@ impl State {
         self.refresh_census(Data::Scenes, self.experiment.settings);
         self.follow_lesson();
         self.ask_about_probe();
+        self.ask_about_yours();
     }
 
     fn refresh_census(&mut self, data: Data, settings: Settings) {
@@ -337,13 +365,22 @@ impl State {
 
     /// Sends regions of the shown picture to the teacher.
     fn ask(&mut self, regions: Vec<Region>, job: Job) -> bool {
-        let (Some(set), Some(shown)) = (self.set(), self.shown()) else { return false };
+        let Some(shown) = self.shown() else { return false };
         let Some(picture) = shown.picture.clone() else { return false };
-        let key = (self.experiment.data as u64) << 48 | shown.image;
+        self.ask_of(self.experiment.data, shown.image, &picture, regions, job)
+    }
+
+    /// Sends regions of a picture to the teacher of its data set.
+    fn ask_of(&mut self, data: Data, image: u64, picture: &RgbImage, regions: Vec<Region>, job: Job) -> bool {
+        let Some(set) = self.sets.get(&data.into()) else { return false };
         let (teacher, temperature) = (set.teacher().to_owned(), set.temperature());
+        if !self.teachers.contains_key(&teacher) {
+            return false;
+        }
         let classes = set.classes.ids.clone();
-        let travels = self.sent_picture != Some(key);
-        let picture = travels.then(|| Picture {
+        // Data sets come and go: what is kept of one must not be taken for another.
+        let key = (data as u64) << 56 | (self.loaded & 0xff) << 48 | image;
+        let picture = (self.sent_picture != Some(key)).then(|| Picture {
             width: picture.width(),
             height: picture.height(),
             rgb: picture.as_raw().clone(),
@@ -352,18 +389,63 @@ impl State {
         let id = self.next_job;
         self.next_job += 1;
         self.jobs.insert(id, job);
-        let k = TOP_K;
-        self.outbox.push(Request::Label(LabelJob {
-            id,
-            teacher,
-            key,
-            picture,
-            regions,
-            classes,
-            temperature,
-            k,
-        }));
+        let job = LabelJob { id, teacher, key, picture, regions, classes, temperature, k: TOP_K };
+        self.outbox.push(Request::Label(job));
         true
+    }
+
+    /// Asks the teacher about the user's images, a few regions at a time: other questions come in between.
+    fn ask_about_yours(&mut self) {
+        if self.jobs.values().any(|job| matches!(job, Job::Live { .. })) {
+            return;
+        }
+        let Some(images) = self.sets.get(&Data::Yours.into()).and_then(DataSet::live_images) else { return };
+        let waiting = |image: &LiveImage| image.labels.iter().any(Option::is_none);
+        let Some(image) = images.iter().position(waiting) else { return };
+        let found = &images[image];
+        let first = found.labels.iter().position(Option::is_none).unwrap_or_default();
+        let regions: Vec<Region> = found.regions[first..].iter().take(AT_ONCE).copied().collect();
+        let (picture, count) = (found.picture.clone(), regions.len());
+        let image = image as u64;
+        self.ask_of(Data::Yours, image, &picture, regions, Job::Live { image, first, count });
+    }
+
+    /// Regions of the user's images that have labels, and all of them; none if nothing is being labelled.
+    pub fn labelling(&self) -> Option<(usize, usize)> {
+        let images = self.sets.get(&Data::Yours.into())?.live_images()?;
+        let all: usize = images.iter().map(|image| image.labels.len()).sum();
+        let done = images.iter().flat_map(|image| &image.labels).flatten().count();
+        (done < all).then_some((done, all))
+    }
+
+    /// Takes note of what the reader says of a region of the shown image; saying it again takes it back.
+    pub fn decide(&mut self, region: u32, verdict: Verdict) {
+        let (Some(shown), Some(set)) = (self.shown(), self.set()) else { return };
+        let key = (shown.image, region);
+        if self.decisions.get(&key).is_some_and(|decision| decision.verdict == verdict) {
+            self.decisions.remove(&key);
+            return;
+        }
+        let label = shown.labels.get(region as usize).and_then(Option::as_ref);
+        let guess = label.and_then(|label| label.top().first().copied());
+        let decision = Decision {
+            image: shown.name.clone(),
+            region,
+            class: shown.truth.map(|class| set.class_name(class)),
+            teacher: guess.map(|(class, _)| set.class_name(class)),
+            probability: guess.map(|(_, p)| p),
+            verdict,
+        };
+        self.decisions.insert(key, decision);
+    }
+
+    /// Gives an image of the user's a class.
+    pub fn classify(&mut self, image: u64, class: u32) {
+        let images = self.set_mut(Data::Yours).and_then(DataSet::live_images_mut);
+        if let Some(found) = images.and_then(|images| images.get_mut(image as usize)) {
+            found.truth = Some(class);
+            self.changed(Data::Yours);
+        }
     }
 
     /// Takes in what the engine says.
@@ -391,7 +473,8 @@ impl State {
 
     fn hear_labels(&mut self, id: u64, labels: &[ferkd::label::TopK], time_s: f64) {
         let Some(job) = self.jobs.remove(&id) else { return };
-        let classes = self.set().map_or(0, |set| set.classes.len());
+        let data = if matches!(job, Job::Live { .. }) { Data::Yours } else { self.experiment.data };
+        let classes = self.sets.get(&data.into()).map_or(0, |set| set.classes.len());
         let (codec, _) = Codec::MarginalSmoothing.resolve(TOP_K, classes);
         let decoded: Result<Vec<SoftLabel>> = labels.iter().map(|top| top.decode(codec, classes)).collect();
         match (job, decoded) {

@@ -64,8 +64,23 @@ pub fn accent(visuals: &Visuals) -> Color32 {
     if visuals.dark_mode { Color32::from_rgb(0xff, 0xff, 0xff) } else { Color32::from_rgb(0x11, 0x18, 0x27) }
 }
 
+/// What went well.
+pub fn good(visuals: &Visuals) -> Color32 {
+    if visuals.dark_mode { Color32::from_rgb(0x1f, 0x6f, 0x4f) } else { Color32::from_rgb(0xb7, 0xe4, 0xcf) }
+}
+
 /// Sets spacing, type and grounds for both themes.
 pub fn apply(ctx: &egui::Context) {
+    // Ubuntu lacks arrows and Greek indices; Hack, which is there for code, has them.
+    let mut fonts = egui::FontDefinitions::default();
+    let code = fonts.families.get(&egui::FontFamily::Monospace).cloned().unwrap_or_default();
+    let text = fonts.families.entry(egui::FontFamily::Proportional).or_default();
+    for font in code {
+        if !text.contains(&font) {
+            text.push(font);
+        }
+    }
+    ctx.set_fonts(fonts);
     ctx.style_mut_of(Theme::Dark, |style| {
         style.visuals.panel_fill = Color32::from_rgb(0x1a, 0x1c, 0x20);
         style.visuals.window_fill = Color32::from_rgb(0x1f, 0x22, 0x27);

@@ -5,6 +5,7 @@ use ferkd::calibration::Adaptation;
 use ferkd::label::SoftLabel;
 use ferkd::mining::Kind;
 
+use crate::export::Verdict;
 use crate::state::State;
 use crate::theme;
 
@@ -29,13 +30,14 @@ pub fn ui(state: &mut State, ui: &mut Ui) {
         (Some(truth), false) => Some(settings.adaptation.adapt(label.clone(), kind, truth, settings.epsilon)),
         (None, false) => Some(label.clone()),
     };
-    let name = |class: u32| state.set().map_or_else(String::new, |set| set.class_name(class));
     ui.horizontal_wrapped(|ui| {
         ui.strong(what);
         badge(kind, ui);
         ui.weak(format!("c = {c:.4}"));
     });
     sentence(state, c, kind, truth, settings.adaptation, ui);
+    verdicts(state, &label, truth, ui);
+    let name = |class: u32| state.set().map_or_else(String::new, |set| set.class_name(class));
     ui.columns(2, |columns| {
         bars(&mut columns[0], "Teacher", &label, truth, kind, &name);
         match &adapted {
@@ -53,6 +55,26 @@ pub fn ui(state: &mut State, ui: &mut Ui) {
             divergence(&label, adapted).map_or("∞".into(), |d| format!("{d:.3}")),
         ));
     }
+}
+
+/// Where teacher and class disagree, the reader may say who is wrong.
+fn verdicts(state: &mut State, label: &SoftLabel, truth: Option<u32>, ui: &mut Ui) {
+    let guess = label.top().first().map(|&(class, _)| class);
+    let (Some(region), Some(truth), true) = (state.experiment.region, truth, state.probe.is_none()) else {
+        return;
+    };
+    if guess == Some(truth) || state.hovered.is_some_and(|hovered| hovered != region) {
+        return;
+    }
+    ui.horizontal_wrapped(|ui| {
+        ui.weak("Teacher and class disagree:");
+        let said = state.decisions.get(&(state.experiment.image, region)).map(|decision| decision.verdict);
+        for verdict in Verdict::ALL {
+            if ui.selectable_label(said == Some(verdict), verdict.title()).clicked() {
+                state.decide(region, verdict);
+            }
+        }
+    });
 }
 
 /// The label that is looked at: the reader's box, else the region under the pointer, else the chosen one.
@@ -122,7 +144,7 @@ fn bar(ui: &mut Ui, name: &str, p: f32, is_truth: bool, color: egui::Color32) {
         FontId::monospace(11.0),
         visuals.text_color(),
     );
-    let text = if is_truth { format!("✔ {name}") } else { name.to_owned() };
+    let text = if is_truth { format!("● {name}") } else { name.to_owned() };
     let clipped =
         painter.with_clip_rect(Rect::from_min_max(rect.min, pos2(number.left() - 4.0, rect.bottom())));
     let left = rect.left_center() + vec2(5.0, 0.0);

@@ -7,9 +7,9 @@ pub(crate) mod confidence;
 mod image;
 pub(crate) mod label;
 mod pipeline;
+mod run;
 mod selfmix;
 mod shared;
-mod tour;
 mod training;
 
 use serde::{Deserialize, Serialize};
@@ -36,8 +36,8 @@ pub enum PaneKind {
     Classes,
     /// Two settings side by side.
     Compare,
-    /// Steps that drive the interface for a newcomer.
-    Tour,
+    /// A run that was opened.
+    Run,
 }
 
 impl PaneKind {
@@ -51,12 +51,12 @@ impl PaneKind {
         Self::Training,
         Self::Classes,
         Self::Compare,
-        Self::Tour,
+        Self::Run,
     ];
 
     /// Those that share a place behind tabs, at first.
     pub const TABS: [Self; 6] =
-        [Self::Training, Self::Pipeline, Self::Selfmix, Self::Classes, Self::Compare, Self::Tour];
+        [Self::Training, Self::Pipeline, Self::Selfmix, Self::Classes, Self::Compare, Self::Run];
 
     /// Whether it is open at first where panes come one below the other.
     pub fn opens_first(self) -> bool {
@@ -74,7 +74,7 @@ impl PaneKind {
             Self::Training => "Training",
             Self::Classes => "Classes",
             Self::Compare => "Compare",
-            Self::Tour => "Tour",
+            Self::Run => "Run",
         }
     }
 
@@ -89,7 +89,7 @@ impl PaneKind {
             Self::Training => training::ui(state, ui),
             Self::Classes => classes::ui(state, ui),
             Self::Compare => compare::ui(state, ui),
-            Self::Tour => tour::ui(state, ui),
+            Self::Run => run::ui(state, ui),
         }
     }
 }

@@ -27,13 +27,14 @@ pub(super) fn ui(lesson: &LessonState, ui: &mut Ui) {
 
 fn plot<'a>(id: &'static str, lesson: &LessonState, ui: &Ui) -> Plot<'a> {
     let epochs = lesson.asked.as_ref().map_or(1, |asked| asked.epochs);
-    // The whole run is in view once it is a fifth done: early curves would be a few points at the edge.
-    let end = lesson.students.iter().filter_map(|s| s.loss.last()).map(|last| last[0]).fold(1.0, f64::max);
-    let end = if end * 5.0 > epochs as f64 { epochs as f64 } else { end * 1.1 };
+    // The scale doubles now and then: early curves would be a few points at the edge of the whole run.
+    let last = lesson.students.iter().filter_map(|s| s.loss.last()).map(|last| last[0]).fold(0.9, f64::max);
+    let end = f64::from(((last * 1.05).ceil() as u32).next_power_of_two()).min(epochs.max(1) as f64);
     // Labels this near to each other: a few of them even in a narrow plot.
     let axis = AxisHints::new_x().label_spacing(26.0..=52.0);
     Plot::new(id)
         .custom_x_axes(vec![axis])
+        .custom_y_axes(vec![AxisHints::new_y().label_spacing(16.0..=36.0)])
         .height(168.0)
         .allow_drag(false)
         .allow_zoom(false)
@@ -62,7 +63,15 @@ fn loss(lesson: &LessonState, ui: &mut Ui) {
         HoverPosition::Elsewhere { .. } => None,
     };
     let visuals = ui.visuals().clone();
-    let response = plot("loss", lesson, ui).label_formatter(label).show(ui, |plot| {
+    // What is smoothed fills the plot; the faint lines may leave it.
+    let smooth = || lesson.students.iter().flat_map(|student| &student.smooth_loss).map(|point| point[1]);
+    let (low, high) = (smooth().fold(f64::INFINITY, f64::min), smooth().fold(f64::NEG_INFINITY, f64::max));
+    let margin = (0.2 * (high - low)).max(0.02);
+    let plot = match low <= high {
+        true => plot("loss", lesson, ui).default_y_bounds(low - margin, high + margin).auto_bounds(false),
+        false => plot("loss", lesson, ui),
+    };
+    let response = plot.label_formatter(label).show(ui, |plot| {
         for student in &lesson.students {
             let faint = theme::student(student.supervision, &visuals).gamma_multiply(0.22);
             let raw = Line::new(student.supervision.name(), thinned(&student.loss));

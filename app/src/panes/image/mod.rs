@@ -1,5 +1,7 @@
 //! The photo and its M regions: which kind each is, and a box of the reader's own that the teacher follows.
 
+mod class;
+
 use egui::{Color32, CornerRadius, Pos2, Rect, Response, Sense, Stroke, StrokeKind, Ui, Vec2, pos2, vec2};
 use ferkd::mining::Kind;
 use ferkd::region::Region;
@@ -41,7 +43,7 @@ pub fn ui(state: &mut State, ui: &mut Ui) {
     let regions = visible_regions(state, &shown);
     let pointed = response.hover_pos().and_then(|at| nearest(&regions, &view, at));
     if response.hovered() {
-        state.hovered = pointed;
+        state.hovering = pointed;
     }
     paint_regions(state, &regions, &view, ui);
     handle_probe(state, &shown, &view, &response, ui);
@@ -113,6 +115,7 @@ fn toolbar(state: &mut State, ui: &mut Ui) {
             ui.strong(class.unwrap_or_else(|| "No class".into()));
             ui.weak(format!("{} · {} of {count}", shown.name, shown.image + 1));
         }
+        class::ui(state, ui);
         let mut heat = heat_is_on(ui);
         if ui
             .toggle_value(&mut heat, "Heat map")

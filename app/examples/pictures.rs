@@ -1,0 +1,86 @@
+//! Draws the inspector into PNG files, without a window: `cargo run -p ferkd-app --example pictures -- FOLDER [WIDTH HEIGHT]`.
+//!
+//! One picture a pane and theme, with the teacher at work on the CPU.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use egui::Theme;
+use egui_kittest::Harness;
+use ferkd::region::Region;
+use ferkd_app::Inspector;
+use ferkd_app::engine::ThreadEngine;
+use ferkd_app::experiment::{Data, Experiment};
+use ferkd_app::panes::PaneKind;
+use ferkd_app::shell::Nobody;
+use ferkd_app::state::Probe;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let folder = PathBuf::from(arguments.next().unwrap_or_else(|| "pictures".into()));
+    let width: f32 = arguments.next().map_or(Ok(1280.0), |w| w.parse())?;
+    let height: f32 = arguments.next().map_or(Ok(800.0), |h| h.parse())?;
+    let only: Vec<String> = arguments.collect();
+    std::fs::create_dir_all(&folder)?;
+    for theme in [Theme::Dark, Theme::Light] {
+        for (name, experiment, pane) in scenes() {
+            if !only.is_empty() && !only.iter().any(|o| name.starts_with(o.as_str())) {
+                continue;
+            }
+            let engine = ThreadEngine::start(burn::tensor::Device::flex(), || ())?;
+            let harness = Harness::builder().with_size([width, height]).with_theme(theme).wgpu();
+            let inspector = |ctx: &egui::Context| {
+                Inspector::new(ctx, experiment.clone(), Box::new(engine), Box::new(Nobody), None, None)
+            };
+            let mut inspector: Option<Box<dyn FnOnce(&egui::Context) -> Inspector>> =
+                Some(Box::new(inspector));
+            let mut shown: Option<Inspector> = None;
+            let mut harness = harness.build_ui_state(
+                |ui, ready: &mut bool| {
+                    if let Some(open) = inspector.take() {
+                        shown = Some(open(ui.ctx()));
+                    }
+                    let Some(inspector) = &mut shown else { return };
+                    inspector.focus(pane);
+                    let state = inspector.state();
+                    if name.starts_with("image") && state.probe.is_none() {
+                        let region = Region { top: 20, left: 150, height: 150, width: 170, flip: false };
+                        state.probe = Some(Probe { region, label: None, is_pending: false, time_s: None });
+                    }
+                    *ready =
+                        state.teachers.len() == 2 && state.probe.as_ref().is_none_or(|p| p.label.is_some());
+                    inspector.show(ui);
+                },
+                false,
+            );
+            let begun = Instant::now();
+            while !*harness.state() && begun.elapsed() < Duration::from_secs(60) {
+                harness.run_steps(1);
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            harness.run_steps(4);
+            let file =
+                folder.join(format!("{name}-{}.png", if theme == Theme::Dark { "dark" } else { "light" }));
+            harness.render()?.save(&file)?;
+            println!("{}", file.display());
+        }
+    }
+    Ok(())
+}
+
+/// What is drawn: a name, the experiment, and the pane in front.
+fn scenes() -> Vec<(String, Experiment, PaneKind)> {
+    let photos = Experiment { region: Some(3), ..Experiment::default() };
+    let scenes = Experiment { data: Data::Scenes, image: 40, region: Some(2), ..Experiment::default() };
+    let mut all = vec![("image".into(), photos.clone(), PaneKind::Image)];
+    for pane in PaneKind::ALL {
+        if pane == PaneKind::Image {
+            continue;
+        }
+        let name = format!("pane-{}", pane.title().to_lowercase());
+        let experiment = if pane == PaneKind::Training { scenes.clone() } else { photos.clone() };
+        all.push((name, experiment, pane));
+    }
+    all.push(("scenes".into(), scenes, PaneKind::Confidence));
+    all
+}

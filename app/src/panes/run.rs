@@ -1,0 +1,58 @@
+//! A run that was opened: how far it is, and its curves.
+
+use egui::Ui;
+use egui_plot::{Legend, Line, Plot, PlotPoints};
+use ferkd::mining::Kind;
+use ferkd::train::config::Supervision;
+
+use crate::monitor::{Point, Status};
+use crate::state::State;
+use crate::theme;
+
+/// Progress and curves.
+pub fn ui(state: &mut State, ui: &mut Ui) {
+    let Some(run) = &state.run else {
+        ui.weak("Open the folder of a run to see its curves");
+        return;
+    };
+    let monitor = &run.monitor;
+    ui.horizontal_wrapped(|ui| {
+        ui.strong(&run.name);
+        let text = match &monitor.status {
+            Status::Idle => "nothing read yet".into(),
+            Status::Running => format!("{} of {} steps", monitor.done, monitor.total),
+            Status::Done => "done".into(),
+            Status::Failed(why) => format!("failed: {why}"),
+        };
+        ui.weak(text);
+        if run.is_followed && monitor.status == Status::Running {
+            ui.weak("· followed as it grows");
+        }
+    });
+    ui.add(egui::ProgressBar::new(monitor.share() as f32).show_percentage());
+    let height = ((ui.available_height() - 40.0) / 2.0).max(110.0);
+    curve("Training loss", "nats", &monitor.loss, height, ui);
+    curve("Validation accuracy", "top-1", &monitor.accuracy, height, ui);
+    let shares = monitor.kinds.shares();
+    if monitor.kinds.total() > 0 {
+        ui.horizontal_wrapped(|ui| {
+            ui.weak("Regions trained on:");
+            for kind in Kind::ALL {
+                let text = format!("{} {:.1} %", kind.letter(), 100.0 * shares[kind as usize]);
+                ui.colored_label(theme::kind(kind, ui.visuals()), text);
+            }
+        });
+    }
+}
+
+fn curve(title: &str, unit: &str, points: &[Point], height: f32, ui: &mut Ui) {
+    let color = theme::student(Supervision::Ferkd, ui.visuals());
+    let line: PlotPoints<'_> = points.iter().map(|point| [point.epoch, point.value]).collect();
+    Plot::new(title)
+        .height(height)
+        .legend(Legend::default())
+        .x_axis_label("epoch")
+        .y_axis_label(unit)
+        .allow_scroll(false)
+        .show(ui, |plot| plot.line(Line::new(title, line).color(color).width(2.0)));
+}
