@@ -103,17 +103,17 @@ fn live(state: &mut State, ui: &mut Ui) {
         );
         let settings = &mut state.experiment.settings;
         let drag = DragValue::new(&mut settings.epsilon).speed(0.005).range(0.0..=0.9).max_decimals(3);
-        named(ui, "ε", "Probability that a calibrated label spreads over the other classes", drag);
+        named(ui, "Epsilon", "Probability that a calibrated label spreads over the other classes", drag);
         let what = if settings.by_quantile { "as a quantile" } else { "as a confidence" };
         let numbers = settings.numbers_mut();
         for (name, value, hint) in [
-            ("low", &mut numbers.low, "Below it regions are discarded"),
+            ("Low", &mut numbers.low, "Below it regions are discarded"),
             (
-                "mid",
+                "Mid",
                 &mut numbers.mid,
                 "Below it, from low on, regions are context: their label is calibrated",
             ),
-            ("high", &mut numbers.high, "Above it regions are trivial"),
+            ("High", &mut numbers.high, "Above it regions are trivial"),
         ] {
             let drag = DragValue::new(value).speed(0.002).range(0.0..=1.0).max_decimals(4);
             named(ui, name, &format!("{hint} ({what})"), drag);

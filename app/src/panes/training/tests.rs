@@ -94,7 +94,9 @@ fn play_pause_step_and_reset_ask_the_engine() {
 #[test]
 fn what_students_follow_is_told_to_them_once() {
     let mut harness = harness(900.0, taught());
-    for (name, value) in [("Learning rate", 0.01), ("ε", 0.3), ("low", 0.05), ("mid", 0.4), ("high", 0.9)] {
+    for (name, value) in
+        [("Learning rate", 0.01), ("Epsilon", 0.3), ("Low", 0.05), ("Mid", 0.4), ("High", 0.9)]
+    {
         harness.get_by_role_and_label(Role::SpinButton, name).set_value_accesskit(value);
         harness.run_steps(3);
         let asked = std::mem::take(&mut harness.state_mut().outbox);
