@@ -148,9 +148,6 @@ impl Inspector {
         if self.state.tour.is_some() {
             egui::Panel::bottom("tour").show(ui, |ui| crate::tour::Tour::show(&mut self.state, ui));
         }
-        if let Some(pane) = self.state.focus.take() {
-            self.layout.focus(pane);
-        }
         egui::CentralPanel::default()
             .frame(egui::Frame::new().fill(ui.visuals().panel_fill))
             .show(ui, |ui| self.layout.show(&mut self.state, ui));

@@ -273,6 +273,14 @@ impl DataSet {
         })
     }
 
+    /// The picture of one of the demo's digits, where this is the scenes.
+    pub fn scene(&self, digit: usize) -> Option<RgbImage> {
+        match &self.source {
+            Source::Store { pictures: Pictures::Scenes(maker), .. } => Some(maker.scene(digit, 0).picture),
+            _ => None,
+        }
+    }
+
     /// The training images and held-out ones as files in memory, where students can be trained on them.
     pub fn scenes_in_memory(&self) -> Option<Result<(ImageList, ImageList)>> {
         let Source::Store { pictures: Pictures::Scenes(maker), .. } = &self.source else { return None };
@@ -338,6 +346,8 @@ mod tests {
         let (train, held_out) = scenes.scenes_in_memory().unwrap().unwrap();
         assert_eq!((train.len() as u64, held_out.len()), (scenes.len(), 449));
         // The very images that the store was made from.
+        let ours = crate::lesson::held_out();
+        assert!(ours.iter().enumerate().all(|(i, scene)| held_out.name(i) == scene.name));
         assert_eq!(train.digest(), scenes.store().unwrap().manifest().image_list_sha256);
     }
 }

@@ -49,6 +49,7 @@ fn split(tiles: &mut Tiles<PaneKind>, dir: LinearDir, parts: &[(TileId, f32)]) -
 impl Layout {
     /// Draws all panes.
     pub fn show(&mut self, state: &mut State, ui: &mut egui::Ui) {
+        let focus = state.focus.take();
         if ui.available_width() < ONE_COLUMN {
             egui::ScrollArea::vertical().show(ui, |ui| {
                 for kind in PaneKind::ALL {
@@ -56,16 +57,21 @@ impl Layout {
                     if is_empty || state.experiment.hidden.contains(&kind) {
                         continue;
                     }
-                    egui::CollapsingHeader::new(kind.title()).default_open(kind.opens_first()).show(
-                        ui,
-                        |ui| {
-                            ui.set_max_height(360.0);
-                            kind.ui(state, ui);
-                        },
-                    );
+                    let comes = focus == Some(kind);
+                    let header = egui::CollapsingHeader::new(kind.title()).default_open(kind.opens_first());
+                    let shown = header.open(comes.then_some(true)).show(ui, |ui| {
+                        ui.set_max_height(360.0);
+                        kind.ui(state, ui);
+                    });
+                    if comes {
+                        shown.header_response.scroll_to_me(Some(egui::Align::Min));
+                    }
                 }
             });
             return;
+        }
+        if let Some(kind) = focus {
+            self.focus(kind);
         }
         let hidden = state.experiment.hidden.clone();
         for (id, kind) in panes(&self.tree) {

@@ -1,23 +1,35 @@
-//! What a window knows of the students: their curves and their guesses, folded from the engine's replies.
+//! What a window knows of the students, folded from the engine's replies.
+
+mod ask;
+
+use std::sync::OnceLock;
 
 use ferkd::mining::KindCounts;
 use ferkd::train::config::Supervision;
 
-use crate::engine::{Reply, StudentStep};
+use crate::engine::{Lesson, Reply, StudentStep, TRAINING};
 
 /// The students of the lesson at hand.
 #[derive(Debug, Clone, Default)]
 pub struct LessonState {
+    /// Whether students are about to be drawn.
+    pub is_opening: bool,
     /// Whether a lesson has begun.
     pub has_begun: bool,
     /// Whether students go on by themselves.
     pub is_playing: bool,
+    /// Whether a step of them was asked for and is not done.
+    pub is_stepping: bool,
     /// Steps of every student's run.
     pub steps: u64,
     /// Parameters of a student.
     pub parameters: usize,
     /// The students, in the order in which they were asked for.
     pub students: Vec<StudentState>,
+    /// What was asked for last.
+    pub asked: Option<Lesson>,
+    /// The limit of steps per second that the engine knows.
+    pace: u32,
 }
 
 /// One student.
@@ -29,73 +41,179 @@ pub struct StudentState {
     pub step: u64,
     /// Loss by step: epoch and nats.
     pub loss: Vec<[f64; 2]>,
+    /// The same, smoothed.
+    pub smooth_loss: Vec<[f64; 2]>,
     /// Held-out trials: epoch and share of right first guesses in 0..=1.
     pub accuracy: Vec<[f64; 2]>,
-    /// Its last first guess for each held-out image.
+    /// Its last first guess for each held-out scene.
     pub guesses: Vec<u32>,
-    /// Regions of each kind that it saw.
+    /// The probability that it gave each of these guesses.
+    pub confidences: Vec<f32>,
+    /// Regions of each kind that it saw; none where it looks at no threshold.
     pub kinds: KindCounts,
     /// Learning rate of its last step.
     pub lr: f64,
+    smoother: Smoother,
+}
+
+/// An exponential mean that begins at the first value.
+#[derive(Debug, Clone, Copy, Default)]
+struct Smoother {
+    sum: f64,
+    weight: f64,
+}
+
+impl Smoother {
+    /// Weight that a value keeps with each further one: about the last twenty count.
+    const KEEP: f64 = 0.95;
+
+    fn add(&mut self, value: f64) -> f64 {
+        self.sum = Self::KEEP * self.sum + (1.0 - Self::KEEP) * value;
+        self.weight = Self::KEEP * self.weight + (1.0 - Self::KEEP);
+        self.sum / self.weight
+    }
+}
+
+impl StudentState {
+    fn new(supervision: Supervision) -> Self {
+        Self {
+            supervision,
+            step: 0,
+            loss: Vec::new(),
+            smooth_loss: Vec::new(),
+            accuracy: Vec::new(),
+            guesses: Vec::new(),
+            confidences: Vec::new(),
+            kinds: KindCounts::default(),
+            lr: 0.0,
+            smoother: Smoother::default(),
+        }
+    }
+
+    /// The held-out scenes of class `truth` that it takes for class `guess`.
+    pub fn taken_for(&self, truth: u32, guess: u32) -> impl Iterator<Item = usize> + '_ {
+        let cell = move |(_, (scene, taken)): &(usize, (&HeldOutScene, &u32))| {
+            scene.class == truth && **taken == guess
+        };
+        held_out().iter().zip(&self.guesses).enumerate().filter(cell).map(|(i, _)| i)
+    }
 }
 
 impl LessonState {
+    /// Whether every step of the run is taken.
+    pub fn is_over(&self) -> bool {
+        self.steps > 0 && self.students.iter().all(|student| student.step >= self.steps)
+    }
+
+    /// Steps that every student has taken.
+    pub fn step(&self) -> u64 {
+        self.students.iter().map(|student| student.step).min().unwrap_or(0)
+    }
+
     /// Takes a reply in.
     pub fn hear(&mut self, reply: Reply) {
         match reply {
-            Reply::Lesson { steps, parameters } => {
-                *self = Self { has_begun: true, steps, parameters, ..Self::default() };
+            Reply::Lesson { supervisions, steps, parameters } => {
+                (self.is_opening, self.has_begun) = (false, true);
+                (self.steps, self.parameters) = (steps, parameters);
+                self.students = supervisions.into_iter().map(StudentState::new).collect();
             }
             Reply::Step(steps) => steps.iter().for_each(|step| self.take(step)),
-            Reply::Tried { supervision, epoch, guesses, .. } => {
-                let student = self.student(supervision);
-                student.guesses = guesses;
-                let right = scene_truths().iter().zip(&student.guesses).filter(|(a, b)| a == b).count();
-                student.accuracy.push([epoch, right as f64 / student.guesses.len().max(1) as f64]);
+            Reply::Tried { supervision, epoch, guesses, confidences, .. } => {
+                let right = held_out().iter().zip(&guesses).filter(|(scene, guess)| scene.class == **guess);
+                let share = right.count() as f64 / guesses.len().max(1) as f64;
+                let Some(student) = self.student(supervision) else { return };
+                student.accuracy.push([epoch, share]);
+                (student.guesses, student.confidences) = (guesses, confidences);
             }
-            Reply::Paused => self.is_playing = false,
+            // In the order of the engine: what was pressed meanwhile is answered after this.
+            Reply::Playing(None) => self.is_playing = true,
+            Reply::Playing(Some(_)) => self.is_stepping = true,
+            Reply::Paused => (self.is_playing, self.is_stepping) = (false, false),
+            Reply::Failed { what, .. } if what == TRAINING => {
+                (self.is_opening, self.is_playing, self.is_stepping) = (false, false, false);
+            }
             _ => {}
         }
     }
 
     fn take(&mut self, step: &StudentStep) {
-        let student = self.student(step.supervision);
+        let Some(student) = self.student(step.supervision) else { return };
         (student.step, student.lr) = (step.step + 1, step.lr);
         student.loss.push([step.epoch, step.loss]);
+        let smooth = student.smoother.add(step.loss);
+        student.smooth_loss.push([step.epoch, smooth]);
         student.kinds.merge(&step.kinds);
     }
 
-    fn student(&mut self, supervision: Supervision) -> &mut StudentState {
-        let at = match self.students.iter().position(|student| student.supervision == supervision) {
-            Some(at) => at,
-            None => {
-                self.students.push(StudentState {
-                    supervision,
-                    step: 0,
-                    loss: Vec::new(),
-                    accuracy: Vec::new(),
-                    guesses: Vec::new(),
-                    kinds: KindCounts::default(),
-                    lr: 0.0,
-                });
-                self.students.len() - 1
-            }
-        };
-        &mut self.students[at]
+    fn student(&mut self, supervision: Supervision) -> Option<&mut StudentState> {
+        self.students.iter_mut().find(|student| student.supervision == supervision)
     }
 }
 
-/// The right class of every held-out scene, in the order of guesses.
-pub fn scene_truths() -> &'static [u32] {
-    use std::sync::OnceLock;
-    static TRUTHS: OnceLock<Vec<u32>> = OnceLock::new();
-    TRUTHS.get_or_init(|| {
+/// A scene that no student was trained on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldOutScene {
+    /// Which digit it is, as core's maker of scenes counts them.
+    pub digit: usize,
+    /// Its class.
+    pub class: u32,
+    /// Its name.
+    pub name: String,
+}
+
+/// The held-out scenes, in the order of guesses.
+pub fn held_out() -> &'static [HeldOutScene] {
+    static SCENES: OnceLock<Vec<HeldOutScene>> = OnceLock::new();
+    SCENES.get_or_init(|| {
         use ferkd::demo::scenes::{Half, SceneMaker};
         // Digits are embedded: reading them cannot fail, and a test of core says so.
         let Ok(maker) = SceneMaker::new(0) else { return Vec::new() };
-        let mut names: Vec<String> = maker.digits(Half::HeldOut).map(|digit| maker.name(digit, 0)).collect();
-        names.sort_unstable();
-        let class = |name: &String| name.split('/').next().and_then(|c| c.parse().ok()).unwrap_or_default();
-        names.iter().map(class).collect()
+        let scene = |digit| {
+            let name = maker.name(digit, 0);
+            let class = name.split('/').next().and_then(|class| class.parse().ok()).unwrap_or_default();
+            HeldOutScene { digit, class, name }
+        };
+        let mut scenes: Vec<HeldOutScene> = maker.digits(Half::HeldOut).map(scene).collect();
+        scenes.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        scenes
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replies_fold_into_curves_and_cells() {
+        let mut lesson = LessonState { is_opening: true, ..LessonState::default() };
+        lesson.hear(Reply::Lesson { supervisions: vec![Supervision::Ferkd], steps: 2, parameters: 9 });
+        for (step, loss) in [(0, 2.0), (1, 1.0)] {
+            let kinds = KindCounts([0, 1, 3, 0]);
+            let epoch = step as f64 + 1.0;
+            lesson.hear(Reply::Step(vec![StudentStep {
+                supervision: Supervision::Ferkd,
+                step,
+                epoch,
+                loss,
+                lr: 0.1,
+                kinds,
+            }]));
+        }
+        let guesses: Vec<u32> =
+            held_out().iter().map(|scene| if scene.class == 3 { 8 } else { scene.class }).collect();
+        let threes = held_out().iter().filter(|scene| scene.class == 3).count();
+        let confidences = vec![0.5; guesses.len()];
+        let (supervision, step, epoch, loss) = (Supervision::Ferkd, 2, 2.0, 0.3);
+        lesson.hear(Reply::Tried { supervision, step, epoch, guesses, confidences, loss });
+        let student = &lesson.students[0];
+        assert_eq!(student.loss, [[1.0, 2.0], [2.0, 1.0]]);
+        let smooth = student.smooth_loss[1][1];
+        assert!(smooth > 1.4 && smooth < 1.5, "both count nearly alike at first: {smooth}");
+        assert_eq!(student.kinds, KindCounts([0, 2, 6, 0]));
+        assert_eq!(student.taken_for(3, 8).count(), threes);
+        assert_eq!(student.taken_for(3, 3).count(), 0);
+        assert_eq!(student.accuracy, [[2.0, 1.0 - threes as f64 / held_out().len() as f64]]);
+        assert!(lesson.is_over() && lesson.has_begun && !lesson.is_opening);
+    }
 }

@@ -7,6 +7,8 @@
 //! - [`state`]: what the panes show and change, fed by the engine's replies.
 //! - [`engine`]: teacher and students on one device; a window never waits for them.
 //! - [`panes`]: one file each.
+//! - [`explain`]: the stages of the road in words, with the numbers at hand.
+//! - [`lesson`]: what is known of the students, and how more of them is asked for.
 //! - [`app`]: bars, panes, and the road between engine and state.
 //!
 //! What is computed is core's: no pane has a formula of its own.
@@ -20,6 +22,7 @@ pub mod dataset;
 pub mod desktop;
 pub mod engine;
 pub mod experiment;
+pub mod explain;
 pub mod export;
 pub mod layout;
 pub mod lesson;

@@ -13,7 +13,7 @@ use image::RgbImage;
 
 use crate::assets::Asset;
 use crate::dataset::{DataSet, LiveImage, Shown};
-use crate::engine::{LabelJob, Picture, Reply, Request};
+use crate::engine::{LABELLING, LabelJob, Picture, Reply, Request};
 use crate::experiment::{Data, Experiment, History, Settings};
 use crate::export::{Decision, Verdict};
 use crate::lesson::LessonState;
@@ -242,6 +242,16 @@ impl State {
         asked.or_else(|| self.sets.get(&Data::Photos.into()))
     }
 
+    /// One of the data sets, once it is loaded.
+    pub fn set_of(&self, data: Data) -> Option<&DataSet> {
+        self.sets.get(&data.into())
+    }
+
+    /// Whether a teacher is looking at regions.
+    pub fn is_labelling(&self) -> bool {
+        !self.jobs.is_empty()
+    }
+
     /// The data set that is looked at, if its labels may change.
     pub fn set_mut(&mut self, data: Data) -> Option<&mut DataSet> {
         self.sets.get_mut(&data.into())
@@ -297,16 +307,19 @@ impl State {
                 self.experiment.image = shown.image;
             }
         }
-        self.refresh_census(self.experiment.settings);
+        self.refresh_census(data, self.experiment.settings);
         if let Some(other) = self.experiment.other {
-            self.refresh_census(other);
+            self.refresh_census(data, other);
         }
+        // Students learn on the scenes, whatever is looked at.
+        self.refresh_census(Data::Scenes, self.experiment.settings);
+        self.follow_lesson();
         self.ask_about_probe();
         self.ask_about_yours();
     }
 
-    fn refresh_census(&mut self, settings: Settings) {
-        let key = (self.experiment.data, settings.confidence, self.generation);
+    fn refresh_census(&mut self, data: Data, settings: Settings) {
+        let key = (data, settings.confidence, self.generation);
         if self.censuses.iter().any(|(data, which, generation, _)| (*data, *which, *generation) == key) {
             return;
         }
@@ -318,7 +331,10 @@ impl State {
 
     /// Every confidence of the data set, as some settings take it.
     pub fn census(&self, settings: &Settings) -> Option<&Result<Census>> {
-        let data = self.experiment.data;
+        self.census_of(self.experiment.data, settings)
+    }
+
+    fn census_of(&self, data: Data, settings: &Settings) -> Option<&Result<Census>> {
         let found = |(of, which, generation, _): &&(Data, _, u64, _)| {
             *of == data && *which == settings.confidence && *generation == self.generation
         };
@@ -330,15 +346,23 @@ impl State {
     /// # Errors
     /// Thresholds that do not ascend, or a data set without labels.
     pub fn thresholds(&self, settings: &Settings) -> Result<Thresholds> {
+        self.thresholds_in(self.experiment.data, settings)
+    }
+
+    /// The thresholds of some settings, as confidences in one of the data sets.
+    ///
+    /// # Errors
+    /// Thresholds that do not ascend, or a data set without labels.
+    pub fn thresholds_in(&self, data: Data, settings: &Settings) -> Result<Thresholds> {
         if !settings.by_quantile {
             return settings.thresholds.checked();
         }
-        let census = match self.census(settings) {
+        let census = match self.census_of(data, settings) {
             Some(Ok(census)) => census,
             Some(Err(error)) => return Err(Error::usage("labels", error.to_string())),
             None => return Err(Error::usage("labels", "they are still on their way")),
         };
-        let key = (self.experiment.data, self.generation, settings.confidence, settings.quantiles);
+        let key = (data, self.generation, settings.confidence, settings.quantiles);
         let mut resolved = self.resolved.borrow_mut();
         if let Some((_, found)) = resolved.iter().find(|(of, _)| *of == key) {
             return Ok(*found);
@@ -494,7 +518,12 @@ impl State {
                 if let Some(probe) = &mut self.probe {
                     probe.is_pending = false;
                 }
+                // Jobs are answered in order: it is the oldest that failed.
+                if what == LABELLING {
+                    self.jobs.pop_first();
+                }
                 self.complain(format!("{what}: {error}"));
+                self.lesson.hear(Reply::Failed { what, error });
             }
             reply => self.lesson.hear(reply),
         }

@@ -54,6 +54,11 @@ pub fn neutral(visuals: &Visuals) -> Color32 {
     if visuals.dark_mode { Color32::from_gray(120) } else { Color32::from_gray(150) }
 }
 
+/// A guess that is wrong.
+pub fn wrong(visuals: &Visuals) -> Color32 {
+    if visuals.dark_mode { Color32::from_rgb(0xe0, 0x6c, 0x75) } else { Color32::from_rgb(0xc0, 0x39, 0x2b) }
+}
+
 /// What is chosen, and what the hand may take.
 pub fn accent(visuals: &Visuals) -> Color32 {
     if visuals.dark_mode { Color32::from_rgb(0xff, 0xff, 0xff) } else { Color32::from_rgb(0x11, 0x18, 0x27) }

@@ -1,6 +1,7 @@
 //! The work itself, as asynchronous steps: a page must not block while it reads from a device.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use burn::tensor::Device;
 use ferkd::classifier::Classifier;
@@ -10,7 +11,7 @@ use ferkd::{Error, Result};
 use image::RgbImage;
 use web_time::Instant;
 
-use super::school::School;
+use super::school::{Classroom, School};
 use super::{LabelJob, Picture, Reply, Request};
 
 /// Pictures that are kept for further jobs.
@@ -19,15 +20,24 @@ const PICTURES: usize = 8;
 /// Regions that go through the teacher at once.
 const BATCH: usize = 16;
 
+/// What failures of labelling are filed under.
+pub(crate) const LABELLING: &str = "labelling";
+
+/// What failures of lessons are filed under.
+pub(crate) const TRAINING: &str = "training";
+
 /// Teachers and students on one device.
 pub struct Core {
     device: Device,
     teachers: BTreeMap<String, Classifier>,
     pictures: VecDeque<(u64, RgbImage)>,
+    /// Labels of the scenes, until a lesson asks for them; drawing the scenes takes a while.
     scenes: Option<Vec<u8>>,
+    classroom: Option<Classroom>,
     /// Weights of the scenes' teacher: each student that asks one gets its own.
     scene_teacher: Option<Vec<u8>>,
     school: Option<School>,
+    steps_per_s: u32,
 }
 
 impl Core {
@@ -38,8 +48,10 @@ impl Core {
             teachers: BTreeMap::new(),
             pictures: VecDeque::new(),
             scenes: None,
+            classroom: None,
             scene_teacher: None,
             school: None,
+            steps_per_s: 0,
         }
     }
 
@@ -48,13 +60,20 @@ impl Core {
         self.school.as_ref().is_some_and(School::is_playing)
     }
 
+    /// How long it is until [`advance`](Self::advance) has something to do: earlier calls do no harm.
+    pub fn wait(&self) -> Duration {
+        self.school.as_ref().map_or(Duration::ZERO, School::wait)
+    }
+
     /// Does what is asked; failures are replies too.
     pub async fn answer(&mut self, request: Request, reply: &mut dyn FnMut(Reply)) {
         let what = match &request {
             Request::Teacher { name, .. } => format!("loading {name}"),
             Request::Scenes(_) => "loading the scenes' labels".into(),
-            Request::Label(_) => "labelling".into(),
-            Request::Learn(_) | Request::Tune(_) | Request::Play(_) | Request::Pause => "training".into(),
+            Request::Label(_) => LABELLING.into(),
+            Request::Learn(_) | Request::Tune(_) | Request::Play(_) | Request::Pace(_) | Request::Pause => {
+                TRAINING.into()
+            }
         };
         if let Err(error) = self.try_answer(request, reply).await {
             reply(Reply::Failed { what, error: error.to_string() });
@@ -80,17 +99,26 @@ impl Core {
                 reply(Reply::Labels { id, labels, time_s: begun.elapsed().as_secs_f64() });
             }
             Request::Learn(lesson) => {
-                let missing = || {
-                    Error::usage("training", "the scenes' labels are not here yet").remedy("wait for them")
-                };
-                let bytes = self.scenes.as_ref().ok_or_else(missing)?;
+                // Nothing of a former lesson goes on, whether this one can begin or not.
+                self.school = None;
+                if let Some(labels) = self.scenes.take() {
+                    self.classroom = Some(Classroom::new(labels)?);
+                }
+                let classroom = self.classroom.as_ref().ok_or_else(|| {
+                    Error::usage(TRAINING, "the scenes' labels are not here yet").remedy("wait for them")
+                })?;
                 let teacher = || match &self.scene_teacher {
                     Some(weights) => Classifier::from_bytes(TEACHER, weights, &self.device),
                     None => Err(Error::usage(TEACHER, "this teacher is not loaded yet")
                         .remedy("wait for its weights, or leave out kd")),
                 };
-                let school = School::open(&lesson, bytes, &teacher, &self.device)?;
-                reply(Reply::Lesson { steps: school.steps(), parameters: school.parameters() });
+                let mut school = School::open(&lesson, classroom, &teacher, &self.device)?;
+                school.limit(self.steps_per_s);
+                reply(Reply::Lesson {
+                    supervisions: lesson.supervisions,
+                    steps: school.steps(),
+                    parameters: school.parameters(),
+                });
                 self.school = Some(school);
             }
             Request::Tune(tuning) => {
@@ -99,26 +127,33 @@ impl Core {
                 }
             }
             Request::Play(steps) => match &mut self.school {
-                Some(school) => school.play(steps),
-                None => return Err(Error::usage("training", "no lesson has begun").remedy("press reset")),
+                Some(school) => {
+                    school.play(steps);
+                    reply(Reply::Playing(steps));
+                }
+                None => return Err(Error::usage(TRAINING, "no lesson has begun").remedy("press reset")),
             },
-            Request::Pause => {
+            Request::Pace(steps_per_s) => {
+                self.steps_per_s = steps_per_s;
                 if let Some(school) = &mut self.school {
-                    school.pause();
-                    reply(Reply::Paused);
+                    school.limit(steps_per_s);
                 }
             }
+            Request::Pause => match &mut self.school {
+                Some(school) => school.pause(reply),
+                None => reply(Reply::Paused),
+            },
         }
         Ok(())
     }
 
-    /// One step of every student.
+    /// The next piece of the students' work: short enough to come between two frames.
     pub async fn advance(&mut self, reply: &mut dyn FnMut(Reply)) {
         let Some(school) = &mut self.school else { return };
         if let Err(error) = school.advance(reply).await {
-            school.pause();
+            school.halt();
             reply(Reply::Paused);
-            reply(Reply::Failed { what: "training".into(), error: error.to_string() });
+            reply(Reply::Failed { what: TRAINING.into(), error: error.to_string() });
         }
     }
 

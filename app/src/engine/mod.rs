@@ -6,18 +6,24 @@
 //! messages can carry them.
 
 mod core;
+mod pace;
 mod school;
+#[cfg(test)]
+mod tests;
 #[cfg(not(target_family = "wasm"))]
 mod thread;
+mod trial;
 
 use ferkd::label::TopK;
 use ferkd::mining::{KindCounts, Thresholds};
 use ferkd::region::Region;
+use ferkd::selfmix::Mix;
 use ferkd::train::config::Supervision;
 use ferkd::train::trainer::Tuning;
 use serde::{Deserialize, Serialize};
 
 pub use self::core::Core;
+pub(crate) use self::core::{LABELLING, TRAINING};
 #[cfg(not(target_family = "wasm"))]
 pub use thread::ThreadEngine;
 
@@ -62,6 +68,8 @@ pub struct Lesson {
     pub epochs: usize,
     /// Seed of weights, order and mixing.
     pub seed: u64,
+    /// How regions are mixed under `ferkd+selfmix`.
+    pub mix: Mix,
     /// What may change on the way.
     pub tuning: Tuning,
 }
@@ -86,7 +94,9 @@ pub enum Request {
     Tune(Tuning),
     /// Go on by so many steps of every student, or without end.
     Play(Option<u64>),
-    /// Stop after the step at hand.
+    /// Take so many steps of every student per second at most; as many as it can if 0.
+    Pace(u32),
+    /// Stop once every student has taken the step at hand.
     Pause,
 }
 
@@ -115,6 +125,8 @@ pub enum Reply {
     },
     /// A lesson has begun.
     Lesson {
+        /// Its students, in order.
+        supervisions: Vec<Supervision>,
         /// Steps of every student's run.
         steps: u64,
         /// Parameters of a student.
@@ -132,9 +144,13 @@ pub enum Reply {
         epoch: f64,
         /// Its first guess for each held-out image, in their order.
         guesses: Vec<u32>,
+        /// The probability that it gives each of these guesses.
+        confidences: Vec<f32>,
         /// Mean cross-entropy against the ground truth, in nats.
         loss: f64,
     },
+    /// Training goes on: by so many steps more, or without end.
+    Playing(Option<u64>),
     /// Training has stopped; all steps are done or it was asked to.
     Paused,
     /// Something failed: what was tried, and why.

@@ -1,32 +1,70 @@
 //! Students side by side: the core's own trainers, on the demo's scenes, step by step.
+//!
+//! Work comes in small pieces, so that a page can draw between two of them: one step of one student, or a few
+//! held-out scenes for one student. A round is a step of every student; pausing waits for its end, so that all
+//! students have always taken as many steps.
 
 use std::path::Path;
+use std::time::Duration;
 
-use burn::module::Module;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use ferkd::classifier::{Classifier, read_async};
+use ferkd::data::cache::Budget;
 use ferkd::data::images::ImageList;
 use ferkd::demo::settings::student_config;
-use ferkd::label::softmax;
-use ferkd::pixels::{OrientationRule, centre_resize};
+use ferkd::mining::KindCounts;
 use ferkd::train::config::{Supervision, TrainConfig};
-use ferkd::train::trainer::{Inputs, Trainer, Tuning};
-use ferkd::{Error, Result};
+use ferkd::train::trainer::{Inputs, StepOutput, Trainer, Tuning};
+use ferkd::{Error, ErrorKind, Result};
+use web_time::Instant;
 
+use super::pace::Pace;
+use super::trial::{HeldOut, Trial};
 use super::{Lesson, Reply, StudentStep};
 use crate::dataset::{DataSet, unpack};
 
-/// Held-out images that go through a student at once.
-const BATCH: usize = 64;
+/// Memory for decoded scenes: all of them take less than 10 MiB.
+const CACHE_MIB: usize = 32;
+
+/// The scenes and their labels; every lesson is on the same ones.
+pub struct Classroom {
+    images: ImageList,
+    validation: ImageList,
+    /// The labels: a packed store.
+    labels: Vec<u8>,
+}
+
+impl Classroom {
+    /// Draws the scenes that `labels`, a packed store, speaks of.
+    ///
+    /// # Errors
+    /// A store that is not the scenes'.
+    pub fn new(labels: Vec<u8>) -> Result<Self> {
+        let scenes = DataSet::scenes(&labels)?;
+        let (images, validation) =
+            scenes.scenes_in_memory().ok_or_else(|| Error::usage("training", "these are no scenes"))??;
+        Ok(Self { images: images.cached(&Budget::mebibytes(CACHE_MIB)), validation, labels })
+    }
+}
 
 /// Students that learn side by side.
 pub struct School {
     students: Vec<Student>,
     held_out: HeldOut,
-    /// Steps to go; `None` is without end.
+    /// Rounds to go; `None` is without end.
     left: Option<u64>,
+    /// Steps of the round at hand, whose losses are still on the device.
+    taken: Vec<(StudentStep, Tensor<1>)>,
+    /// What students take up when the next round begins.
+    tuning: Option<Tuning>,
+    trial: Option<Trial>,
+    /// The step that students were last tried at.
+    tried_at: Option<u64>,
     /// Steps between two trials.
     try_every: u64,
+    pace: Pace,
+    /// Whether something failed, so that a round may be left open.
+    has_failed: bool,
 }
 
 struct Student {
@@ -35,61 +73,46 @@ struct Student {
     order: Option<(u64, Vec<u32>)>,
 }
 
-/// The held-out images as a student sees them.
-struct HeldOut {
-    side: usize,
-    /// Planar pixels: shape (N, 3, side, side).
-    pixels: Vec<f32>,
-    truths: Vec<u32>,
-}
-
 impl School {
-    /// Draws the students' weights. `labels` is the scenes' store, packed; `teacher` gives the online teacher, to the supervisions that ask one.
+    /// Draws the students' weights. `teacher` gives the online teacher, to the supervisions that ask one.
     ///
     /// # Errors
-    /// Settings that contradict each other, a store that is not the scenes', or a teacher that is missing.
+    /// Settings that contradict each other, no supervision at all, or a teacher that is missing.
     pub fn open(
         lesson: &Lesson,
-        labels: &[u8],
+        classroom: &Classroom,
         teacher: &dyn Fn() -> Result<Classifier>,
         device: &Device,
     ) -> Result<Self> {
-        let scenes = DataSet::scenes(labels)?;
-        let (images, validation) =
-            scenes.scenes_in_memory().ok_or_else(|| Error::usage("training", "these are no scenes"))??;
         let mut students = Vec::new();
-        let mut held_out = None;
         for &supervision in &lesson.supervisions {
-            let config = TrainConfig {
-                supervision,
-                epochs: lesson.epochs,
-                lr: Some(lesson.tuning.lr),
-                epsilon: lesson.tuning.epsilon,
-                confidence: lesson.tuning.confidence,
-                low: Some(lesson.tuning.thresholds.low),
-                mid: Some(lesson.tuning.thresholds.mid),
-                high: Some(lesson.tuning.thresholds.high),
-                ..student_config(Path::new(""), lesson.seed)
-            };
             let inputs = Inputs {
-                images: images.clone(),
+                images: classroom.images.clone(),
                 validation: None,
-                store: Some(unpack(labels, "scenes-store.tar")?),
+                store: Some(unpack(&classroom.labels, "scenes-store.tar")?),
                 teacher: if supervision.needs_teacher() { Some(teacher()?) } else { None },
             };
-            let mut trainer = Trainer::with_inputs(config, inputs, device.clone())?;
-            trainer.retune(&lesson.tuning);
-            if held_out.is_none() {
-                held_out = Some(HeldOut::of(&validation, &trainer)?);
-            }
+            let trainer = Trainer::with_inputs(config(lesson, supervision), inputs, device.clone())?;
             students.push(Student { supervision, trainer, order: None });
         }
-        let held_out = held_out.ok_or_else(|| {
+        let first = students.first().ok_or_else(|| {
             Error::usage("training", "no supervision is chosen").remedy("choose one or more")
         })?;
-        let steps = students.first().map_or(1, |student| student.trainer.steps());
-        let try_every = (steps / (lesson.epochs as u64).max(1)).max(1);
-        Ok(Self { students, held_out, left: Some(0), try_every })
+        let held_out = HeldOut::of(&classroom.validation, &first.trainer)?;
+        let try_every = (first.trainer.steps() / (lesson.epochs as u64).max(1)).max(1);
+        Ok(Self {
+            students,
+            held_out,
+            left: Some(0),
+            taken: Vec::new(),
+            tuning: None,
+            // Curves begin with what chance alone gives.
+            trial: Some(Trial::planned()),
+            tried_at: None,
+            try_every,
+            pace: Pace::default(),
+            has_failed: false,
+        })
     }
 
     /// Steps of every run.
@@ -102,106 +125,185 @@ impl School {
         self.students.first().map_or(0, |student| student.trainer.parameters())
     }
 
-    /// Whether there are steps to go.
+    /// Steps that the student with the fewest has taken.
+    fn step(&self) -> u64 {
+        self.students.iter().map(|student| student.trainer.step()).min().unwrap_or(0)
+    }
+
+    fn is_between_rounds(&self) -> bool {
+        self.students.iter().all(|student| student.trainer.step() == self.step())
+    }
+
+    /// Whether there is work to go on with.
     pub fn is_playing(&self) -> bool {
-        self.left != Some(0)
+        let goes_on = self.left != Some(0) || !self.is_between_rounds();
+        !self.has_failed && (self.trial.is_some() || goes_on)
     }
 
-    /// Goes on by so many steps, or without end.
-    pub fn play(&mut self, steps: Option<u64>) {
-        self.left = steps;
+    /// How long it is until the next step may begin.
+    pub fn wait(&self) -> Duration {
+        match self.trial.is_none() && self.is_between_rounds() {
+            true => self.pace.wait(Instant::now()),
+            false => Duration::ZERO,
+        }
     }
 
-    /// Stops.
-    pub fn pause(&mut self) {
+    /// Goes on by so many rounds more, or without end.
+    pub fn play(&mut self, rounds: Option<u64>) {
+        self.has_failed = false;
+        self.left = match (self.left, rounds) {
+            (Some(left), Some(more)) => Some(left.saturating_add(more)),
+            (_, rounds) => rounds,
+        };
+        if self.trial.as_ref().is_some_and(|trial| !trial.is_planned) {
+            self.trial = None;
+        }
+    }
+
+    /// Stops when the round at hand is done.
+    pub fn pause(&mut self, reply: &mut dyn FnMut(Reply)) {
         self.left = Some(0);
+        if self.is_between_rounds() {
+            self.rest(reply);
+        }
     }
 
-    /// Takes up other settings from the next step on.
+    /// Stops at once: something failed.
+    pub fn halt(&mut self) {
+        (self.left, self.trial, self.has_failed) = (Some(0), None, true);
+        self.taken.clear();
+    }
+
+    /// Takes up other settings from the next round on.
     pub fn tune(&mut self, tuning: &Tuning) {
-        self.students.iter_mut().for_each(|student| student.trainer.retune(tuning));
+        self.tuning = Some(*tuning);
     }
 
-    /// One step of every student, and a trial when it is time.
+    /// Limits the rounds per second; no limit if 0.
+    pub fn limit(&mut self, steps_per_s: u32) {
+        self.pace.limit(steps_per_s);
+    }
+
+    /// The next piece of work, if it is time for one.
     ///
     /// # Errors
     /// What a trainer meets; a loss that is no number.
     pub async fn advance(&mut self, reply: &mut dyn FnMut(Reply)) -> Result<()> {
-        let mut taken = Vec::new();
-        for student in &mut self.students {
-            let batcher = student.trainer.batcher().clone();
-            let Some(batch) = batcher.batch(student.trainer.step(), &mut student.order)? else { continue };
-            let output = student.trainer.advance(&batch)?;
-            taken.push((student.supervision, student.trainer.epoch(), batch.kinds, output));
+        if let Some(trial) = self.trial.take() {
+            return self.go_on_trying(trial, reply).await;
         }
-        // All students' work is on the device before the first number is waited for.
-        let mut steps = Vec::new();
-        for (supervision, epoch, kinds, output) in taken {
-            let loss = f64::from(read_async(output.loss).await?.first().copied().unwrap_or(f32::NAN));
+        if self.is_between_rounds() {
+            if self.left == Some(0) || self.step() >= self.steps() {
+                self.rest(reply);
+                return Ok(());
+            }
+            let now = Instant::now();
+            if !self.pace.wait(now).is_zero() {
+                return Ok(());
+            }
+            self.pace.begin(now);
+            if let Some(tuning) = self.tuning.take() {
+                self.students.iter_mut().for_each(|student| student.trainer.retune(&tuning));
+            }
+        }
+        let step = self.step();
+        if let Some(student) = self.students.iter_mut().find(|student| student.trainer.step() == step)
+            && let Some(taken) = student.advance()?
+        {
+            self.taken.push(taken);
+        }
+        if self.is_between_rounds() { self.close_round(reply).await } else { Ok(()) }
+    }
+
+    /// Reads all losses of a round at once: the device is waited for one time.
+    async fn close_round(&mut self, reply: &mut dyn FnMut(Reply)) -> Result<()> {
+        if self.taken.is_empty() {
+            self.rest(reply);
+            return Ok(());
+        }
+        let (mut steps, losses): (Vec<_>, Vec<_>) = self.taken.drain(..).unzip();
+        for (step, loss) in steps.iter_mut().zip(read_async(Tensor::cat(losses, 0)).await?) {
+            step.loss = loss.into();
             if !loss.is_finite() {
-                let problem = format!("the loss of {} is {loss} at step {}", supervision.name(), output.step);
-                return Err(Error::new(ferkd::ErrorKind::Numeric, "training", problem)
+                let (name, number) = (step.supervision.name(), step.step);
+                let problem = format!("the loss of {name} is {loss} at step {number}");
+                return Err(Error::new(ErrorKind::Numeric, "training", problem)
                     .remedy("lower the learning rate, and reset"));
             }
-            steps.push(StudentStep { supervision, step: output.step, epoch, loss, lr: output.lr, kinds });
         }
-        let done = steps.is_empty();
-        if let Some(left) = &mut self.left {
-            *left = left.saturating_sub(1);
+        reply(Reply::Step(steps));
+        let (step, ends) = (self.step(), self.step() >= self.steps());
+        self.left = if ends { Some(0) } else { self.left.map(|left| left.saturating_sub(1)) };
+        if ends || step.is_multiple_of(self.try_every) {
+            self.trial = Some(Trial::planned());
         }
-        let reached = steps.iter().map(|s| s.step + 1).max().unwrap_or(0);
-        if !done {
-            reply(Reply::Step(steps));
-        }
-        if !done && (reached.is_multiple_of(self.try_every) || reached == self.steps()) {
-            for student in &self.students {
-                let (guesses, loss) = self.held_out.guesses(&student.trainer).await?;
-                let (step, epoch) = (student.trainer.step(), student.trainer.epoch());
-                reply(Reply::Tried { supervision: student.supervision, step, epoch, guesses, loss });
-            }
-        }
-        if done {
-            self.left = Some(0);
-        }
-        if !self.is_playing() {
-            reply(Reply::Paused);
+        if self.left == Some(0) {
+            self.rest(reply);
         }
         Ok(())
     }
-}
 
-impl HeldOut {
-    fn of(images: &ImageList, trainer: &Trainer) -> Result<Self> {
-        let view = trainer.batcher().student;
-        let folders = trainer.card().classes.map_folders(images.folders(), "the student")?;
-        let mut pixels = vec![0.0; images.len() * view.size()];
-        let mut truths = Vec::with_capacity(images.len());
-        for (i, out) in pixels.chunks_mut(view.size()).enumerate() {
-            let picture = images.decode(i, OrientationRule::Apply)?.image;
-            view.normalisation.write_chw(&centre_resize(&picture, view.side, view.filter)?, view.side, out);
-            let class = images.folder(i).and_then(|folder| folders.get(folder as usize));
-            truths.push(class.copied().unwrap_or_default());
+    /// Says that training has stopped; what is shown then is of the students as they are.
+    fn rest(&mut self, reply: &mut dyn FnMut(Reply)) {
+        self.left = Some(0);
+        if self.trial.is_none() && self.tried_at != Some(self.step()) {
+            self.trial = Some(Trial::default());
         }
-        Ok(Self { side: view.side as usize, pixels, truths })
+        reply(Reply::Paused);
     }
 
-    /// A student's first guess for each image, and its mean cross-entropy in nats.
-    async fn guesses(&self, trainer: &Trainer) -> Result<(Vec<u32>, f64)> {
-        let model = trainer.student().valid();
-        let size = 3 * self.side * self.side;
-        let device = trainer.device().clone().inner();
-        let mut guesses = Vec::with_capacity(self.truths.len());
-        let mut loss = 0.0;
-        for (pixels, truths) in self.pixels.chunks(BATCH * size).zip(self.truths.chunks(BATCH)) {
-            let data = TensorData::new(pixels.to_vec(), [truths.len(), 3, self.side, self.side]);
-            let logits = read_async(model.forward(Tensor::<4>::from_data(data, &device))).await?;
-            for (row, &truth) in logits.chunks(logits.len() / truths.len()).zip(truths) {
-                let probabilities = softmax(row, 1.0)?;
-                loss -= f64::from(probabilities[truth as usize]).max(1e-12).ln();
-                let best = (0..row.len()).fold(0, |best, i| if row[i] > row[best] { i } else { best });
-                guesses.push(best as u32);
-            }
+    async fn go_on_trying(&mut self, mut trial: Trial, reply: &mut dyn FnMut(Reply)) -> Result<()> {
+        let Some(student) = self.students.get(trial.student) else { return Ok(()) };
+        if let Some(tried) = self.held_out.go_on(&mut trial, &student.trainer).await? {
+            reply(tried);
+            trial.student += 1;
         }
-        Ok((guesses, loss / self.truths.len().max(1) as f64))
+        if trial.student < self.students.len() {
+            self.trial = Some(trial);
+        } else {
+            self.tried_at = Some(self.step());
+        }
+        Ok(())
+    }
+
+    /// Leaves out the trial at hand: on a software adapter it takes as long as many steps.
+    #[cfg(test)]
+    pub(super) fn skip_trials(&mut self) {
+        self.trial = None;
+    }
+
+    #[cfg(test)]
+    pub(super) fn trainers(&self) -> impl Iterator<Item = &Trainer> {
+        self.students.iter().map(|student| &student.trainer)
+    }
+}
+
+impl Student {
+    /// One step; its loss stays on the device. `None` past the end of the run.
+    fn advance(&mut self) -> Result<Option<(StudentStep, Tensor<1>)>> {
+        let batcher = self.trainer.batcher().clone();
+        let Some(batch) = batcher.batch(self.trainer.step(), &mut self.order)? else { return Ok(None) };
+        let StepOutput { step, lr, loss } = self.trainer.advance(&batch)?;
+        // A student that looks at no threshold saw no kinds.
+        let kinds = if self.trainer.thresholds().is_some() { batch.kinds } else { KindCounts::default() };
+        let (supervision, epoch) = (self.supervision, self.trainer.epoch());
+        Ok(Some((StudentStep { supervision, step, epoch, loss: f64::NAN, lr, kinds }, loss)))
+    }
+}
+
+/// The settings that `ferkd train` would run such a student with.
+fn config(lesson: &Lesson, supervision: Supervision) -> TrainConfig {
+    let Tuning { thresholds, confidence, epsilon, lr } = lesson.tuning;
+    TrainConfig {
+        supervision,
+        epochs: lesson.epochs,
+        lr: Some(lr),
+        epsilon,
+        confidence,
+        low: Some(thresholds.low),
+        mid: Some(thresholds.mid),
+        high: Some(thresholds.high),
+        mix: (supervision == Supervision::FerkdSelfmix).then_some(lesson.mix),
+        ..student_config(Path::new(""), lesson.seed)
     }
 }

@@ -1,6 +1,6 @@
 //! The engine on a thread of its own.
 
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 
 use burn::tensor::Device;
 
@@ -29,10 +29,10 @@ impl ThreadEngine {
             };
             loop {
                 let request = match core.is_playing() {
-                    true => match inbox.try_recv() {
+                    true => match inbox.recv_timeout(core.wait()) {
                         Ok(request) => Some(request),
-                        Err(TryRecvError::Empty) => None,
-                        Err(TryRecvError::Disconnected) => return,
+                        Err(RecvTimeoutError::Timeout) => None,
+                        Err(RecvTimeoutError::Disconnected) => return,
                     },
                     false => match inbox.recv() {
                         Ok(request) => Some(request),

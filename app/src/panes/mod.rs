@@ -10,6 +10,7 @@ mod pipeline;
 mod regions;
 mod run;
 mod selfmix;
+mod shared;
 mod training;
 
 use serde::{Deserialize, Serialize};

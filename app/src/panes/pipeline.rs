@@ -1,10 +1,116 @@
-//! The road from image to student, stage by stage.
+//! The road from image to student, stage by stage: the diagram is the control panel.
 
-use egui::Ui;
+mod diagram;
+mod looked;
+mod miniature;
+#[cfg(test)]
+mod tests;
+mod walk;
 
+use egui::{RichText, Ui};
+
+use self::looked::Looked;
+use self::walk::Walk;
+use crate::explain::Stage;
 use crate::state::State;
+use crate::theme;
 
 /// Draws the pane.
 pub fn ui(state: &mut State, ui: &mut Ui) {
-    let _ = (state, ui);
+    let mut walk: Walk = ui.data(|data| data.get_temp(Walk::id())).unwrap_or_default();
+    controls(state, &mut walk, ui);
+    go_on(state, &mut walk, ui);
+    let looked = Looked::of(state);
+    diagram::ui(state, &looked, &mut walk, ui);
+    ui.add_space(6.0);
+    explanation(state, &looked, walk.chosen, ui);
+    ui.data_mut(|data| data.insert_temp(Walk::id(), walk));
+}
+
+fn controls(state: &mut State, walk: &mut Walk, ui: &mut Ui) {
+    let now = ui.input(|input| input.time);
+    ui.horizontal_wrapped(|ui| {
+        let text = if walk.is_playing { "Pause" } else { "Play" };
+        let fill = ui.visuals().selection.bg_fill;
+        let text = RichText::new(text).color(ui.visuals().selection.stroke.color).strong();
+        let play = egui::Button::new(text).fill(fill).min_size(egui::vec2(78.0, 0.0));
+        if ui.add(play).on_hover_text("Lead one region after the other along the road").clicked() {
+            walk.toggle(now);
+        }
+        let hint = "Lead the region through the next stage";
+        let step = egui::Button::new("Step");
+        if ui.add_enabled(!walk.is_playing, step).on_hover_text(hint).clicked() {
+            walk.step(state);
+        }
+        let all = egui::Button::new("Show all");
+        if ui.add_enabled(walk.at.is_some(), all).on_hover_text("Show every stage at once").clicked() {
+            walk.stop();
+        }
+        super::shared::keep_together(140.0, ui);
+        let label = ui.label("Speed");
+        // No slider: it would not wrap on a phone.
+        let speed = egui::DragValue::new(&mut walk.stages_per_s).range(0.25..=8.0).speed(0.02);
+        ui.add(speed.suffix(" stages/s").max_decimals(2)).labelled_by(label.id);
+        let words = match walk.at {
+            Some(stage) => format!("Now: {}", stage.title()),
+            None => "Click a stage to read what it does".into(),
+        };
+        ui.weak(words);
+    });
+}
+
+/// Takes the next step of a walk when it is time, and wakes up for the one after.
+fn go_on(state: &mut State, walk: &mut Walk, ui: &Ui) {
+    if !walk.is_playing {
+        return;
+    }
+    let now = ui.input(|input| input.time);
+    if walk.is_due(now) {
+        walk.step(state);
+        walk.wait_from(now);
+    }
+    // The point that travels along the road moves at every frame.
+    ui.ctx().request_repaint();
+}
+
+fn explanation(state: &mut State, looked: &Looked, stage: Stage, ui: &mut Ui) {
+    egui::Frame::new().fill(theme::card(ui.visuals())).corner_radius(theme::RADIUS).inner_margin(10).show(
+        ui,
+        |ui| {
+            ui.set_width(ui.available_width());
+            ui.horizontal(|ui| {
+                ui.label(RichText::new(stage.title()).strong().size(15.0));
+                ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                    let hint = format!("Bring the {} pane to the front", stage.pane().title());
+                    if ui.button("Open pane").on_hover_text(hint).clicked() {
+                        state.focus = Some(stage.pane());
+                    }
+                });
+            });
+            ui.label(stage.text());
+            ui.add_space(2.0);
+            ui.label(RichText::new(stage.formula()).monospace().color(theme::accent(ui.visuals())));
+            match stage.with_numbers(&looked.numbers) {
+                Some(numbers) => ui.label(RichText::new(numbers).size(12.5)),
+                None => ui.weak(missing(stage)),
+            };
+            if let Some((_, kind)) = looked.numbers.judged
+                && stage == Stage::Mining
+            {
+                super::label::badge(kind, ui);
+            }
+        },
+    );
+}
+
+/// Why a stage has no numbers yet.
+fn missing(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Image | Stage::Regions => "No image is shown",
+        Stage::Teacher | Stage::Mining | Stage::Calibration => {
+            "The teacher has not looked at this region yet"
+        }
+        Stage::Selfmix => "No other region of this image is trained on",
+        Stage::Student => "No student has learned yet: step on, or press play in the Training pane",
+    }
 }

@@ -158,7 +158,7 @@ fn paint_picture(shown: &Shown, rect: Rect, ui: &Ui) {
 }
 
 /// The picture as a texture; kept until another one is shown.
-fn texture(
+pub(crate) fn texture(
     shown: &Shown,
     picture: &std::sync::Arc<::image::RgbImage>,
     ctx: &egui::Context,

@@ -1,0 +1,299 @@
+//! The students: that they learn, that they are core's own, and that asking is exact.
+
+use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use burn::tensor::Device;
+use ferkd::classifier::Classifier;
+use ferkd::demo::scenes::{Half, SceneMaker};
+use ferkd::demo::settings::{SUPERVISIONS, TEACHER, student_config};
+use ferkd::events::Event;
+use ferkd::mining::{Confidence, Kind, KindCounts, Rule, Thresholds};
+use ferkd::selfmix::Mix;
+use ferkd::train::config::{Supervision, TrainConfig};
+use ferkd::train::trainer::Tuning;
+
+use super::school::{Classroom, School};
+use super::{Core, Lesson, Reply, Request, StudentStep};
+use crate::dataset::DataSet;
+
+const LABELS: &[u8] = include_bytes!("../../../assets/playground/scenes-store.tar");
+const WEIGHTS: &[u8] = include_bytes!("../../../assets/teachers/digits/weights-f16.safetensors");
+
+fn classroom() -> &'static Classroom {
+    static ROOM: OnceLock<Classroom> = OnceLock::new();
+    ROOM.get_or_init(|| Classroom::new(LABELS.to_vec()).unwrap())
+}
+
+/// The scenes' thresholds under the default quantiles.
+fn thresholds() -> Thresholds {
+    static FOUND: OnceLock<Thresholds> = OnceLock::new();
+    *FOUND.get_or_init(|| {
+        let census = DataSet::scenes(LABELS).unwrap().census(Confidence::Max).unwrap();
+        census.thresholds(&Rule::default()).unwrap()
+    })
+}
+
+fn lesson(supervisions: &[Supervision]) -> Lesson {
+    Lesson {
+        supervisions: supervisions.to_vec(),
+        epochs: 24,
+        seed: 1,
+        mix: Mix::Selfmix,
+        tuning: Tuning { thresholds: thresholds(), confidence: Confidence::Max, epsilon: 0.1, lr: 4e-3 },
+    }
+}
+
+fn open(lesson: &Lesson, device: &Device) -> School {
+    let teacher = || Classifier::from_bytes(TEACHER, WEIGHTS, device);
+    School::open(lesson, classroom(), &teacher, device).unwrap()
+}
+
+/// Goes on until there is no work left; what was said meanwhile.
+fn run(school: &mut School) -> Vec<Reply> {
+    let mut said = Vec::new();
+    while school.is_playing() {
+        pollster::block_on(school.advance(&mut |reply| said.push(reply))).unwrap();
+    }
+    said
+}
+
+fn rounds(said: &[Reply]) -> Vec<&Vec<StudentStep>> {
+    let steps = |reply| if let &Reply::Step(ref steps) = reply { Some(steps) } else { None };
+    said.iter().filter_map(steps).collect()
+}
+
+fn kinds(said: &[Reply]) -> KindCounts {
+    let mut sum = KindCounts::default();
+    rounds(said).into_iter().flatten().for_each(|step| sum.merge(&step.kinds));
+    sum
+}
+
+#[test]
+fn forty_steps_lower_the_loss_of_every_supervision() {
+    // Forty steps are a quarter of the warm-up: a higher peak takes them as far as they get later on.
+    let usual = lesson(&SUPERVISIONS);
+    let lesson = Lesson { tuning: Tuning { lr: 0.05, ..usual.tuning }, ..usual };
+    let mut school = open(&lesson, &Device::flex());
+    school.play(Some(40));
+    let said = run(&mut school);
+    let rounds = rounds(&said);
+    assert_eq!(rounds.len(), 40);
+    for (i, supervision) in SUPERVISIONS.into_iter().enumerate() {
+        let losses: Vec<f64> = rounds.iter().map(|round| round[i].loss).collect();
+        assert!(rounds.iter().all(|round| round[i].supervision == supervision));
+        let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
+        let (first, last) = (mean(&losses[..5]), mean(&losses[35..]));
+        assert!(last < first - 0.05, "{}: {first} before, {last} after", supervision.name());
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_losses_however_it_is_stepped() {
+    let lesson = lesson(&[Supervision::Ferkd, Supervision::FerkdSelfmix]);
+    let mut at_once = open(&lesson, &Device::flex());
+    at_once.play(Some(6));
+    let at_once = run(&mut at_once);
+    let mut stepped = open(&lesson, &Device::flex());
+    let mut said = Vec::new();
+    for steps in [1, 2, 3] {
+        stepped.play(Some(steps));
+        said.extend(run(&mut stepped));
+    }
+    assert_eq!(rounds(&said), rounds(&at_once));
+    let other = Lesson { seed: 2, ..lesson };
+    let mut school = open(&other, &Device::flex());
+    school.play(Some(6));
+    assert_ne!(rounds(&run(&mut school)), rounds(&at_once));
+}
+
+#[test]
+fn losses_are_those_of_the_headless_trainer() {
+    let folder = tempfile::tempdir().unwrap();
+    let maker = SceneMaker::new(scene_seed()).unwrap();
+    for (half, name) in [(Half::Train, "train"), (Half::HeldOut, "val")] {
+        maker.write(half, 1, &folder.path().join("scenes").join(name)).unwrap();
+    }
+    unpack_tar(LABELS, &folder.path().join("store"));
+    for supervision in [Supervision::Kd, Supervision::FerkdSelfmix] {
+        // By quantiles, as the program does by default; the window sends what they come to.
+        let weights =
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/teachers/digits/weights-f16.safetensors");
+        let teacher = Some(weights.into());
+        let config = TrainConfig { supervision, teacher, log_every: 1, ..student_config(folder.path(), 1) };
+        let stop = AtomicBool::new(false);
+        let mut headless = Vec::new();
+        let ended = ferkd::train::run::train(
+            &config,
+            &folder.path().join(supervision.name()),
+            false,
+            &stop,
+            &mut |event| {
+                if let Event::Metric { loss, lr, kinds, .. } = event {
+                    headless.push((*loss, *lr, *kinds));
+                    stop.store(headless.len() == 3, Ordering::Relaxed);
+                }
+            },
+        );
+        let ended = ended.unwrap_err();
+        assert_eq!(ended.kind(), ferkd::ErrorKind::Interrupted, "{ended}");
+        let mut school = open(&lesson(&[supervision]), &Device::flex());
+        school.play(Some(3));
+        let said = run(&mut school);
+        let ours: Vec<_> =
+            rounds(&said).iter().map(|round| (round[0].loss, round[0].lr, round[0].kinds)).collect();
+        assert_eq!(ours, headless, "{}", supervision.name());
+    }
+}
+
+fn scene_seed() -> u64 {
+    match DataSet::scenes(LABELS).unwrap().store().unwrap().manifest().regions.boxes {
+        ferkd::store::Boxes::Generated(sampler) => sampler.seed,
+        ferkd::store::Boxes::Explicit => unreachable!("the scenes' boxes are drawn"),
+    }
+}
+
+/// Writes the files of a plain tar archive into a folder.
+fn unpack_tar(mut archive: &[u8], folder: &Path) {
+    std::fs::create_dir_all(folder).unwrap();
+    while archive.len() >= 1024 && archive[0] != 0 {
+        let (header, rest) = archive.split_at(512);
+        let text = |span: std::ops::Range<usize>| {
+            String::from_utf8_lossy(&header[span]).trim_matches(['\0', ' ']).to_owned()
+        };
+        let size = usize::from_str_radix(&text(124..136), 8).unwrap();
+        if header[156] == b'0' {
+            let name = text(0..100);
+            std::fs::write(folder.join(name.rsplit('/').next().unwrap()), &rest[..size]).unwrap();
+        }
+        archive = &rest[size.div_ceil(512) * 512..];
+    }
+}
+
+#[test]
+fn tuning_reaches_the_running_students() {
+    let mut school = open(&lesson(&[Supervision::Fkd, Supervision::Ferkd]), &Device::flex());
+    school.play(Some(3));
+    let before = run(&mut school);
+    assert!(kinds(&before).of(Kind::Important) > 0);
+    assert!(rounds(&before).iter().all(|round| round[0].kinds.total() == 0), "fkd looks at no threshold");
+    let calibrated = Thresholds { low: 0.0, mid: 0.9999, high: 0.99995 };
+    let tuning = Tuning { thresholds: calibrated, lr: 1e-3, ..lesson(&[]).tuning };
+    school.tune(&tuning);
+    school.play(Some(3));
+    let after = run(&mut school);
+    let share = |said: &[Reply]| kinds(said).shares()[Kind::Context as usize];
+    assert!(share(&after) > share(&before) + 0.3, "{:?} then {:?}", kinds(&before), kinds(&after));
+    let lr = |said: &[Reply]| rounds(said).last().unwrap()[0].lr;
+    assert!(lr(&after) < lr(&before));
+}
+
+#[test]
+fn pausing_leaves_all_students_at_the_same_step_and_tries_them() {
+    let mut school =
+        open(&lesson(&[Supervision::Hard, Supervision::Fkd, Supervision::Ferkd]), &Device::flex());
+    let begun = run(&mut school);
+    let tried: Vec<u64> = tried(&begun).iter().map(|tried| tried.0).collect();
+    assert_eq!(tried, [0, 0, 0], "curves begin before the first step");
+    school.play(None);
+    let mut said = Vec::new();
+    // One student has taken its first step when the pause comes.
+    pollster::block_on(school.advance(&mut |reply| said.push(reply))).unwrap();
+    assert!(said.is_empty());
+    school.pause(&mut |reply| said.push(reply));
+    said.extend(run(&mut school));
+    assert_eq!(rounds(&said).len(), 1);
+    assert!(school.trainers().all(|trainer| trainer.step() == 1));
+    assert!(matches!(said[1], Reply::Paused));
+    assert_eq!(self::tried(&said).len(), 3);
+    assert!(!school.is_playing());
+}
+
+/// Step and accuracy of every trial.
+fn tried(said: &[Reply]) -> Vec<(u64, f64)> {
+    let truths = crate::lesson::held_out();
+    let of = |reply: &Reply| match reply {
+        Reply::Tried { step, guesses, confidences, .. } => {
+            assert_eq!((guesses.len(), confidences.len()), (truths.len(), truths.len()));
+            let right = guesses.iter().zip(truths).filter(|(guess, scene)| **guess == scene.class).count();
+            Some((*step, right as f64 / truths.len() as f64))
+        }
+        _ => None,
+    };
+    said.iter().filter_map(of).collect()
+}
+
+#[test]
+fn a_run_ends_and_does_not_go_on_past_its_end() {
+    let short = Lesson { epochs: 4, ..lesson(&[Supervision::Ferkd]) };
+    let mut school = open(&short, &Device::flex());
+    school.play(None);
+    let said = run(&mut school);
+    assert_eq!(rounds(&said).len() as u64, school.steps());
+    assert_eq!(said.iter().filter(|reply| matches!(reply, Reply::Paused)).count(), 1);
+    let accuracies = tried(&said);
+    // At the start, after every epoch, and at the end.
+    assert!(accuracies.len() >= 5, "{accuracies:?}");
+    assert_eq!(accuracies.last().unwrap().0, school.steps());
+    assert!(accuracies.last().unwrap().1 > accuracies[0].1 + 0.05, "{accuracies:?}");
+    school.play(Some(5));
+    let more = run(&mut school);
+    assert_eq!(more, [Reply::Paused]);
+}
+
+#[test]
+fn a_loss_that_is_no_number_stops_the_lesson_and_says_what_to_do() {
+    let mut core = Core::new(Device::flex());
+    let mut said = Vec::new();
+    let mut ask = |core: &mut Core, request| {
+        pollster::block_on(core.answer(request, &mut |reply| said.push(reply)));
+        while core.is_playing() {
+            pollster::block_on(core.advance(&mut |reply| said.push(reply)));
+        }
+        std::mem::take(&mut said)
+    };
+    let failed = |said: Vec<Reply>| match said.into_iter().find(|r| matches!(r, Reply::Failed { .. })) {
+        Some(Reply::Failed { error, .. }) => error,
+        _ => panic!("nothing failed"),
+    };
+    let wild = |lr| {
+        let lesson = lesson(&[Supervision::Fkd, Supervision::Ferkd]);
+        Lesson { tuning: Tuning { lr, ..lesson.tuning }, ..lesson }
+    };
+    assert!(failed(ask(&mut core, Request::Learn(wild(1.0)))).contains("not here yet"));
+    assert!(failed(ask(&mut core, Request::Play(None))).contains("no lesson"));
+    ask(&mut core, Request::Scenes(LABELS.to_vec()));
+    let kd = lesson(&[Supervision::Kd]);
+    assert!(failed(ask(&mut core, Request::Learn(kd))).contains("leave out kd"));
+    ask(&mut core, Request::Learn(wild(1e30)));
+    let error = failed(ask(&mut core, Request::Play(None)));
+    assert!(error.contains("reset"), "{error}");
+    assert!(!core.is_playing());
+}
+
+#[test]
+fn three_steps_on_wgpu_are_those_on_flex() {
+    // Tuning kernels on a software adapter takes minutes.
+    // SAFETY: no other test of this program reads or writes this variable, and burn reads it later.
+    unsafe { std::env::set_var("CUBECL_AUTOTUNE_LEVEL", "0") };
+    let device = match ferkd::device::open("wgpu") {
+        Ok(device) => device,
+        Err(error) => {
+            eprintln!("SKIPPED three_steps_on_wgpu_are_those_on_flex: {error}");
+            return;
+        }
+    };
+    let lesson = lesson(&[Supervision::FerkdSelfmix]);
+    let losses = |device: &Device| {
+        let mut school = open(&lesson, device);
+        school.skip_trials();
+        school.play(Some(3));
+        rounds(&run(&mut school)).iter().map(|round| round[0].loss).collect::<Vec<f64>>()
+    };
+    let (flex, wgpu) = (losses(&Device::flex()), losses(&device));
+    assert_eq!((flex.len(), wgpu.len()), (3, 3));
+    for (flex, wgpu) in flex.iter().zip(&wgpu) {
+        assert!((flex - wgpu).abs() < 1e-3, "flex {flex}, wgpu {wgpu}");
+    }
+}

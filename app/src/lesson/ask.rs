@@ -1,0 +1,189 @@
+//! How a window asks for students and leads them: each request once, and only when something has changed.
+
+use ferkd::Result;
+use ferkd::train::trainer::Tuning;
+
+use super::LessonState;
+use crate::engine::{Lesson, Request};
+use crate::experiment::Data;
+use crate::state::State;
+
+impl State {
+    /// What students may be told on the way: the settings at hand, as confidences on the scenes.
+    ///
+    /// # Errors
+    /// Thresholds that do not ascend, or labels that are not here yet.
+    pub fn tuning(&self) -> Result<Tuning> {
+        let settings = &self.experiment.settings;
+        Ok(Tuning {
+            thresholds: self.thresholds_in(Data::Scenes, settings)?,
+            confidence: settings.confidence,
+            epsilon: settings.epsilon,
+            lr: self.experiment.training.lr,
+        })
+    }
+
+    /// The lesson that the settings at hand describe.
+    ///
+    /// # Errors
+    /// Those of [`tuning`](Self::tuning).
+    pub fn lesson_wanted(&self) -> Result<Lesson> {
+        let training = &self.experiment.training;
+        Ok(Lesson {
+            supervisions: training.supervisions.clone(),
+            epochs: training.epochs,
+            seed: training.seed,
+            mix: training.mix,
+            tuning: self.tuning()?,
+        })
+    }
+
+    /// What keeps a lesson from beginning, in words.
+    pub fn lesson_missing(&self) -> Option<String> {
+        let supervisions = &self.experiment.training.supervisions;
+        if !self.has(Data::Scenes) {
+            return Some("The scenes' labels are still on their way: students learn from them".into());
+        }
+        let asks = supervisions.iter().any(|supervision| supervision.needs_teacher());
+        if asks && !self.teachers.contains_key(ferkd::demo::settings::TEACHER) {
+            return Some("The scenes' teacher is not ready yet, and kd asks it at every step".into());
+        }
+        if supervisions.is_empty() {
+            return Some("Choose one student or more".into());
+        }
+        self.tuning().err().map(|error| error.to_string())
+    }
+
+    /// Draws new students, under the settings at hand.
+    pub fn begin_lesson(&mut self) {
+        match self.lesson_wanted() {
+            Ok(lesson) => {
+                let asked = Some(lesson.clone());
+                self.lesson =
+                    LessonState { is_opening: true, asked, pace: self.lesson.pace, ..LessonState::default() };
+                self.outbox.push(Request::Learn(lesson));
+            }
+            Err(error) => self.complain(error),
+        }
+    }
+
+    /// Lets students go on; draws them first where there are none.
+    pub fn play_lesson(&mut self) {
+        if self.ready_lesson() {
+            self.lesson.is_playing = true;
+            self.outbox.push(Request::Play(None));
+        }
+    }
+
+    /// One step of every student; draws them first where there are none.
+    pub fn step_lesson(&mut self) {
+        if self.ready_lesson() {
+            self.lesson.is_stepping = true;
+            self.outbox.push(Request::Play(Some(1)));
+        }
+    }
+
+    /// Stops students once all have taken the step at hand.
+    pub fn pause_lesson(&mut self) {
+        self.outbox.push(Request::Pause);
+    }
+
+    fn ready_lesson(&mut self) -> bool {
+        if !self.lesson.has_begun && !self.lesson.is_opening {
+            self.begin_lesson();
+        }
+        self.lesson.asked.is_some() && !self.lesson.is_over()
+    }
+
+    /// Whether students would have to be drawn anew to follow the settings at hand.
+    pub fn lesson_is_outdated(&self) -> bool {
+        let (Some(asked), Ok(wanted)) = (&self.lesson.asked, self.lesson_wanted()) else { return false };
+        Lesson { tuning: asked.tuning, ..wanted } != *asked
+    }
+
+    /// Tells running students what has changed: once a frame at most, and nothing while nothing changes.
+    pub(crate) fn follow_lesson(&mut self) {
+        let pace = self.experiment.training.steps_per_s;
+        if self.lesson.pace != pace {
+            self.lesson.pace = pace;
+            self.outbox.push(Request::Pace(pace));
+        }
+        let Ok(tuning) = self.tuning() else { return };
+        if let Some(asked) = self.lesson.asked.as_mut().filter(|asked| asked.tuning != tuning) {
+            asked.tuning = tuning;
+            self.outbox.push(Request::Tune(tuning));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ferkd::train::config::Supervision;
+
+    use crate::assets::Asset;
+    use crate::engine::Reply;
+    use crate::experiment::Experiment;
+
+    fn with_scenes() -> State {
+        let mut state = State::new(Experiment::default());
+        for asset in [Asset::Scenes, Asset::Digits] {
+            state.load(asset, asset.embedded().unwrap());
+        }
+        let (ids, names) = (Vec::new(), Vec::new());
+        state.hear(Reply::Teacher { name: ferkd::demo::settings::TEACHER.into(), ids, names });
+        state.refresh();
+        state.outbox.clear();
+        state
+    }
+
+    #[test]
+    fn a_change_is_told_once_and_only_to_a_lesson() {
+        let mut state = with_scenes();
+        state.experiment.settings.epsilon = 0.2;
+        state.refresh();
+        assert!(state.outbox.is_empty(), "there is no student to tell");
+        state.begin_lesson();
+        assert!(matches!(&state.outbox[..], [Request::Learn(lesson)] if lesson.tuning.epsilon == 0.2));
+        state.outbox.clear();
+        state.refresh();
+        assert!(state.outbox.is_empty());
+        state.experiment.settings.quantiles.mid = 0.4;
+        state.refresh();
+        state.refresh();
+        let wanted = state.tuning().unwrap();
+        assert_eq!(state.outbox, [Request::Tune(wanted)]);
+        assert!(!state.lesson_is_outdated(), "thresholds change on the way");
+        state.experiment.training.seed = 7;
+        assert!(state.lesson_is_outdated());
+        state.outbox.clear();
+        state.experiment.training.steps_per_s = 5;
+        state.refresh();
+        state.refresh();
+        assert_eq!(state.outbox, [Request::Pace(5)]);
+    }
+
+    #[test]
+    fn thresholds_are_those_of_the_scenes_whatever_is_looked_at() {
+        let mut state = with_scenes();
+        let on_photos = state.tuning().unwrap().thresholds;
+        assert_ne!(state.thresholds(&state.experiment.settings).unwrap(), on_photos);
+        state.look_at(Data::Scenes);
+        state.refresh();
+        assert_eq!(state.tuning().unwrap().thresholds, on_photos);
+        assert_eq!(state.thresholds(&state.experiment.settings).unwrap(), on_photos);
+    }
+
+    #[test]
+    fn what_is_missing_is_said() {
+        let mut state = State::new(Experiment::default());
+        assert!(state.lesson_missing().unwrap().contains("labels"));
+        state.load(Asset::Scenes, Asset::Scenes.embedded().unwrap());
+        state.refresh();
+        assert!(state.lesson_missing().unwrap().contains("teacher"));
+        state.experiment.training.supervisions = vec![Supervision::Ferkd];
+        assert_eq!(state.lesson_missing(), None);
+        state.experiment.training.supervisions.clear();
+        assert!(state.lesson_missing().unwrap().contains("one student"));
+    }
+}

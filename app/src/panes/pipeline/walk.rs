@@ -1,0 +1,133 @@
+//! Leading a region along the road, one stage after the other.
+
+use egui::Id;
+
+use crate::explain::Stage;
+use crate::state::State;
+
+/// How far a region has come.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Walk {
+    /// The stage that the region has reached; all are shown if none.
+    pub at: Option<Stage>,
+    /// Whether it goes on by itself.
+    pub is_playing: bool,
+    /// Stages per second.
+    pub stages_per_s: f64,
+    /// The stage that is explained.
+    pub chosen: Stage,
+    /// When the last step was taken, in seconds.
+    since_s: f64,
+}
+
+impl Default for Walk {
+    fn default() -> Self {
+        Self { at: None, is_playing: false, stages_per_s: 1.0, chosen: Stage::Mining, since_s: 0.0 }
+    }
+}
+
+impl Walk {
+    pub fn id() -> Id {
+        Id::unique("walk along the road")
+    }
+
+    /// Whether a stage has been reached.
+    pub fn has_reached(&self, stage: Stage) -> bool {
+        self.at.is_none_or(|at| stage <= at)
+    }
+
+    /// Goes on by itself from now on, or stops.
+    pub fn toggle(&mut self, now_s: f64) {
+        self.is_playing = !self.is_playing;
+        self.wait_from(now_s);
+    }
+
+    /// Ends the walk: every stage is shown.
+    pub fn stop(&mut self) {
+        (self.at, self.is_playing) = (None, false);
+    }
+
+    /// The next step comes a while after `now_s`.
+    pub fn wait_from(&mut self, now_s: f64) {
+        self.since_s = now_s;
+    }
+
+    /// Share of the way to the next stage, in 0..=1.
+    pub fn progress(&self, now_s: f64) -> f32 {
+        if self.is_playing {
+            ((now_s - self.since_s) * self.stages_per_s).clamp(0.0, 1.0) as f32
+        } else {
+            0.0
+        }
+    }
+
+    /// Whether it is time for the next step.
+    pub fn is_due(&self, now_s: f64) -> bool {
+        now_s - self.since_s >= 1.0 / self.stages_per_s.max(0.01)
+    }
+
+    /// Leads the region through the next stage, and does what the stage does. Behind the last one the next region
+    /// of the image sets out.
+    pub fn step(&mut self, state: &mut State) {
+        let reached = self.at.and_then(|at| Stage::ALL.iter().position(|&stage| stage == at));
+        let next = reached.map_or(0, |at| at + 1);
+        let stage = match Stage::ALL.get(next) {
+            Some(&stage) => stage,
+            None => {
+                choose_region(state, 1);
+                Stage::Regions
+            }
+        };
+        match stage {
+            Stage::Regions => choose_region(state, 0),
+            Stage::Student if !state.lesson.is_playing && state.lesson_missing().is_none() => {
+                state.step_lesson();
+            }
+            _ => {}
+        }
+        (self.at, self.chosen) = (Some(stage), stage);
+    }
+}
+
+/// Looks at the region that lies `on` further than the one that is looked at.
+fn choose_region(state: &mut State, on: u32) {
+    let count = state.shown().map_or(0, |shown| shown.regions.len() as u32);
+    if count > 0 {
+        state.probe = None;
+        state.experiment.region = Some((state.experiment.region.unwrap_or(0) + on) % count);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::Experiment;
+
+    #[test]
+    fn a_walk_leads_one_region_after_the_other_along_all_stages() {
+        let mut state = State::new(Experiment::default());
+        state.refresh();
+        let mut walk = Walk::default();
+        assert!(walk.has_reached(Stage::Student), "without a walk everything is shown");
+        let mut seen = Vec::new();
+        for _ in 0..8 {
+            walk.step(&mut state);
+            seen.push(walk.at.unwrap());
+        }
+        assert_eq!(seen[..7], Stage::ALL);
+        assert_eq!((seen[7], state.experiment.region), (Stage::Regions, Some(1)));
+        assert!(walk.has_reached(Stage::Image) && !walk.has_reached(Stage::Teacher));
+        walk.stop();
+        assert!(walk.has_reached(Stage::Teacher));
+    }
+
+    #[test]
+    fn steps_come_at_the_speed_that_is_set() {
+        let mut walk = Walk { stages_per_s: 2.0, ..Walk::default() };
+        walk.toggle(10.0);
+        assert!(!walk.is_due(10.4) && walk.is_due(10.5));
+        assert!((walk.progress(10.25) - 0.5).abs() < 1e-6);
+        walk.toggle(10.25);
+        assert_eq!(walk.progress(10.4), 0.0, "a walk that is paused stands still");
+    }
+}

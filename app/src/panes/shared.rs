@@ -1,0 +1,90 @@
+//! What more than one pane draws: counts of kinds as a bar, and pictures of held-out scenes.
+
+use egui::{Align2, Color32, CornerRadius, FontId, Rect, Sense, TextureHandle, Ui, pos2, vec2};
+use ferkd::mining::{Kind, KindCounts};
+
+use crate::dataset::DataSet;
+use crate::lesson::held_out;
+use crate::theme;
+
+/// Counts of kinds as one bar: a colour and a letter each, as wide as its share.
+pub(crate) fn kinds_bar(ui: &mut Ui, counts: &KindCounts, width: f32) {
+    let (rect, response) = ui.allocate_exact_size(vec2(width, 16.0), Sense::hover());
+    let words = Kind::ALL.map(|kind| {
+        let share = 100.0 * counts.shares()[kind as usize];
+        format!("{} {}: {} regions, {share:.1} %", kind.letter(), kind.name(), counts.of(kind))
+    });
+    let label = format!("Kinds: {}", words.join(", "));
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Figure, true, &label));
+    let painter = ui.painter();
+    painter.rect_filled(rect, CornerRadius::same(3), theme::card(ui.visuals()));
+    let mut left = rect.left();
+    for (kind, share) in Kind::ALL.into_iter().zip(counts.shares()) {
+        let right = left + share as f32 * rect.width();
+        let part = Rect::from_min_max(pos2(left, rect.top()), pos2(right, rect.bottom()));
+        painter.rect_filled(part, CornerRadius::ZERO, theme::kind(kind, ui.visuals()));
+        if part.width() > 10.0 {
+            let font = FontId::proportional(11.0);
+            let letter = kind.letter().to_string();
+            painter.text(part.center(), Align2::CENTER_CENTER, letter, font, theme::on_kind(kind));
+        }
+        left = right;
+    }
+    response.on_hover_text(words.join("\n"));
+}
+
+/// Begins a new row of a wrapping layout unless `width` points are left: a control stays beside its label.
+pub(crate) fn keep_together(width: f32, ui: &mut Ui) {
+    if ui.available_size_before_wrap().x < width {
+        ui.end_row();
+        // As high as a control from the start, so that the label stands level with it.
+        ui.allocate_exact_size(vec2(0.0, ui.spacing().interact_size.y), Sense::hover());
+        ui.add_space(-ui.spacing().item_spacing.x);
+    }
+}
+
+/// A student's colour, before its name.
+pub(crate) fn swatch(color: Color32, ui: &mut Ui) {
+    let (rect, _) = ui.allocate_exact_size(vec2(8.0, 16.0), Sense::hover());
+    ui.painter().circle_filled(rect.center(), 4.0, color);
+}
+
+/// Scenes that are drawn in one frame: each takes a while.
+const SCENES_A_FRAME: usize = 8;
+
+/// The picture of a held-out scene, drawn when it is first asked for; a few a frame, the rest follow.
+pub(crate) fn scene_texture(set: &DataSet, number: usize, ctx: &egui::Context) -> Option<TextureHandle> {
+    let id = egui::Id::unique(("held-out scene", number));
+    if let Some(texture) = ctx.data(|data| data.get_temp(id)) {
+        return Some(texture);
+    }
+    let (frame, counter) = (ctx.cumulative_frame_nr(), egui::Id::unique("scenes of this frame"));
+    let (of, drawn): (u64, usize) = ctx.data(|data| data.get_temp(counter)).unwrap_or_default();
+    let drawn = if of == frame { drawn } else { 0 };
+    if drawn >= SCENES_A_FRAME {
+        ctx.request_repaint();
+        return None;
+    }
+    let picture = set.scene(held_out().get(number)?.digit)?;
+    let size = [picture.width() as usize, picture.height() as usize];
+    let pixels = egui::ColorImage::from_rgb(size, picture.as_raw());
+    let texture = ctx.load_texture("held-out scene", pixels, egui::TextureOptions::LINEAR);
+    ctx.data_mut(|data| {
+        data.insert_temp(counter, (frame, drawn + 1));
+        data.insert_temp(id, texture.clone());
+    });
+    Some(texture)
+}
+
+/// Draws a held-out scene into `rect`.
+pub(crate) fn paint_scene(set: Option<&DataSet>, number: usize, rect: Rect, ui: &Ui) {
+    match set.and_then(|set| scene_texture(set, number, ui.ctx())) {
+        Some(texture) => {
+            let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
+            ui.painter().image(texture.id(), rect, whole, Color32::WHITE);
+        }
+        None => {
+            ui.painter().rect_filled(rect, CornerRadius::same(2), theme::card(ui.visuals()));
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! What a student takes for what: ten by ten cells that open their scenes.
+
+use egui::{Align2, Color32, CornerRadius, FontId, Rect, Sense, Stroke, StrokeKind, Ui, pos2, vec2};
+
+use super::{Look, scenes};
+use crate::experiment::Data;
+use crate::lesson::{StudentState, held_out};
+use crate::state::State;
+use crate::theme;
+
+/// Classes of the scenes.
+const CLASSES: u32 = 10;
+
+/// Matrix and open cell; side by side where there is room.
+pub(super) fn ui(state: &State, look: &mut Look, ui: &mut Ui) {
+    let Some(student) = state.lesson.students.get(look.student) else { return };
+    if student.guesses.is_empty() {
+        return;
+    }
+    ui.horizontal_wrapped(|ui| {
+        ui.strong("Confusions");
+        ui.colored_label(theme::student(student.supervision, ui.visuals()), student.supervision.name());
+        ui.weak("rows: the digit; columns: the guess. Click a cell to see its scenes");
+    });
+    let width = ui.available_width();
+    if width < 560.0 {
+        matrix(student, look, width.min(340.0), ui);
+        open_cell(state, student, look, ui);
+        return;
+    }
+    ui.horizontal_top(|ui| {
+        matrix(student, look, (width * 0.45).min(320.0), ui);
+        ui.vertical(|ui| open_cell(state, student, look, ui));
+    });
+}
+
+fn matrix(student: &StudentState, look: &mut Look, width: f32, ui: &mut Ui) {
+    let mut counts = [[0_u32; CLASSES as usize]; CLASSES as usize];
+    for (scene, &guess) in held_out().iter().zip(&student.guesses) {
+        let cell = counts.get_mut(scene.class as usize).and_then(|row| row.get_mut(guess as usize));
+        cell.into_iter().for_each(|count| *count += 1);
+    }
+    let margin = 18.0;
+    let side = ((width - margin) / CLASSES as f32).floor();
+    let (rect, _) = ui.allocate_exact_size(egui::Vec2::splat(margin + side * CLASSES as f32), Sense::hover());
+    let visuals = ui.visuals().clone();
+    let text = |at, text: String, color| {
+        ui.painter().text(at, Align2::CENTER_CENTER, text, FontId::proportional(11.0), color);
+    };
+    let place = |truth: u32, guess: u32| {
+        let min = rect.min + vec2(margin + guess as f32 * side, margin + truth as f32 * side);
+        Rect::from_min_size(min, egui::Vec2::splat(side)).shrink(1.0)
+    };
+    for class in 0..CLASSES {
+        let weak = theme::weak(&visuals);
+        text(pos2(place(0, class).center().x, rect.top() + margin / 2.0), class.to_string(), weak);
+        text(pos2(rect.left() + margin / 2.0, place(class, 0).center().y), class.to_string(), weak);
+    }
+    for truth in 0..CLASSES {
+        let row = counts[truth as usize];
+        let most = row.iter().sum::<u32>().max(1) as f32;
+        for guess in 0..CLASSES {
+            let count = row[guess as usize];
+            let cell = place(truth, guess);
+            let response = ui.interact(cell, ui.scope_id().with(("cell", truth, guess)), Sense::click());
+            let scenes = if count == 1 { "scene" } else { "scenes" };
+            let name = match truth == guess {
+                true => format!("{truth} seen as {guess}: {count} {scenes}"),
+                false => format!("{truth} taken for {guess}: {count} {scenes}"),
+            };
+            let is_open = look.cell == Some((truth, guess));
+            response
+                .widget_info(|| egui::WidgetInfo::selected(egui::Role::Button, true, is_open, name.clone()));
+            // Roots: one error must be seen beside forty right guesses.
+            let strength = (count as f32 / most).sqrt();
+            let color = if truth == guess {
+                theme::student(student.supervision, &visuals)
+            } else {
+                theme::wrong(&visuals)
+            };
+            ui.painter().rect_filled(cell, CornerRadius::same(2), theme::card(&visuals));
+            ui.painter().rect_filled(cell, CornerRadius::same(2), color.gamma_multiply(0.85 * strength));
+            if count > 0 {
+                let is_strong = strength > if visuals.dark_mode { 0.6 } else { 0.8 };
+                let color = if is_strong { Color32::WHITE } else { visuals.text_color() };
+                text(cell.center(), count.to_string(), color);
+            }
+            if is_open || response.hovered() || response.has_focus() {
+                let stroke = Stroke::new(if is_open { 2.0 } else { 1.5 }, theme::accent(&visuals));
+                ui.painter().rect_stroke(cell, CornerRadius::same(2), stroke, StrokeKind::Outside);
+            }
+            if response.on_hover_text(name).clicked() {
+                look.cell = if is_open { None } else { Some((truth, guess)) };
+                look.scene = student.taken_for(truth, guess).next();
+            }
+        }
+    }
+}
+
+/// The scenes of the open cell.
+fn open_cell(state: &State, student: &StudentState, look: &mut Look, ui: &mut Ui) {
+    let Some((truth, guess)) = look.cell else {
+        scenes::large(state, look, ui);
+        return;
+    };
+    let found: Vec<usize> = student.taken_for(truth, guess).collect();
+    ui.label(match (found.len(), truth == guess) {
+        (0, _) => format!("No {truth} is taken for {guess}"),
+        (1, true) => format!("One scene of {truth}, seen as {guess}"),
+        (1, false) => format!("One scene of {truth}, taken for {guess}"),
+        (n, true) => format!("{n} scenes of {truth}, seen as {guess}"),
+        (n, false) => format!("{n} scenes of {truth}, taken for {guess}"),
+    });
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing = vec2(4.0, 4.0);
+        for number in found {
+            scenes::thumbnail(state.set_of(Data::Scenes), number, look, 36.0, ui);
+        }
+    });
+    scenes::large(state, look, ui);
+}

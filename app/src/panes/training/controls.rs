@@ -1,0 +1,204 @@
+//! What the hand moves: play, pace, and the settings that running students follow.
+
+use egui::{Button, ComboBox, DragValue, Response, RichText, Ui};
+use ferkd::demo::settings::SUPERVISIONS;
+use ferkd::selfmix::Mix;
+use ferkd::train::config::Supervision;
+
+use crate::panes::shared::keep_together;
+use crate::state::State;
+use crate::theme;
+
+/// Steps per second that are offered; 0 is without a limit.
+const PACES: [u32; 6] = [1, 2, 5, 10, 30, 0];
+
+/// Regions of an image in a step: an epoch is a quarter of a pass.
+const EPOCHS_A_PASS: usize = 4;
+
+/// All controls.
+pub(super) fn ui(state: &mut State, ui: &mut Ui) {
+    play(state, ui);
+    live(state, ui);
+    students(state, ui);
+    start(state, ui);
+    if state.lesson_is_outdated() {
+        ui.weak("Students, epochs, seed and mixing take effect with new students: press Reset");
+    }
+    if !state.lesson.students.is_empty()
+        && let Some(missing) = state.lesson_missing()
+    {
+        ui.colored_label(ui.visuals().warn_fg_color, missing);
+    }
+}
+
+fn play(state: &mut State, ui: &mut Ui) {
+    ui.horizontal_wrapped(|ui| {
+        let (is_playing, is_over) = (state.lesson.is_playing, state.lesson.is_over());
+        let is_missing = state.lesson_missing().is_some();
+        let can_go = !is_over && (state.lesson.has_begun || !is_missing);
+        if is_playing {
+            if primary(ui, true, "Pause")
+                .on_hover_text("Stop once every student has taken this step")
+                .clicked()
+            {
+                state.pause_lesson();
+            }
+        } else if primary(ui, can_go, "Play").on_hover_text("Let all students learn").clicked() {
+            state.play_lesson();
+        }
+        let step = Button::new("Step");
+        let can_step = can_go && !is_playing && !state.lesson.is_stepping;
+        if ui.add_enabled(can_step, step).on_hover_text("One step of every student").clicked() {
+            state.step_lesson();
+        }
+        let reset = Button::new("Reset");
+        let hint = "New students, under the settings at hand";
+        if ui.add_enabled(state.lesson.has_begun && !is_missing, reset).on_hover_text(hint).clicked() {
+            state.begin_lesson();
+        }
+        pace(&mut state.experiment.training.steps_per_s, ui);
+        if state.lesson.has_begun {
+            let lesson = &state.lesson;
+            let epoch = lesson.students.first().and_then(|s| s.loss.last()).map_or(0.0, |last| last[0]);
+            let end = if is_over { ": the end of the run" } else { "" };
+            let text = format!("Step {} of {}, epoch {epoch:.1}{end}", lesson.step(), lesson.steps);
+            ui.add(egui::Label::new(RichText::new(text).weak()).extend());
+        }
+    });
+}
+
+fn primary(ui: &mut Ui, enabled: bool, text: &str) -> Response {
+    let fill = ui.visuals().selection.bg_fill;
+    let text = RichText::new(text).color(ui.visuals().selection.stroke.color).strong();
+    ui.add_enabled(enabled, Button::new(text).fill(fill).min_size(egui::vec2(78.0, 0.0)))
+}
+
+fn pace(steps_per_s: &mut u32, ui: &mut Ui) {
+    let name = |pace: u32| match pace {
+        0 => "As fast as it can".to_owned(),
+        1 => "1 step a second".into(),
+        n => format!("{n} steps a second"),
+    };
+    keep_together(190.0, ui);
+    let label = ui.label("Speed");
+    let combo = ComboBox::from_id_salt("speed").selected_text(name(*steps_per_s)).show_ui(ui, |ui| {
+        for pace in PACES {
+            ui.selectable_value(steps_per_s, pace, name(pace));
+        }
+    });
+    combo.response.labelled_by(label.id);
+}
+
+/// What running students follow.
+fn live(state: &mut State, ui: &mut Ui) {
+    ui.horizontal_wrapped(|ui| {
+        let lr = &mut state.experiment.training.lr;
+        let speed = (*lr * 0.02).max(1e-6);
+        let drag = DragValue::new(lr).speed(speed).range(1e-5..=1.0).max_decimals(6);
+        named(
+            ui,
+            "Learning rate",
+            "Its peak: it rises for four epochs, then falls to 0 along a cosine",
+            drag,
+        );
+        let settings = &mut state.experiment.settings;
+        let drag = DragValue::new(&mut settings.epsilon).speed(0.005).range(0.0..=0.9).max_decimals(3);
+        named(ui, "Epsilon", "Probability that a calibrated label spreads over the other classes", drag);
+        let what = if settings.by_quantile { "as a quantile" } else { "as a confidence" };
+        let numbers = settings.numbers_mut();
+        for (name, value, hint) in [
+            ("Low", &mut numbers.low, "Below it regions are discarded"),
+            (
+                "Mid",
+                &mut numbers.mid,
+                "Below it, from low on, regions are context: their label is calibrated",
+            ),
+            ("High", &mut numbers.high, "Above it regions are trivial"),
+        ] {
+            let drag = DragValue::new(value).speed(0.002).range(0.0..=1.0).max_decimals(4);
+            named(ui, name, &format!("{hint} ({what})"), drag);
+        }
+        if let (true, Ok(tuning)) = (state.experiment.settings.by_quantile, state.tuning()) {
+            let t = tuning.thresholds;
+            let text = format!("= {:.3}, {:.3}, {:.3} on the scenes", t.low, t.mid, t.high);
+            ui.add(egui::Label::new(RichText::new(text).weak()).extend());
+        }
+    });
+}
+
+fn named(ui: &mut Ui, name: &str, hint: &str, drag: DragValue<'_>) {
+    keep_together(74.0 + 7.0 * name.chars().count() as f32, ui);
+    let label = ui.label(name).on_hover_text(hint);
+    ui.add(drag).labelled_by(label.id).on_hover_text(hint);
+}
+
+/// Who learns.
+fn students(state: &mut State, ui: &mut Ui) {
+    let chosen = &mut state.experiment.training.supervisions;
+    ui.horizontal_wrapped(|ui| {
+        ui.label("Students");
+        for supervision in SUPERVISIONS {
+            let is_on = chosen.contains(&supervision);
+            let text = RichText::new(supervision.name());
+            let text = if is_on { text.strong() } else { text.weak() };
+            let button = Button::new(text).selected(is_on).frame_when_inactive(true);
+            let color = theme::student(supervision, ui.visuals()).gamma_multiply(0.4);
+            let button = if is_on { button.fill(color) } else { button };
+            let response = ui.add(button);
+            let name = format!("Student {}", supervision.name());
+            response.widget_info(|| egui::WidgetInfo::selected(egui::Role::Button, true, is_on, &name));
+            if response.on_hover_text(learns_from(supervision)).clicked() {
+                chosen.retain(|&other| other != supervision);
+                if !is_on {
+                    chosen.push(supervision);
+                }
+                chosen.sort_by_key(|&s| SUPERVISIONS.iter().position(|&other| other == s));
+            }
+        }
+    });
+}
+
+/// What a student learns from, in a sentence.
+pub(super) fn learns_from(supervision: Supervision) -> &'static str {
+    match supervision {
+        Supervision::Hard => "The ground truth of every region, whatever it shows",
+        Supervision::Kd => "The ground truth, and the teacher that looks at every region at every step",
+        Supervision::Funmatch => "The teacher alone, at every step",
+        Supervision::Fkd => "The teacher's stored labels, untouched",
+        Supervision::Ferkd => "Stored labels, mined and calibrated",
+        Supervision::FerkdSelfmix => "Stored labels, mined and calibrated, with regions of one image mixed",
+        Supervision::FerkdDrop => "Stored labels; uninformative regions are left out, none is calibrated",
+        Supervision::FerkdCalibrate => "Stored labels; context is calibrated, no region is left out",
+    }
+}
+
+/// What takes effect with new students.
+fn start(state: &mut State, ui: &mut Ui) {
+    let training = &mut state.experiment.training;
+    ui.horizontal_wrapped(|ui| {
+        let mut passes = training.epochs / EPOCHS_A_PASS;
+        let drag = DragValue::new(&mut passes)
+            .speed(0.05)
+            .range(1..=250)
+            .custom_formatter(|passes, _| format!("{}", passes as usize * EPOCHS_A_PASS))
+            .custom_parser(|text| text.trim().parse().ok().map(|n: f64| (n / EPOCHS_A_PASS as f64).round()));
+        named(ui, "Epochs", "Four epochs are one pass over the scenes, with four regions of each", drag);
+        training.epochs = passes * EPOCHS_A_PASS;
+        let drag = DragValue::new(&mut training.seed).speed(0.05);
+        named(ui, "Seed", "Of weights, order and mixing: the same for all students", drag);
+        keep_together(240.0, ui);
+        let label = ui.label("Mixing").on_hover_text("How ferkd+selfmix mixes regions");
+        let name = |mix: Mix| match mix {
+            Mix::None => "none",
+            Mix::Selfmix => "SelfMix: within an image",
+            Mix::Mixup => "Mixup: across images",
+            Mix::Cutmix => "CutMix: across images",
+        };
+        let combo = ComboBox::from_id_salt("mixing").selected_text(name(training.mix)).show_ui(ui, |ui| {
+            for mix in [Mix::Selfmix, Mix::Mixup, Mix::Cutmix, Mix::None] {
+                ui.selectable_value(&mut training.mix, mix, name(mix));
+            }
+        });
+        combo.response.labelled_by(label.id);
+    });
+}

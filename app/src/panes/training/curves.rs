@@ -1,0 +1,135 @@
+//! Loss and held-out accuracy of every student, while they learn.
+
+use egui::{Stroke, Ui};
+use egui_plot::{AxisHints, HoverPosition, Line, MarkerShape, Plot, PlotPoints, Points};
+
+use crate::lesson::LessonState;
+use crate::theme;
+
+/// From this width on, in points, both plots stand side by side.
+const SIDE_BY_SIDE: f32 = 520.0;
+
+/// Points of a curve that are drawn: more are finer than the screen.
+const DRAWN: usize = 1200;
+
+/// Both plots.
+pub(super) fn ui(lesson: &LessonState, ui: &mut Ui) {
+    if ui.available_width() < SIDE_BY_SIDE {
+        loss(lesson, ui);
+        accuracy(lesson, ui);
+        return;
+    }
+    ui.columns(2, |columns| {
+        loss(lesson, &mut columns[0]);
+        accuracy(lesson, &mut columns[1]);
+    });
+}
+
+fn plot<'a>(id: &'static str, lesson: &LessonState, ui: &Ui) -> Plot<'a> {
+    let epochs = lesson.asked.as_ref().map_or(1, |asked| asked.epochs);
+    // The scale doubles now and then: early curves would be a few points at the edge of the whole run.
+    let last = lesson.students.iter().filter_map(|s| s.loss.last()).map(|last| last[0]).fold(0.9, f64::max);
+    let end = f64::from(((last * 1.05).ceil() as u32).next_power_of_two()).min(epochs.max(1) as f64);
+    // Labels this near to each other: a few of them even in a narrow plot.
+    let axis = AxisHints::new_x().label_spacing(26.0..=52.0);
+    Plot::new(id)
+        .custom_x_axes(vec![axis])
+        .custom_y_axes(vec![AxisHints::new_y().label_spacing(16.0..=36.0)])
+        .height(168.0)
+        .allow_drag(false)
+        .allow_zoom(false)
+        .allow_scroll(false)
+        .allow_boxed_zoom(false)
+        .allow_double_click_reset(false)
+        .show_background(false)
+        .show_crosshair(false)
+        .default_x_bounds(0.0, end)
+        .auto_bounds([false, true])
+        .reset()
+        .set_margin_fraction(egui::vec2(0.0, 0.06))
+        .grid_color(theme::line(ui.visuals()).color)
+        .y_axis_min_width(36.0)
+}
+
+fn loss(lesson: &LessonState, ui: &mut Ui) {
+    ui.horizontal(|ui| {
+        ui.strong("Loss");
+        ui.weak("nats by epoch, smoothed; faint: every step");
+    });
+    let label = |at: &HoverPosition<'_>| match at {
+        HoverPosition::NearDataPoint { plot_name, position, .. } => {
+            Some(format!("{plot_name}\nepoch {:.1}: {:.3} nats", position.x, position.y))
+        }
+        HoverPosition::Elsewhere { .. } => None,
+    };
+    let visuals = ui.visuals().clone();
+    // What is smoothed fills the plot; the faint lines may leave it.
+    let smooth = || lesson.students.iter().flat_map(|student| &student.smooth_loss).map(|point| point[1]);
+    let (low, high) = (smooth().fold(f64::INFINITY, f64::min), smooth().fold(f64::NEG_INFINITY, f64::max));
+    let margin = (0.2 * (high - low)).max(0.02);
+    let plot = match low <= high {
+        true => plot("loss", lesson, ui).default_y_bounds(low - margin, high + margin).auto_bounds(false),
+        false => plot("loss", lesson, ui),
+    };
+    let response = plot.label_formatter(label).show(ui, |plot| {
+        for student in &lesson.students {
+            let faint = theme::student(student.supervision, &visuals).gamma_multiply(0.22);
+            let raw = Line::new(student.supervision.name(), thinned(&student.loss));
+            plot.line(
+                raw.stroke(Stroke::new(1.0, faint)).allow_hover(false).id((student.supervision, "raw")),
+            );
+        }
+        for student in &lesson.students {
+            let color = theme::student(student.supervision, &visuals);
+            let smooth = Line::new(student.supervision.name(), thinned(&student.smooth_loss));
+            plot.line(smooth.stroke(Stroke::new(2.0, color)));
+        }
+    });
+    named(&response.response, "Loss by epoch");
+}
+
+fn accuracy(lesson: &LessonState, ui: &mut Ui) {
+    ui.horizontal(|ui| {
+        ui.strong("Accuracy");
+        ui.weak("of held-out scenes, by epoch");
+    });
+    let label = |at: &HoverPosition<'_>| match at {
+        HoverPosition::NearDataPoint { plot_name, position, .. } => {
+            Some(format!("{plot_name}\nepoch {:.1}: {:.1} %", position.x, 100.0 * position.y))
+        }
+        HoverPosition::Elsewhere { .. } => None,
+    };
+    let plot = plot("accuracy", lesson, ui)
+        .label_formatter(label)
+        .include_y(0.0)
+        .include_y(0.5)
+        .y_axis_formatter(|mark, _| format!("{:.0} %", 100.0 * mark.value));
+    let visuals = ui.visuals().clone();
+    let response = plot.show(ui, |plot| {
+        for student in &lesson.students {
+            let color = theme::student(student.supervision, &visuals);
+            let name = student.supervision.name();
+            plot.line(
+                Line::new(name, thinned(&student.accuracy))
+                    .stroke(Stroke::new(2.0, color))
+                    .allow_hover(false)
+                    .id((student.supervision, "line")),
+            );
+            let points = Points::new(name, thinned(&student.accuracy)).radius(3.0).color(color);
+            plot.points(points.shape(MarkerShape::Circle));
+        }
+    });
+    named(&response.response, "Held-out accuracy by epoch");
+}
+
+fn named(response: &egui::Response, name: &'static str) {
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Figure, true, name));
+}
+
+fn thinned(points: &[[f64; 2]]) -> PlotPoints<'static> {
+    let every = points.len().div_ceil(DRAWN).max(1);
+    // From the end: the last point is the one that is looked at.
+    let mut drawn: Vec<[f64; 2]> = points.iter().rev().step_by(every).copied().collect();
+    drawn.reverse();
+    drawn.into()
+}

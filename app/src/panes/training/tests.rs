@@ -1,0 +1,172 @@
+//! The pane as it is used: every control by role and label.
+
+use egui::Role;
+use egui_kittest::Harness;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use ferkd::demo::settings::{SUPERVISIONS, TEACHER};
+use ferkd::mining::KindCounts;
+use ferkd::train::config::Supervision;
+
+use crate::assets::Asset;
+use crate::engine::{Reply, Request, StudentStep};
+use crate::experiment::Experiment;
+use crate::lesson::held_out;
+use crate::state::State;
+
+fn harness<'a>(width: f32, state: State) -> Harness<'a, State> {
+    let pane = |ui: &mut egui::Ui, state: &mut State| {
+        state.refresh();
+        super::ui(state, ui);
+    };
+    let mut harness = Harness::builder().with_size([width, 1400.0]).build_ui_state(pane, state);
+    harness.run_steps(2);
+    harness
+}
+
+fn ready() -> State {
+    let mut state = State::new(Experiment::default());
+    for asset in [Asset::Scenes, Asset::Digits] {
+        state.load(asset, asset.embedded().unwrap());
+    }
+    state.hear(Reply::Teacher { name: TEACHER.into(), ids: Vec::new(), names: Vec::new() });
+    state.outbox.clear();
+    state
+}
+
+/// Students that take every three for an eight.
+fn taught() -> State {
+    let mut state = ready();
+    state.refresh();
+    state.begin_lesson();
+    state.outbox.clear();
+    state.hear(Reply::Lesson { supervisions: SUPERVISIONS.to_vec(), steps: 1014, parameters: 1000 });
+    for step in 0..3 {
+        let of = |supervision: Supervision| StudentStep {
+            supervision,
+            step,
+            epoch: (step + 1) as f64 * 0.02,
+            loss: 2.3 - step as f64 * 0.1,
+            lr: 1e-4,
+            kinds: if supervision.needs_store() { KindCounts([0, 5, 27, 0]) } else { KindCounts::default() },
+        };
+        state.hear(Reply::Step(SUPERVISIONS.map(of).to_vec()));
+    }
+    let guesses: Vec<u32> =
+        held_out().iter().map(|scene| if scene.class == 3 { 8 } else { scene.class }).collect();
+    for supervision in SUPERVISIONS {
+        let (guesses, confidences) = (guesses.clone(), vec![0.75; guesses.len()]);
+        state.hear(Reply::Tried { supervision, step: 3, epoch: 0.06, guesses, confidences, loss: 0.4 });
+    }
+    state
+}
+
+#[test]
+fn what_is_missing_stands_there_and_nothing_can_be_played() {
+    let mut harness = harness(500.0, State::new(Experiment::default()));
+    harness.get_by_label_contains("labels are still on their way");
+    harness.get_by_role_and_label(Role::Button, "Play").click();
+    harness.run_steps(2);
+    assert!(harness.state().outbox.is_empty(), "the button is disabled");
+}
+
+#[test]
+fn play_pause_step_and_reset_ask_the_engine() {
+    let mut harness = harness(700.0, ready());
+    harness.get_by_role_and_label(Role::Button, "Play").click();
+    harness.run_steps(2);
+    let asked = std::mem::take(&mut harness.state_mut().outbox);
+    assert!(matches!(&asked[..], [Request::Learn(_), Request::Play(None)]), "{asked:?}");
+    harness.get_by_role_and_label(Role::Button, "Pause").click();
+    harness.run_steps(2);
+    assert_eq!(std::mem::take(&mut harness.state_mut().outbox), [Request::Pause]);
+
+    let mut harness = self::harness(700.0, taught());
+    harness.get_by_role_and_label(Role::Button, "Step").click();
+    harness.run_steps(2);
+    assert_eq!(std::mem::take(&mut harness.state_mut().outbox), [Request::Play(Some(1))]);
+    harness.get_by_role_and_label(Role::Button, "Reset").click();
+    harness.run_steps(2);
+    let asked = std::mem::take(&mut harness.state_mut().outbox);
+    assert!(matches!(&asked[..], [Request::Learn(_)]), "{asked:?}");
+    assert!(harness.state().lesson.students.is_empty());
+}
+
+#[test]
+fn what_students_follow_is_told_to_them_once() {
+    let mut harness = harness(900.0, taught());
+    for (name, value) in
+        [("Learning rate", 0.01), ("Epsilon", 0.3), ("Low", 0.05), ("Mid", 0.4), ("High", 0.9)]
+    {
+        harness.get_by_role_and_label(Role::SpinButton, name).set_value_accesskit(value);
+        harness.run_steps(3);
+        let asked = std::mem::take(&mut harness.state_mut().outbox);
+        let [Request::Tune(tuning)] = &asked[..] else { panic!("{name}: {asked:?}") };
+        assert_eq!(*tuning, harness.state().tuning().unwrap());
+    }
+    let state = harness.state();
+    assert_eq!((state.experiment.training.lr, state.experiment.settings.epsilon), (0.01, 0.3));
+    assert_eq!(state.experiment.settings.quantiles.mid, 0.4);
+}
+
+#[test]
+fn what_needs_new_students_says_so() {
+    let mut harness = harness(900.0, taught());
+    assert!(harness.query_by_label_contains("take effect with new students").is_none());
+    harness.get_by_role_and_label(Role::SpinButton, "Seed").set_value_accesskit(5.0);
+    harness.get_by_role_and_label(Role::SpinButton, "Epochs").set_value_accesskit(2.0);
+    harness.run_steps(3);
+    harness.get_by_label_contains("take effect with new students");
+    assert_eq!(harness.state().experiment.training.seed, 5);
+    assert_eq!(harness.state().experiment.training.epochs, 8, "two passes of four regions");
+    harness.get_by_role_and_label(Role::Button, "Student kd").click();
+    harness.run_steps(2);
+    assert!(!harness.state().experiment.training.supervisions.contains(&Supervision::Kd));
+    for (combo, entry) in [("Speed", "5 steps a second"), ("Mixing", "Mixup: across images")] {
+        harness.get_by_role_and_label(Role::ComboBox, combo).click();
+        harness.run_steps(2);
+        harness.get_by_label(entry).click();
+        harness.run_steps(3);
+    }
+    assert_eq!(harness.state().experiment.training.steps_per_s, 5);
+    assert_eq!(harness.state().experiment.training.mix, ferkd::selfmix::Mix::Mixup);
+    assert!(harness.state().outbox.contains(&Request::Pace(5)));
+}
+
+#[test]
+fn a_cell_opens_its_scenes_and_a_scene_its_guesses() {
+    let threes = held_out().iter().filter(|scene| scene.class == 3).count();
+    let first = held_out().iter().find(|scene| scene.class == 3).unwrap();
+    for width in [380.0, 900.0] {
+        let mut harness = harness(width, taught());
+        let cell = format!("3 taken for 8: {threes} scenes");
+        harness.get_by_role_and_label(Role::Button, &cell).click();
+        harness.run_steps(2);
+        let scene = format!("Scene {}", first.name);
+        harness.get_by_role_and_label(Role::Image, &format!("{scene}, large"));
+        harness.get_by_label("This is a 3");
+        assert!(harness.query_all_by_label("wrong: 8 with 75 %").count() == SUPERVISIONS.len());
+        let open = harness
+            .query_all_by_role(Role::Button)
+            .filter(|node| node.accesskit_node().label().is_some_and(|label| label.starts_with("Scene 3/")));
+        assert!(open.count() >= threes);
+    }
+}
+
+#[test]
+fn every_student_has_its_row_its_curves_and_its_samples() {
+    let mut harness = harness(900.0, taught());
+    for figure in ["Loss by epoch", "Held-out accuracy by epoch"] {
+        harness.get_by_label(figure);
+    }
+    assert_eq!(harness.query_all_by_label_contains("Kinds: D discarded: 0 regions").count(), 3);
+    let scene = |harness: &Harness<'_, State>| {
+        let first = harness
+            .query_all_by_role(Role::Button)
+            .find_map(|node| node.accesskit_node().label().filter(|label| label.starts_with("Scene ")));
+        first.unwrap()
+    };
+    let before = scene(&harness);
+    harness.get_by_role_and_label(Role::Button, "Other samples").click();
+    harness.run_steps(2);
+    assert_ne!(scene(&harness), before);
+}
