@@ -6,6 +6,7 @@
 //! messages can carry them.
 
 mod core;
+mod cutter;
 mod school;
 #[cfg(not(target_family = "wasm"))]
 mod thread;
