@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use burn::tensor::Device;
 use ferkd::data::images::{ImageList, Split};
+use ferkd::device::SharedWgpu;
 use ferkd::store::{MANIFEST, Store};
 use ferkd::train::config::TrainConfig;
 use ferkd::{Error, Result};
@@ -29,6 +30,8 @@ const METRICS: &str = "metrics.jsonl";
 pub struct Opened {
     /// What computes.
     pub device: Device,
+    /// The same with its handles, where it is a wgpu device.
+    pub shared: Option<SharedWgpu>,
     /// What it is, in words.
     pub name: String,
     /// How the window is opened.
@@ -45,7 +48,10 @@ pub fn open_device(name: &str) -> Result<Opened> {
     let viewport =
         egui::ViewportBuilder::default().with_inner_size([1280.0, 800.0]).with_min_inner_size([360.0, 480.0]);
     let mut options = eframe::NativeOptions { viewport, ..Default::default() };
-    let cpu = |options, notice| Opened { device: Device::flex(), name: "CPU (flex)".into(), options, notice };
+    let cpu = |options, notice| {
+        let name = "CPU (flex)".into();
+        Opened { device: Device::flex(), shared: None, name, options, notice }
+    };
     match name {
         "flex" => Ok(cpu(options, None)),
         "auto" | "wgpu" => match ferkd::device::open_shared() {
@@ -56,8 +62,8 @@ pub fn open_device(name: &str) -> Result<Opened> {
                     return Ok(cpu(options, Some(notice)));
                 }
                 let (device, name) = (shared.device.clone(), format!("wgpu: {}", shared.name()));
-                options.wgpu_options.wgpu_setup = window_setup(shared);
-                Ok(Opened { device, name, options, notice: None })
+                options.wgpu_options.wgpu_setup = window_setup(shared.clone());
+                Ok(Opened { device, shared: Some(shared), name, options, notice: None })
             }
             Err(error) if name == "wgpu" => Err(error),
             Err(error) => {
@@ -69,8 +75,8 @@ pub fn open_device(name: &str) -> Result<Opened> {
     }
 }
 
-fn window_setup(shared: ferkd::device::SharedWgpu) -> eframe::egui_wgpu::WgpuSetup {
-    let ferkd::device::SharedWgpu { setup, .. } = shared;
+fn window_setup(shared: SharedWgpu) -> eframe::egui_wgpu::WgpuSetup {
+    let SharedWgpu { setup, .. } = shared;
     eframe::egui_wgpu::WgpuSetup::Existing(eframe::egui_wgpu::WgpuSetupExisting {
         instance: setup.instance,
         adapter: setup.adapter,

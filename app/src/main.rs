@@ -37,7 +37,7 @@ fn open(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         Some(link) => link::from_fragment(link)?,
         None => Experiment::default(),
     };
-    let desktop::Opened { device, name, options, notice } = desktop::open_device(&arguments.device)?;
+    let desktop::Opened { device, shared, name, options, notice } = desktop::open_device(&arguments.device)?;
     let path = arguments.path;
     eframe::run_native(
         "FerKD",
@@ -45,8 +45,11 @@ fn open(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         Box::new(move |creation| {
             let ctx = creation.egui_ctx.clone();
             let wake = ctx.clone();
-            let engine: Box<dyn Engine> =
-                Box::new(ThreadEngine::start(device, move || wake.request_repaint())?);
+            let wake = move || wake.request_repaint();
+            let engine: Box<dyn Engine> = Box::new(match shared {
+                Some(shared) => ThreadEngine::start_with_wgpu(shared, wake)?,
+                None => ThreadEngine::start(device, wake)?,
+            });
             let mut inspector = Inspector::new(
                 &ctx,
                 experiment,

@@ -4,7 +4,8 @@ use burn::tensor::Device;
 
 use crate::error::{Error, Result};
 
-/// Opens a device by name: `flex` (the CPU), `wgpu`, `cuda`, `cuda:1`, or `auto`, the best that is there.
+/// Opens a device by name: `flex` (the CPU), `wgpu`, `cuda`, `cuda:1`, or `auto`, the best that is there: a program
+/// that stands in for a GPU is slower than the CPU itself, and is taken only by its name.
 ///
 /// # Errors
 /// A name that is none of these, a backend that was not compiled in, or a device that is not there.
@@ -17,7 +18,7 @@ pub fn open(name: &str) -> Result<Device> {
         "flex" | "cpu" => flex(),
         "cuda" => cuda(index),
         "wgpu" => wgpu(),
-        "auto" => cuda(0).or_else(|_| wgpu()).or_else(|_| flex()),
+        "auto" => hardware().or_else(|_| flex()).or_else(|_| wgpu()),
         _ => Err(Error::usage("device", format!("`{name}` is no device"))
             .remedy("auto, flex, wgpu, cuda or cuda:N")),
     }
@@ -26,7 +27,26 @@ pub fn open(name: &str) -> Result<Device> {
 /// Whether a device name means the CPU, which decoding needs too.
 pub fn is_cpu(name: &str) -> bool {
     let kind = name.split(':').next().unwrap_or(name);
-    matches!(kind, "flex" | "cpu") || (kind == "auto" && cuda(0).or_else(|_| wgpu()).is_err())
+    matches!(kind, "flex" | "cpu") || (kind == "auto" && hardware().is_err())
+}
+
+/// The best device that is no CPU.
+fn hardware() -> Result<Device> {
+    cuda(0).or_else(|_| wgpu().and_then(no_stand_in))
+}
+
+/// `device`, where any of the adapters is hardware.
+fn no_stand_in(device: Device) -> Result<Device> {
+    #[cfg(feature = "wgpu")]
+    {
+        use burn::tensor::{DeviceKind, DeviceType};
+        let software = Device::wgpu(DeviceKind::Cpu);
+        if Device::enumerate(DeviceType::Wgpu).into_vec().iter().all(|found| *found == software) {
+            return Err(Error::usage("device", "wgpu: software adapters alone are here")
+                .remedy("choose --device flex, or --device wgpu to use one"));
+        }
+    }
+    Ok(device)
 }
 
 #[allow(dead_code, reason = "which of the backends are absent depends on the features")]
@@ -73,6 +93,7 @@ fn wgpu() -> Result<Device> {
 
 /// A wgpu device that computes, with the handles that let a window draw on it too.
 #[cfg(feature = "wgpu")]
+#[derive(Clone)]
 pub struct SharedWgpu {
     /// The device, for tensors.
     pub device: Device,
@@ -118,4 +139,25 @@ pub async fn open_shared_async() -> Result<SharedWgpu> {
 #[cfg(feature = "wgpu")]
 fn no_adapter(error: burn::tensor::wgpu::WgpuInitError) -> Error {
     Error::usage("device", format!("wgpu: {error}")).remedy("choose --device flex")
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn auto_is_hardware_or_the_cpu_itself() {
+        let auto = open("auto").unwrap();
+        assert_eq!(auto == Device::flex(), is_cpu("auto"));
+        #[cfg(feature = "wgpu")]
+        {
+            use burn::tensor::{DeviceKind, DeviceType};
+            let software = Device::wgpu(DeviceKind::Cpu);
+            let found = Device::enumerate(DeviceType::Wgpu).into_vec();
+            // Where there is neither CUDA nor any hardware for wgpu, the CPU computes.
+            if cuda(0).is_err() && found.iter().all(|device| *device == software) {
+                assert_eq!(auto, Device::flex());
+            }
+        }
+    }
 }

@@ -51,6 +51,7 @@ pub mod demo;
 pub mod device;
 pub mod error;
 pub mod events;
+pub mod heat;
 #[cfg(not(target_family = "wasm"))]
 pub mod import;
 pub mod label;

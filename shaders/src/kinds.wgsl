@@ -19,13 +19,14 @@ const TRIVIAL = 3u;
 const NOT_A_NUMBER = 4u;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    if id.x >= thresholds.count {
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let number = id.x + id.y * groups.x * 64u;
+    if number >= thresholds.count {
         return;
     }
     // By bits: a compiler may take it that no float is NaN.
-    let bits = bitcast<u32>(confidences[id.x]) & 0x7fffffffu;
-    let c = confidences[id.x];
+    let bits = bitcast<u32>(confidences[number]) & 0x7fffffffu;
+    let c = confidences[number];
     var kind = IMPORTANT;
     if bits > 0x7f800000u {
         kind = NOT_A_NUMBER;
@@ -36,6 +37,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     } else if c > thresholds.high {
         kind = TRIVIAL;
     }
-    kinds[id.x] = kind;
+    kinds[number] = kind;
     atomicAdd(&counts[kind], 1u);
 }

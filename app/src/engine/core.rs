@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use burn::tensor::Device;
-use ferkd::classifier::Classifier;
+use ferkd::classifier::{Classifier, read_async};
 use ferkd::demo::settings::TEACHER;
+use ferkd::device::SharedWgpu;
 use ferkd::label::{TopK, softmax};
 use ferkd::{Error, Result};
 use image::RgbImage;
 use web_time::Instant;
 
+use super::cutter::{Cutter, HostCutter, ShaderCutter, Source};
 use super::school::{Classroom, School};
 use super::{LabelJob, Picture, Reply, Request};
 
@@ -30,7 +32,8 @@ pub(crate) const TRAINING: &str = "training";
 pub struct Core {
     device: Device,
     teachers: BTreeMap<String, Classifier>,
-    pictures: VecDeque<(u64, RgbImage)>,
+    pictures: VecDeque<(u64, Source)>,
+    cutter: Box<dyn Cutter>,
     /// Labels of the scenes, until a lesson asks for them; drawing the scenes takes a while.
     scenes: Option<Vec<u8>>,
     classroom: Option<Classroom>,
@@ -47,12 +50,18 @@ impl Core {
             device,
             teachers: BTreeMap::new(),
             pictures: VecDeque::new(),
+            cutter: Box::new(HostCutter),
             scenes: None,
             classroom: None,
             scene_teacher: None,
             school: None,
             steps_per_s: 0,
         }
+    }
+
+    /// The same on a wgpu device, where a shader cuts a teacher's regions: their pixels never leave it.
+    pub fn with_wgpu(shared: &SharedWgpu) -> Self {
+        Self { cutter: Box::new(ShaderCutter::new(shared)), ..Self::new(shared.device.clone()) }
     }
 
     /// Whether students wait to go on: call [`advance`](Self::advance) between requests.
@@ -166,8 +175,8 @@ impl Core {
         let absent =
             || Error::usage(&*teacher, "this teacher is not loaded yet").remedy("wait for its weights");
         let teacher = self.teachers.get(&teacher).ok_or_else(absent)?;
-        let picture = self.pictures.iter().find(|(k, _)| *k == key).map(|(_, picture)| picture);
-        let picture = picture.ok_or_else(|| Error::usage("labelling", "the picture did not come along"))?;
+        let source = self.pictures.iter_mut().find(|(k, _)| *k == key).map(|(_, source)| source);
+        let source = source.ok_or_else(|| Error::usage("labelling", "the picture did not come along"))?;
         let all = &teacher.card.classes;
         let outputs: Vec<usize> = match classes.is_empty() {
             true => (0..all.len()).collect(),
@@ -176,11 +185,8 @@ impl Core {
         let view = teacher.view();
         let mut labels = Vec::with_capacity(regions.len());
         for group in regions.chunks(BATCH) {
-            let mut pixels = vec![0.0; group.len() * view.size()];
-            for (region, out) in group.iter().zip(pixels.chunks_mut(view.size())) {
-                view.cut(picture, region, out)?;
-            }
-            let logits = teacher.logits_async(pixels, view.side, &self.device).await?;
+            let input = self.cutter.cut(source, group, &view, &self.device)?;
+            let logits = read_async(teacher.forward(input)).await?;
             for row in logits.chunks(all.len()) {
                 let used: Vec<f32> = outputs.iter().map(|&c| row[c]).collect();
                 labels.push(TopK::of(&softmax(&used, temperature)?, k));
@@ -194,7 +200,7 @@ impl Core {
         let picture = RgbImage::from_raw(width, height, rgb)
             .ok_or_else(|| Error::mismatch("picture", "its bytes are not width x height x 3"))?;
         self.pictures.retain(|(k, _)| *k != key);
-        self.pictures.push_back((key, picture));
+        self.pictures.push_back((key, Source::new(picture)));
         while self.pictures.len() > PICTURES {
             self.pictures.pop_front();
         }

@@ -6,6 +6,7 @@
 //! messages can carry them.
 
 mod core;
+mod cutter;
 mod pace;
 mod school;
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 
 use burn::tensor::Device;
+use ferkd::device::SharedWgpu;
 
 use super::{Core, Engine, Reply, Request};
 
@@ -18,10 +19,25 @@ impl ThreadEngine {
     /// # Errors
     /// The system has no thread to give.
     pub fn start(device: Device, wake: impl Fn() + Send + 'static) -> std::io::Result<Self> {
+        Self::run(move || Core::new(device), wake)
+    }
+
+    /// The same on a wgpu device, whose shaders help.
+    ///
+    /// # Errors
+    /// The system has no thread to give.
+    pub fn start_with_wgpu(shared: SharedWgpu, wake: impl Fn() + Send + 'static) -> std::io::Result<Self> {
+        Self::run(move || Core::with_wgpu(&shared), wake)
+    }
+
+    fn run(
+        core: impl FnOnce() -> Core + Send + 'static,
+        wake: impl Fn() + Send + 'static,
+    ) -> std::io::Result<Self> {
         let (requests, inbox) = channel();
         let (outbox, replies) = channel();
         std::thread::Builder::new().name("engine".into()).spawn(move || {
-            let mut core = Core::new(device);
+            let mut core = core();
             let mut reply = |said| {
                 // Nobody listens any more: the next look at the inbox ends the thread.
                 let _ = outbox.send(said);

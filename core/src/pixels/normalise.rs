@@ -53,8 +53,8 @@ impl Normalisation {
         }
     }
 
-    /// The number for each byte of a channel.
-    fn table(&self, channel: usize) -> [f32; 256] {
+    /// The number for each byte of a channel: 0 red, 1 green, 2 blue.
+    pub fn table(&self, channel: usize) -> [f32; 256] {
         let (mean, std) = (f64::from(self.mean[channel]), f64::from(self.std[channel]));
         std::array::from_fn(|byte| ((byte as f64 / 255.0 - mean) / std) as f32)
     }

@@ -129,12 +129,8 @@ impl Tools {
             Filter::Bicubic => FilterType::CatmullRom,
         };
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).use_alpha(false);
-        // Two calls, each along one axis and rounded to bytes, as in Pillow: cubic overshoot is cut off in between,
-        // so that the order shows at sharp edges (6 of 255). Rows come first; Pillow 13 takes columns first where
-        // the height loses more than twice as many pixels as the width.
-        let lost = |from: u32, to: u32| i64::from(from) - i64::from(to);
-        let (rows_lost, columns_lost) = (lost(region.height, height), lost(region.width, width));
-        let columns_first = rows_lost > 0 && rows_lost > 2 * columns_lost;
+        // Two calls, each along one axis and rounded to bytes, as in Pillow: cubic overshoot is cut off in between.
+        let columns_first = columns_first((region.width, region.height), (width, height));
         let (w, h) = if columns_first { (region.width, height) } else { (width, region.height) };
         let mut between = target(&mut self.between, w, h)?;
         self.resizer.resize(&source, &mut between, &options).map_err(|e| e.to_string())?;
@@ -142,6 +138,16 @@ impl Tools {
         self.resizer.resize(&between, &mut out, &options).map_err(|e| e.to_string())?;
         Ok(&self.out[..3 * width as usize * height as usize])
     }
+}
+
+/// Whether columns are resized before rows, from and to (width, height) in pixels.
+///
+/// Each pass is rounded to bytes, so that the order shows at sharp edges (6 of 255). Rows come first; Pillow 13 takes
+/// columns first where the height loses more than twice as many pixels as the width.
+pub fn columns_first(from: (u32, u32), to: (u32, u32)) -> bool {
+    let lost = |from: u32, to: u32| i64::from(from) - i64::from(to);
+    let (rows_lost, columns_lost) = (lost(from.1, to.1), lost(from.0, to.0));
+    rows_lost > 0 && rows_lost > 2 * columns_lost
 }
 
 /// A picture in a buffer that only ever grows.

@@ -3,6 +3,7 @@
 mod class;
 
 use egui::{Color32, CornerRadius, Pos2, Rect, Response, Sense, Stroke, StrokeKind, Ui, Vec2, pos2, vec2};
+use ferkd::heat::{Grid, heat_map};
 use ferkd::mining::Kind;
 use ferkd::region::Region;
 
@@ -232,7 +233,7 @@ fn badge(painter: &egui::Painter, at: Pos2, kind: Kind, c: Option<f32>, alpha: f
 }
 
 /// Cells along the longer side of the heat map.
-const HEAT_CELLS: usize = 48;
+const HEAT_CELLS: u32 = 48;
 
 fn paint_heat(state: &State, shown: &Shown, view: &View, ui: &Ui) {
     let settings = &state.experiment.settings;
@@ -242,28 +243,17 @@ fn paint_heat(state: &State, shown: &Shown, view: &View, ui: &Ui) {
         .zip(&shown.labels)
         .filter_map(|(region, label)| Some((*region, state.judge(settings, label.as_ref()?, shown.truth)?.0)))
         .collect();
-    let (w, h) = shown.size;
-    let cell = w.max(h) as f32 / HEAT_CELLS as f32;
-    let (columns, rows) = ((w as f32 / cell).ceil() as usize, (h as f32 / cell).ceil() as usize);
+    let (regions, confidences): (Vec<Region>, Vec<f32>) = regions.into_iter().unzip();
+    let grid = Grid::new(shown.size.0, shown.size.1, HEAT_CELLS);
     let mut mesh = egui::Mesh::default();
-    for y in 0..=rows {
-        for x in 0..=columns {
-            let at = (x as f32 * cell, y as f32 * cell);
-            let (mut sum, mut count) = (0.0, 0);
-            for (region, c) in &regions {
-                let inside = at.0 >= region.left as f32
-                    && at.0 <= (region.left + region.width) as f32
-                    && at.1 >= region.top as f32
-                    && at.1 <= (region.top + region.height) as f32;
-                if inside {
-                    (sum, count) = (sum + c, count + 1);
-                }
-            }
-            let point = view.rect.min + vec2(at.0.min(w as f32), at.1.min(h as f32)) * view.scale;
-            mesh.colored_vertex(point, heat(if count > 0 { sum / count as f32 } else { 0.0 }));
-        }
+    let means = heat_map(&regions, &confidences, &grid);
+    let points = (0..=grid.rows).flat_map(|row| (0..=grid.columns).map(move |column| (column, row)));
+    for ((column, row), mean) in points.zip(means) {
+        let (x, y) = grid.point(column, row);
+        mesh.colored_vertex(view.rect.min + vec2(x, y) * view.scale, mean.map_or(Color32::TRANSPARENT, heat));
     }
-    let at = |x: usize, y: usize| (y * (columns + 1) + x) as u32;
+    let (columns, rows) = (grid.columns, grid.rows);
+    let at = |x: u32, y: u32| y * (columns + 1) + x;
     for y in 0..rows {
         for x in 0..columns {
             mesh.add_triangle(at(x, y), at(x + 1, y), at(x, y + 1));
