@@ -9,6 +9,7 @@ use crate::experiment::{Data, Experiment};
 use crate::layout::Layout;
 use crate::state::State;
 use crate::theme;
+use crate::yours::Wish;
 
 /// Brings assets that the program does not hold.
 pub trait Fetch {
@@ -77,6 +78,11 @@ impl Inspector {
         &mut self.state
     }
 
+    /// Milliseconds of the interface's own work in the last frames.
+    pub fn frame_ms(&self) -> &crate::meter::Meter {
+        &self.frame_ms
+    }
+
     /// Takes up a layout that was kept.
     pub fn restore(&mut self, storage: Option<&dyn eframe::Storage>) {
         if let Some(text) = storage.and_then(|storage| storage.get_string(LAYOUT_KEY)) {
@@ -143,6 +149,18 @@ impl Inspector {
                 if ui.add_enabled(there, egui::Button::selectable(chosen, name)).clicked() {
                     self.state.look_at(data);
                 }
+            }
+            if self.state.opens_files {
+                ui.menu_button("Open", |ui| {
+                    for (wish, name) in [(Wish::Files, "Files…"), (Wish::Folder, "Folder…")] {
+                        if ui.button(name).clicked() {
+                            self.state.wish = Some(wish);
+                            ui.close();
+                        }
+                    }
+                })
+                .response
+                .on_hover_text("Images, a label store as a tar archive, or a store's folder");
             }
             ui.separator();
             for action in Action::BAR {

@@ -29,6 +29,7 @@ mod monitor;
 pub mod panes;
 pub mod state;
 pub mod theme;
+pub mod yours;
 
 pub use app::Inspector;
 pub use monitor::{Monitor, Point, Status};

@@ -14,9 +14,13 @@ use crate::dataset::{DataSet, Shown};
 use crate::engine::{LabelJob, Picture, Reply, Request};
 use crate::experiment::{Data, Experiment, History, Settings};
 use crate::lesson::LessonState;
+use crate::yours::Wish;
 
 /// Pairs kept of a label that is made while one looks on.
 const TOP_K: usize = 5;
+
+/// Regions of a live image that the teacher is asked about at once.
+const LIVE: usize = 8;
 
 /// Everything that the panes show and change.
 pub struct State {
@@ -51,6 +55,10 @@ pub struct State {
     pub notices: Vec<Notice>,
     /// The students.
     pub lesson: LessonState,
+    /// Whether the shell around the inspector can show dialogs that open files.
+    pub opens_files: bool,
+    /// What the shell around the inspector is asked to show.
+    pub wish: Option<Wish>,
     /// What the engine is asked next.
     pub outbox: Vec<Request>,
     /// Jobs that the engine works on.
@@ -122,6 +130,8 @@ impl State {
             device: None,
             notices: Vec::new(),
             lesson: LessonState::default(),
+            opens_files: false,
+            wish: None,
             outbox: Vec::new(),
             jobs: BTreeMap::new(),
             next_job: 0,
@@ -234,6 +244,7 @@ impl State {
             self.refresh_census(other);
         }
         self.ask_about_probe();
+        self.ask_about_live_image();
     }
 
     fn refresh_census(&mut self, settings: Settings) {
@@ -306,6 +317,19 @@ impl State {
         {
             probe.is_pending = true;
         }
+    }
+
+    /// Asks the teacher about the regions of a live image, a few at a time: the reader's own box comes between.
+    fn ask_about_live_image(&mut self) {
+        let is_asking = self.jobs.values().any(|job| matches!(job, Job::Live { .. }));
+        if is_asking || self.experiment.data != Data::Yours || self.teacher().is_none() {
+            return;
+        }
+        let Some(shown) = self.shown() else { return };
+        let Some(first) = shown.labels.iter().position(Option::is_none) else { return };
+        let regions: Vec<Region> = shown.regions.iter().skip(first).take(LIVE).copied().collect();
+        let job = Job::Live { image: shown.image, first, count: regions.len() };
+        self.ask(regions, job);
     }
 
     /// Sends regions of the shown picture to the teacher.

@@ -1,0 +1,21 @@
+//! Tells the page the size and checksum of each file that it fetches.
+
+use std::path::Path;
+
+const ASSETS: [(&str, &str); 3] = [
+    ("LITE0", "teachers/efficientnet-lite0/weights-f16.safetensors"),
+    ("DIGITS", "teachers/digits/weights-f16.safetensors"),
+    ("SCENES", "playground/scenes-store.tar"),
+];
+
+fn main() -> std::io::Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets");
+    for (name, path) in ASSETS {
+        let path = root.join(path);
+        let bytes = std::fs::read(&path)?;
+        println!("cargo::rerun-if-changed={}", path.display());
+        println!("cargo::rustc-env=FERKD_{name}_SIZE={}", bytes.len());
+        println!("cargo::rustc-env=FERKD_{name}_SUM={:016x}", xxhash_rust::xxh3::xxh3_64(&bytes));
+    }
+    Ok(())
+}
