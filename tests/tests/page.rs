@@ -129,7 +129,7 @@ fn threshold(browser: &mut Browser) -> (f64, f64) {
             let at = json!({ "type": "mouseMoved", "x": x, "y": y, "button": "none" });
             browser.call("Input.dispatchMouseEvent", at);
             std::thread::sleep(std::time::Duration::from_millis(20));
-            if browser.evaluate("document.getElementById('ferkd').style.cursor") == "ew-resize" {
+            if browser.evaluate("document.getElementById('canvas').style.cursor") == "ew-resize" {
                 return (f64::from(x), f64::from(y));
             }
         }

@@ -116,9 +116,9 @@ fn creator(
 
 async fn start(runner: &WebRunner, options: WebOptions, creator: AppCreator<'static>) -> Result<(), JsValue> {
     let document = web_sys::window().and_then(|window| window.document());
-    let canvas = document.and_then(|document| document.get_element_by_id("ferkd"));
+    let canvas = document.and_then(|document| document.get_element_by_id("canvas"));
     let canvas = canvas.and_then(|canvas| canvas.dyn_into::<HtmlCanvasElement>().ok());
-    let canvas = canvas.ok_or_else(|| JsValue::from("the page has no canvas named ferkd"))?;
+    let canvas = canvas.ok_or_else(|| JsValue::from("the page has no canvas"))?;
     runner.start(canvas, options, creator).await
 }
 
