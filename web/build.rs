@@ -1,4 +1,4 @@
-//! Tells the page the size and checksum of each file that it fetches.
+//! Tells the page the size and checksum of each file that it fetches, and the linker what to keep.
 
 use std::path::Path;
 
@@ -16,6 +16,12 @@ fn main() -> std::io::Result<()> {
         println!("cargo::rerun-if-changed={}", path.display());
         println!("cargo::rustc-env=FERKD_{name}_SIZE={}", bytes.len());
         println!("cargo::rustc-env=FERKD_{name}_SUM={:016x}", xxhash_rust::xxh3::xxh3_64(&bytes));
+    }
+    // Names are stripped, two megabytes of them over the wire; what wasm-bindgen reads stays.
+    if std::env::var("CARGO_CFG_TARGET_FAMILY").is_ok_and(|family| family == "wasm") {
+        for section in ["target_features", "producers"] {
+            println!("cargo::rustc-link-arg-bins=--keep-section={section}");
+        }
     }
     Ok(())
 }

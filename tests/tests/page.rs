@@ -71,7 +71,10 @@ fn label_a_box(browser: &mut Browser) -> Value {
 fn forty_steps(browser: &mut Browser) -> (f64, f64) {
     browser
         .until("labels and teacher of the scenes", |state| state["teachers"].as_array().unwrap().len() == 2);
-    browser.act("experiment", json!({ "data": "scenes", "training": { "supervisions": ["ferkd"] } }));
+    browser.act(
+        "experiment",
+        json!({ "data": "scenes", "training": { "supervisions": ["ferkd"], "lr": 0.03 } }),
+    );
     browser.until("the scenes", |state| state["images"].as_u64().unwrap_or(0) > 2);
     browser.act("play", json!(40));
     let state = browser.until("forty steps", |state| state["lesson"]["students"][0]["step"] == 40);

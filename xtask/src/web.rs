@@ -31,7 +31,7 @@ pub fn build() -> bool {
 fn tools() -> Result<(), String> {
     let targets = output("rustup", &["target", "list", "--installed"]).unwrap_or_default();
     if !targets.lines().any(|line| line == "wasm32-unknown-unknown") {
-        run("rustup", &["target", "add", "wasm32-unknown-unknown"], &[])?;
+        run_in(".", "rustup", &["target", "add", "wasm32-unknown-unknown"])?;
     }
     let bindgen = locked("wasm-bindgen")?;
     if !is_version("wasm-bindgen", &bindgen) {
@@ -46,7 +46,7 @@ fn tools() -> Result<(), String> {
 
 /// Without optimising: the tools run for seconds, and build in a third of the time.
 fn install(what: &[&str]) -> Result<(), String> {
-    run("cargo", &[&["install", "--debug", "--force"], what].concat(), &[])
+    run_in(".", "cargo", &[&["install", "--debug", "--force"], what].concat())
 }
 
 fn is_version(program: &str, version: &str) -> bool {
@@ -71,11 +71,8 @@ fn trunk() -> Result<(), String> {
     }
     let dist = dist.display().to_string();
     // Offline: trunk takes the tools that are installed instead of bringing its own.
-    run(
-        "trunk",
-        &["build", "web/index.html", "--offline", "--locked", "--skip-version-check", "--dist", &dist],
-        &[("NO_COLOR", "true")],
-    )
+    let arguments = ["build", "--offline", "--locked", "--skip-version-check", "--dist", &dist];
+    run_in("web", "trunk", &arguments)
 }
 
 /// Says how large the page is; an error where the program is larger than it may be.
@@ -96,10 +93,10 @@ fn program() -> Option<PathBuf> {
     entries.flatten().map(|entry| entry.path()).find(|path| path.extension() == Some(OsStr::new("wasm")))
 }
 
-fn run(program: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Result<(), String> {
+fn run_in(folder: &str, program: &str, arguments: &[&str]) -> Result<(), String> {
     let line = format!("{program} {}", arguments.join(" "));
     println!("$ {line}");
-    match Command::new(program).args(arguments).envs(variables.iter().copied()).status() {
+    match Command::new(program).args(arguments).current_dir(folder).status() {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(format!("failed ({status}): {line}")),
         Err(error) => Err(format!("{program} cannot be started: {error}")),
