@@ -176,17 +176,37 @@ impl Inspector {
                 let bar = egui::ProgressBar::new(share).desired_width(150.0).text(*title);
                 ui.add(bar);
             }
-            ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-                egui::widgets::global_theme_preference_buttons(ui);
-                let ms = self.frame_ms.mean();
-                ui.weak(format!("{ms:.1} ms")).on_hover_text(format!(
-                    "The interface's own work per frame: {ms:.2} ms on average, {:.2} ms at the most, over the last {} frames",
-                    self.frame_ms.peak(),
-                    self.frame_ms.len(),
-                ));
-                ui.weak(self.state.device.as_deref().unwrap_or("no device yet"));
-            });
+            if ui.ctx().content_rect().width() < crate::layout::ONE_COLUMN {
+                self.corner(ui);
+            } else {
+                let layout = egui::Layout::right_to_left(egui::Align::Center);
+                ui.with_layout(layout, |ui| self.corner(ui));
+            }
         });
+    }
+
+    /// What computes, how long a frame takes, and the theme.
+    fn corner(&self, ui: &mut egui::Ui) {
+        ui.menu_button("Theme", |ui| {
+            let mut theme = ui.ctx().options(|options| options.theme_preference);
+            for (choice, name) in [
+                (egui::ThemePreference::Dark, "Dark"),
+                (egui::ThemePreference::Light, "Light"),
+                (egui::ThemePreference::System, "As the system"),
+            ] {
+                if ui.selectable_value(&mut theme, choice, name).clicked() {
+                    ui.ctx().set_theme(theme);
+                    ui.close();
+                }
+            }
+        });
+        let ms = self.frame_ms.mean();
+        ui.weak(format!("{ms:.1} ms")).on_hover_text(format!(
+            "The interface's own work per frame: {ms:.2} ms on average, {:.2} ms at the most, over the last {} frames",
+            self.frame_ms.peak(),
+            self.frame_ms.len(),
+        ));
+        ui.weak(self.state.device.as_deref().unwrap_or("no device yet"));
     }
 
     fn notices(&mut self, ui: &mut egui::Ui) {

@@ -146,7 +146,7 @@ fn a_threshold_that_is_dragged_changes_counts_and_the_link_brings_them_back() {
     let before = open(&mut visit);
     let browser = &mut visit.browser;
     let at = threshold(browser);
-    browser.drag(at, (at.0 + 60.0, at.1));
+    browser.drag(at, (at.0 + 120.0, at.1));
     let after = browser.until("other counts", |state| state["kinds"] != before["kinds"]);
     let total =
         |state: &Value| state["kinds"].as_object().unwrap().values().filter_map(Value::as_u64).sum::<u64>();
