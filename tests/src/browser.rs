@@ -98,6 +98,10 @@ impl Browser {
     /// Calls a method of the protocol.
     #[track_caller]
     pub fn call(&mut self, method: &str, params: Value) -> Value {
+        self.try_call(method, params).unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    fn try_call(&mut self, method: &str, params: Value) -> Result<Value, Value> {
         self.last += 1;
         let id = self.last;
         let mut message = json!({ "id": id, "method": method, "params": params });
@@ -108,8 +112,8 @@ impl Browser {
         loop {
             let answer = self.hear();
             if answer["id"] == id {
-                assert!(answer["error"].is_null(), "{method}: {}", answer["error"]);
-                return answer["result"].clone();
+                let error = &answer["error"];
+                return if error.is_null() { Ok(answer["result"].clone()) } else { Err(error.clone()) };
             }
         }
     }
@@ -200,7 +204,12 @@ impl Browser {
     #[track_caller]
     pub fn until_true(&mut self, expression: &str) {
         let begun = Instant::now();
-        while self.evaluate(expression) != true {
+        let ask = json!({ "expression": expression, "returnByValue": true });
+        // While the tab goes from one page to the next there is nobody to answer.
+        while !self
+            .try_call("Runtime.evaluate", ask.clone())
+            .is_ok_and(|said| said["result"]["value"] == true)
+        {
             assert!(begun.elapsed() < PATIENCE, "waited in vain for {expression}\n{:#?}", self.complaints);
             std::thread::sleep(Duration::from_millis(100));
         }
