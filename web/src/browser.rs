@@ -53,9 +53,12 @@ pub fn words(error: &JsValue) -> String {
     }
 }
 
-/// Whether nobody sees the page: in a worker, never.
-pub fn is_hidden() -> bool {
-    web_sys::window().and_then(|window| window.document()).is_some_and(|document| document.hidden())
+/// Calls `heard` with whether the page is hidden, now and whenever that changes.
+pub fn on_hidden(heard: impl Fn(bool) + 'static) {
+    let Some(document) = web_sys::window().and_then(|window| window.document()) else { return };
+    heard(document.hidden());
+    let of = document.clone();
+    listen(&document, "visibilitychange", move |_| heard(of.hidden()));
 }
 
 /// Calls `heard` at every event of this name, for as long as the page lives.

@@ -8,7 +8,7 @@ use std::task::{Poll, Waker};
 
 use ferkd_app::engine::{Core, Reply, Request};
 
-use crate::browser::{is_hidden, sleep};
+use crate::browser::sleep;
 
 /// Requests that wait.
 #[derive(Clone, Default)]
@@ -18,6 +18,8 @@ pub struct Inbox(Rc<RefCell<Waiting>>);
 struct Waiting {
     requests: VecDeque<Request>,
     reader: Option<Waker>,
+    /// Whether nobody sees the page.
+    is_hidden: bool,
 }
 
 impl Inbox {
@@ -27,21 +29,27 @@ impl Inbox {
         self.wake();
     }
 
+    /// Says whether somebody sees the page: students rest while nobody does.
+    pub fn hide(&self, is_hidden: bool) {
+        self.0.borrow_mut().is_hidden = is_hidden;
+        self.wake();
+    }
+
     /// Lets the reader look again.
-    pub fn wake(&self) {
+    fn wake(&self) {
         let reader = self.0.borrow_mut().reader.take();
         if let Some(reader) = reader {
             reader.wake();
         }
     }
 
-    /// The next request; none where `goes_on` says that there is other work.
-    async fn next(&self, goes_on: impl Fn() -> bool) -> Option<Request> {
+    /// The next request; none where there is other work, and somebody sees the page.
+    async fn next(&self, has_work: bool) -> Option<Request> {
         poll_fn(|context| {
             let mut waiting = self.0.borrow_mut();
             match waiting.requests.pop_front() {
                 Some(request) => Poll::Ready(Some(request)),
-                None if goes_on() => Poll::Ready(None),
+                None if has_work && !waiting.is_hidden => Poll::Ready(None),
                 None => {
                     waiting.reader = Some(context.waker().clone());
                     Poll::Pending
@@ -55,8 +63,7 @@ impl Inbox {
 /// Answers requests for ever; between them students go on. Rests while there is neither, or nobody looks.
 pub async fn serve(mut core: Core, inbox: Inbox, mut reply: impl FnMut(Reply)) {
     loop {
-        let is_playing = core.is_playing();
-        match inbox.next(|| is_playing && !is_hidden()).await {
+        match inbox.next(core.is_playing()).await {
             Some(request) => core.answer(request, &mut reply).await,
             None => {
                 core.advance(&mut reply).await;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use burn::tensor::Device;
 use ferkd_app::engine::{Core, Engine, Reply, Request};
 
-use crate::browser::listen;
+use crate::browser::on_hidden;
 use crate::inbox::{Inbox, serve};
 
 /// An engine between two frames.
@@ -25,10 +25,8 @@ impl LocalEngine {
             wake();
         };
         wasm_bindgen_futures::spawn_local(serve(Core::new(device), engine.inbox.clone(), reply));
-        if let Some(document) = web_sys::window().and_then(|window| window.document()) {
-            let inbox = engine.inbox.clone();
-            listen(&document, "visibilitychange", move |_| inbox.wake());
-        }
+        let inbox = engine.inbox.clone();
+        on_hidden(move |is_hidden| inbox.hide(is_hidden));
         engine
     }
 }

@@ -1,5 +1,6 @@
 //! The engine in a Web Worker, where the CPU computes: the page stays free. Messages are requests and replies in
-//! postcard's encoding; a text is the last word of a worker that has stopped.
+//! postcard's encoding; a text is the last word of a worker that has stopped, and a truth value tells it whether
+//! the page is hidden.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -10,7 +11,7 @@ use js_sys::{Array, Object, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 use web_sys::{DedicatedWorkerGlobalScope, MessageEvent, Worker, WorkerOptions, WorkerType};
 
-use crate::browser::{cover, listen, program, words};
+use crate::browser::{cover, listen, on_hidden, program, words};
 use crate::inbox::{Inbox, serve as serve_requests};
 
 /// What computes there, in words.
@@ -55,6 +56,9 @@ impl WorkerEngine {
         Reflect::set(&start, &"program".into(), &program().into())?;
         Reflect::set(&start, &"module".into(), &wasm_bindgen::module())?;
         worker.post_message(&start)?;
+        let told = worker.clone();
+        // A worker that has stopped has said so already.
+        on_hidden(move |is_hidden| _ = told.post_message(&is_hidden.into()));
         Ok(Self { worker, shared })
     }
 }
@@ -119,6 +123,9 @@ pub fn serve() {
     let requests = inbox.clone();
     listen(&scope, "message", move |event| {
         let data = event.unchecked_into::<MessageEvent>().data();
+        if let Some(is_hidden) = data.as_bool() {
+            return requests.hide(is_hidden);
+        }
         match postcard::from_bytes(&Uint8Array::new(&data).to_vec()) {
             Ok(request) => requests.send(request),
             Err(error) => say(&Reply::Failed { what: "a request".into(), error: error.to_string() }),
