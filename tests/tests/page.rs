@@ -75,7 +75,9 @@ fn forty_steps(browser: &mut Browser) -> (f64, f64) {
         "experiment",
         json!({ "data": "scenes", "training": { "supervisions": ["ferkd"], "lr": 0.03 } }),
     );
-    browser.until("the scenes", |state| state["images"].as_u64().unwrap_or(0) > 2);
+    browser.until("the scenes' counts", |state| {
+        state["experiment"]["data"] == "scenes" && !state["kinds"].is_null()
+    });
     browser.act("play", json!(40));
     let state = browser.until("forty steps", |state| state["lesson"]["students"][0]["step"] == 40);
     let loss: Vec<f64> = state["lesson"]["students"][0]["loss"]
