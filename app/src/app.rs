@@ -91,6 +91,11 @@ impl Inspector {
         self.layout.focus(pane);
     }
 
+    /// Milliseconds of the interface's own work in the last frames.
+    pub fn frame_ms(&self) -> &crate::meter::Meter {
+        &self.frame_ms
+    }
+
     /// Takes up a layout that was kept.
     pub fn restore(&mut self, storage: Option<&dyn eframe::Storage>) {
         if let Some(text) = storage.and_then(|storage| storage.get_string(LAYOUT_KEY)) {
@@ -193,6 +198,16 @@ impl Inspector {
                     self.state.look_at(data);
                 }
             }
+            ui.menu_button("Open", |ui| {
+                for (pick, name) in [(Pick::Files, "Files…"), (Pick::Folder, "Folder…")] {
+                    if ui.button(name).clicked() {
+                        self.shell.pick(pick);
+                        ui.close();
+                    }
+                }
+            })
+            .response
+            .on_hover_text("Images, a label store (its folder, or packed with tar), or a run");
             ui.separator();
             for action in Action::BAR {
                 let enabled = action.is_enabled(&self.state);
@@ -207,21 +222,37 @@ impl Inspector {
                 let bar = egui::ProgressBar::new(share).desired_width(150.0).text(*title);
                 ui.add(bar);
             }
-            ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-                let dark = ui.visuals().dark_mode;
-                let title = if dark { "Light" } else { "Dark" };
-                if ui.button(title).on_hover_text(Action::Theme.hint(ui.ctx())).clicked() {
-                    self.perform(Action::Theme, &ui.ctx().clone());
-                }
-                let ms = self.frame_ms.mean();
-                ui.weak(format!("{ms:.1} ms")).on_hover_text(format!(
-                    "The interface's own work per frame: {ms:.2} ms on average, {:.2} ms at the most, over the last {} frames",
-                    self.frame_ms.peak(),
-                    self.frame_ms.len(),
-                ));
-                ui.weak(self.state.device.as_deref().unwrap_or("no device yet"));
-            });
+            if ui.ctx().content_rect().width() < crate::layout::ONE_COLUMN {
+                self.corner(ui);
+            } else {
+                let layout = egui::Layout::right_to_left(egui::Align::Center);
+                ui.with_layout(layout, |ui| self.corner(ui));
+            }
         });
+    }
+
+    /// What computes, how long a frame takes, and the theme.
+    fn corner(&self, ui: &mut egui::Ui) {
+        ui.menu_button("Theme", |ui| {
+            let mut theme = ui.ctx().options(|options| options.theme_preference);
+            for (choice, name) in [
+                (egui::ThemePreference::Dark, "Dark"),
+                (egui::ThemePreference::Light, "Light"),
+                (egui::ThemePreference::System, "As the system"),
+            ] {
+                if ui.selectable_value(&mut theme, choice, name).clicked() {
+                    ui.ctx().set_theme(theme);
+                    ui.close();
+                }
+            }
+        });
+        let ms = self.frame_ms.mean();
+        ui.weak(format!("{ms:.1} ms")).on_hover_text(format!(
+            "The interface's own work per frame: {ms:.2} ms on average, {:.2} ms at the most, over the last {} frames",
+            self.frame_ms.peak(),
+            self.frame_ms.len(),
+        ));
+        ui.weak(self.state.device.as_deref().unwrap_or("no device yet"));
     }
 
     fn notices(&mut self, ui: &mut egui::Ui) {

@@ -19,8 +19,8 @@ impl Asset {
     /// Path beside the page.
     pub fn path(self) -> &'static str {
         match self {
-            Self::Lite0 => "assets/efficientnet-lite0.safetensors",
-            Self::Digits => "assets/digits.safetensors",
+            Self::Lite0 => "assets/efficientnet-lite0/weights-f16.safetensors",
+            Self::Digits => "assets/digits/weights-f16.safetensors",
             Self::Scenes => "assets/scenes-store.tar",
         }
     }

@@ -8,7 +8,7 @@ use crate::panes::PaneKind;
 use crate::state::State;
 
 /// Below this width, in points, panes come one below the other.
-const ONE_COLUMN: f32 = 680.0;
+pub(crate) const ONE_COLUMN: f32 = 680.0;
 
 /// The arrangement of panes.
 pub struct Layout {

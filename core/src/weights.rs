@@ -1,6 +1,6 @@
 //! Weights on the host, under PyTorch's names; read from safetensors and PyTorch files, written as safetensors.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
@@ -57,14 +57,17 @@ impl StateDict {
     /// # Errors
     /// A tensor that is missing, left over, of another shape, or holds a number that is not finite.
     pub fn load_into(&self, model: Model, origin: &str) -> Result<Model> {
-        let mut loader = Loader { dict: self, path: PathStack::default(), used: 0, problems: Vec::new() };
+        let mut loader = Loader {
+            dict: self,
+            path: PathStack::default(),
+            used: 0,
+            known: BTreeSet::new(),
+            problems: Vec::new(),
+        };
         let loaded = model.map(&mut loader);
-        let Loader { used, mut problems, .. } = loader;
-        let known = Self::of(&loaded);
-        let left_over = self
-            .tensors
-            .keys()
-            .filter(|k| !known.tensors.contains_key(*k) && !k.ends_with("num_batches_tracked"));
+        let Loader { used, known, mut problems, .. } = loader;
+        let left_over =
+            self.tensors.keys().filter(|k| !known.contains(*k) && !k.ends_with("num_batches_tracked"));
         problems.extend(left_over.map(|k| format!("`{k}` has no place in this model")));
         if problems.is_empty() {
             return Ok(loaded);
@@ -280,6 +283,8 @@ struct Loader<'a> {
     dict: &'a StateDict,
     path: PathStack,
     used: usize,
+    /// The model's own names: reading the model back for them would block, which a browser must not.
+    known: BTreeSet<String>,
     problems: Vec<String>,
 }
 
@@ -294,6 +299,7 @@ impl ModuleMapper for Loader<'_> {
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let name = self.path.torch();
+        self.known.insert(name.clone());
         let mut shape = param.lazy_shape().to_vec();
         if D == 2 {
             shape.reverse();

@@ -1,6 +1,7 @@
 //! Helpers of the tests that cross crates: the program, its answer, files, and data that may not ship.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
+pub mod browser;
 pub mod seeded;
 
 use std::collections::BTreeMap;

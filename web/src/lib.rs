@@ -1,7 +1,49 @@
-//! The inspector in a browser: start, worker, folder picker, file slices, HTTP ranges, cache, link. Everything
-//! else is `ferkd-app`'s.
+//! The inspector in a browser, and only what a browser can do; everything else is `ferkd-app`'s.
 //!
-//! Not built yet; the crate stands so that the arrows of ARCHITECTURE.md are the compiler's from the start.
+//! - `start`: opens WebGPU, or the page's way without it, and puts the inspector into the canvas.
+//! - `page`: the inspector with what surrounds it here: link, files, what is kept between visits.
+//! - `local`: the engine between two frames of the page; `worker`: the engine in a Web Worker.
+//! - `fetch`: weights and labels from beside the page, kept by the browser's cache.
+//! - `probe`: `window.ferkd`, for tests and scripts.
 #![warn(missing_docs)]
 
 pub use ferkd_app as app;
+
+#[cfg(target_family = "wasm")]
+mod browser;
+#[cfg(target_family = "wasm")]
+mod fetch;
+#[cfg(target_family = "wasm")]
+mod files;
+#[cfg(target_family = "wasm")]
+mod inbox;
+#[cfg(target_family = "wasm")]
+mod keep;
+#[cfg(target_family = "wasm")]
+mod link;
+#[cfg(target_family = "wasm")]
+mod local;
+#[cfg(target_family = "wasm")]
+mod page;
+#[cfg(target_family = "wasm")]
+mod probe;
+#[cfg(target_family = "wasm")]
+mod start;
+#[cfg(target_family = "wasm")]
+mod worker;
+
+/// Starts the page; in a Web Worker, the engine.
+#[cfg(target_family = "wasm")]
+pub fn run() {
+    if web_sys::window().is_some() {
+        wasm_bindgen_futures::spawn_local(start::page());
+    } else {
+        worker::serve();
+    }
+}
+
+/// Says where this program runs.
+#[cfg(not(target_family = "wasm"))]
+pub fn run() {
+    println!("This is the page's program: `cargo xtask web` builds the page, `cargo xtask serve` serves it.");
+}

@@ -1,13 +1,16 @@
 //! Work on the repository: `cargo xtask test` runs every test, `cargo xtask ci` what has to pass before a merge.
 
 mod count;
+mod web;
 
 use std::process::{Command, ExitCode};
 
 const HELP: &str = "\
 cargo xtask test   every test of the workspace
 cargo xtask lint   formatting, clippy, rustdoc, the browser build's types
-cargo xtask ci     lint, then test
+cargo xtask web    the page, built into dist/ (installs trunk and wasm-bindgen where they are missing)
+cargo xtask serve  the page on this machine: [PORT], 8080 by default; builds it where it is missing
+cargo xtask ci     lint, build the page, then test
 cargo xtask fuzz   spoiled files for every reader: [TARGET...] [--inputs N] [--seed S]";
 
 /// A command line and the variables that it needs.
@@ -17,10 +20,7 @@ const LINT: &[Step<'static>] = &[
     ("cargo fmt --all --check", &[]),
     ("cargo clippy --workspace --all-targets --locked -- -D warnings", &[]),
     ("cargo doc --workspace --no-deps --locked --quiet", &[("RUSTDOCFLAGS", "-D warnings")]),
-    (
-        "cargo check --package ferkd --lib --locked --target wasm32-unknown-unknown --no-default-features --features flex",
-        &[],
-    ),
+    ("cargo check --package ferkd-web --locked --target wasm32-unknown-unknown", &[]),
 ];
 
 /// One feature set for everything, so that nothing is compiled twice.
@@ -31,7 +31,9 @@ fn main() -> ExitCode {
     let done = match name.as_str() {
         "test" => test(),
         "lint" => LINT.iter().all(run),
-        "ci" => LINT.iter().all(run) && test(),
+        "web" => web::build(),
+        "serve" => serve(),
+        "ci" => LINT.iter().all(run) && web::build() && test(),
         "fuzz" => fuzz(),
         _ => {
             eprintln!("{HELP}");
@@ -55,6 +57,34 @@ fn run((line, variables): &Step<'_>) -> bool {
         }
         Err(error) => {
             eprintln!("{program} cannot be started: {error}");
+            false
+        }
+    }
+}
+
+/// Serves the page until the program is stopped.
+fn serve() -> bool {
+    let port = match std::env::args().nth(2).map(|port| port.parse()) {
+        None => 8080,
+        Some(Ok(port)) => port,
+        Some(Err(error)) => {
+            eprintln!("error: the port is no number: {error}");
+            return false;
+        }
+    };
+    let page = std::path::Path::new(web::PAGE);
+    if !page.join("index.html").exists() && !web::build() {
+        return false;
+    }
+    match xtask::serve::start(page, port) {
+        Ok(port) => {
+            println!("the page: http://localhost:{port}/ (stop with Ctrl+C)");
+            loop {
+                std::thread::park();
+            }
+        }
+        Err(error) => {
+            eprintln!("error: port {port}: {error} (name another one: cargo xtask serve 8081)");
             false
         }
     }

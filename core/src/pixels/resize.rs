@@ -2,8 +2,9 @@
 
 use std::cell::RefCell;
 
-use fast_image_resize::images::{CroppedImage, Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedCroppedImage, TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x3;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
@@ -120,9 +121,11 @@ impl Tools {
         height: u32,
         filter: Filter,
     ) -> Result<&[u8], String> {
-        let source = ImageRef::new(image.width(), image.height(), image.as_raw(), PixelType::U8x3);
+        // By type: a program then holds the code for these pixels alone, which a page feels.
+        let source = TypedImageRef::<U8x3>::from_buffer(image.width(), image.height(), image.as_raw());
         let source = source.map_err(|e| e.to_string())?;
-        let source = CroppedImage::new(&source, region.left, region.top, region.width, region.height);
+        let source =
+            TypedCroppedImage::from_ref(&source, region.left, region.top, region.width, region.height);
         let source = source.map_err(|e| e.to_string())?;
         let filter = match filter {
             Filter::Bilinear => FilterType::Bilinear,
@@ -133,9 +136,9 @@ impl Tools {
         let columns_first = columns_first((region.width, region.height), (width, height));
         let (w, h) = if columns_first { (region.width, height) } else { (width, region.height) };
         let mut between = target(&mut self.between, w, h)?;
-        self.resizer.resize(&source, &mut between, &options).map_err(|e| e.to_string())?;
+        self.resizer.resize_typed(&source, &mut between, &options).map_err(|e| e.to_string())?;
         let mut out = target(&mut self.out, width, height)?;
-        self.resizer.resize(&between, &mut out, &options).map_err(|e| e.to_string())?;
+        self.resizer.resize_typed(&between, &mut out, &options).map_err(|e| e.to_string())?;
         Ok(&self.out[..3 * width as usize * height as usize])
     }
 }
@@ -151,12 +154,12 @@ pub fn columns_first(from: (u32, u32), to: (u32, u32)) -> bool {
 }
 
 /// A picture in a buffer that only ever grows.
-fn target(buffer: &mut Vec<u8>, width: u32, height: u32) -> Result<Image<'_>, String> {
+fn target(buffer: &mut Vec<u8>, width: u32, height: u32) -> Result<TypedImage<'_, U8x3>, String> {
     let len = 3 * width as usize * height as usize;
     if buffer.len() < len {
         buffer.resize(len, 0);
     }
-    Image::from_slice_u8(width, height, &mut buffer[..len], PixelType::U8x3).map_err(|e| e.to_string())
+    TypedImage::from_buffer(width, height, &mut buffer[..len]).map_err(|e| e.to_string())
 }
 
 #[cfg(test)]

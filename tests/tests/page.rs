@@ -1,0 +1,208 @@
+//! The built page in a real browser, with WebGPU and without. Skipped, aloud, where there is no page or no Chromium.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard};
+
+use ferkd_tests::browser::{Browser, chromium};
+use ferkd_tests::{repository, skipped};
+use serde_json::{Value, json};
+
+/// One browser at a time: each takes what a small machine has.
+static ONE: Mutex<()> = Mutex::new(());
+
+/// A browser, and the page's address.
+struct Visit {
+    browser: Browser,
+    address: String,
+    _one: MutexGuard<'static, ()>,
+}
+
+/// Visits the built page; none where it is to be skipped.
+fn visit(with_webgpu: bool) -> Option<Visit> {
+    let page = std::env::var_os("FERKD_PAGE").map_or_else(|| repository("dist"), PathBuf::from);
+    if !page.join("index.html").exists() {
+        skipped("the page is not built: cargo xtask web");
+        return None;
+    }
+    let Some(program) = chromium() else {
+        skipped("the page needs Chromium, and there is none");
+        return None;
+    };
+    let one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let port = xtask::serve::start(&page, 0).unwrap();
+    let browser = Browser::start(&program, with_webgpu, (1280, 800));
+    Some(Visit { browser, address: format!("http://localhost:{port}/"), _one: one })
+}
+
+/// Colours of a screenshot: a blank or grey page has few.
+fn colours(png: &[u8]) -> usize {
+    let picture = image::load_from_memory(png).unwrap().to_rgb8();
+    picture.pixels().map(|pixel| pixel.0).collect::<BTreeSet<_>>().len()
+}
+
+/// Opens the page, and waits until it shows regions and their labels.
+fn open(visit: &mut Visit) -> Value {
+    let address = visit.address.clone();
+    visit.browser.open(&address);
+    let state = visit.browser.until("a photo with labels", |state| {
+        state["shown"]["labels"].as_u64().unwrap_or(0) > 0 && state["frames"].as_u64().unwrap_or(0) > 2
+    });
+    visit.browser.until_true("document.getElementById('cover').hidden");
+    assert!(colours(&visit.browser.screenshot()) > 1000, "a photo has many colours");
+    state
+}
+
+/// Waits for the teacher of the photos, and lets it look at the cat's face.
+fn label_a_box(browser: &mut Browser) -> Value {
+    browser.until("the teacher of photos", |state| {
+        state["teachers"].as_array().unwrap().contains(&json!("efficientnet-lite0"))
+    });
+    browser.act("box", json!({ "top": 20, "left": 100, "height": 180, "width": 180, "flip": false }));
+    let state = browser.until("the box's label", |state| !state["box"]["label"].is_null());
+    let label = state["box"]["label"].clone();
+    assert!(label["confidence"].as_f64().unwrap() > 0.2, "{label}");
+    assert_eq!(label["top"][0][0], "Egyptian Mau", "{label}");
+    label
+}
+
+/// Trains one student for forty steps; the means of its first and last ten losses.
+fn forty_steps(browser: &mut Browser) -> (f64, f64) {
+    browser
+        .until("labels and teacher of the scenes", |state| state["teachers"].as_array().unwrap().len() == 2);
+    browser.act(
+        "experiment",
+        json!({ "data": "scenes", "training": { "supervisions": ["ferkd"], "lr": 0.03 } }),
+    );
+    browser.until("the scenes' counts", |state| {
+        state["experiment"]["data"] == "scenes" && !state["kinds"].is_null()
+    });
+    browser.act("play", json!(40));
+    let state = browser.until("forty steps", |state| state["lesson"]["students"][0]["step"] == 40);
+    let loss: Vec<f64> = state["lesson"]["students"][0]["loss"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|nats| nats.as_f64().unwrap())
+        .collect();
+    assert_eq!(loss.len(), 40);
+    let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
+    (mean(&loss[..10]), mean(&loss[30..]))
+}
+
+/// Fails if the page complained in the browser's console or in its own notices.
+#[track_caller]
+fn no_complaint(browser: &mut Browser) {
+    let state = browser.state();
+    assert_eq!(browser.complaints, Vec::<String>::new());
+    let errors: Vec<&Value> =
+        state["notices"].as_array().unwrap().iter().filter(|notice| notice["error"] == true).collect();
+    assert!(errors.is_empty(), "{errors:?}");
+}
+
+#[test]
+fn with_webgpu_the_page_shows_labels_and_trains() {
+    let Some(mut visit) = visit(true) else { return };
+    let state = open(&mut visit);
+    let browser = &mut visit.browser;
+    assert!(state["device"].as_str().unwrap().starts_with("WebGPU"), "{}", state["device"]);
+    assert_eq!(state["notices"], json!([]));
+    label_a_box(browser);
+    let (first, last) = forty_steps(browser);
+    assert!(last < first, "the loss went from {first} to {last}");
+    no_complaint(browser);
+}
+
+#[test]
+fn without_webgpu_a_worker_computes_and_the_page_says_so() {
+    let Some(mut visit) = visit(false) else { return };
+    let state = open(&mut visit);
+    let browser = &mut visit.browser;
+    assert!(state["device"].as_str().unwrap().starts_with("CPU"), "{}", state["device"]);
+    assert!(state["notices"][0]["text"].as_str().unwrap().contains("no WebGPU"), "{}", state["notices"]);
+    label_a_box(browser);
+    let (first, last) = forty_steps(browser);
+    assert!(last < first, "the loss went from {first} to {last}");
+    no_complaint(browser);
+}
+
+/// The places where the mouse can take a threshold of the histogram: the cursor says so.
+fn threshold(browser: &mut Browser) -> (f64, f64) {
+    for y in (160..460).step_by(40) {
+        for x in (720..1270).step_by(6) {
+            let at = json!({ "type": "mouseMoved", "x": x, "y": y, "button": "none" });
+            browser.call("Input.dispatchMouseEvent", at);
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            if browser.evaluate("document.getElementById('canvas').style.cursor") == "ew-resize" {
+                return (f64::from(x), f64::from(y));
+            }
+        }
+    }
+    panic!("the mouse found no threshold");
+}
+
+#[test]
+fn a_threshold_that_is_dragged_changes_counts_and_the_link_brings_them_back() {
+    let Some(mut visit) = visit(false) else { return };
+    let before = open(&mut visit);
+    let browser = &mut visit.browser;
+    let at = threshold(browser);
+    browser.drag(at, (at.0 + 120.0, at.1));
+    let after = browser.until("other counts", |state| state["kinds"] != before["kinds"]);
+    let total =
+        |state: &Value| state["kinds"].as_object().unwrap().values().filter_map(Value::as_u64).sum::<u64>();
+    assert_eq!(total(&after), total(&before));
+    // The address follows, and opens the same experiment again.
+    browser.until_true("location.hash === '#' + JSON.parse(ferkd.state()).link");
+    let link = browser.state()["link"].as_str().unwrap().to_owned();
+    browser.open("about:blank");
+    browser.open(&format!("{}#{link}", visit.address));
+    let again = browser.until("the page again", |state| !state["kinds"].is_null());
+    assert_eq!((&again["experiment"], &again["kinds"]), (&after["experiment"], &after["kinds"]));
+    // Somebody pastes another link into the same page.
+    browser.evaluate(&format!("location.hash = '#{}'", before["link"].as_str().unwrap()));
+    browser.until("the first experiment", |state| state["experiment"] == before["experiment"]);
+    no_complaint(browser);
+}
+
+#[test]
+fn a_picture_of_the_readers_own_is_labelled() {
+    let Some(mut visit) = visit(false) else { return };
+    open(&mut visit);
+    let browser = &mut visit.browser;
+    browser.choose_files("#pick-files", &[repository("assets/photos/chelsea.png")]);
+    let state = browser.until("labels of the reader's picture", |state| {
+        state["experiment"]["data"] == "yours" && state["shown"]["labels"].as_u64().unwrap_or(0) > 0
+    });
+    assert_eq!(state["shown"]["name"], "chelsea.png");
+    // A store as one archive.
+    browser.choose_files("#pick-files", &[repository("assets/playground/scenes-store.tar")]);
+    browser.until("the store's images", |state| state["images"].as_u64().unwrap_or(0) > 2);
+    no_complaint(browser);
+}
+
+#[test]
+fn a_fault_is_told_in_words_with_a_way_to_start_again() {
+    let Some(mut visit) = visit(false) else { return };
+    open(&mut visit);
+    let browser = &mut visit.browser;
+    browser.evaluate("(() => { try { ferkd.act('panic', 'null') } catch (error) {} })()");
+    browser.until_true("!document.getElementById('cover').hidden");
+    let text = browser.evaluate("document.getElementById('cover-text').textContent");
+    assert!(text.as_str().unwrap().contains("asked for by a script"), "{text}");
+    browser.evaluate("setTimeout(() => document.getElementById('cover-button').click())");
+    browser.until_true("document.getElementById('cover').hidden && !!window.ferkd");
+}
+
+#[test]
+fn a_browser_that_cannot_run_it_is_told_so() {
+    let Some(mut visit) = visit(false) else { return };
+    let browser = &mut visit.browser;
+    let script = json!({ "source": "delete window.WebAssembly" });
+    browser.call("Page.addScriptToEvaluateOnNewDocument", script);
+    browser.open(&visit.address);
+    browser.until_true("document.readyState === 'complete' && !document.getElementById('cover').hidden");
+    let text = browser.evaluate("document.getElementById('cover-text').textContent");
+    assert!(text.as_str().unwrap().contains("does not run WebAssembly"), "{text}");
+}

@@ -1,0 +1,163 @@
+//! `window.ferkd`: what a test or a script may read and do. Everything goes through the state, as the panes do;
+//! docs/page.md describes it.
+//!
+//! `state()` gives JSON; `act(name, json)` gives an empty text, or what is wrong.
+
+use ferkd::mining::{Kind, KindCounts};
+use ferkd::region::Region;
+use ferkd_app::State;
+use ferkd_app::engine::Request;
+use ferkd_app::experiment::Experiment;
+use ferkd_app::link::{from_fragment, to_fragment};
+use ferkd_app::state::Probe;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use wasm_bindgen::prelude::*;
+
+use crate::page::Page;
+
+/// Puts `window.ferkd` there.
+pub fn offer(runner: &eframe::WebRunner) {
+    let reader = runner.clone();
+    let state = Closure::<dyn Fn() -> String>::new(move || match reader.app_mut::<Page>() {
+        Some(mut page) => describe(&mut page).to_string(),
+        None => json!({ "stopped": true }).to_string(),
+    });
+    let actor = runner.clone();
+    let act = Closure::<dyn Fn(String, String) -> String>::new(move |name: String, json: String| {
+        let done = match actor.app_mut::<Page>() {
+            Some(mut page) => {
+                page.ctx.request_repaint();
+                act(page.inspector.state(), &name, &json)
+            }
+            None => Err("the page has stopped".into()),
+        };
+        done.err().unwrap_or_default()
+    });
+    let probe = js_sys::Object::new();
+    for (name, function) in [("state", state.into_js_value()), ("act", act.into_js_value())] {
+        // A plain object takes any property.
+        let _ = js_sys::Reflect::set(&probe, &name.into(), &function);
+    }
+    let _ = js_sys::Reflect::set(&js_sys::global(), &"ferkd".into(), &probe);
+}
+
+fn kinds(counts: KindCounts) -> Value {
+    Kind::ALL
+        .into_iter()
+        .map(|kind| (kind.name().to_owned(), json!(counts.of(kind))))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
+fn describe(page: &mut Page) -> Value {
+    let frames = page.frames();
+    let frame_ms = page.inspector.frame_ms();
+    let (mean, peak) = (frame_ms.mean(), frame_ms.peak());
+    let state = page.inspector.state();
+    let settings = state.experiment.settings;
+    let students = state.lesson.students.iter().map(|student| {
+        json!({
+            "supervision": student.supervision,
+            "step": student.step,
+            "loss": student.loss.iter().map(|[_, nats]| nats).collect::<Vec<_>>(),
+            "accuracy": student.accuracy.iter().map(|[_, share]| share).collect::<Vec<_>>(),
+            "kinds": kinds(student.kinds),
+        })
+    });
+    let students: Vec<Value> = students.collect();
+    let notices: Vec<Value> =
+        state.notices.iter().map(|notice| json!({ "text": notice.text, "error": notice.is_error })).collect();
+    let shown = state.shown().map(|shown| {
+        json!({
+            "image": shown.image,
+            "name": shown.name,
+            "size": [shown.size.0, shown.size.1],
+            "regions": shown.regions.len(),
+            "labels": shown.labels.iter().flatten().count(),
+        })
+    });
+    json!({
+        "device": state.device,
+        "teachers": state.teachers.keys().collect::<Vec<_>>(),
+        "loading": state.loading,
+        "experiment": state.experiment,
+        "link": to_fragment(&state.experiment),
+        "images": state.set().map(|set| set.len()),
+        "shown": shown,
+        "thresholds": state.thresholds(&settings).ok(),
+        "kinds": state.kinds(&settings).map(kinds),
+        "box": state.probe.as_ref().map(|probe| own_box(state, probe)),
+        "lesson": {
+            "has_begun": state.lesson.has_begun,
+            "is_playing": state.lesson.is_playing,
+            "steps": state.lesson.steps,
+            "students": students,
+        },
+        "notices": notices,
+        "frames": frames,
+        "frame_ms": { "mean": mean, "peak": peak },
+    })
+}
+
+/// The reader's own box, and what the teacher says of it.
+fn own_box(state: &State, probe: &Probe) -> Value {
+    let label = probe.label.as_ref().map(|(region, label)| {
+        let truth = state.shown().and_then(|shown| shown.truth);
+        let judged = state.judge(&state.experiment.settings, label, truth);
+        let name = |class| state.set().map(|set| set.class_name(class));
+        let top: Vec<Value> = label.top().iter().map(|(class, p)| json!([name(*class), p])).collect();
+        json!({
+            "region": region,
+            "confidence": judged.map(|(c, _)| c),
+            "kind": judged.map(|(_, kind)| kind.name()),
+            "top": top,
+        })
+    });
+    json!({ "region": probe.region, "is_pending": probe.is_pending, "time_s": probe.time_s, "label": label })
+}
+
+fn act(state: &mut State, name: &str, json: &str) -> Result<(), String> {
+    fn read<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, String> {
+        serde_json::from_str(json).map_err(|error| error.to_string())
+    }
+    match name {
+        // What is not named stays as it is.
+        "experiment" => {
+            let changes: serde_json::Map<String, Value> = read(json)?;
+            let mut all = serde_json::to_value(&state.experiment).map_err(|error| error.to_string())?;
+            if let Value::Object(all) = &mut all {
+                all.extend(changes);
+            }
+            let changed: Experiment = serde_json::from_value(all).map_err(|error| error.to_string())?;
+            state.experiment = changed.sanitised();
+        }
+        "link" => {
+            let link: String = read(json)?;
+            state.experiment = from_fragment(&link).map_err(|error| error.to_string())?;
+        }
+        "box" => {
+            let region: Region = read(json)?;
+            let size = state.shown().ok_or("no image is shown")?.size;
+            if !region.fits(size.0, size.1) {
+                return Err(format!("the box does not lie within {} x {} pixels", size.0, size.1));
+            }
+            state.probe = Some(Probe { region, label: None, is_pending: false, time_s: None });
+        }
+        "play" => {
+            let steps: Option<u64> = read(json)?;
+            if let Some(missing) = state.lesson_missing() {
+                return Err(missing);
+            }
+            if !state.lesson.has_begun && !state.lesson.is_opening {
+                state.begin_lesson();
+            }
+            state.outbox.push(Request::Play(steps));
+        }
+        "pause" => state.pause_lesson(),
+        // Stands in for a fault of the program: what the reader sees then can be tested.
+        "panic" => panic!("asked for by a script"),
+        _ => return Err(format!("there is no act `{name}`")),
+    }
+    Ok(())
+}

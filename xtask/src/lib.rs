@@ -1,0 +1,3 @@
+//! Parts of `cargo xtask` that tests use too.
+
+pub mod serve;

@@ -1,0 +1,90 @@
+//! A server of static files, for looking at the page and for its tests. It hears this machine alone.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+
+/// Serves a folder on a thread for each visitor, for as long as the program runs; the port, which is any free one
+/// for 0.
+///
+/// # Errors
+/// The port is taken.
+pub fn start(folder: &Path, port: u16) -> std::io::Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+    let port = listener.local_addr()?.port();
+    let folder = folder.to_path_buf();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let folder = folder.clone();
+            std::thread::spawn(move || {
+                // A visitor that hangs up is no matter.
+                let _ = answer(stream, &folder);
+            });
+        }
+    });
+    Ok(port)
+}
+
+fn answer(mut stream: TcpStream, folder: &Path) -> std::io::Result<()> {
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    let mut reader = BufReader::new(stream.try_clone()?);
+    let mut first = String::new();
+    reader.read_line(&mut first)?;
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? == 0 || line.trim().is_empty() {
+            break;
+        }
+    }
+    let mut words = first.split_whitespace();
+    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let found = file(folder, target).and_then(|path| std::fs::read(&path).ok().map(|bytes| (path, bytes)));
+    let (status, kind, bytes) = match found {
+        Some((path, bytes)) => ("200 OK", kind(&path), bytes),
+        None => ("404 Not Found", "text/plain; charset=utf-8", b"There is no such file.\n".to_vec()),
+    };
+    // A page that was built anew is to be seen: nothing is kept.
+    write!(
+        stream,
+        "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\ncache-control: no-cache\r\nconnection: close\r\n\r\n",
+        bytes.len()
+    )?;
+    if method != "HEAD" {
+        stream.write_all(&bytes)?;
+    }
+    stream.flush()
+}
+
+/// The file that is asked for, if it lies within the folder.
+fn file(folder: &Path, target: &str) -> Option<PathBuf> {
+    let path = target.split(['?', '#']).next()?.trim_start_matches('/');
+    let path = Path::new(if path.is_empty() { "index.html" } else { path });
+    path.components().all(|part| matches!(part, Component::Normal(_))).then(|| folder.join(path))
+}
+
+fn kind(path: &Path) -> &'static str {
+    match path.extension().and_then(|end| end.to_str()).unwrap_or_default() {
+        "html" => "text/html; charset=utf-8",
+        "js" | "mjs" => "text/javascript",
+        "wasm" => "application/wasm",
+        "css" => "text/css",
+        "json" => "application/json",
+        "png" => "image/png",
+        _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_outside_of_the_folder_is_served() {
+        let folder = Path::new("dist");
+        assert_eq!(file(folder, "/"), Some(folder.join("index.html")));
+        assert_eq!(file(folder, "/assets/a.tar?v=1"), Some(folder.join("assets/a.tar")));
+        assert_eq!(file(folder, "/../secret"), None);
+        assert_eq!(file(folder, "//etc/passwd"), Some(folder.join("etc/passwd")));
+    }
+}
