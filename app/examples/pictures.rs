@@ -8,12 +8,15 @@ use std::time::{Duration, Instant};
 use egui::Theme;
 use egui_kittest::Harness;
 use ferkd::region::Region;
-use ferkd_app::Inspector;
-use ferkd_app::engine::ThreadEngine;
+use ferkd_app::engine::{Request, ThreadEngine};
 use ferkd_app::experiment::{Data, Experiment};
 use ferkd_app::panes::PaneKind;
 use ferkd_app::shell::Nobody;
 use ferkd_app::state::Probe;
+use ferkd_app::{Inspector, State};
+
+/// Steps that students take before their picture is drawn.
+const STEPS: u64 = 210;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -28,33 +31,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 continue;
             }
             let engine = ThreadEngine::start(burn::tensor::Device::flex(), || ())?;
-            let harness = Harness::builder().with_size([width, height]).with_theme(theme).wgpu();
-            let inspector = |ctx: &egui::Context| {
-                Inspector::new(ctx, experiment.clone(), Box::new(engine), Box::new(Nobody), None, None)
+            let shell = Box::new(Nobody);
+            let ctx = egui::Context::default();
+            let inspector = Inspector::new(&ctx, experiment.clone(), Box::new(engine), shell, None, None);
+            let builder = Harness::builder()
+                .with_size([width, height])
+                .with_theme(theme)
+                .with_context_setup(ferkd_app::theme::apply)
+                .wgpu();
+            let draw = |ui: &mut egui::Ui, (inspector, is_ready): &mut (Inspector, bool)| {
+                inspector.focus(pane);
+                *is_ready = prepare(inspector.state(), &name, pane);
+                inspector.show(ui);
             };
-            let mut inspector: Option<Box<dyn FnOnce(&egui::Context) -> Inspector>> =
-                Some(Box::new(inspector));
-            let mut shown: Option<Inspector> = None;
-            let mut harness = harness.build_ui_state(
-                |ui, ready: &mut bool| {
-                    if let Some(open) = inspector.take() {
-                        shown = Some(open(ui.ctx()));
-                    }
-                    let Some(inspector) = &mut shown else { return };
-                    inspector.focus(pane);
-                    let state = inspector.state();
-                    if name.starts_with("image") && state.probe.is_none() {
-                        let region = Region { top: 20, left: 150, height: 150, width: 170, flip: false };
-                        state.probe = Some(Probe { region, label: None, is_pending: false, time_s: None });
-                    }
-                    *ready =
-                        state.teachers.len() == 2 && state.probe.as_ref().is_none_or(|p| p.label.is_some());
-                    inspector.show(ui);
-                },
-                false,
-            );
+            let mut harness = builder.build_ui_state(draw, (inspector, false));
             let begun = Instant::now();
-            while !*harness.state() && begun.elapsed() < Duration::from_secs(60) {
+            while !harness.state().1 && begun.elapsed() < Duration::from_secs(120) {
                 harness.run_steps(1);
                 std::thread::sleep(Duration::from_millis(20));
             }
@@ -66,6 +58,23 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     Ok(())
+}
+
+/// Draws a box of one's own, lets students learn; whether the teacher has answered and they have learned.
+fn prepare(state: &mut State, name: &str, pane: PaneKind) -> bool {
+    state.device = Some("CPU (flex)".into());
+    if name.starts_with("image") && state.probe.is_none() {
+        let region = Region { top: 20, left: 150, height: 150, width: 170, flip: false };
+        state.probe = Some(Probe { region, label: None, is_pending: false, time_s: None });
+    }
+    let learns = pane == PaneKind::Training;
+    if learns && state.lesson_missing().is_none() && !state.lesson.has_begun && !state.lesson.is_opening {
+        state.begin_lesson();
+        state.outbox.push(Request::Play(Some(STEPS)));
+    }
+    let have_learned = state.lesson.students.iter().any(|student| student.step >= STEPS);
+    let has_answered = state.probe.as_ref().is_none_or(|probe| probe.label.is_some());
+    state.teachers.len() == 2 && has_answered && (have_learned || !learns)
 }
 
 /// What is drawn: a name, the experiment, and the pane in front.

@@ -29,6 +29,9 @@ pub enum Arrival {
     Failed(Asset, String),
 }
 
+/// A pane, and a picture of the window that shows it.
+type Snap = (PaneKind, Arc<egui::ColorImage>);
+
 /// The inspector.
 pub struct Inspector {
     state: State,
@@ -36,7 +39,7 @@ pub struct Inspector {
     engine: Box<dyn Engine>,
     shell: Box<dyn Shell>,
     /// A picture of the window that was asked for, and the pane that it is of.
-    snap: Arc<Mutex<Option<(PaneKind, Arc<egui::ColorImage>)>>>,
+    snap: Arc<Mutex<Option<Snap>>>,
     fetch: Option<Box<dyn Fetch>>,
     command: Command,
     /// Milliseconds of the interface's own work in the last frames.

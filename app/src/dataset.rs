@@ -16,6 +16,9 @@ use image::RgbImage;
 
 use crate::assets;
 
+/// Is told image, class of the image, region and label.
+pub type Visit<'a> = &'a mut dyn FnMut(u64, Option<u32>, u32, &SoftLabel);
+
 /// Images with regions and labels.
 pub struct DataSet {
     /// What it is called.
@@ -203,13 +206,9 @@ impl DataSet {
     ///
     /// # Errors
     /// A damaged store.
-    pub fn walk(
-        &self,
-        images: std::ops::Range<u64>,
-        visit: &mut dyn FnMut(u64, Option<u32>, u32, &SoftLabel),
-    ) -> Result<()> {
+    pub fn walk(&self, images: std::ops::Range<u64>, visit: Visit<'_>) -> Result<()> {
         match &self.source {
-            Source::Store { store, .. } => store.walk(images, &mut |image, class, labels| {
+            Source::Store { store, .. } => store.walk(images, |image, class, labels| {
                 labels.iter().zip(0..).for_each(|(label, region)| visit(image, class, region, label));
             }),
             Source::Live(all) => {

@@ -85,10 +85,10 @@ fn wgpu() -> Result<Device> {
         if Device::enumerate(DeviceType::Wgpu).into_vec().is_empty() {
             return Err(Error::usage("device", "wgpu: no adapter is here").remedy("choose --device flex"));
         }
-        return Ok(Device::wgpu(DeviceKind::default()));
+        Ok(Device::wgpu(DeviceKind::default()))
     }
     #[cfg(not(feature = "wgpu"))]
-    return Err(absent("wgpu"));
+    Err(absent("wgpu"))
 }
 
 /// A wgpu device that computes, with the handles that let a window draw on it too.

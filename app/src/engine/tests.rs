@@ -60,7 +60,9 @@ fn run(school: &mut School) -> Vec<Reply> {
 }
 
 fn rounds(said: &[Reply]) -> Vec<&Vec<StudentStep>> {
-    let steps = |reply| if let &Reply::Step(ref steps) = reply { Some(steps) } else { None };
+    fn steps(reply: &Reply) -> Option<&Vec<StudentStep>> {
+        if let Reply::Step(steps) = reply { Some(steps) } else { None }
+    }
     said.iter().filter_map(steps).collect()
 }
 

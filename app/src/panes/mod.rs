@@ -1,4 +1,4 @@
-//! The panes: what each is called, and how it is drawn. A pane reads and changes the [`State`](crate::State);
+//! The panes: what each is called, and how it is drawn. A pane reads and changes the [`State`];
 //! it knows no other pane.
 
 pub(crate) mod classes;

@@ -130,6 +130,9 @@ fn met(
     Ok(found)
 }
 
+/// An image, and the regions that a student meets, with their labels.
+type SomeImage = (u64, Vec<(u32, Adapted)>);
+
 /// An image other than `not` with at least `least` regions that a student meets, by chance.
 fn some_image(
     set: &DataSet,
@@ -137,7 +140,7 @@ fn some_image(
     draw: &mut Stream,
     not: Option<u64>,
     least: usize,
-) -> Result<Option<(u64, Vec<(u32, Adapted)>)>> {
+) -> Result<Option<SomeImage>> {
     let count = u32::try_from(set.len()).unwrap_or(u32::MAX);
     for _ in 0..TRIES {
         let image = u64::from(draw.below(count));

@@ -13,10 +13,9 @@ pub(crate) mod testing;
 use std::time::Duration;
 
 use ferkd::Result;
-use ferkd::label::SoftLabel;
 use web_time::Instant;
 
-use crate::dataset::DataSet;
+use crate::dataset::{DataSet, Visit};
 use crate::experiment::Data;
 use crate::state::State;
 pub(crate) use seek::Seek;
@@ -78,11 +77,7 @@ impl Walk {
     ///
     /// # Errors
     /// A damaged store.
-    pub fn advance(
-        &mut self,
-        set: &DataSet,
-        visit: &mut dyn FnMut(u64, Option<u32>, u32, &SoftLabel),
-    ) -> Result<()> {
+    pub fn advance(&mut self, set: &DataSet, visit: Visit<'_>) -> Result<()> {
         let begun = Instant::now();
         while !self.is_done() {
             set.walk(self.at..self.at + 1, visit)?;

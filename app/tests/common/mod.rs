@@ -24,24 +24,24 @@ struct Inner {
 impl Recorder {
     /// The files that were saved.
     pub fn saved(&self) -> Vec<(String, Vec<u8>)> {
-        self.0.lock().unwrap().saved.clone()
+        self.0.lock().expect("no test panics with it").saved.clone()
     }
 
     /// Lets the reader choose something.
     pub fn choose(&self, picked: Picked) {
-        self.0.lock().unwrap().picked.push(picked);
+        self.0.lock().expect("no test panics with it").picked.push(picked);
     }
 }
 
 impl Shell for Recorder {
     fn save(&mut self, name: &str, bytes: Vec<u8>) {
-        self.0.lock().unwrap().saved.push((name.into(), bytes));
+        self.0.lock().expect("no test panics with it").saved.push((name.into(), bytes));
     }
 
     fn pick(&mut self, _: Pick) {}
 
     fn picked(&mut self) -> Vec<Picked> {
-        std::mem::take(&mut self.0.lock().unwrap().picked)
+        std::mem::take(&mut self.0.lock().expect("no test panics with it").picked)
     }
 
     fn base_link(&self) -> String {
@@ -56,7 +56,7 @@ pub fn open(experiment: Experiment) -> Harness<'static, Inspector> {
 
 /// The same, around whose dialogs a test decides.
 pub fn open_with(experiment: Experiment, shell: Recorder) -> Harness<'static, Inspector> {
-    let engine = ThreadEngine::start(burn::tensor::Device::flex(), || ()).unwrap();
+    let engine = ThreadEngine::start(burn::tensor::Device::flex(), || ()).expect("a thread");
     let inspector =
         Inspector::new(&egui::Context::default(), experiment, Box::new(engine), Box::new(shell), None, None);
     let builder = Harness::builder().with_size([1280.0, 800.0]).with_context_setup(ferkd_app::theme::apply);

@@ -46,7 +46,7 @@ impl Store {
     pub fn walk(
         &self,
         images: std::ops::Range<u64>,
-        visit: &mut dyn FnMut(u64, Option<u32>, &[SoftLabel]),
+        mut visit: impl FnMut(u64, Option<u32>, &[SoftLabel]),
     ) -> Result<()> {
         for image in images {
             let slice = self.layout.image_record(image)?;

@@ -126,7 +126,8 @@ fn counts(state: &State, ui: &mut Ui) {
         }
         let total = counted[0].total().max(1) as f64;
         let share = |regions: u64| (regions, regions as f64 / total);
-        let lines: [(&str, fn(&Treatment) -> u64); 3] = [
+        type Count = fn(&Treatment) -> u64;
+        let lines: [(&str, Count); 3] = [
             ("Teacher's label", Treatment::kept),
             ("Calibrated", |treatment| treatment.calibrated),
             ("Left out", |treatment| treatment.removed),

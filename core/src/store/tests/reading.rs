@@ -102,13 +102,11 @@ fn a_walk_in_slices_sees_every_label_once() {
         let store = Store::open(folder.path()).unwrap();
         let mut seen = Vec::new();
         for slice in [0..1, 1..4, 4..4, 4..5] {
-            store
-                .walk(slice, &mut |image, class, labels| seen.push((image, class, labels.to_vec())))
-                .unwrap();
+            store.walk(slice, |image, class, labels| seen.push((image, class, labels.to_vec()))).unwrap();
         }
         let whole = |image| (image, entry(image).class, store.labels(image).unwrap());
         assert_eq!(seen, (0..5).map(whole).collect::<Vec<_>>());
-        assert!(store.walk(4..6, &mut |_, _, _| {}).is_err());
+        assert!(store.walk(4..6, |_, _, _| {}).is_err());
     }
 }
 
