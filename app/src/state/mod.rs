@@ -1,33 +1,28 @@
 //! What the panes show and change: one state, fed by the engine's replies, asking through an outbox.
 
+mod ask;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use ferkd::census::Census;
 use ferkd::data::classes::ClassSpace;
-use ferkd::label::{Codec, SoftLabel};
+use ferkd::label::SoftLabel;
 use ferkd::mining::{Kind, KindCounts, Thresholds};
 use ferkd::region::Region;
 use ferkd::{Error, Result};
-use image::RgbImage;
 
 use crate::assets::Asset;
-use crate::dataset::{DataSet, LiveImage, Shown};
-use crate::engine::{LABELLING, LabelJob, Picture, Reply, Request};
+use crate::dataset::{DataSet, Shown};
+use crate::engine::Request;
 use crate::experiment::{Data, Experiment, History, Settings};
-use crate::export::{Decision, Verdict};
+use crate::export::Decision;
 use crate::lesson::LessonState;
 use crate::panes::PaneKind;
 use crate::run::RunView;
 use crate::tour::Tour;
 
 use crate::study::Study;
-
-/// Regions of the user's images that are sent to the teacher at once.
-const AT_ONCE: usize = 8;
-
-/// Pairs kept of a label that is made while one looks on.
-const TOP_K: usize = 5;
 
 /// Everything that the panes show and change.
 pub struct State {
@@ -405,154 +400,6 @@ impl State {
         let name = self.set()?.teacher();
         self.teachers.get_key_value(name).map(|(name, classes)| (name.as_str(), classes))
     }
-
-    /// Asks the teacher about the user's region, unless it is looking already: the latest region wins.
-    fn ask_about_probe(&mut self) {
-        let Some(probe) = &self.probe else { return };
-        let known = probe.label.as_ref().is_some_and(|(of, _)| *of == probe.region);
-        if probe.is_pending || known || self.teacher().is_none() {
-            return;
-        }
-        let region = probe.region;
-        if self.ask(vec![region], Job::Probe(region))
-            && let Some(probe) = &mut self.probe
-        {
-            probe.is_pending = true;
-        }
-    }
-
-    /// Sends regions of the shown picture to the teacher.
-    fn ask(&mut self, regions: Vec<Region>, job: Job) -> bool {
-        let Some(shown) = self.shown() else { return false };
-        let Some(picture) = shown.picture.clone() else { return false };
-        self.ask_of(self.experiment.data, shown.image, &picture, regions, job)
-    }
-
-    /// Sends regions of a picture to the teacher of its data set.
-    fn ask_of(&mut self, data: Data, image: u64, picture: &RgbImage, regions: Vec<Region>, job: Job) -> bool {
-        let Some(set) = self.sets.get(&data.into()) else { return false };
-        let (teacher, temperature) = (set.teacher().to_owned(), set.temperature());
-        if !self.teachers.contains_key(&teacher) {
-            return false;
-        }
-        let classes = set.classes.ids.clone();
-        // Data sets come and go: what is kept of one must not be taken for another.
-        let key = (data as u64) << 56 | (self.loaded & 0xff) << 48 | image;
-        let picture = (self.sent_picture != Some(key)).then(|| Picture {
-            width: picture.width(),
-            height: picture.height(),
-            rgb: picture.as_raw().clone(),
-        });
-        self.sent_picture = Some(key);
-        let id = self.next_job;
-        self.next_job += 1;
-        self.jobs.insert(id, job);
-        let job = LabelJob { id, teacher, key, picture, regions, classes, temperature, k: TOP_K };
-        self.outbox.push(Request::Label(job));
-        true
-    }
-
-    /// Asks the teacher about the user's images, a few regions at a time: other questions come in between.
-    fn ask_about_yours(&mut self) {
-        if self.jobs.values().any(|job| matches!(job, Job::Live { .. })) {
-            return;
-        }
-        let Some(images) = self.sets.get(&Data::Yours.into()).and_then(DataSet::live_images) else { return };
-        let waiting = |image: &LiveImage| image.labels.iter().any(Option::is_none);
-        let Some(image) = images.iter().position(waiting) else { return };
-        let found = &images[image];
-        let first = found.labels.iter().position(Option::is_none).unwrap_or_default();
-        let regions: Vec<Region> = found.regions[first..].iter().take(AT_ONCE).copied().collect();
-        let (picture, count) = (found.picture.clone(), regions.len());
-        let image = image as u64;
-        self.ask_of(Data::Yours, image, &picture, regions, Job::Live { image, first, count });
-    }
-
-    /// Regions of the user's images that have labels, and all of them; none if nothing is being labelled.
-    pub fn labelling(&self) -> Option<(usize, usize)> {
-        let images = self.sets.get(&Data::Yours.into())?.live_images()?;
-        let all: usize = images.iter().map(|image| image.labels.len()).sum();
-        let done = images.iter().flat_map(|image| &image.labels).flatten().count();
-        (done < all).then_some((done, all))
-    }
-
-    /// Takes note of what the reader says of a region of the shown image; saying it again takes it back.
-    pub fn decide(&mut self, region: u32, verdict: Verdict) {
-        let (Some(shown), Some(set)) = (self.shown(), self.set()) else { return };
-        let key = (shown.image, region);
-        if self.decisions.get(&key).is_some_and(|decision| decision.verdict == verdict) {
-            self.decisions.remove(&key);
-            return;
-        }
-        let label = shown.labels.get(region as usize).and_then(Option::as_ref);
-        let guess = label.and_then(|label| label.top().first().copied());
-        let decision = Decision {
-            image: shown.name.clone(),
-            region,
-            class: shown.truth.map(|class| set.class_name(class)),
-            teacher: guess.map(|(class, _)| set.class_name(class)),
-            probability: guess.map(|(_, p)| p),
-            verdict,
-        };
-        self.decisions.insert(key, decision);
-    }
-
-    /// Gives an image of the user's a class.
-    pub fn classify(&mut self, image: u64, class: u32) {
-        let images = self.set_mut(Data::Yours).and_then(DataSet::live_images_mut);
-        if let Some(found) = images.and_then(|images| images.get_mut(image as usize)) {
-            found.truth = Some(class);
-            self.changed(Data::Yours);
-        }
-    }
-
-    /// Takes in what the engine says.
-    pub fn hear(&mut self, reply: Reply) {
-        match reply {
-            Reply::Device(name) => self.device = Some(name),
-            Reply::Teacher { name, ids, names } => {
-                self.teachers.insert(name, ClassSpace { ids, names });
-            }
-            Reply::Labels { id, labels, time_s } => self.hear_labels(id, &labels, time_s),
-            Reply::Failed { what, error } => {
-                if let Some(probe) = &mut self.probe {
-                    probe.is_pending = false;
-                }
-                // Jobs are answered in order: it is the oldest that failed.
-                if what == LABELLING {
-                    self.jobs.pop_first();
-                }
-                self.complain(format!("{what}: {error}"));
-                self.lesson.hear(Reply::Failed { what, error });
-            }
-            reply => self.lesson.hear(reply),
-        }
-    }
-
-    fn hear_labels(&mut self, id: u64, labels: &[ferkd::label::TopK], time_s: f64) {
-        let Some(job) = self.jobs.remove(&id) else { return };
-        let data = if matches!(job, Job::Live { .. }) { Data::Yours } else { self.experiment.data };
-        let classes = self.sets.get(&data.into()).map_or(0, |set| set.classes.len());
-        let (codec, _) = Codec::MarginalSmoothing.resolve(TOP_K, classes);
-        let decoded: Result<Vec<SoftLabel>> = labels.iter().map(|top| top.decode(codec, classes)).collect();
-        match (job, decoded) {
-            (_, Err(error)) => self.complain(error),
-            (Job::Probe(region), Ok(mut labels)) => {
-                let Some(probe) = &mut self.probe else { return };
-                probe.is_pending = false;
-                probe.time_s = Some(time_s);
-                probe.label = labels.pop().map(|label| (region, label));
-            }
-            (Job::Live { image, first, count }, Ok(labels)) => {
-                let images = self.set_mut(Data::Yours).and_then(DataSet::live_images_mut);
-                let Some(found) = images.and_then(|images| images.get_mut(image as usize)) else { return };
-                for (slot, label) in found.labels.iter_mut().skip(first).take(count).zip(labels) {
-                    *slot = Some(label);
-                }
-                self.changed(Data::Yours);
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -574,7 +421,7 @@ mod tests {
             }
         }
         // Other labels, other thresholds.
-        state.load(Asset::Scenes, include_bytes!("../../assets/playground/scenes-store.tar"));
+        state.load(Asset::Scenes, include_bytes!("../../../assets/playground/scenes-store.tar"));
         let settings = Settings::default();
         let of_photos = state.thresholds(&settings);
         state.look_at(Data::Scenes);
