@@ -53,14 +53,7 @@ pub struct Decision {
 pub fn toml(state: &State) -> String {
     let settings = state.experiment.settings;
     let confidence = settings.confidence.name();
-    let rule = match settings.rule() {
-        Rule::Absolute(Thresholds { low, mid, high }) => {
-            format!("low = {low:?}\nmid = {mid:?}\nhigh = {high:?}\n")
-        }
-        Rule::Quantiles(Thresholds { low, mid, high }) => {
-            format!("quantiles = [{low:?}, {mid:?}, {high:?}]\n")
-        }
-    };
+    let rule = settings.rule().to_toml();
     let found = match state.thresholds(&settings) {
         Ok(Thresholds { low, mid, high }) => {
             format!("# On these labels: low {low}, mid {mid}, high {high}.\n")

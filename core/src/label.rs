@@ -197,6 +197,22 @@ impl SoftLabel {
         self.top.iter().map(|&(_, p)| term(p)).sum::<f64>() + others as f64 * term(self.rest)
     }
 
+    /// Kullback-Leibler divergence KL(self || other) in nats, from a label of as many classes; none where `other`
+    /// denies what this one holds possible: it is infinite there.
+    pub fn divergence(&self, other: &Self) -> Option<f64> {
+        let mut sum = 0.0;
+        for (p, q) in self.dense().into_iter().zip(other.dense()) {
+            if p > 0.0 {
+                if q <= 0.0 {
+                    return None;
+                }
+                let (p, q) = (f64::from(p), f64::from(q));
+                sum += p * libm::log(p / q);
+            }
+        }
+        Some(sum)
+    }
+
     /// Total variation from another label of as many classes: half the sum of absolute differences, in 0..=1.
     pub fn total_variation(&self, other: &Self) -> f64 {
         total_variation(&self.dense(), &other.dense())
@@ -314,6 +330,17 @@ pub(crate) mod tests {
         assert!(label(&[1], &[f32::NAN]).is_err());
         assert!(label(&[1], &[-0.1]).is_err());
         assert!(label(&[], &[]).is_err());
+    }
+
+    #[test]
+    fn divergence_is_zero_from_itself_and_infinite_from_denial() {
+        let half = SoftLabel::smoothed(0, 2, 0.5);
+        assert_eq!(half.divergence(&half), Some(0.0));
+        assert_eq!(half.divergence(&SoftLabel::one_hot(0, 2)), None);
+        let other = SoftLabel::smoothed(0, 2, 0.25);
+        let expected = 0.5 * (0.5f64 / 0.75).ln() + 0.5 * (0.5f64 / 0.25).ln();
+        assert!((half.divergence(&other).unwrap() - expected).abs() < 1e-7);
+        assert_eq!(SoftLabel::one_hot(0, 2).divergence(&half), Some(2f64.ln()));
     }
 
     #[test]

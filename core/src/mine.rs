@@ -151,15 +151,7 @@ pub fn mine(store: &Store, rule: &Rule, confidence: Confidence) -> Result<Mining
 impl MiningReport {
     /// The thresholds as TOML that `ferkd train --config` reads: as they were given.
     pub fn to_toml(&self) -> String {
-        let confidence = self.confidence.name();
-        let rule = match self.rule {
-            Rule::Absolute(Thresholds { low, mid, high }) => {
-                format!("low = {low:?}\nmid = {mid:?}\nhigh = {high:?}\n")
-            }
-            Rule::Quantiles(Thresholds { low, mid, high }) => {
-                format!("quantiles = [{low:?}, {mid:?}, {high:?}]\n")
-            }
-        };
+        let (confidence, rule) = (self.confidence.name(), self.rule.to_toml());
         let Thresholds { low, mid, high } = self.thresholds;
         format!("# On this store: low {low}, mid {mid}, high {high}.\nconfidence = \"{confidence}\"\n{rule}")
     }

@@ -154,6 +154,18 @@ impl Default for Rule {
 }
 
 impl Rule {
+    /// The rule as lines of TOML, under the keys of a training run.
+    pub fn to_toml(&self) -> String {
+        match self {
+            Self::Absolute(Thresholds { low, mid, high }) => {
+                format!("low = {low:?}\nmid = {mid:?}\nhigh = {high:?}\n")
+            }
+            Self::Quantiles(Thresholds { low, mid, high }) => {
+                format!("quantiles = [{low:?}, {mid:?}, {high:?}]\n")
+            }
+        }
+    }
+
     /// The thresholds as confidences. `scan` must call its argument once for every region's confidence; it is
     /// run twice for quantiles, never for absolute values.
     ///

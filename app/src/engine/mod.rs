@@ -16,7 +16,7 @@ mod thread;
 mod trial;
 
 use ferkd::label::TopK;
-use ferkd::mining::{KindCounts, Thresholds};
+use ferkd::mining::KindCounts;
 use ferkd::region::Region;
 use ferkd::selfmix::Mix;
 use ferkd::train::config::Supervision;
@@ -187,6 +187,3 @@ pub trait Engine {
     /// What it has said since the last call; never blocks.
     fn replies(&mut self) -> Vec<Reply>;
 }
-
-/// Thresholds that make every region important: what a supervision without mining sees.
-pub const NO_MINING: Thresholds = Thresholds { low: -2.0, mid: -1.0, high: 2.0 };

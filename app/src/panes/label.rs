@@ -52,7 +52,7 @@ pub fn ui(state: &mut State, ui: &mut Ui) {
         ui.weak(format!(
             "Total variation {:.3}, KL divergence {} nats",
             label.total_variation(adapted),
-            divergence(&label, adapted).map_or("∞".into(), |d| format!("{d:.3}")),
+            label.divergence(adapted).map_or("∞".into(), |d| format!("{d:.3}")),
         ));
     }
 }
@@ -150,19 +150,4 @@ fn bar(ui: &mut Ui, name: &str, p: f32, is_truth: bool, color: egui::Color32) {
     let left = rect.left_center() + vec2(5.0, 0.0);
     clipped.text(left, Align2::LEFT_CENTER, text, FontId::proportional(12.0), visuals.text_color());
     response.on_hover_text(if is_truth { format!("{name}: the image's class") } else { name.to_owned() });
-}
-
-/// Kullback-Leibler divergence from the adapted label to the teacher's, in nats; none where the adapted one
-/// denies what the teacher holds possible.
-fn divergence(teacher: &SoftLabel, adapted: &SoftLabel) -> Option<f64> {
-    let mut sum = 0.0;
-    for (p, q) in teacher.dense().into_iter().zip(adapted.dense()) {
-        if p > 0.0 {
-            if q <= 0.0 {
-                return None;
-            }
-            sum += f64::from(p) * (f64::from(p) / f64::from(q)).ln();
-        }
-    }
-    Some(sum)
 }

@@ -12,7 +12,7 @@ use crate::atomic;
 use crate::calibration::Adaptation;
 use crate::data::images::{ImageList, Split};
 use crate::demo::scenes::{Half, SceneMaker};
-use crate::demo::settings::{TEACHER, student_config};
+use crate::demo::settings::{TEACHER, VISIBLE, student_config};
 use crate::demo::students::{Student, teach};
 use crate::error::{Error, IoContext, Result};
 use crate::events::Listener;
@@ -24,9 +24,6 @@ use crate::store::Store;
 use crate::train::config::TrainConfig;
 use crate::train::report::{Gallery, Pick, accuracy_curve, histogram, loss_curve, settings};
 use crate::train::run::write_json;
-
-/// Share of the digit's ink from which on a region counts as showing it.
-const VISIBLE: f64 = 0.5;
 
 /// File that marks a folder as a demo's.
 const MARKER: &str = "demo.json";

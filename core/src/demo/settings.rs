@@ -8,6 +8,9 @@ use crate::train::config::{OptimizerName, Supervision, TrainConfig};
 /// The teacher: a small network that `ferkd train` taught on scenes of the training digits.
 pub const TEACHER: &str = "digits";
 
+/// Share of the digit's ink from which on a region counts as showing it.
+pub const VISIBLE: f64 = 0.5;
+
 /// The supervisions that the demo compares.
 pub const SUPERVISIONS: [Supervision; 5] =
     [Supervision::Hard, Supervision::Kd, Supervision::Fkd, Supervision::Ferkd, Supervision::FerkdSelfmix];
