@@ -30,10 +30,40 @@ pub struct MiningReport {
     pub shares: [f64; 4],
     /// The confidences, over [0, 1] in 100 bins.
     pub histogram: Histogram,
+    /// Where the teacher's first guess is the image's class; none where an image has no class.
+    pub right: Option<Right>,
     /// Images of which no region would survive FerKD's mining.
     pub images_without_survivors: u64,
     /// Each class that has images; empty where images have no classes.
     pub classes: Vec<ClassKinds>,
+}
+
+/// The regions whose class the teacher guesses first: what its labels are worth, by confidence and kind (ours).
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Right {
+    /// Of each kind: discarded, context, important, trivial.
+    pub kinds: KindCounts,
+    /// Share of each kind, in 0..=1.
+    pub shares: [f64; 4],
+    /// By confidence, in the bins of the histogram of all regions.
+    pub histogram: Histogram,
+}
+
+impl Right {
+    fn none() -> Self {
+        Self { kinds: KindCounts::default(), shares: [0.0; 4], histogram: Histogram::new(BINS) }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.kinds.merge(&other.kinds);
+        self.histogram.merge(&other.histogram);
+    }
+
+    /// With its shares, now that `all` are counted.
+    fn of_all(mut self, all: &KindCounts) -> Self {
+        self.shares = Kind::ALL.map(|kind| self.kinds.of(kind) as f64 / all.of(kind).max(1) as f64);
+        self
+    }
 }
 
 /// What mining found in one class.
@@ -53,6 +83,7 @@ pub struct ClassKinds {
 struct ShardKinds {
     kinds: KindCounts,
     histogram: Histogram,
+    right: Option<Right>,
     images_without_survivors: u64,
     /// Runs of images of one class: the class, the kinds of its regions, the sum of their confidences.
     classes: Vec<(u32, KindCounts, f64)>,
@@ -64,13 +95,23 @@ impl ShardKinds {
         let mut found = Self {
             kinds: KindCounts::default(),
             histogram: Histogram::new(BINS),
+            right: Some(Right::none()),
             images_without_survivors: 0,
             classes: Vec::new(),
         };
+        let codec = store.layout().label();
         let (mut image, mut sum, mut wrong) = (KindCounts::default(), 0.0f64, None);
-        store.scan_shard(shard, confidence, |_, region, class, c| {
+        store.scan_shard(shard, confidence, |_, region, class, c, record| {
             match thresholds.kind(c) {
-                Ok(kind) => image.add(kind),
+                Ok(kind) => {
+                    image.add(kind);
+                    if class == Some(codec.guess(record))
+                        && let Some(right) = &mut found.right
+                    {
+                        right.kinds.add(kind);
+                        right.histogram.add(c);
+                    }
+                }
                 Err(error) => wrong = wrong.take().or(Some(error)),
             }
             found.histogram.add(c);
@@ -90,8 +131,11 @@ impl ShardKinds {
         let survives = |&kind: &Kind| !Adaptation::Full.removes(kind) && image.of(kind) > 0;
         self.images_without_survivors += u64::from(!Kind::ALL.iter().any(survives));
         self.kinds.merge(&image);
-        // Images without a class are counted, but belong to none.
-        let Some(class) = class else { return };
+        // Images without a class are counted, but belong to none, and nobody knows what is right of them.
+        let Some(class) = class else {
+            self.right = None;
+            return;
+        };
         match self.classes.last_mut() {
             Some((last, kinds, total)) if *last == class => {
                 kinds.merge(&image);
@@ -118,15 +162,21 @@ pub fn mine(store: &Store, rule: &Rule, confidence: Confidence) -> Result<Mining
         kinds: KindCounts::default(),
         shares: [0.0; 4],
         histogram: Histogram::new(BINS),
+        right: None,
         images_without_survivors: 0,
         classes: Vec::new(),
     };
+    let mut right = Some(Right::none());
     let mut per_class = vec![(KindCounts::default(), 0.0f64); classes.len()];
     let one = |shard| ShardKinds::of(store, shard, &thresholds, confidence);
     store.by_shard(one, |shard| {
         report.kinds.merge(&shard.kinds);
         report.histogram.merge(&shard.histogram);
         report.images_without_survivors += shard.images_without_survivors;
+        match (&mut right, &shard.right) {
+            (Some(right), Some(more)) => right.merge(more),
+            _ => right = None,
+        }
         for (class, kinds, sum) in shard.classes {
             if let Some((of_class, total)) = per_class.get_mut(class as usize) {
                 of_class.merge(&kinds);
@@ -136,6 +186,7 @@ pub fn mine(store: &Store, rule: &Rule, confidence: Confidence) -> Result<Mining
         Ok(())
     })?;
     report.shares = report.kinds.shares();
+    report.right = right.map(|right| right.of_all(&report.kinds));
     for (i, (kinds, sum)) in per_class.into_iter().enumerate().filter(|(_, (kinds, _))| kinds.total() > 0) {
         let mean_confidence = sum / kinds.total() as f64;
         report.classes.push(ClassKinds {
@@ -186,9 +237,22 @@ mod tests {
             kinds: KindCounts::default(),
             shares: [0.0; 4],
             histogram: Histogram::new(BINS),
+            right: None,
             images_without_survivors: 0,
             classes: Vec::new(),
         };
+        let mut right = Right::none();
+        let is_known = (0..store.len()).all(|image| store.class(image).unwrap().is_some());
+        for image in (0..store.len()).filter(|_| is_known) {
+            let truth = store.class(image).unwrap();
+            for label in store.labels(image).unwrap() {
+                if label.top().first().map(|&(class, _)| class) == truth {
+                    let c = confidence.of(&label, truth.unwrap());
+                    right.kinds.add(thresholds.kind(c).unwrap());
+                    right.histogram.add(c);
+                }
+            }
+        }
         for &(_, _, c) in &all {
             report.kinds.add(thresholds.kind(c).unwrap());
             report.histogram.add(c);
@@ -202,12 +266,16 @@ mod tests {
             let of_class = || all.iter().filter(|(_, found, _)| *found == Some(class));
             let mut kinds = KindCounts::default();
             of_class().for_each(|&(_, _, c)| kinds.add(thresholds.kind(c).unwrap()));
+            if kinds.total() == 0 {
+                continue;
+            }
             let mean_confidence =
                 of_class().map(|&(_, _, c)| f64::from(c)).sum::<f64>() / kinds.total() as f64;
             let (id, name) = (format!("n{class:02}"), format!("class {class}"));
             report.classes.push(ClassKinds { id, name, kinds, mean_confidence });
         }
         report.shares = report.kinds.shares();
+        report.right = is_known.then(|| right.of_all(&report.kinds));
         report
     }
 
@@ -217,14 +285,15 @@ mod tests {
         let rules = [Rule::Quantiles(thresholds(0.1, 0.4, 0.9)), Rule::Absolute(thresholds(0.3, 0.5, 0.9))];
         for (codec, k) in [(Codec::MarginalSmoothing, 5), (Codec::MarginalRenorm, 3), (Codec::Full, CLASSES)]
         {
-            let folder = stored(&manifest(151, codec, k));
-            let store = Store::open(folder.path()).unwrap();
-            for rule in &rules {
-                let mut expected = plainly(&store, rule, Confidence::Max);
+            // Of the many images one has no class, so that nobody can say where the teacher is right.
+            let (many, one) = (stored(&manifest(151, codec, k)), stored(&manifest(1, codec, k)));
+            let stores = [&many, &one].map(|folder| Store::open(folder.path()).unwrap());
+            for (store, rule) in stores.iter().flat_map(|store| rules.iter().map(move |rule| (store, rule))) {
+                let mut expected = plainly(store, rule, Confidence::Max);
                 let mut before: Option<MiningReport> = None;
                 for threads in [1, 3, 8] {
                     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-                    let mut found = pool.install(|| mine(&store, rule, Confidence::Max)).unwrap();
+                    let mut found = pool.install(|| mine(store, rule, Confidence::Max)).unwrap();
                     assert_eq!(*before.get_or_insert_with(|| found.clone()), found, "{threads} threads");
                     // A sum of doubles by shards differs from one in a row in its last digits.
                     for (a, b) in found.classes.iter_mut().zip(&mut expected.classes) {
@@ -232,6 +301,7 @@ mod tests {
                         b.mean_confidence = a.mean_confidence;
                     }
                     assert_eq!(found, expected, "{codec:?}, {rule:?}");
+                    assert_eq!(found.right.is_some(), store.len() == 1);
                 }
             }
         }

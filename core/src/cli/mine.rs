@@ -12,7 +12,8 @@ use crate::cli::{Output, percent};
 /// Show which regions of a store are worth learning from.
 ///
 /// Sorts the regions by the teacher's confidence into discarded, context, important and trivial ones; counts
-/// them, in all and per class. Needs no teacher. --write saves the thresholds for `ferkd train --config`.
+/// them, in all and per class, and says how often the teacher's first guess is the image's class: where that is
+/// seldom, calibration has something to mend, and `mid` may lie higher. Needs no teacher. --write saves the thresholds for `ferkd train --config`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The store.
@@ -38,6 +39,15 @@ pub struct Args {
     /// Write the thresholds as TOML that `ferkd train --config` reads.
     #[arg(long)]
     write: Option<PathBuf>,
+}
+
+/// A column that says of how many regions the teacher's first guess is right.
+fn worth(right: Option<(u64, u64)>) -> String {
+    match right {
+        Some((_, 0)) => format!("  {:>14}", ""),
+        Some((right, all)) => format!("  {:>14}", format!("right {}", percent(right as f64 / all as f64))),
+        None => String::new(),
+    }
 }
 
 /// Three numbers with commas between them.
@@ -78,15 +88,21 @@ impl Args {
         for kind in Kind::ALL {
             let (count, share) = (report.kinds.of(kind), shares[kind as usize]);
             let bar = "#".repeat((share * 40.0).round() as usize);
+            let right = report.right.as_ref().map(|right| (right.kinds.of(kind), count));
+            let (letter, name) = (kind.letter(), kind.name());
             text +=
-                &format!("{}  {:<10} {count:>12} {:>8}  {bar}\n", kind.letter(), kind.name(), percent(share));
+                &format!("{letter}  {name:<10} {count:>12} {:>8}{}  {bar}\n", percent(share), worth(right));
         }
         text += "\nconfidence\n";
-        let rows = report.histogram.bins.chunks(5).map(|bins| bins.iter().sum::<u64>()).collect::<Vec<_>>();
+        let rows = |bins: &[u64]| bins.chunks(5).map(|bins| bins.iter().sum()).collect::<Vec<u64>>();
+        let right = report.right.as_ref().map(|right| rows(&right.histogram.bins));
+        let rows = rows(&report.histogram.bins);
         let most = rows.iter().copied().max().unwrap_or(1).max(1);
-        for (i, count) in rows.iter().enumerate() {
-            let bar = "#".repeat((*count as f64 / most as f64 * 40.0).round() as usize);
-            text += &format!("{:.2}-{:.2} {count:>10}  {bar}\n", i as f64 / 20.0, (i + 1) as f64 / 20.0);
+        for (i, &count) in rows.iter().enumerate() {
+            let bar = "#".repeat((count as f64 / most as f64 * 40.0).round() as usize);
+            let right = right.as_ref().map(|right| (right[i], count));
+            let (from, to) = (i as f64 / 20.0, (i + 1) as f64 / 20.0);
+            text += &format!("{from:.2}-{to:.2} {count:>10}{}  {bar}\n", worth(right));
         }
         if self.by_class {
             text += &format!(

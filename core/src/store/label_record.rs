@@ -169,6 +169,17 @@ impl LabelCodec {
         quantise::first(u16::from_le_bytes([record[at], record[at + 1]]))
     }
 
+    /// The most probable class of a sound record; the first one of those that share the place.
+    #[inline]
+    pub(crate) fn guess(&self, record: &[u8]) -> u32 {
+        if self.codec != Codec::Full {
+            return u32::from(u16::from_le_bytes([record[0], record[1]]));
+        }
+        let all = record.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).zip(0..);
+        let best = |best: (f32, u32), (p, class)| if p > best.0 { (p, class) } else { best };
+        all.fold((f32::NEG_INFINITY, 0), best).1
+    }
+
     /// What [`TopK::decode`] gives `class`, without building the label.
     fn probability(&self, top: &TopK, class: u32) -> Result<f32> {
         let listed = top.classes.iter().position(|&c| c == class).map(|at| top.probabilities[at]);

@@ -69,7 +69,7 @@ impl Store {
         rule.resolve_counted(|pass| {
             let shards = (0..self.layout.shards()).into_par_iter();
             let count = |mut counts: Counts, shard| {
-                self.scan_shard(shard, which, |_, _, _, c| counts.add(c)).map(|()| counts)
+                self.scan_shard(shard, which, |_, _, _, c, _| counts.add(c)).map(|()| counts)
             };
             shards
                 .try_fold(|| Counts::new(pass), count)
@@ -90,7 +90,8 @@ impl Store {
         visit: &mut dyn FnMut(u64, u32, Option<u32>, f32),
     ) -> Result<()> {
         self.check_minable()?;
-        (0..self.layout.shards()).try_for_each(|shard| self.scan_shard(shard, which, &mut *visit))
+        let mut visit = |image, region, class, c, _: &[u8]| visit(image, region, class, c);
+        (0..self.layout.shards()).try_for_each(|shard| self.scan_shard(shard, which, &mut visit))
     }
 
     /// Runs `work` on every shard, on many threads, and hands each result to `take` in the order of the shards.
@@ -120,12 +121,13 @@ impl Store {
         Ok(())
     }
 
-    /// Calls `visit` for every region of a shard, in order: see [`Self::scan_confidences`].
+    /// Calls `visit` for every region of a shard, in order: see [`Self::scan_confidences`]. The last of what it is
+    /// told is the label's record.
     pub(crate) fn scan_shard(
         &self,
         shard: u32,
         which: Confidence,
-        mut visit: impl FnMut(u64, u32, Option<u32>, f32),
+        mut visit: impl FnMut(u64, u32, Option<u32>, f32, &[u8]),
     ) -> Result<()> {
         let codec = self.layout.label();
         let per_image = u64::from(self.manifest.regions.per_image);
@@ -151,13 +153,13 @@ impl Store {
                 // Told apart once for an image rather than once for a region.
                 if codec.keeps_first(which) {
                     for record in records.by_ref().take(shown) {
-                        visit(image, region, class, codec.first(record));
+                        visit(image, region, class, codec.first(record), record);
                         region += 1;
                     }
                 } else {
                     for record in records.by_ref().take(shown) {
                         match codec.confidence(record, which, class, &mut scratch) {
-                            Ok(confidence) => visit(image, region, class, confidence),
+                            Ok(confidence) => visit(image, region, class, confidence, record),
                             Err(e) => return Err(self.damaged(file, place(image, region), e)),
                         }
                         region += 1;
