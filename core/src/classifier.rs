@@ -45,8 +45,10 @@ impl Card {
     /// A card that makes no sense, or weights without one whose classes are not ImageNet's.
     pub fn of(dict: &StateDict, origin: &str) -> Result<Self> {
         if let Some(text) = dict.metadata.get(CARD) {
-            let card: Self = serde_json::from_str(text)
-                .map_err(|e| Error::damaged(origin, format!("its metadata make no sense: {e}")))?;
+            let card: Self = serde_json::from_str(text).map_err(|e| {
+                Error::damaged(origin, format!("its metadata make no sense: {e}"))
+                    .remedy("copy or write the file anew")
+            })?;
             let sound = card.classes.len() == card.spec.classes
                 && card.classes.names.len() == card.spec.classes
                 && (8..=4096).contains(&card.side)
@@ -54,7 +56,8 @@ impl Card {
             return if sound {
                 Ok(card)
             } else {
-                Err(Error::damaged(origin, "its metadata contradict each other"))
+                Err(Error::damaged(origin, "its metadata contradict each other")
+                    .remedy("copy or write the file anew"))
             };
         }
         let spec = dict.infer_spec(origin)?;

@@ -6,6 +6,7 @@
 
 mod memory;
 mod mutate;
+mod run_folder;
 mod targets;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -21,10 +21,12 @@ use ferkd::weights::StateDict;
 use ferkd::{Error, ErrorKind, Result};
 use ferkd_tests::{files, repository};
 
+use crate::run_folder;
+
 /// What errors must call the file.
 pub const NAME: &str = "spoiled";
 
-type Read = Box<dyn FnMut(&[u8]) -> Result<()>>;
+pub(crate) type Read = Box<dyn FnMut(&[u8]) -> Result<()>>;
 
 /// A reader, sound files for it, and what it may ask for.
 pub struct Target {
@@ -48,6 +50,7 @@ pub fn all(scratch: &Path) -> Result<Vec<Target>> {
     let file = |name: &str| vec![whole.get(name).cloned().unwrap_or_default()];
     let (archive, table) = (scratch.join(NAME).with_extension("tar"), scratch.join(NAME));
     let listed = table.clone();
+    let (run, resume) = run_folder::target(&scratch.join("images"), &scratch.join("run"))?;
     Ok(vec![
         // A picture of 16 M pixels is decoded whatever its file's length, into a buffer or two.
         Target { base: 512 << 20, ..target("images", pictures(), Box::new(picture)) },
@@ -60,7 +63,7 @@ pub fn all(scratch: &Path) -> Result<Vec<Target>> {
                 (0..list.len().min(8)).try_for_each(|i| list.read(i).map(drop))
             }),
         ),
-        target("store", vec![packed(&whole)], Box::new(slices)),
+        target("store", vec![pack(&whole.clone().into_iter().collect::<Vec<_>>())], Box::new(slices)),
         target("manifest", file(MANIFEST), Box::new(|bytes| Manifest::from_json(bytes, NAME).map(drop))),
         target("checksums", file(CHECKSUMS), Box::new(|bytes| Checksums::parse(bytes, NAME).map(drop))),
         target("skipped", skipped(), Box::new(|bytes| Skipped::parse(bytes, NAME).map(drop))),
@@ -79,6 +82,8 @@ pub fn all(scratch: &Path) -> Result<Vec<Target>> {
                 config::resolve::<TrainConfig>(&[config::read_layer(&table)?]).map(drop)
             }),
         ),
+        // A network and its optimizer are made anew for each.
+        Target { base: 64 << 20, ..target("run", vec![run], resume) },
         target(
             "metrics",
             metrics(),
@@ -90,7 +95,8 @@ pub fn all(scratch: &Path) -> Result<Vec<Target>> {
     ])
 }
 
-fn put(path: &Path, bytes: &[u8]) -> Result<()> {
+/// Writes a file.
+pub(crate) fn put(path: &Path, bytes: &[u8]) -> Result<()> {
     fs::write(path, bytes).map_err(|e| Error::io(path, e))
 }
 
@@ -196,15 +202,31 @@ fn store(scratch: &Path) -> Result<PathBuf> {
     Ok(out)
 }
 
-/// A store as one file: the length of each of its files, then their bytes.
-fn packed(whole: &BTreeMap<String, Vec<u8>>) -> Vec<u8> {
+/// A folder as one file: the length of each of its files, then their bytes.
+pub(crate) fn pack(files: &[(String, Vec<u8>)]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    for (name, content) in whole {
+    for (name, content) in files {
         bytes.extend(format!("{name} {}\n", content.len()).bytes());
     }
     bytes.push(b'\n');
-    whole.values().for_each(|content| bytes.extend(content));
+    files.iter().for_each(|(_, content)| bytes.extend(content));
     bytes
+}
+
+/// The files of a folder that [`pack`] made one of, however spoiled it is.
+pub(crate) fn unpack(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let split = bytes.windows(2).position(|pair| pair == b"\n\n").unwrap_or(bytes.len());
+    let (head, mut rest) = bytes.split_at(split);
+    rest = rest.get(2..).unwrap_or_default();
+    let mut files = Vec::new();
+    for line in String::from_utf8_lossy(head).lines() {
+        let Some((name, len)) = line.split_once(' ') else { continue };
+        let len = len.parse().unwrap_or(usize::MAX).min(rest.len());
+        let (content, behind) = rest.split_at(len);
+        files.push((name.to_owned(), content.to_vec()));
+        rest = behind;
+    }
+    files
 }
 
 struct Slices(Arc<BTreeMap<String, Vec<u8>>>);
@@ -228,17 +250,7 @@ impl ReadAt for Slices {
 /// Opens a spoiled store and reads all of it. The checksums are made anew for every other one, so that what is
 /// spoiled reaches the readers behind them.
 fn slices(bytes: &[u8]) -> Result<()> {
-    let split = bytes.windows(2).position(|pair| pair == b"\n\n").unwrap_or(bytes.len());
-    let (head, mut rest) = bytes.split_at(split);
-    rest = rest.get(2..).unwrap_or_default();
-    let mut whole = BTreeMap::new();
-    for line in String::from_utf8_lossy(head).lines() {
-        let Some((name, len)) = line.split_once(' ') else { continue };
-        let len = len.parse().unwrap_or(usize::MAX).min(rest.len());
-        let (content, behind) = rest.split_at(len);
-        whole.insert(name.to_owned(), content.to_vec());
-        rest = behind;
-    }
+    let mut whole: BTreeMap<String, Vec<u8>> = unpack(bytes).into_iter().collect();
     if bytes.len().is_multiple_of(2) {
         let mut sums = Checksums::default();
         for (name, content) in whole.iter().filter(|(name, _)| *name != CHECKSUMS) {

@@ -270,6 +270,7 @@ fn the_configurations_that_ship_are_sound() {
         ("sweep-demo-settings", 15),
         ("sweep-demo-regions", 8),
         ("sweep-tiny-imagenet", 6),
+        ("sweep-tiny-imagenet-settings", 14),
     ] {
         let config = repository(&format!("configs/{name}.toml"));
         let at = tempfile::tempdir().unwrap();

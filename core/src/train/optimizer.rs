@@ -116,7 +116,7 @@ impl Optimizer {
         Ok(dict)
     }
 
-    /// Takes up a checkpoint's state.
+    /// Takes up a checkpoint's state; `origin` is what errors call it.
     ///
     /// # Errors
     /// A state of another optimizer.
@@ -125,6 +125,7 @@ impl Optimizer {
         dict: StateDict,
         parameters: &[(String, usize)],
         device: &Device,
+        origin: &str,
     ) -> Result<()> {
         let mut scalars = BTreeMap::new();
         let mut tensors = Vec::new();
@@ -145,7 +146,7 @@ impl Optimizer {
         for (name, rank) in parameters {
             let state =
                 self.of(name, *rank).state_unflatten(*rank, name, &mut source, device).ok_or_else(|| {
-                    Error::mismatch("checkpoint", format!("it holds no optimizer state of `{name}`"))
+                    Error::mismatch(origin, format!("it holds no optimizer state of `{name}`"))
                         .remedy("resume with the optimizer that the run was begun with")
                 })?;
             self.states.insert(name.clone(), state);

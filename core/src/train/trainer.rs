@@ -423,7 +423,7 @@ impl Trainer {
         let parameters: Vec<(String, usize)> =
             parameters.map(|(name, t)| (name.clone(), t.shape.len())).collect();
         if step > 0 {
-            fresh.restore(optimizer, &parameters, &self.device.clone().inner())?;
+            fresh.restore(optimizer, &parameters, &self.device.clone().inner(), origin)?;
         }
         self.optimizer = fresh;
         if let Some(decay) = self.config.ema {
