@@ -1,6 +1,6 @@
 //! WGSL for what the screen and the browser need fast, each as a small pipeline that is encoded into buffers of the
-//! caller's. Every shader has a CPU twin in core, of the same name and with the same result; it is validated when
-//! this crate is built, and a test holds it against its twin.
+//! caller's. Every shader has a CPU twin in core, of the same name and with the same result; tests validate it
+//! and hold it against its twin.
 //!
 //! | shader | twin |
 //! |---|---|

@@ -116,7 +116,7 @@ fn budgets(plan: &Plan, analysis: &Analysis) -> Option<Curves> {
     if plan.epochs.len() < 2 {
         return None;
     }
-    let chart = Curves::new("Accuracy at the end", "budget in epochs", "mean over seeds")
+    let chart = Curves::new("Accuracy at the end", "budget in epochs", "held-out accuracy, mean over seeds")
         .note("whiskers are 95 % intervals over seeds")
         .percent();
     Some(plan.arms.iter().enumerate().fold(chart, |chart, (a, arm)| {
