@@ -181,7 +181,7 @@ impl Inspector {
             self.state.follow();
             ui.ctx().request_repaint_after(Duration::from_secs(1));
         }
-        if self.state.is_seeking() {
+        if self.state.is_seeking() || self.state.is_waiting() {
             ui.ctx().request_repaint();
         }
         // A page has no thread that could wake it: it looks again while something is on its way.

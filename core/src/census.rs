@@ -3,11 +3,15 @@
 //! Stored confidences are quantised, so that even a large store has few different ones. Counts under any
 //! thresholds take a binary search, and are exactly those of [`mine`](crate::mine::mine).
 
+mod walk;
+
 use std::collections::BTreeMap;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::mining::{Confidence, Counts, Histogram, KindCounts, Rule, Thresholds, Transitions};
 use crate::store::Store;
+
+pub use walk::CensusWalk;
 
 /// The confidences of a set of regions, in all and by class.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -68,7 +72,7 @@ impl Tally {
 }
 
 /// Counts while regions go by.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Counter {
     /// By class and by the confidence's bits, which ascend with it.
     counts: BTreeMap<(Option<u32>, u32), u64>,

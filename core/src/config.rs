@@ -131,14 +131,22 @@ pub fn read_layer(path: &std::path::Path) -> Result<(String, toml::Table)> {
             .remedy("name a TOML file"));
     }
     let bytes = std::fs::read(path).at(path)?;
+    parse_layer(&path.display().to_string(), bytes)
+}
+
+/// Reads the bytes of a TOML file, called `name`, as one layer.
+///
+/// # Errors
+/// Bytes that are not TOML (the line is named).
+pub fn parse_layer(name: &str, bytes: Vec<u8>) -> Result<(String, toml::Table)> {
     let text = String::from_utf8(bytes)
-        .map_err(|_| Error::damaged(path, "it is not text").remedy("name a TOML file"))?;
+        .map_err(|_| Error::damaged(name, "it is not text").remedy("name a TOML file"))?;
     let table = text.parse::<toml::Table>().map_err(|e| {
         // What a user wrote is wrong usage, like a flag that makes no sense.
         let problem = format!("{}: {}", first_line(&e.to_string()), e.message());
-        Error::usage(path.display().to_string(), problem).remedy("correct the line")
+        Error::usage(name, problem).remedy("correct the line")
     })?;
-    Ok((path.display().to_string(), table))
+    Ok((name.to_owned(), table))
 }
 
 /// A flag's text as a TOML value: as TOML where it reads as such, else as a string.

@@ -24,6 +24,8 @@ pub enum ErrorKind {
     Busy,
     /// The user asked to stop; what was done so far is saved.
     Interrupted,
+    /// It is on its way: ask again a little later. No failure, and nothing to tell the user as one.
+    Pending,
 }
 
 /// An error that names its subject (a file, a field), the problem and the remedy.
@@ -54,6 +56,16 @@ impl Error {
     /// Two inputs do not belong together.
     pub fn mismatch(subject: impl Into<String>, problem: impl Into<String>) -> Self {
         Self::new(ErrorKind::Mismatch, subject, problem)
+    }
+
+    /// `subject` is on its way: the same call succeeds a little later.
+    pub fn pending(subject: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Pending, subject, problem)
+    }
+
+    /// Whether what was asked for is on its way, and nothing is wrong.
+    pub fn is_pending(&self) -> bool {
+        self.kind == ErrorKind::Pending
     }
 
     /// The operating system refused an operation on `path`.

@@ -1,4 +1,5 @@
 //! Checkpoints that lack something, found by fuzzing a run's folder: the error names the file and what to do.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;

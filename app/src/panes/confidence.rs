@@ -5,6 +5,7 @@ use ferkd::demo::settings::VISIBLE;
 use ferkd::mining::{Confidence, Kind, KindCounts, Thresholds};
 
 use crate::state::State;
+use crate::study::{missing, progress};
 use crate::theme;
 
 /// Bars of the histogram.
@@ -20,7 +21,7 @@ pub fn ui(state: &mut State, ui: &mut Ui) {
     let thresholds = match state.thresholds(&settings) {
         Ok(thresholds) => Some(thresholds),
         Err(error) => {
-            ui.colored_label(ui.visuals().error_fg_color, error.to_string());
+            missing(&error, state.counting(&settings), ui);
             None
         }
     };
@@ -116,7 +117,13 @@ fn kind_card(kind: Kind, share: &str, count: u64, is_chosen: bool, ui: &mut Ui) 
 fn histogram(state: &mut State, thresholds: Option<Thresholds>, height: f32, ui: &mut Ui) {
     let settings = state.experiment.settings;
     let Some(Ok(census)) = state.census(&settings) else {
-        ui.weak("No labels yet");
+        match state.counting(&settings) {
+            // Where thresholds wait for it, it is said above.
+            Some(walk) if thresholds.is_some() => progress(walk, "Counting", ui),
+            _ => {
+                ui.weak("No labels yet");
+            }
+        }
         return;
     };
     let bins = census.histogram(BINS).bins;

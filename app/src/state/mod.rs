@@ -22,7 +22,8 @@ use crate::panes::PaneKind;
 use crate::run::RunView;
 use crate::tour::Tour;
 
-use crate::study::Study;
+use crate::study::census::counting;
+use crate::study::{Study, Walk};
 
 /// Everything that the panes show and change.
 pub struct State {
@@ -33,8 +34,7 @@ pub struct State {
     /// The data sets that are loaded.
     sets: BTreeMap<DataKey, DataSet>,
     /// The image that is looked at; an error where it cannot be shown.
-    shown: Option<(Data, Result<Shown>)>,
-    censuses: Vec<(Data, ferkd::mining::Confidence, u64, Result<Census>)>,
+    shown: Option<(Data, u64, Result<Shown>)>,
     /// Quantiles that were asked for last, and the thresholds that they fall on: every region asks for them.
     resolved: RefCell<Vec<(Quantiles, Thresholds)>>,
     /// Raised when labels of a set change.
@@ -144,7 +144,6 @@ impl State {
             history: History::default(),
             sets: BTreeMap::new(),
             shown: None,
-            censuses: Vec::new(),
             resolved: RefCell::default(),
             generation: 0,
             study: Study::default(),
@@ -216,7 +215,7 @@ impl State {
     /// Forgets what was derived from a data set's labels.
     fn changed(&mut self, data: Data) {
         self.generation += 1;
-        if self.shown.as_ref().is_some_and(|(of, _)| *of == data) {
+        if self.shown.as_ref().is_some_and(|(of, ..)| *of == data) {
             self.shown = None;
         }
     }
@@ -279,12 +278,12 @@ impl State {
 
     /// The image that is looked at.
     pub fn shown(&self) -> Option<&Shown> {
-        self.shown.as_ref().and_then(|(_, shown)| shown.as_ref().ok())
+        self.shown.as_ref().and_then(|(.., shown)| shown.as_ref().ok())
     }
 
-    /// Why the image that is looked at cannot be shown.
+    /// Why the image that is looked at cannot be shown, or not yet.
     pub fn shown_error(&self) -> Option<&Error> {
-        self.shown.as_ref().and_then(|(_, shown)| shown.as_ref().err())
+        self.shown.as_ref().and_then(|(.., shown)| shown.as_ref().err())
     }
 
     /// Brings everything that is derived up to date; once a frame, before the panes.
@@ -292,14 +291,14 @@ impl State {
         self.seek();
         let (data, image) = (self.experiment.data, self.experiment.image);
         let is_there = self.sets.contains_key(&data.into());
-        let current = self.shown.as_ref().is_some_and(|(of, shown)| {
-            *of == data && shown.as_ref().map_or(true, |shown| shown.image == image)
+        let current = self.shown.as_ref().is_some_and(|(of, asked, shown)| {
+            *of == data && *asked == image && !shown.as_ref().is_err_and(Error::is_pending)
         });
         if is_there && !current {
-            let shown = self.set().map(|set| set.show(image.min(set.len().saturating_sub(1))));
-            self.shown = shown.map(|shown| (data, shown));
-            if let Some((_, Ok(shown))) = &self.shown {
-                self.experiment.image = shown.image;
+            let wanted = self.set().map(|set| (image.min(set.len().saturating_sub(1)), set));
+            self.shown = wanted.map(|(image, set)| (data, image, set.show(image)));
+            if let Some((_, image, _)) = &self.shown {
+                self.experiment.image = *image;
             }
         }
         self.refresh_census(data, self.experiment.settings);
@@ -314,26 +313,28 @@ impl State {
     }
 
     fn refresh_census(&mut self, data: Data, settings: Settings) {
-        let key = (data, settings.confidence, self.generation);
-        if self.censuses.iter().any(|(data, which, generation, _)| (*data, *which, *generation) == key) {
-            return;
+        if let Some(set) = self.sets.get(&data.into()) {
+            self.study.census.advance((data, settings.confidence, self.generation), set);
         }
-        let Some(set) = self.sets.get(&key.0.into()) else { return };
-        let census = set.census(settings.confidence);
-        self.censuses.retain(|(_, _, generation, _)| *generation == key.2);
-        self.censuses.push((key.0, key.1, key.2, census));
     }
 
-    /// Every confidence of the data set, as some settings take it.
+    /// Every confidence of the data set, as some settings take it; none while it is not counted.
     pub fn census(&self, settings: &Settings) -> Option<&Result<Census>> {
         self.census_of(self.experiment.data, settings)
     }
 
     fn census_of(&self, data: Data, settings: &Settings) -> Option<&Result<Census>> {
-        let found = |(of, which, generation, _): &&(Data, _, u64, _)| {
-            *of == data && *which == settings.confidence && *generation == self.generation
-        };
-        self.censuses.iter().find(found).map(|(_, _, _, census)| census)
+        self.study.census.found((data, settings.confidence, self.generation))
+    }
+
+    /// How far the confidences are counted, while they are not all.
+    pub(crate) fn counting(&self, settings: &Settings) -> Option<&Walk> {
+        self.study.census.walk((self.experiment.data, settings.confidence, self.generation))
+    }
+
+    /// Whether something is counted or on its way: the next frame goes on.
+    pub fn is_waiting(&self) -> bool {
+        self.study.census.is_counting() || self.shown_error().is_some_and(Error::is_pending)
     }
 
     /// The thresholds of some settings, as confidences.
@@ -355,7 +356,10 @@ impl State {
         let census = match self.census_of(data, settings) {
             Some(Ok(census)) => census,
             Some(Err(error)) => return Err(Error::usage("labels", error.to_string())),
-            None => return Err(Error::usage("labels", "they are still on their way")),
+            None => {
+                let key = (data, settings.confidence, self.generation);
+                return Err(counting(self.study.census.walk(key)));
+            }
         };
         let key = (data, self.generation, settings.confidence, settings.quantiles);
         let mut resolved = self.resolved.borrow_mut();

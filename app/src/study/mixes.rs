@@ -166,8 +166,9 @@ impl MixStudy {
         }
         let begun = Instant::now();
         while self.done < DRAWS && self.error.is_none() && begun.elapsed() < SLICE {
-            if let Err(error) = self.draw(set, &settings, &thresholds, side) {
-                self.error = Some(error.to_string());
+            match self.draw(set, &settings, &thresholds, side) {
+                Err(error) if error.is_pending() => break,
+                drawn => self.error = drawn.err().map(|error| error.to_string()),
             }
             self.done += 1;
         }
@@ -183,8 +184,10 @@ impl MixStudy {
         let Some((image, mut regions)) = some_image(set, by, &mut draw, None, 2)? else { return Ok(()) };
         draw.shuffle(&mut regions);
         let [(_, a), (_, b), ..] = &regions[..] else { return Ok(()) };
+        // Before anything is measured: where bytes are on their way the whole draw is made again.
+        let found = some_image(set, by, &mut draw, Some(image), 1)?;
         measure(&mut self.within, &a.label, &b.label, mixing.l)?;
-        if let Some((_, others)) = some_image(set, by, &mut draw, Some(image), 1)? {
+        if let Some((_, others)) = found {
             let other = &others[draw.below(others.len() as u32) as usize].1;
             measure(&mut self.across, &a.label, &other.label, mixing.l)?;
         }
@@ -199,7 +202,10 @@ impl MixStudy {
         let key = ((LabelsKey::of(state), settings, thresholds, side), draw, shown);
         if self.other.as_ref().is_none_or(|(of, _)| *of != key) {
             let found = find_other(state.set()?, &settings, &thresholds, draw, shown);
-            self.other = Some((key, found.unwrap_or_default()));
+            self.other = match found {
+                Err(error) if error.is_pending() => None,
+                found => Some((key, found.unwrap_or_default())),
+            };
         }
         self.other.as_ref()?.1.as_ref()
     }

@@ -3,6 +3,7 @@
 //! A store may hold a million images. A walk through it takes a few milliseconds of each frame in which its result
 //! is looked at, and begins anew where labels or settings change.
 
+pub mod census;
 pub mod classes;
 pub mod compare;
 pub mod mixes;
@@ -12,7 +13,7 @@ pub(crate) mod testing;
 
 use std::time::Duration;
 
-use ferkd::Result;
+use ferkd::{Error, Result};
 use web_time::Instant;
 
 use crate::dataset::{DataSet, Visit};
@@ -26,6 +27,8 @@ const SLICE: Duration = Duration::from_millis(4);
 /// Everything that is being found out.
 #[derive(Default)]
 pub(crate) struct Study {
+    /// Every confidence.
+    pub census: census::CensusStudy,
     /// By class.
     pub classes: classes::ClassStudy,
     /// Of two settings.
@@ -80,7 +83,10 @@ impl Walk {
     pub fn advance(&mut self, set: &DataSet, visit: Visit<'_>) -> Result<()> {
         let begun = Instant::now();
         while !self.is_done() {
-            set.walk(self.at..self.at + 1, visit)?;
+            match set.walk(self.at..self.at + 1, visit) {
+                Err(error) if error.is_pending() => break,
+                walked => walked?,
+            }
             self.at += 1;
             if begun.elapsed() >= SLICE {
                 break;
@@ -98,4 +104,17 @@ pub(crate) fn progress(walk: &Walk, what: &str, ui: &mut egui::Ui) {
     let text = format!("{what}: {} of {} images", walk.at, walk.end);
     ui.add(egui::ProgressBar::new(walk.share()).desired_height(16.0).text(text));
     ui.ctx().request_repaint();
+}
+
+/// Why something is not known: how far it is counted where it is, else in words.
+pub(crate) fn missing(error: &Error, counting: Option<&Walk>, ui: &mut egui::Ui) {
+    match counting {
+        Some(walk) => progress(walk, "Counting", ui),
+        None if error.is_pending() => {
+            ui.weak(error.to_string());
+        }
+        None => {
+            ui.colored_label(ui.visuals().error_fg_color, error.to_string());
+        }
+    }
 }

@@ -56,14 +56,14 @@ impl State {
         let count = set.len();
         let begun = Instant::now();
         while seek.left > 0 && begun.elapsed() < SLICE {
-            seek.left -= 1;
-            seek.at = match seek.is_forward {
+            let next = match seek.is_forward {
                 true => (seek.at + 1) % count.max(1),
                 false => seek.at.saturating_sub(1),
             };
-            match set.class_of(seek.at) {
-                Ok(found) if found == Some(seek.class) => return self.look_at_image(seek.at),
-                Ok(_) => {}
+            match set.class_of(next) {
+                Ok(found) if found == Some(seek.class) => return self.look_at_image(next),
+                Ok(_) => (seek.at, seek.left) = (next, seek.left - 1),
+                Err(error) if error.is_pending() => break,
                 Err(error) => return self.complain(error),
             }
         }

@@ -1,5 +1,7 @@
 //! Goes through every region's confidence, for mining: shard by shard, in constant memory.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::image_record::{self, ImageRecord};
@@ -45,7 +47,7 @@ impl Store {
     /// No such image, or a damaged file.
     pub fn walk(
         &self,
-        images: std::ops::Range<u64>,
+        images: Range<u64>,
         mut visit: impl FnMut(u64, Option<u32>, &[SoftLabel]),
     ) -> Result<()> {
         for image in images {
@@ -121,11 +123,45 @@ impl Store {
         Ok(())
     }
 
+    /// Calls `visit` for every region of some images, in order: see [`Self::scan_confidences`].
+    ///
+    /// # Errors
+    /// Those of [`Self::scan_confidences`], or no such image.
+    pub(crate) fn scan_images(
+        &self,
+        images: Range<u64>,
+        which: Confidence,
+        visit: &mut dyn FnMut(u64, u32, Option<u32>, f32),
+    ) -> Result<()> {
+        self.check_minable()?;
+        let mut next = images.start;
+        while next < images.end {
+            let shard = self.layout.image_record(next)?.file.shard;
+            let before = self.layout.image(shard, 0);
+            let end = images.end.min(before + u64::from(self.layout.images_in(shard)));
+            let mut seen = |image, region, class, c, _: &[u8]| visit(image, region, class, c);
+            self.scan_rows(shard, next - before..end - before, which, &mut seen)?;
+            next = end;
+        }
+        Ok(())
+    }
+
     /// Calls `visit` for every region of a shard, in order: see [`Self::scan_confidences`]. The last of what it is
     /// told is the label's record.
     pub(crate) fn scan_shard(
         &self,
         shard: u32,
+        which: Confidence,
+        visit: impl FnMut(u64, u32, Option<u32>, f32, &[u8]),
+    ) -> Result<()> {
+        self.scan_rows(shard, 0..u64::from(self.layout.images_in(shard)), which, visit)
+    }
+
+    /// Calls `visit` for every region of some images of a shard, which is let go of behind its last one.
+    fn scan_rows(
+        &self,
+        shard: u32,
+        images: Range<u64>,
         which: Confidence,
         mut visit: impl FnMut(u64, u32, Option<u32>, f32, &[u8]),
     ) -> Result<()> {
@@ -134,8 +170,8 @@ impl Store {
         let block = (BLOCK / codec.record_len()).max(1) as u64;
         let mut scratch = TopK::default();
         let file = FileId { table: Table::Labels, shard };
-        let records = u64::from(self.layout.images_in(shard)) * per_image;
-        let mut first = 0;
+        let records = images.end * per_image;
+        let mut first = images.start * per_image;
         while first < records {
             let count = block.min(records - first);
             let labels = self.read(self.layout.span(file, first, count as usize))?;
@@ -173,8 +209,10 @@ impl Store {
             }
             first += count;
         }
-        self.release(file);
-        self.release(FileId { table: Table::Images, shard });
+        if images.end == u64::from(self.layout.images_in(shard)) {
+            self.release(file);
+            self.release(FileId { table: Table::Images, shard });
+        }
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use ferkd::mining::Kind;
 use crate::panes::{count, percent};
 use crate::state::State;
 use crate::study::classes::{ClassStudy, Column, Row};
-use crate::study::progress;
+use crate::study::{missing, progress};
 use crate::theme;
 
 /// From this width on, in points, there is room for all columns.
@@ -38,9 +38,7 @@ pub fn ui(state: &mut State, ui: &mut Ui) {
             table(state, &mut study, ui);
             confusions::ui(state, &mut study, ui);
         }
-        Err(error) => {
-            ui.colored_label(ui.visuals().error_fg_color, error.to_string());
-        }
+        Err(error) => missing(&error, state.counting(&state.experiment.settings), ui),
     }
     state.study.classes = study;
 }

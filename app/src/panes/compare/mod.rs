@@ -98,11 +98,21 @@ fn counts(state: &State, ui: &mut Ui) {
     let mut counted = [KindCounts::default(); 2];
     for (at, name) in ["Left", "Right"].into_iter().enumerate() {
         if let Err(error) = state.thresholds(&sides[at]) {
-            ui.colored_label(ui.visuals().error_fg_color, format!("{name}: {error}"));
+            match state.counting(&sides[at]) {
+                Some(walk) => progress(walk, "Counting", ui),
+                None => {
+                    ui.colored_label(ui.visuals().error_fg_color, format!("{name}: {error}"));
+                }
+            }
             return;
         }
         let Some(kinds) = state.kinds(&sides[at]) else {
-            ui.weak("The labels are on their way");
+            match state.counting(&sides[at]) {
+                Some(walk) => progress(walk, "Counting", ui),
+                None => {
+                    ui.weak("The labels are on their way");
+                }
+            }
             return;
         };
         counted[at] = kinds;

@@ -9,6 +9,7 @@ use ferkd::region::Region;
 
 use crate::dataset::Shown;
 use crate::state::{Probe, State};
+use crate::study::missing;
 use crate::theme;
 
 /// Smallest side of a box that is drawn by hand, in pixels of the picture.
@@ -21,7 +22,7 @@ const GRIP: f32 = 7.0;
 pub fn ui(state: &mut State, ui: &mut Ui) {
     toolbar(state, ui);
     if let Some(error) = state.shown_error() {
-        ui.colored_label(ui.visuals().error_fg_color, error.to_string());
+        missing(error, None, ui);
         return;
     }
     let Some(shown) = state.shown().cloned() else {

@@ -14,6 +14,7 @@ use ferkd::selfmix::{Draw, Mix, MixStrength, Mixing, Operator};
 use crate::dataset::Shown;
 use crate::experiment::MixSettings;
 use crate::state::State;
+use crate::study::missing;
 use crate::study::mixes::{Adapted, SEED, adapt};
 use card::{Mixture, Parent};
 
@@ -29,7 +30,7 @@ pub fn ui(state: &mut State, ui: &mut Ui) {
     let thresholds = match state.thresholds(&settings) {
         Ok(thresholds) => thresholds,
         Err(error) => {
-            ui.colored_label(ui.visuals().error_fg_color, error.to_string());
+            missing(&error, state.counting(&settings), ui);
             return;
         }
     };
