@@ -6,10 +6,10 @@ use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 use ferkd::classifier::Classifier;
-use ferkd::models::Arch;
 use ferkd::train::report::read_metrics;
-use ferkd::train::{Supervision, TrainConfig, train};
+use ferkd::train::train;
 use ferkd::{Error, Result};
+use ferkd_tests::smallest_run;
 
 use crate::targets::{NAME, Read, pack, put, unpack};
 
@@ -19,7 +19,7 @@ const READ: [&str; 3] = ["config.toml", "metrics.jsonl", "checkpoints/last.safet
 /// A finished run on the pictures in `images`, as one file, and what reads it.
 pub fn target(images: &Path, scratch: &Path) -> Result<(Vec<u8>, Read)> {
     let folder = scratch.join(NAME);
-    let config = config(images);
+    let config = smallest_run(images);
     let stop = AtomicBool::new(false);
     train(&config, &folder, false, &stop, &mut |_| ())?;
     let mut parts = Vec::new();
@@ -37,23 +37,6 @@ pub fn target(images: &Path, scratch: &Path) -> Result<(Vec<u8>, Read)> {
         resumed.and(exported).and(reported)
     };
     Ok((pack(&parts), Box::new(read)))
-}
-
-/// The smallest run: two pictures, one step.
-fn config(images: &Path) -> TrainConfig {
-    TrainConfig {
-        images: images.to_owned(),
-        supervision: Supervision::Hard,
-        arch: Arch::Resnet8,
-        width: Some(4),
-        side: 8,
-        batch: 2,
-        regions_per_step: 1,
-        epochs: 1,
-        warmup_epochs: Some(0),
-        device: "flex".into(),
-        ..TrainConfig::default()
-    }
 }
 
 /// Puts the files of a packed run into its folder, in place of whatever is there.

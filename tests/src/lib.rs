@@ -178,3 +178,22 @@ pub fn test_data(name: &str) -> Option<PathBuf> {
 pub fn skipped(reason: &str) {
     let _ = writeln!(std::io::stderr(), "SKIPPED: {reason}");
 }
+
+/// Settings of the smallest run there is, on a folder of two images: one step.
+pub fn smallest_run(images: &Path) -> ferkd::train::TrainConfig {
+    use ferkd::models::Arch;
+    use ferkd::train::{Supervision, TrainConfig};
+    TrainConfig {
+        images: images.to_owned(),
+        supervision: Supervision::Hard,
+        arch: Arch::Resnet8,
+        width: Some(4),
+        side: 8,
+        batch: 2,
+        regions_per_step: 1,
+        epochs: 1,
+        warmup_epochs: Some(0),
+        device: "flex".into(),
+        ..TrainConfig::default()
+    }
+}

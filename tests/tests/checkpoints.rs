@@ -6,9 +6,9 @@ use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 use ferkd::classifier::Classifier;
-use ferkd::models::Arch;
-use ferkd::train::{Supervision, TrainConfig, train};
+use ferkd::train::{TrainConfig, train};
 use ferkd::weights::{Precision, StateDict};
+use ferkd_tests::smallest_run;
 use image::{Rgb, RgbImage};
 
 /// A run of one step on two pictures.
@@ -20,19 +20,7 @@ fn trained(at: &Path) -> TrainConfig {
             RgbImage::from_fn(16, 16, |x, y| Rgb([(x * 9) as u8, (y * 13) as u8, class.as_bytes()[0]]));
         picture.save(folder.join("picture.png")).unwrap();
     }
-    let config = TrainConfig {
-        images: at.join("images"),
-        supervision: Supervision::Hard,
-        arch: Arch::Resnet8,
-        width: Some(4),
-        side: 8,
-        batch: 2,
-        regions_per_step: 1,
-        epochs: 1,
-        warmup_epochs: Some(0),
-        device: "flex".into(),
-        ..TrainConfig::default()
-    };
+    let config = smallest_run(&at.join("images"));
     train(&config, &at.join("run"), false, &AtomicBool::new(false), &mut |_| ()).unwrap();
     config
 }
