@@ -13,7 +13,8 @@ use crate::cli::{Output, percent};
 ///
 /// Sorts the regions by the teacher's confidence into discarded, context, important and trivial ones; counts
 /// them, in all and per class, and says how often the teacher's first guess is the image's class: where that is
-/// seldom, calibration has something to mend, and `mid` may lie higher. Needs no teacher. --write saves the thresholds for `ferkd train --config`.
+/// seldom, calibration has something to mend, and `mid` may lie higher. Needs no teacher. --write saves the
+/// thresholds for `ferkd train --config`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The store.
