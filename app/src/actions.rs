@@ -2,6 +2,7 @@
 
 use egui::{Key, KeyboardShortcut, Modifiers};
 
+use crate::export::Verdict;
 use crate::panes::PaneKind;
 use crate::state::State;
 
@@ -16,6 +17,12 @@ pub enum Action {
     NextImage,
     /// Look at the image before.
     PreviousImage,
+    /// Look at the next region of the Review pane's list.
+    NextListed,
+    /// Look at the region before in the Review pane's list.
+    PreviousListed,
+    /// Say who is wrong about the region that is chosen.
+    Decide(Verdict),
     /// Open images, or a packed label store.
     OpenFiles,
     /// Open the folder of a label store, of a run, or of images.
@@ -28,6 +35,8 @@ pub enum Action {
     SaveCsv,
     /// Save what was said of regions as JSONL.
     SaveDecisions,
+    /// Save the regions that the Review pane lists as CSV.
+    SaveReview,
     /// Save a pane as PNG.
     SavePicture(PaneKind),
     /// Copy the command line that does the same.
@@ -56,12 +65,18 @@ impl Action {
             Self::Redo,
             Self::NextImage,
             Self::PreviousImage,
+            Self::NextListed,
+            Self::PreviousListed,
+            Self::Decide(Verdict::TeacherWrong),
+            Self::Decide(Verdict::ClassWrong),
+            Self::Decide(Verdict::Ambiguous),
             Self::CopyLink,
             Self::CopyToml,
             Self::CopyCommand,
             Self::SaveToml,
             Self::SaveCsv,
             Self::SaveDecisions,
+            Self::SaveReview,
         ];
         let pictures = PaneKind::ALL.map(Self::SavePicture);
         before.into_iter().chain(pictures).chain([
@@ -81,15 +96,19 @@ impl Action {
     pub fn title(self) -> String {
         let title = match self {
             Self::SavePicture(pane) => return format!("Save {} pane as PNG…", pane.title()),
+            Self::Decide(verdict) => return format!("Decide: {}", verdict.title().to_lowercase()),
             Self::OpenFiles => "Open files…",
             Self::OpenFolder => "Open folder…",
             Self::SaveToml => "Save thresholds as TOML…",
             Self::SaveCsv => "Save counts as CSV…",
             Self::SaveDecisions => "Save decisions as JSONL…",
+            Self::SaveReview => "Save review as CSV…",
             Self::Undo => "Undo",
             Self::Redo => "Redo",
             Self::NextImage => "Next image",
             Self::PreviousImage => "Previous image",
+            Self::NextListed => "Next region of the review",
+            Self::PreviousListed => "Previous region of the review",
             Self::CopyToml => "Copy thresholds as TOML",
             Self::CopyCommand => "Copy command line",
             Self::CopyLink => "Copy link",
@@ -110,6 +129,11 @@ impl Action {
             Self::Redo => keys(Modifiers::COMMAND | Modifiers::SHIFT, Key::Z),
             Self::NextImage => keys(Modifiers::NONE, Key::PageDown),
             Self::PreviousImage => keys(Modifiers::NONE, Key::PageUp),
+            Self::NextListed => keys(Modifiers::NONE, Key::J),
+            Self::PreviousListed => keys(Modifiers::NONE, Key::K),
+            Self::Decide(Verdict::TeacherWrong) => keys(Modifiers::NONE, Key::Num1),
+            Self::Decide(Verdict::ClassWrong) => keys(Modifiers::NONE, Key::Num2),
+            Self::Decide(Verdict::Ambiguous) => keys(Modifiers::NONE, Key::Num3),
             Self::Palette => keys(Modifiers::COMMAND, Key::K),
             Self::Help => keys(Modifiers::NONE, Key::Questionmark),
             Self::OpenFiles => keys(Modifiers::COMMAND, Key::O),
@@ -130,7 +154,9 @@ impl Action {
         match self {
             Self::Undo => state.history.can_undo(),
             Self::Redo => state.history.can_redo(),
-            Self::SaveDecisions => !state.decisions.is_empty(),
+            Self::SaveDecisions => !state.decisions().is_empty(),
+            Self::NextListed | Self::PreviousListed | Self::SaveReview => !state.study.review.is_empty(),
+            Self::Decide(_) => state.experiment.region.is_some(),
             _ => true,
         }
     }

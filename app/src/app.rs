@@ -49,6 +49,9 @@ pub struct Inspector {
 /// Where a layout is kept between visits.
 const LAYOUT_KEY: &str = "ferkd-layout-1";
 
+/// Where decisions are kept between visits.
+const DECISIONS_KEY: &str = "ferkd-decisions-1";
+
 impl Inspector {
     /// Opens the inspector. `notice` is said at once: what is missing, in plain words.
     pub fn new(
@@ -99,8 +102,11 @@ impl Inspector {
         &self.frame_ms
     }
 
-    /// Takes up a layout that was kept.
+    /// Takes up the layout and the decisions that were kept.
     pub fn restore(&mut self, storage: Option<&dyn eframe::Storage>) {
+        if let Some(text) = storage.and_then(|storage| storage.get_string(DECISIONS_KEY)) {
+            self.state.restore_decisions(&text);
+        }
         if let Some(text) = storage.and_then(|storage| storage.get_string(LAYOUT_KEY)) {
             self.layout = Layout::from_text(&text).unwrap_or_default();
         }
@@ -159,7 +165,8 @@ impl Inspector {
         egui::CentralPanel::default()
             .frame(egui::Frame::new().fill(ui.visuals().panel_fill))
             .show(ui, |ui| self.layout.show(&mut self.state, ui));
-        for action in actions.into_iter().chain(self.command.show(ui.ctx(), &self.state)) {
+        let asked = std::mem::take(&mut self.state.asked);
+        for action in actions.into_iter().chain(asked).chain(self.command.show(ui.ctx(), &self.state)) {
             self.perform(action, ui.ctx());
         }
         // Panes before the one under the pointer show it too: in the next frame.
@@ -302,6 +309,9 @@ impl Inspector {
             }
             Action::NextImage => self.state.step_image(true),
             Action::PreviousImage => self.state.step_image(false),
+            Action::NextListed => self.state.step_review(true),
+            Action::PreviousListed => self.state.step_review(false),
+            Action::Decide(verdict) => self.state.decide_chosen(verdict),
             Action::CopyToml => ctx.copy_text(crate::export::toml(&self.state)),
             Action::CopyCommand => ctx.copy_text(crate::export::command_line(&self.state)),
             Action::CopyLink => {
@@ -316,6 +326,9 @@ impl Inspector {
             Action::SaveCsv => self.shell.save("counts.csv", crate::export::csv(&self.state).into_bytes()),
             Action::SaveDecisions => {
                 self.shell.save("decisions.jsonl", crate::export::jsonl(&self.state).into_bytes());
+            }
+            Action::SaveReview => {
+                self.shell.save("review.csv", crate::export::review_csv(&self.state).into_bytes());
             }
             Action::SavePicture(pane) => {
                 let snap = self.snap.clone();
@@ -353,5 +366,6 @@ impl eframe::App for Inspector {
 
     fn save(&mut self, storage: &mut dyn eframe::Storage) {
         storage.set_string(LAYOUT_KEY, self.layout.to_text());
+        storage.set_string(DECISIONS_KEY, self.state.decisions_to_text());
     }
 }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use ferkd::census::Census;
 use ferkd::data::classes::ClassSpace;
 use ferkd::data::images::ImageList;
-use ferkd::demo::scenes::{Half, SceneMaker};
+use ferkd::demo::scenes::{Half, Scene, SceneMaker};
 use ferkd::label::SoftLabel;
 use ferkd::mining::Confidence;
 use ferkd::pixels::OrientationRule;
 use ferkd::region::Region;
-use ferkd::store::{MemoryFiles, Store};
+use ferkd::store::{MemoryFiles, Store, image_list_sha256};
 use ferkd::{Error, Result};
 use image::RgbImage;
 
@@ -26,6 +26,8 @@ pub struct DataSet {
     /// The classes that labels speak of.
     pub classes: ClassSpace,
     source: Source,
+    /// See [`identity`](Self::identity).
+    identity: String,
 }
 
 enum Source {
@@ -56,6 +58,17 @@ pub struct LiveImage {
     pub regions: Vec<Region>,
     /// The teacher's label of each region, once it is known.
     pub labels: Vec<Option<SoftLabel>>,
+}
+
+/// What is known of one region.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RegionFound {
+    /// Name of its image.
+    pub image: String,
+    /// Class of its image.
+    pub truth: Option<u32>,
+    /// Its label, where it is known.
+    pub label: Option<SoftLabel>,
 }
 
 /// One image, with everything that is shown of it.
@@ -106,12 +119,28 @@ impl DataSet {
     /// A label store, and where its pictures come from.
     pub fn of_store(name: impl Into<String>, store: Store, pictures: Pictures) -> Self {
         let classes = store.manifest().label.class_space();
-        Self { name: name.into(), classes, source: Source::Store { store: Arc::new(store), pictures } }
+        let manifest = store.manifest();
+        let identity = format!(
+            "{} {:?} {} {:?}",
+            manifest.image_list_sha256, manifest.regions, manifest.teacher.name, manifest.teacher.sha256
+        );
+        Self {
+            name: name.into(),
+            classes,
+            source: Source::Store { store: Arc::new(store), pictures },
+            identity,
+        }
     }
 
     /// Images that are labelled while one looks on.
     pub fn live(name: impl Into<String>, classes: ClassSpace, images: Vec<LiveImage>) -> Self {
-        Self { name: name.into(), classes, source: Source::Live(images) }
+        let identity = image_list_sha256(images.iter().map(|image| image.name.as_str()));
+        Self { name: name.into(), classes, source: Source::Live(images), identity }
+    }
+
+    /// Tells it from other data sets: by its images, its regions and its teacher.
+    pub fn identity(&self) -> &str {
+        &self.identity
     }
 
     /// Number of images.
@@ -202,6 +231,39 @@ impl DataSet {
         }
     }
 
+    /// What is known of one region, without its image's picture.
+    ///
+    /// # Errors
+    /// No such image or region, or a damaged store.
+    pub fn region(&self, image: u64, region: u32) -> Result<RegionFound> {
+        let images = match &self.source {
+            Source::Store { store, .. } => {
+                let (entry, label) = (store.image(image)?, store.label(image, region)?);
+                return Ok(RegionFound { image: entry.name, truth: entry.class, label: Some(label) });
+            }
+            Source::Live(images) => images,
+        };
+        let found = images
+            .get(image as usize)
+            .and_then(|found| Some((found, found.labels.get(region as usize)?)))
+            .ok_or_else(|| Error::usage("region", format!("image {image} has no region {region}")))?;
+        let (found, label) = found;
+        Ok(RegionFound { image: found.name.clone(), truth: found.truth, label: label.clone() })
+    }
+
+    /// Share of the object's ink within each region of an image, in 0..=1, where the truth is known.
+    ///
+    /// # Errors
+    /// No such image, or a damaged store.
+    pub fn visible(&self, image: u64) -> Result<Option<Vec<f64>>> {
+        let Source::Store { store, pictures: Pictures::Scenes(maker) } = &self.source else {
+            return Ok(None);
+        };
+        let scene = scene_of(maker, &store.image(image)?.name)?;
+        let regions = store.regions(image)?;
+        Ok(Some(regions.iter().map(|region| scene.visible_share(region)).collect()))
+    }
+
     /// Calls `visit(image, its class, region, label)` for every labelled region of some images, in order.
     ///
     /// # Errors
@@ -253,9 +315,7 @@ impl DataSet {
             Pictures::None => (None, None),
             Pictures::List(list) => (find_picture(list, &entry.name, store.manifest().orientation)?, None),
             Pictures::Scenes(maker) => {
-                let (digit, copy) = SceneMaker::parse_name(&entry.name)
-                    .ok_or_else(|| Error::mismatch(&*entry.name, "it is no scene of the demo"))?;
-                let scene = maker.scene(digit, copy);
+                let scene = scene_of(maker, &entry.name)?;
                 let visible = regions.iter().map(|region| scene.visible_share(region)).collect();
                 (Some(Arc::new(scene.picture)), Some(visible))
             }
@@ -295,6 +355,13 @@ impl DataSet {
 /// No tar archive, or one that holds no store.
 pub fn unpack(archive: &[u8], name: &str) -> Result<Store> {
     Store::open_slices(Box::new(MemoryFiles::from_tar(archive, name)?))
+}
+
+/// The scene of a name.
+fn scene_of(maker: &SceneMaker, name: &str) -> Result<Scene> {
+    let (digit, copy) =
+        SceneMaker::parse_name(name).ok_or_else(|| Error::mismatch(name, "it is no scene of the demo"))?;
+    Ok(maker.scene(digit, copy))
 }
 
 /// The seed that a store's boxes, and with them the demo's scenes, were drawn from.

@@ -7,7 +7,7 @@ use crate::experiment::Data;
 use crate::state::State;
 
 /// What the reader says of a region.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// The teacher is wrong.
@@ -21,6 +21,15 @@ pub enum Verdict {
 impl Verdict {
     /// All verdicts.
     pub const ALL: [Self; 3] = [Self::TeacherWrong, Self::ClassWrong, Self::Ambiguous];
+
+    /// Its name in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TeacherWrong => "teacher-wrong",
+            Self::ClassWrong => "class-wrong",
+            Self::Ambiguous => "ambiguous",
+        }
+    }
 
     /// Its name on a button.
     pub fn title(self) -> &'static str {
@@ -45,6 +54,12 @@ pub struct Decision {
     pub teacher: Option<String>,
     /// The teacher's probability of it.
     pub probability: Option<f32>,
+    /// What the region was, under the settings of that moment.
+    #[serde(default)]
+    pub kind: Option<Kind>,
+    /// Its confidence under the same settings, in 0..=1.
+    #[serde(default)]
+    pub confidence: Option<f32>,
     /// What the reader says.
     pub verdict: Verdict,
 }
@@ -110,6 +125,29 @@ pub fn csv(state: &State) -> String {
     text
 }
 
+/// The regions that the Review pane lists as CSV, with what was said of them.
+pub fn review_csv(state: &State) -> String {
+    let mut text = String::from("image,region,class,guess,p_guess,p_class,confidence,kind,visible,verdict\n");
+    let Some(set) = state.set() else { return text };
+    let which = state.experiment.settings.confidence;
+    for (one, kind) in state.study.review.lines() {
+        let name = set.region(one.image, one.region).map(|found| found.image).unwrap_or_default();
+        let [class, guess] = [one.truth, one.guess].map(|class| field(&set.class_name(class)));
+        let visible = one.visible.map(|share| format!("{share:.4}")).unwrap_or_default();
+        let verdict = state.verdict(one.image, one.region).map_or("", Verdict::name);
+        text += &format!(
+            "{},{},{class},{guess},{},{},{},{},{visible},{verdict}\n",
+            field(&name),
+            one.region,
+            one.p_guess,
+            one.p_truth,
+            one.confidence(which),
+            kind.name(),
+        );
+    }
+    text
+}
+
 /// A field of a CSV file (RFC 4180). What a spreadsheet would take for a formula is told apart by a quote mark.
 fn field(text: &str) -> String {
     let guarded = if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text.to_owned() };
@@ -120,10 +158,10 @@ fn field(text: &str) -> String {
     }
 }
 
-/// The reader's decisions, one JSON object a line.
+/// The reader's decisions on the data set that is looked at, one JSON object a line.
 pub fn jsonl(state: &State) -> String {
     let line = |decision: &Decision| serde_json::to_string(decision).unwrap_or_default() + "\n";
-    state.decisions.values().map(line).collect()
+    state.decisions().values().map(line).collect()
 }
 
 /// A picture as a PNG file.

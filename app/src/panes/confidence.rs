@@ -1,7 +1,7 @@
 //! The histogram of the teacher's confidence, with three thresholds that the hand drags.
 
 use egui::{Align2, Color32, CornerRadius, FontId, Pos2, Rect, Sense, Stroke, Ui, pos2, vec2};
-use ferkd::demo::settings::VISIBLE;
+use ferkd::demo::settings::is_mistake;
 use ferkd::mining::{Confidence, Kind, KindCounts, Thresholds};
 
 use crate::state::State;
@@ -292,7 +292,7 @@ fn visible_shares(state: &mut State, ui: &mut Ui) {
         ui.weak("Visible share of the digit:");
         for (number, (share, judged)) in visible.iter().zip(&judged).enumerate() {
             let Some((c, kind)) = judged else { continue };
-            let mistake = (*share >= VISIBLE) != matches!(kind, Kind::Important | Kind::Trivial);
+            let mistake = is_mistake(*kind, *share);
             let text = egui::RichText::new(format!("{} {:.0}%", kind.letter(), 100.0 * share))
                 .color(if mistake { theme::on_kind(*kind) } else { theme::kind(*kind, ui.visuals()) });
             let fill = if mistake { theme::kind(*kind, ui.visuals()) } else { Color32::TRANSPARENT };

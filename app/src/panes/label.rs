@@ -5,7 +5,7 @@ use ferkd::calibration::Adaptation;
 use ferkd::label::SoftLabel;
 use ferkd::mining::Kind;
 
-use crate::export::Verdict;
+use super::shared;
 use crate::state::State;
 use crate::theme;
 
@@ -68,12 +68,7 @@ fn verdicts(state: &mut State, label: &SoftLabel, truth: Option<u32>, ui: &mut U
     }
     ui.horizontal_wrapped(|ui| {
         ui.weak("Teacher and class disagree:");
-        let said = state.decisions.get(&(state.experiment.image, region)).map(|decision| decision.verdict);
-        for verdict in Verdict::ALL {
-            if ui.selectable_label(said == Some(verdict), verdict.title()).clicked() {
-                state.decide(region, verdict);
-            }
-        }
+        shared::verdicts(state, state.experiment.image, region, ui);
     });
 }
 

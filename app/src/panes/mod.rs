@@ -8,6 +8,7 @@ mod image;
 pub(crate) mod label;
 mod pipeline;
 mod regions;
+mod review;
 mod run;
 mod selfmix;
 mod shared;
@@ -37,6 +38,8 @@ pub enum PaneKind {
     Classes,
     /// Two settings side by side.
     Compare,
+    /// Regions of the whole set that deserve a look.
+    Review,
     /// The regions as a table.
     Regions,
     /// A run that was opened.
@@ -45,7 +48,7 @@ pub enum PaneKind {
 
 impl PaneKind {
     /// All panes, in the order of the menu.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Pipeline,
         Self::Image,
         Self::Confidence,
@@ -54,13 +57,21 @@ impl PaneKind {
         Self::Training,
         Self::Classes,
         Self::Compare,
+        Self::Review,
         Self::Regions,
         Self::Run,
     ];
 
     /// Those that share a place behind tabs, at first.
-    pub const TABS: [Self; 6] =
-        [Self::Training, Self::Pipeline, Self::Selfmix, Self::Classes, Self::Compare, Self::Run];
+    pub const TABS: [Self; 7] = [
+        Self::Training,
+        Self::Pipeline,
+        Self::Selfmix,
+        Self::Classes,
+        Self::Compare,
+        Self::Review,
+        Self::Run,
+    ];
 
     /// Whether it is open at first where panes come one below the other.
     pub fn opens_first(self) -> bool {
@@ -78,6 +89,7 @@ impl PaneKind {
             Self::Training => "Training",
             Self::Classes => "Classes",
             Self::Compare => "Compare",
+            Self::Review => "Review",
             Self::Regions => "Regions",
             Self::Run => "Run",
         }
@@ -94,6 +106,7 @@ impl PaneKind {
             Self::Training => training::ui(state, ui),
             Self::Classes => classes::ui(state, ui),
             Self::Compare => compare::ui(state, ui),
+            Self::Review => review::ui(state, ui),
             Self::Regions => regions::ui(state, ui),
             Self::Run => run::ui(state, ui),
         }

@@ -4,7 +4,9 @@ use egui::{Align2, Color32, CornerRadius, FontId, Rect, Sense, TextureHandle, Ui
 use ferkd::mining::{Kind, KindCounts};
 
 use crate::dataset::DataSet;
+use crate::export::Verdict;
 use crate::lesson::held_out;
+use crate::state::State;
 use crate::theme;
 
 /// Counts of kinds as one bar: a colour and a letter each, as wide as its share.
@@ -85,6 +87,25 @@ pub(crate) fn paint_scene(set: Option<&DataSet>, number: usize, rect: Rect, ui: 
         }
         None => {
             ui.painter().rect_filled(rect, CornerRadius::same(2), theme::card(ui.visuals()));
+        }
+    }
+}
+
+/// A triangle under the title that rows are sorted by: it points to where values grow less.
+pub(crate) fn mark_order(is_descending: bool, title: Rect, ui: &Ui) {
+    let at = title.center_bottom() + vec2(0.0, 2.5);
+    let way = if is_descending { 2.5 } else { -2.5 };
+    let corners = vec![at + vec2(-4.0, -way), at + vec2(4.0, -way), at + vec2(0.0, way)];
+    let color = theme::accent(ui.visuals());
+    ui.painter().add(egui::Shape::convex_polygon(corners, color, egui::Stroke::NONE));
+}
+
+/// What may be said of a region; what was said stands out.
+pub(crate) fn verdicts(state: &mut State, image: u64, region: u32, ui: &mut Ui) {
+    let said = state.verdict(image, region);
+    for verdict in Verdict::ALL {
+        if ui.selectable_label(said == Some(verdict), verdict.title()).clicked() {
+            state.decide(image, region, verdict);
         }
     }
 }

@@ -10,7 +10,6 @@ use super::{Job, State};
 use crate::dataset::{DataSet, LiveImage};
 use crate::engine::{LABELLING, LabelJob, Picture, Reply, Request};
 use crate::experiment::Data;
-use crate::export::{Decision, Verdict};
 
 /// Regions of the user's images that are sent to the teacher at once.
 const AT_ONCE: usize = 8;
@@ -87,27 +86,6 @@ impl State {
         let all: usize = images.iter().map(|image| image.labels.len()).sum();
         let done = images.iter().flat_map(|image| &image.labels).flatten().count();
         (done < all).then_some((done, all))
-    }
-
-    /// Takes note of what the reader says of a region of the shown image; saying it again takes it back.
-    pub fn decide(&mut self, region: u32, verdict: Verdict) {
-        let (Some(shown), Some(set)) = (self.shown(), self.set()) else { return };
-        let key = (shown.image, region);
-        if self.decisions.get(&key).is_some_and(|decision| decision.verdict == verdict) {
-            self.decisions.remove(&key);
-            return;
-        }
-        let label = shown.labels.get(region as usize).and_then(Option::as_ref);
-        let guess = label.and_then(|label| label.top().first().copied());
-        let decision = Decision {
-            image: shown.name.clone(),
-            region,
-            class: shown.truth.map(|class| set.class_name(class)),
-            teacher: guess.map(|(class, _)| set.class_name(class)),
-            probability: guess.map(|(_, p)| p),
-            verdict,
-        };
-        self.decisions.insert(key, decision);
     }
 
     /// Gives an image of the user's a class.

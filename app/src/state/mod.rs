@@ -1,6 +1,7 @@
 //! What the panes show and change: one state, fed by the engine's replies, asking through an outbox.
 
 mod ask;
+mod decide;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -12,11 +13,11 @@ use ferkd::mining::{Kind, KindCounts, Thresholds};
 use ferkd::region::Region;
 use ferkd::{Error, Result};
 
+use crate::actions::Action;
 use crate::assets::Asset;
 use crate::dataset::{DataSet, Shown};
 use crate::engine::Request;
 use crate::experiment::{Data, Experiment, History, Settings};
-use crate::export::Decision;
 use crate::lesson::LessonState;
 use crate::panes::PaneKind;
 use crate::run::RunView;
@@ -24,6 +25,7 @@ use crate::tour::Tour;
 
 use crate::study::census::counting;
 use crate::study::{Study, Walk};
+pub use decide::Decisions;
 
 /// Everything that the panes show and change.
 pub struct State {
@@ -67,8 +69,8 @@ pub struct State {
     pub device: Option<String>,
     /// Things that went wrong or deserve a word, newest last.
     pub notices: Vec<Notice>,
-    /// What the reader says of regions, by image and region.
-    pub decisions: BTreeMap<(u64, u32), Decision>,
+    /// What the reader says of regions, by the identity of the data set.
+    decided: BTreeMap<String, Decisions>,
     /// The run that is looked at.
     pub run: Option<RunView>,
     /// Where the reader is on the tour.
@@ -77,6 +79,8 @@ pub struct State {
     pub focus: Option<PaneKind>,
     /// The students.
     pub lesson: LessonState,
+    /// What panes ask the window to do next.
+    pub asked: Vec<Action>,
     /// What the engine is asked next.
     pub outbox: Vec<Request>,
     /// Jobs that the engine works on.
@@ -160,11 +164,12 @@ impl State {
             teachers: BTreeMap::new(),
             device: None,
             notices: Vec::new(),
-            decisions: BTreeMap::new(),
+            decided: BTreeMap::new(),
             run: None,
             tour: None,
             focus: None,
             lesson: LessonState::default(),
+            asked: Vec::new(),
             outbox: Vec::new(),
             jobs: BTreeMap::new(),
             next_job: 0,
@@ -257,7 +262,6 @@ impl State {
             (self.experiment.data, self.experiment.image, self.experiment.region) = (data, 0, None);
             (self.filter, self.class_filter, self.frozen, self.probe) = (None, None, None, None);
             self.kind_filter = None;
-            self.decisions.clear();
             self.study.seek = None;
         }
     }

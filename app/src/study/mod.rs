@@ -7,6 +7,7 @@ pub mod census;
 pub mod classes;
 pub mod compare;
 pub mod mixes;
+pub mod review;
 mod seek;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -35,6 +36,8 @@ pub(crate) struct Study {
     pub compare: compare::CompareStudy,
     /// Of mixing.
     pub mixes: mixes::MixStudy,
+    /// Regions that deserve a look.
+    pub review: review::ReviewStudy,
     /// The next image of a class.
     pub seek: Option<Seek>,
 }

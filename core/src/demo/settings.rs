@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::mining::Kind;
 use crate::models::Arch;
 use crate::train::config::{OptimizerName, Supervision, TrainConfig};
 
@@ -10,6 +11,12 @@ pub const TEACHER: &str = "digits";
 
 /// Share of the digit's ink from which on a region counts as showing it.
 pub const VISIBLE: f64 = 0.5;
+
+/// Whether mining is mistaken about a region: the digit is hidden in one that counts as showing the object, or seen
+/// in one that does not. `share` is the share of the digit's ink that lies in the region, in 0..=1.
+pub fn is_mistake(kind: Kind, share: f64) -> bool {
+    (share >= VISIBLE) != matches!(kind, Kind::Important | Kind::Trivial)
+}
 
 /// The supervisions that the demo compares.
 pub const SUPERVISIONS: [Supervision; 5] =

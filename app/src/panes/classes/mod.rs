@@ -9,6 +9,7 @@ use egui::{Button, RichText, Ui};
 use egui_extras::{Column as Width, TableBuilder};
 use ferkd::mining::Kind;
 
+use crate::panes::shared::mark_order;
 use crate::panes::{count, percent};
 use crate::state::State;
 use crate::study::classes::{ClassStudy, Column, Row};
@@ -173,13 +174,4 @@ fn kind_sorter(study: &mut ClassStudy, kind: Kind, ui: &mut Ui) {
     if response.on_hover_text(what).clicked() {
         study.sort_by(column);
     }
-}
-
-/// A triangle under the title that rows are sorted by: it points to where values grow less.
-fn mark_order(is_descending: bool, title: egui::Rect, ui: &Ui) {
-    let at = title.center_bottom() + egui::vec2(0.0, 2.5);
-    let way = if is_descending { 2.5 } else { -2.5 };
-    let corners = vec![at + egui::vec2(-4.0, -way), at + egui::vec2(4.0, -way), at + egui::vec2(0.0, way)];
-    let color = theme::accent(ui.visuals());
-    ui.painter().add(egui::Shape::convex_polygon(corners, color, egui::Stroke::NONE));
 }
