@@ -151,6 +151,27 @@ impl DataSet {
         }
     }
 
+    /// Takes pictures from a list, where this is a store without any and the list holds some of its images: how
+    /// many of those that were looked for, the first hundred at the most, and of how many.
+    pub fn attach(&mut self, list: ImageList) -> Option<(u64, u64)> {
+        let Source::Store { store, pictures: pictures @ Pictures::None } = &mut self.source else {
+            return None;
+        };
+        let looked_for = store.len().min(100);
+        let names = (0..looked_for).filter_map(|image| store.image(image).ok());
+        let found = names.filter(|entry| list.position(&entry.name).is_some()).count() as u64;
+        if found == 0 {
+            return None;
+        }
+        *pictures = Pictures::List(list);
+        Some((found, looked_for))
+    }
+
+    /// Whether it is a store of which no picture is at hand.
+    pub fn lacks_pictures(&self) -> bool {
+        matches!(&self.source, Source::Store { pictures: Pictures::None, .. })
+    }
+
     /// Whether there is no image.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -15,16 +15,9 @@ use ferkd::{Error, Result};
 
 use crate::dataset::{DataSet, Pictures};
 use crate::experiment::Data;
-use crate::panes::PaneKind;
-use crate::run::RunView;
+use crate::run::{CONFIG, METRICS, RunView};
 use crate::shell::{Pick, Picked, Shell};
 use crate::state::State;
-
-/// Name of a run's resolved configuration.
-const CONFIG: &str = "config.toml";
-
-/// Name of a run's log.
-const METRICS: &str = "metrics.jsonl";
 
 /// A device to compute on, and a window's options that share it.
 pub struct Opened {
@@ -88,14 +81,25 @@ fn window_setup(shared: SharedWgpu) -> eframe::egui_wgpu::WgpuSetup {
 impl State {
     /// Opens a label store, a run folder, or images.
     pub fn open_path(&mut self, path: &Path) {
-        if path.join(METRICS).exists() {
+        let mut labels = None;
+        if path.join(CONFIG).exists() || path.join(METRICS).exists() {
             let mut run = RunView::new(path.display().to_string());
-            run.is_followed = true;
-            self.run = Some(run);
+            run.is_followed = path.join(METRICS).exists();
+            match configure(&mut run, path) {
+                Ok(config) => labels = config.and_then(|c| Some((c.store?, c.images))),
+                Err(error) => self.complain(error),
+            }
+            self.take_run(run);
             self.follow();
-            self.focus = Some(PaneKind::Run);
+            if labels.is_none() {
+                // A run that read no stored labels is its curves.
+                return;
+            }
         }
-        match open_path(path) {
+        if labels.is_none() && path.is_dir() && self.attach_folder(path) {
+            return;
+        }
+        match open_path(path, labels) {
             Ok(Found::Set(set)) => {
                 self.insert(Data::Yours, *set);
                 self.look_at(Data::Yours);
@@ -103,6 +107,13 @@ impl State {
             Ok(Found::Files(files)) => self.take_files(files),
             Err(error) => self.complain(error),
         }
+    }
+
+    /// Takes a folder of images for those of the reader's store, if it holds them.
+    fn attach_folder(&mut self, path: &Path) -> bool {
+        let Some(set) = self.set_mut(Data::Yours) else { return false };
+        let attached = ImageList::open(path, Split::Train).ok().and_then(|list| set.attach(list));
+        self.say_attached(attached)
     }
 
     /// Reads what the log of the run has grown by.
@@ -141,15 +152,15 @@ enum Found {
 /// Images that are labelled here at the most: a folder of thousands wants `ferkd label`.
 const MOST_IMAGES: usize = 64;
 
-fn open_path(path: &Path) -> Result<Found> {
+fn open_path(path: &Path, labels: Option<(PathBuf, PathBuf)>) -> Result<Found> {
     let name =
         path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned());
     if path.join(MANIFEST).exists() {
         let set = DataSet::of_store(name, Store::open(path)?, Pictures::None);
         return Ok(Found::Set(Box::new(set)));
     }
-    if path.join(CONFIG).exists() {
-        return open_run(path, name).map(|set| Found::Set(Box::new(set)));
+    if let Some((store, images)) = labels {
+        return labels_of_run(&store, &images, name).map(|set| Found::Set(Box::new(set)));
     }
     if path.is_dir() {
         let list = ImageList::open(path, Split::Train)?;
@@ -160,16 +171,19 @@ fn open_path(path: &Path) -> Result<Found> {
     Ok(Found::Files(vec![(name, bytes.into())]))
 }
 
-/// A run's labels and images, by its own configuration.
-fn open_run(run: &Path, name: String) -> Result<DataSet> {
-    let file = run.join(CONFIG);
-    let config: TrainConfig = ferkd::config::resolve(&[ferkd::config::read_layer(&file)?])?;
-    let store = config.store.ok_or_else(|| {
-        Error::mismatch(file.display().to_string(), "this run read no label store")
-            .remedy("open a run of fkd or ferkd, or a label store itself")
-    })?;
-    // Paths in a run's configuration are relative to where it was started.
-    let images = ImageList::open(&config.images, Split::Train).map(Pictures::List).unwrap_or(Pictures::None);
+/// A run's configuration, if its folder holds one.
+fn configure(run: &mut RunView, folder: &Path) -> Result<Option<TrainConfig>> {
+    let file = folder.join(CONFIG);
+    if !file.exists() {
+        return Ok(None);
+    }
+    let bytes = std::fs::read(&file).map_err(|e| Error::io(&file, e))?;
+    run.configure(&file.display().to_string(), bytes).map(Some)
+}
+
+/// A run's labels and images, by its own configuration: paths in it are relative to where it was started.
+fn labels_of_run(store: &Path, images: &Path, name: String) -> Result<DataSet> {
+    let images = ImageList::open(images, Split::Train).map(Pictures::List).unwrap_or(Pictures::None);
     Ok(DataSet::of_store(name, Store::open(store)?, images))
 }
 

@@ -4,7 +4,7 @@
 use ferkd::calibration::Adaptation;
 use ferkd::mining::{Confidence, Rule, Thresholds};
 use ferkd::selfmix::Mix;
-use ferkd::train::config::Supervision;
+use ferkd::train::config::{Supervision, TrainConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::panes::PaneKind;
@@ -23,6 +23,8 @@ pub enum Data {
     Scenes,
     /// The user's own images, store or run.
     Yours,
+    /// The store that was open before `Yours`.
+    Before,
 }
 
 /// Everything that decides what is shown.
@@ -144,13 +146,31 @@ impl Default for Settings {
             by_quantile: true,
             thresholds: Thresholds { low: 0.08, mid: 0.3, high: 0.95 },
             quantiles,
-            epsilon: ferkd::train::config::TrainConfig::default().epsilon,
+            epsilon: TrainConfig::default().epsilon,
             adaptation: Adaptation::Full,
         }
     }
 }
 
 impl Settings {
+    /// What a training run did with its labels.
+    ///
+    /// # Errors
+    /// A run with only some of its thresholds.
+    pub fn of_run(config: &TrainConfig) -> ferkd::Result<Self> {
+        let mut settings = Self {
+            confidence: config.confidence,
+            epsilon: config.epsilon,
+            adaptation: config.supervision.adaptation(),
+            ..Self::default()
+        };
+        let rule = config.rule()?;
+        settings.by_quantile = matches!(rule, Rule::Quantiles(_));
+        let (Rule::Absolute(numbers) | Rule::Quantiles(numbers)) = rule;
+        *settings.numbers_mut() = numbers;
+        Ok(settings)
+    }
+
     fn sanitise(&mut self) {
         let usual = Self::default();
         self.epsilon = finite(self.epsilon, usual.epsilon).clamp(0.0, 0.9);

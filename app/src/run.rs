@@ -1,9 +1,17 @@
 //! A training run that is looked at, or followed while it grows.
 
 use ferkd::events::Event;
+use ferkd::train::config::TrainConfig;
 use ferkd::{Error, Result};
 
+use crate::experiment::Settings;
 use crate::monitor::Monitor;
+
+/// Name of a run's resolved configuration.
+pub const CONFIG: &str = "config.toml";
+
+/// Name of a run's log.
+pub const METRICS: &str = "metrics.jsonl";
 
 /// Longest line of events that is waited for, in bytes.
 const LONGEST_LINE: usize = 1 << 20;
@@ -13,6 +21,10 @@ const LONGEST_LINE: usize = 1 << 20;
 pub struct RunView {
     /// What it is called.
     pub name: String,
+    /// Its resolved configuration, where its folder holds one.
+    pub config: toml::Table,
+    /// What it did with its labels, where it read any.
+    pub settings: Option<Settings>,
     /// Its curves.
     pub monitor: Monitor,
     /// Bytes of its log that have been read.
@@ -29,6 +41,18 @@ impl RunView {
     /// A run of which nothing has been read.
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), ..Self::default() }
+    }
+
+    /// Takes up its configuration: the bytes of `config.toml`, called `file` in messages.
+    ///
+    /// # Errors
+    /// Bytes that are no configuration of a training run.
+    pub fn configure(&mut self, file: &str, bytes: Vec<u8>) -> Result<TrainConfig> {
+        let (name, table) = ferkd::config::parse_layer(file, bytes)?;
+        let config: TrainConfig = ferkd::config::resolve(&[(name, table.clone())])?;
+        self.settings = config.store.is_some().then(|| Settings::of_run(&config)).transpose()?;
+        self.config = table;
+        Ok(config)
     }
 
     /// Takes in what the log has grown by.
@@ -58,8 +82,14 @@ impl RunView {
 
     /// Begins anew: the log has been written again.
     pub fn restart(&mut self) {
-        *self =
-            Self { name: std::mem::take(&mut self.name), is_followed: self.is_followed, ..Self::default() };
+        let kept = std::mem::take(self);
+        *self = Self {
+            name: kept.name,
+            config: kept.config,
+            settings: kept.settings,
+            is_followed: kept.is_followed,
+            ..Self::default()
+        };
     }
 
     fn bad(&self, problem: &str) -> Error {

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ferkd::data::classes::ClassSpace;
+use ferkd::data::images::ImageList;
 use ferkd::pixels::{OrientationRule, decode};
 use ferkd::region::RegionSampler;
 use ferkd::rng::path_hash;
@@ -12,6 +13,7 @@ use ferkd::{Error, Result};
 
 use crate::dataset::{DataSet, LiveImage, Pictures, unpack};
 use crate::experiment::Data;
+use crate::run::{CONFIG, METRICS, RunView};
 use crate::state::State;
 
 /// Regions that an image of the reader's gets.
@@ -20,9 +22,32 @@ const REGIONS: u32 = 16;
 /// Longer side of a picture that is kept, in pixels: beyond it a page runs out of memory before the eye gains.
 const LONGEST: u32 = 2048;
 
+/// Files by name, with their folders where those are known.
+pub type Files = Vec<(String, Arc<[u8]>)>;
+
+/// Images of a store whose names are looked for among files at the most.
+const MOST_MATCHED: u64 = 20_000;
+
+/// The last part of a path.
+fn base(path: &str) -> &str {
+    path.rsplit(['/', '\\']).next().unwrap_or_default()
+}
+
+/// Whether a path ends with another one, folder by folder.
+fn ends_with(path: &str, tail: &str) -> bool {
+    path.strip_suffix(tail).is_some_and(|before| before.is_empty() || before.ends_with(['/', '\\']))
+}
+
 impl State {
     /// Takes up files that were dropped or picked: images, the files of a label store, or one packed with tar.
-    pub fn take_files(&mut self, files: Vec<(String, Arc<[u8]>)>) {
+    pub fn take_files(&mut self, files: Files) {
+        let files = match self.take_run_files(files) {
+            Some(files) => files,
+            None => return,
+        };
+        if self.attach_files(&files) {
+            return;
+        }
         match self.read_files(files) {
             Ok(set) => {
                 self.insert(Data::Yours, set);
@@ -32,21 +57,70 @@ impl State {
         }
     }
 
-    fn read_files(&mut self, files: Vec<(String, Arc<[u8]>)>) -> Result<DataSet> {
-        let base = |name: &str| name.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
+    /// Takes up a run's log and configuration; what else came, if there is something that is not the run's.
+    fn take_run_files(&mut self, files: Files) -> Option<Files> {
+        let named = |name: &str| files.iter().find(|(path, _)| base(path) == name);
+        let Some((path, log)) = named(METRICS) else { return Some(files) };
+        let folder = path.strip_suffix(METRICS).unwrap_or_default().trim_end_matches(['/', '\\']);
+        let mut run = RunView::new(if folder.is_empty() { "Run" } else { folder });
+        if let Some((path, bytes)) = named(CONFIG)
+            && let Err(error) = run.configure(path, bytes.to_vec())
+        {
+            self.complain(error);
+        }
+        if let Err(error) = run.grow(log) {
+            self.complain(error);
+        }
+        let has_store = named(MANIFEST).is_some();
+        self.take_run(run);
+        has_store.then_some(files)
+    }
+
+    /// Takes files for the pictures of the reader's store, where some of them are.
+    fn attach_files(&mut self, files: &Files) -> bool {
+        let set = self.set_of(Data::Yours).filter(|set| set.lacks_pictures());
+        let Some(store) = set.and_then(DataSet::store) else { return false };
+        let mut found = Vec::new();
+        for image in 0..store.len().min(MOST_MATCHED) {
+            let Ok(entry) = store.image(image) else { break };
+            let is_it = |path: &str| path == base(&entry.name) || ends_with(path, &entry.name);
+            if let Some((_, bytes)) = files.iter().find(|(path, _)| is_it(path)) {
+                let class = entry.name.split('/').next().unwrap_or_default().to_owned();
+                found.push((entry.name, class, bytes.clone()));
+            }
+        }
+        if found.is_empty() {
+            return false;
+        }
+        let set = self.set_mut(Data::Yours);
+        let attached = set.and_then(|set| set.attach(ImageList::in_memory(found)));
+        self.say_attached(attached)
+    }
+
+    /// Says how many pictures belong to the store; whether any do.
+    pub(crate) fn say_attached(&mut self, attached: Option<(u64, u64)>) -> bool {
+        let Some((found, looked_for)) = attached else { return false };
+        self.changed(Data::Yours);
+        self.look_at(Data::Yours);
+        self.say(format!("Pictures of {found} of the store's first {looked_for} images are here now"));
+        true
+    }
+
+    fn read_files(&mut self, files: Files) -> Result<DataSet> {
         if files.iter().any(|(name, _)| base(name) == MANIFEST) {
-            let files: MemoryFiles = files.into_iter().map(|(name, bytes)| (base(&name), bytes)).collect();
+            let files: MemoryFiles =
+                files.into_iter().map(|(name, bytes)| (base(&name).to_owned(), bytes)).collect();
             let store = Store::open_slices(Box::new(files))?;
             return Ok(DataSet::of_store("Label store", store, Pictures::None));
         }
         if let [(name, bytes)] = &*files
             && name.ends_with(".tar")
         {
-            return Ok(DataSet::of_store(base(name), unpack(bytes, name)?, Pictures::None));
+            return Ok(DataSet::of_store(base(name).to_owned(), unpack(bytes, name)?, Pictures::None));
         }
         let mut images = Vec::new();
         for (name, bytes) in &files {
-            match live_image(&base(name), bytes) {
+            match live_image(base(name), bytes) {
                 Ok(image) => images.push(image),
                 Err(error) => self.complain(error),
             }
@@ -113,6 +187,47 @@ mod tests {
         let set = state.set().unwrap();
         assert_eq!((set.len(), set.live_images().unwrap()[0].name.as_str()), (1, "cat.jpg"));
         assert!(state.notices.iter().any(|notice| notice.text.contains("notes.txt")), "{:?}", state.notices);
+    }
+
+    #[test]
+    fn pictures_join_the_store_that_lacks_them() {
+        let mut state = State::new(Experiment::default());
+        let store: Arc<[u8]> = include_bytes!("../../assets/playground/photos-store.tar").as_slice().into();
+        state.take_files(vec![("photos.tar".into(), store)]);
+        state.refresh();
+        assert!(state.shown().unwrap().picture.is_none());
+        state.take_files(vec![("train/n02124075/chelsea.jpg".into(), photo())]);
+        state.refresh();
+        let set = state.set().unwrap();
+        assert!(set.store().is_some() && !set.lacks_pictures());
+        assert!(state.shown().unwrap().picture.is_some(), "{:?}", state.shown_error());
+        // Another image is one of the reader's own.
+        let mut state = State::new(Experiment::default());
+        let store: Arc<[u8]> = include_bytes!("../../assets/playground/photos-store.tar").as_slice().into();
+        state.take_files(vec![("photos.tar".into(), store)]);
+        state.take_files(vec![("other.jpg".into(), photo())]);
+        assert!(state.set().unwrap().live_images().is_some());
+    }
+
+    #[test]
+    fn a_runs_files_become_its_curves_and_its_settings() {
+        let mut state = State::new(Experiment::default());
+        let log = r#"{"event":"started","job":"train","total":20,"unit":"steps","done":0}
+{"event":"evaluation","step":10,"epoch":1.0,"top1":0.5,"top5":0.9,"loss":1.0,"best":true}
+"#;
+        let config = "images = \"data\"\nstore = \"labels\"\nsupervision = \"ferkd-drop\"\nlow = 0.1\nmid = 0.2\nhigh = 0.9\n";
+        for name in ["a", "b"] {
+            let file = |file: &str, text: &str| (format!("{name}/{file}"), Arc::from(text.as_bytes()));
+            state.take_files(vec![file("config.toml", config), file("metrics.jsonl", log)]);
+        }
+        assert!(state.notices.is_empty(), "{:?}", state.notices);
+        let (run, before) = (state.run.as_ref().unwrap(), state.run_before.as_ref().unwrap());
+        assert_eq!((run.name.as_str(), before.name.as_str()), ("b", "a"));
+        assert_eq!(run.monitor.accuracy.len(), 1);
+        let settings = state.experiment.settings;
+        assert_eq!(settings.adaptation, ferkd::calibration::Adaptation::DropOnly);
+        assert!(!settings.by_quantile && settings.thresholds.mid == 0.2);
+        assert_eq!(state.experiment.data, Data::Photos);
     }
 
     #[test]

@@ -99,7 +99,8 @@ fn sentence(state: &State, c: f32, kind: Kind, truth: Option<u32>, adaptation: A
     ui.label(ferkd::report::why(c, &thresholds, kind, &name, settings.epsilon, adaptation));
 }
 
-fn bars(
+/// A label as bars: its first classes, then the rest; the image's class is marked.
+pub(crate) fn bars(
     ui: &mut Ui,
     title: &str,
     label: &SoftLabel,

@@ -73,6 +73,10 @@ pub struct State {
     decided: BTreeMap<String, Decisions>,
     /// The run that is looked at.
     pub run: Option<RunView>,
+    /// The run that was looked at before it.
+    pub run_before: Option<RunView>,
+    /// Whether the right side of a comparison is the store that was open before.
+    pub with_before: bool,
     /// Where the reader is on the tour.
     pub tour: Option<Tour>,
     /// The pane to bring to the front.
@@ -166,6 +170,8 @@ impl State {
             notices: Vec::new(),
             decided: BTreeMap::new(),
             run: None,
+            run_before: None,
+            with_before: false,
             tour: None,
             focus: None,
             lesson: LessonState::default(),
@@ -199,7 +205,15 @@ impl State {
 
     /// Takes up a data set.
     pub fn insert(&mut self, data: Data, set: DataSet) {
-        self.sets.insert(data.into(), set);
+        let identity = set.identity().to_owned();
+        let before = self.sets.insert(data.into(), set);
+        if data == Data::Yours
+            && let Some(before) = before
+            && before.store().is_some()
+            && before.identity() != identity
+        {
+            self.sets.insert(Data::Before.into(), before);
+        }
         self.loaded += 1;
         self.sent_picture = None;
         // Answers about what was there before are of no use.
@@ -218,7 +232,7 @@ impl State {
     }
 
     /// Forgets what was derived from a data set's labels.
-    fn changed(&mut self, data: Data) {
+    pub(crate) fn changed(&mut self, data: Data) {
         self.generation += 1;
         if self.shown.as_ref().is_some_and(|(of, ..)| *of == data) {
             self.shown = None;
@@ -266,6 +280,49 @@ impl State {
         }
     }
 
+    /// The data set on the right side of a comparison: the one that is looked at, unless another one is wanted.
+    pub fn right_data(&self) -> Data {
+        let data = self.experiment.data;
+        let is_other = self.with_before && data == Data::Yours && self.before_fits().is_ok();
+        if is_other { Data::Before } else { data }
+    }
+
+    /// Whether the regions of the store that was open before are those of the reader's.
+    ///
+    /// # Errors
+    /// Why they are not.
+    pub fn before_fits(&self) -> Result<()> {
+        let stores = [Data::Yours, Data::Before].map(|data| self.set_of(data).and_then(DataSet::store));
+        let [Some(now), Some(before)] = stores else {
+            return Err(Error::usage("stores", "two are needed").remedy("open one, then the other"));
+        };
+        let [now, before] = [now, before].map(|store| store.manifest());
+        let other = |what: &str| Error::mismatch("the two stores", what);
+        if now.image_list_sha256 != before.image_list_sha256 {
+            return Err(other("they are of different images").remedy("open two stores of the same images"));
+        }
+        if now.regions.boxes != before.regions.boxes {
+            return Err(
+                other("their boxes are drawn differently").remedy("label both with the same boxes and seed")
+            );
+        }
+        Ok(())
+    }
+
+    /// Takes up a run; the one before stays at hand for a comparison. What it did with its labels becomes what
+    /// is shown.
+    pub fn take_run(&mut self, run: RunView) {
+        if let Some(settings) = run.settings {
+            self.experiment.settings = settings;
+        }
+        if let Some(before) = self.run.replace(run)
+            && self.run.as_ref().is_some_and(|run| run.name != before.name)
+        {
+            self.run_before = Some(before);
+        }
+        self.focus = Some(PaneKind::Run);
+    }
+
     /// Looks at another image.
     pub fn look_at_image(&mut self, image: u64) {
         if self.experiment.image != image {
@@ -307,7 +364,7 @@ impl State {
         }
         self.refresh_census(data, self.experiment.settings);
         if let Some(other) = self.experiment.other {
-            self.refresh_census(data, other);
+            self.refresh_census(self.right_data(), other);
         }
         // Students learn on the scenes, whatever is looked at.
         self.refresh_census(Data::Scenes, self.experiment.settings);
@@ -333,7 +390,12 @@ impl State {
 
     /// How far the confidences are counted, while they are not all.
     pub(crate) fn counting(&self, settings: &Settings) -> Option<&Walk> {
-        self.study.census.walk((self.experiment.data, settings.confidence, self.generation))
+        self.counting_in(self.experiment.data, settings)
+    }
+
+    /// How far the confidences of one of the data sets are counted, while they are not all.
+    pub(crate) fn counting_in(&self, data: Data, settings: &Settings) -> Option<&Walk> {
+        self.study.census.walk((data, settings.confidence, self.generation))
     }
 
     /// Whether something is counted or on its way: the next frame goes on.
@@ -380,17 +442,33 @@ impl State {
 
     /// The regions of each kind in the data set.
     pub fn kinds(&self, settings: &Settings) -> Option<KindCounts> {
-        let thresholds = self.thresholds(settings).ok()?;
-        self.census(settings)?.as_ref().ok().map(|census| census.kinds(&thresholds))
+        self.kinds_in(self.experiment.data, settings)
+    }
+
+    /// The regions of each kind in one of the data sets.
+    pub fn kinds_in(&self, data: Data, settings: &Settings) -> Option<KindCounts> {
+        let thresholds = self.thresholds_in(data, settings).ok()?;
+        self.census_of(data, settings)?.as_ref().ok().map(|census| census.kinds(&thresholds))
     }
 
     /// Confidence and kind of a label under some settings.
     pub fn judge(&self, settings: &Settings, label: &SoftLabel, truth: Option<u32>) -> Option<(f32, Kind)> {
+        self.judge_in(self.experiment.data, settings, label, truth)
+    }
+
+    /// Confidence and kind of a label of one of the data sets under some settings.
+    pub fn judge_in(
+        &self,
+        data: Data,
+        settings: &Settings,
+        label: &SoftLabel,
+        truth: Option<u32>,
+    ) -> Option<(f32, Kind)> {
         if settings.confidence == ferkd::mining::Confidence::Target && truth.is_none() {
             return None;
         }
         let c = settings.confidence.of(label, truth.unwrap_or_default());
-        let kind = self.thresholds(settings).ok()?.kind(c).ok()?;
+        let kind = self.thresholds_in(data, settings).ok()?.kind(c).ok()?;
         Some((c, kind))
     }
 

@@ -1,8 +1,11 @@
-//! Two settings on the same regions: which kind each region has under either.
+//! Two settings on the same regions, of one store or of two: which kind each region has on either side.
 
+use ferkd::label::SoftLabel;
 use ferkd::mining::{Confidence, Kind, Thresholds, Transitions};
 
 use super::{LabelsKey, Walk};
+use crate::dataset::DataSet;
+use crate::experiment::Data;
 use crate::state::State;
 
 /// Regions that are listed for one pair of kinds at the most: a store may hold millions.
@@ -14,7 +17,7 @@ type Side = (Confidence, Thresholds);
 /// What is found out of two settings.
 #[derive(Default)]
 pub(crate) struct CompareStudy {
-    of: Option<(LabelsKey, Side, Side)>,
+    of: Option<(LabelsKey, Data, Side, Side)>,
     /// How far the regions are counted.
     pub walk: Walk,
     /// How many regions go from each kind to each other one, so far.
@@ -26,8 +29,21 @@ pub(crate) struct CompareStudy {
     shown_of: Option<(Option<(Kind, Kind)>, usize)>,
     /// Only regions that go from this kind to that one are shown.
     pub only: Option<(Kind, Kind)>,
+    /// How the labels of two stores differ, so far.
+    pub labels: LabelsDiffer,
     /// Why it cannot be found out.
     pub error: Option<String>,
+}
+
+/// How the labels of two stores differ.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct LabelsDiffer {
+    /// Regions that were compared.
+    pub regions: u64,
+    /// Those whose first guess is another one.
+    pub guesses: u64,
+    /// Sum of their total variations, each in 0..=1.
+    pub total_variation: f64,
 }
 
 /// A region whose kind differs.
@@ -46,22 +62,39 @@ pub(crate) struct Differing {
 impl CompareStudy {
     /// Goes on for a slice of time; begins anew where a side has changed.
     pub fn advance(&mut self, state: &State, left: Side, right: Side) {
-        let Some(set) = state.set() else { return };
-        let key = (LabelsKey::of(state), left, right);
+        let data = state.right_data();
+        let (Some(set), Some(other)) = (state.set(), state.set_of(data).or(state.set())) else { return };
+        let key = (LabelsKey::of(state), data, left, right);
         if self.of != Some(key) {
             *self = Self { of: Some(key), walk: Walk::over(set), only: self.only, ..Self::default() };
         }
         if self.error.is_some() {
             return;
         }
-        let (transitions, differing) = (&mut self.transitions, &mut self.differing);
+        let second = (data != state.experiment.data).then_some(other);
+        let same_classes = set.classes.ids == other.classes.ids;
+        let (transitions, differing, labels) = (&mut self.transitions, &mut self.differing, &mut self.labels);
         let mut wrong = None;
         let walked = self.walk.advance(set, &mut |image, class, region, label| {
-            let judged = [left, right].map(|(which, thresholds)| {
-                // A census of `target` has failed before, where an image has no class.
-                let c = which.of(label, class.unwrap_or_default());
-                thresholds.kind(c).map(|kind| (c, kind))
-            });
+            let theirs = match second.map(|second| other_label(second, image, region)) {
+                None => None,
+                Some(Ok(Some(found))) => Some(found),
+                // It has fewer regions an image: those are compared that both have.
+                Some(Ok(None)) => return,
+                Some(Err(error)) => return wrong = Some(error),
+            };
+            if let Some((theirs, _)) = theirs.as_ref().filter(|_| same_classes) {
+                labels.regions += 1;
+                labels.guesses += u64::from(theirs.guess() != label.guess());
+                labels.total_variation += label.total_variation(theirs);
+            }
+            let (other, truth) = theirs.as_ref().map_or((label, class), |(label, class)| (label, *class));
+            let judged =
+                [(left, label, class), (right, other, truth)].map(|((which, thresholds), label, class)| {
+                    // A census of `target` has failed before, where an image has no class.
+                    let c = which.of(label, class.unwrap_or_default());
+                    thresholds.kind(c).map(|kind| (c, kind))
+                });
             match judged {
                 [Ok((a, before)), Ok((b, after))] => {
                     transitions.add(before, after, 1);
@@ -75,6 +108,14 @@ impl CompareStudy {
         });
         let error = walked.err().or(wrong);
         self.error = error.map(|error| error.to_string());
+        if self.error.is_some() {
+            self.walk = Walk::default();
+        }
+    }
+
+    /// Whether it is of two stores.
+    pub fn is_of_two(&self) -> bool {
+        self.of.is_some_and(|(_, data, ..)| data == Data::Before)
     }
 
     /// The regions that are shown, in their order.
@@ -88,4 +129,10 @@ impl CompareStudy {
         }
         (&self.shown, &self.differing)
     }
+}
+
+/// The label of a region in another store, and the class of its image there; none where it has fewer regions.
+fn other_label(set: &DataSet, image: u64, region: u32) -> ferkd::Result<Option<(SoftLabel, Option<u32>)>> {
+    let Some(store) = set.store().filter(|store| region < store.per_image()) else { return Ok(None) };
+    Ok(Some((store.label(image, region)?, store.class(image)?)))
 }

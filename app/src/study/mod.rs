@@ -88,7 +88,12 @@ impl Walk {
         while !self.is_done() {
             match set.walk(self.at..self.at + 1, visit) {
                 Err(error) if error.is_pending() => break,
-                walked => walked?,
+                Err(error) => {
+                    // What cannot be read now cannot be read in the next frame either.
+                    self.at = self.end;
+                    return Err(error);
+                }
+                Ok(()) => {}
             }
             self.at += 1;
             if begun.elapsed() >= SLICE {

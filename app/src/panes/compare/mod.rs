@@ -1,16 +1,18 @@
-//! Two settings on the same regions, side by side: counts, what goes where, and the regions whose kind differs.
+//! Two settings, stores or runs side by side: counts, what goes where, and the regions whose kind differs.
 
 mod differing;
 mod flows;
 mod presets;
+mod runs;
 mod settings;
+mod stores;
 #[cfg(test)]
 mod tests;
 
 use egui::{RichText, Ui};
 use ferkd::mining::{Kind, KindCounts};
 
-use crate::experiment::Settings;
+use crate::experiment::{Data, Settings};
 use crate::panes::classes::kinds;
 use crate::panes::{count, percent};
 use crate::state::State;
@@ -21,6 +23,8 @@ const TWO_COLUMNS: f32 = 740.0;
 
 /// Draws the pane.
 pub fn ui(state: &mut State, ui: &mut Ui) {
+    runs::ui(state, ui);
+    stores::choice(state, ui);
     if state.experiment.other.is_none() {
         ui.label("Hold two settings against each other: which regions do they judge differently?");
         ui.weak("Left are the settings of all panes. Choose what stands on the right:");
@@ -39,7 +43,9 @@ pub fn ui(state: &mut State, ui: &mut Ui) {
         counts(state, ui);
     }
     let Some(sides) = sides(state) else { return };
-    let [Ok(left), Ok(right)] = sides.map(|side| state.thresholds(&side)) else { return };
+    let data = data(state);
+    let thresholds = |side: usize| state.thresholds_in(data[side], &sides[side]);
+    let [Ok(left), Ok(right)] = [thresholds(0), thresholds(1)] else { return };
     let mut study = std::mem::take(&mut state.study.compare);
     study.advance(state, (sides[0].confidence, left), (sides[1].confidence, right));
     if let Some(error) = &study.error {
@@ -47,10 +53,13 @@ pub fn ui(state: &mut State, ui: &mut Ui) {
     }
     // Of one confidence the census knows at once, and exactly, what the walk will find.
     let transitions = match state.census(&sides[0]) {
-        Some(Ok(census)) if sides[0].confidence == sides[1].confidence => census.transitions(&left, &right),
+        Some(Ok(census)) if sides[0].confidence == sides[1].confidence && data[0] == data[1] => {
+            census.transitions(&left, &right)
+        }
         _ => study.transitions,
     };
     ui.add_space(4.0);
+    stores::differ(state, &study, ui);
     if is_wide {
         ui.columns_const(|[first, second]| {
             flows::ui(&transitions, &mut study.only, first);
@@ -68,6 +77,11 @@ pub fn ui(state: &mut State, ui: &mut Ui) {
 /// The settings of both sides, where there are two.
 fn sides(state: &State) -> Option<[Settings; 2]> {
     state.experiment.other.map(|other| [state.experiment.settings, other])
+}
+
+/// The data sets of both sides.
+fn data(state: &State) -> [Data; 2] {
+    [state.experiment.data, state.right_data()]
 }
 
 fn commands(state: &mut State, ui: &mut Ui) {
@@ -95,10 +109,10 @@ fn commands(state: &mut State, ui: &mut Ui) {
 /// Counts and shares of both sides, and what is done with the regions.
 fn counts(state: &State, ui: &mut Ui) {
     let Some(sides) = sides(state) else { return };
-    let mut counted = [KindCounts::default(); 2];
+    let (mut counted, data) = ([KindCounts::default(); 2], data(state));
     for (at, name) in ["Left", "Right"].into_iter().enumerate() {
-        if let Err(error) = state.thresholds(&sides[at]) {
-            match state.counting(&sides[at]) {
+        if let Err(error) = state.thresholds_in(data[at], &sides[at]) {
+            match state.counting_in(data[at], &sides[at]) {
                 Some(walk) => progress(walk, "Counting", ui),
                 None => {
                     ui.colored_label(ui.visuals().error_fg_color, format!("{name}: {error}"));
@@ -106,8 +120,8 @@ fn counts(state: &State, ui: &mut Ui) {
             }
             return;
         }
-        let Some(kinds) = state.kinds(&sides[at]) else {
-            match state.counting(&sides[at]) {
+        let Some(kinds) = state.kinds_in(data[at], &sides[at]) else {
+            match state.counting_in(data[at], &sides[at]) {
                 Some(walk) => progress(walk, "Counting", ui),
                 None => {
                     ui.weak("The labels are on their way");

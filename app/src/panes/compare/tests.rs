@@ -5,13 +5,15 @@ use egui_kittest::kittest::Queryable;
 use ferkd::calibration::Adaptation;
 use ferkd::mine::mine;
 use ferkd::mining::{Confidence, Kind, KindCounts, Thresholds, Transitions};
+use ferkd::store::{ShardLabels, Store, StoreWriter};
 
-use crate::experiment::Settings;
+use crate::dataset::{DataSet, Pictures, unpack};
+use crate::experiment::{Data, Settings};
 use crate::link;
 use crate::panes::PaneKind;
 use crate::panes::count;
 use crate::state::State;
-use crate::study::testing::{pane, scenes};
+use crate::study::testing::{pane, photos, scenes};
 
 const ABSOLUTE: Thresholds = Thresholds { low: 0.2, mid: 0.45, high: 0.9 };
 
@@ -179,4 +181,105 @@ fn a_cell_lists_its_regions_and_a_row_shows_its_region() {
     harness.get_by_label("List all").click();
     harness.run();
     assert_eq!(harness.state().study.compare.only, None);
+}
+
+/// The photos' store, labelled by a teacher that is surer of everything and takes the last image for a hamster.
+fn surer() -> (DataSet, tempfile::TempDir) {
+    let photos = unpack(crate::assets::PHOTO_LABELS, "photos-store.tar").unwrap();
+    let mut manifest = photos.manifest().clone();
+    manifest.teacher.name = "surer".into();
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = StoreWriter::open(folder.path(), manifest).unwrap();
+    for shard in writer.missing_shards() {
+        let layout = writer.layout().clone();
+        let images: Vec<u64> = (0..layout.images_in(shard)).map(|row| layout.image(shard, row)).collect();
+        let mut labels = ShardLabels::new(writer.manifest()).unwrap();
+        for &image in &images {
+            for region in 0..photos.per_image() {
+                let mut dense = photos.label(image, region).unwrap().dense();
+                if image + 1 == photos.len() {
+                    dense.rotate_left(1);
+                }
+                let sum: f32 = dense.iter().map(|p| p * p).sum();
+                dense.iter_mut().for_each(|p| *p = *p * *p / sum);
+                labels.push_full(&dense).unwrap();
+            }
+        }
+        let entries: Vec<_> = images.iter().map(|&image| photos.image(image).unwrap()).collect();
+        writer.write_shard(shard, &entries, &labels, None).unwrap();
+    }
+    writer.finish().unwrap();
+    (DataSet::of_store("surer", Store::open(folder.path()).unwrap(), Pictures::None), folder)
+}
+
+#[test]
+fn two_stores_of_the_same_images_are_held_against_each_other() {
+    let mut state = photos();
+    let plain = unpack(crate::assets::PHOTO_LABELS, "photos-store.tar").unwrap();
+    let settings = absolute(Thresholds { low: 0.3, mid: 0.6, high: 0.95 });
+    state.insert(Data::Yours, DataSet::of_store("plain", plain, Pictures::None));
+    let (surer, _folder) = surer();
+    state.insert(Data::Yours, surer);
+    state.look_at(Data::Yours);
+    state.experiment.settings = settings;
+    let mut harness = pane(PaneKind::Compare, state, 640.0);
+    harness.get_by_label("plain (opened before)").click();
+    harness.run();
+    let state = harness.state();
+    let [left, right] = [Data::Yours, Data::Before].map(|data| state.set_of(data).unwrap());
+    let [left, right] = [left, right].map(|set| set.store().unwrap().clone());
+    let study = &state.study.compare;
+    assert!(study.is_of_two() && study.walk.is_done(), "{:?}", study.error);
+    let rule = settings.rule();
+    assert_eq!(study.transitions.before(), mine(&left, &rule, Confidence::Max).unwrap().kinds);
+    assert_eq!(study.transitions.after(), mine(&right, &rule, Confidence::Max).unwrap().kinds);
+    let (mut guesses, mut variation) = (0, 0.0);
+    for image in 0..left.len() {
+        for region in 0..left.per_image() {
+            let [a, b] = [&left, &right].map(|store| store.label(image, region).unwrap());
+            guesses += u64::from(a.guess() != b.guess());
+            variation += a.total_variation(&b);
+        }
+    }
+    let labels = study.labels;
+    assert_eq!((labels.regions, labels.guesses), (96, guesses));
+    assert!(guesses >= 48 && (labels.total_variation - variation).abs() < 1e-9);
+    harness.get_by_label_contains("have another first guess");
+}
+
+#[test]
+fn stores_of_other_images_are_not_compared() {
+    let mut state = photos();
+    let scenes = unpack(include_bytes!("../../../../assets/playground/scenes-store.tar"), "scenes").unwrap();
+    state.insert(Data::Yours, DataSet::of_store("scenes", scenes, Pictures::None));
+    let (surer, _folder) = surer();
+    state.insert(Data::Yours, surer);
+    state.look_at(Data::Yours);
+    let mut harness = pane(PaneKind::Compare, state, 640.0);
+    harness.get_by_label_contains("they are of different images");
+    harness.state_mut().with_before = true;
+    harness.run();
+    assert_eq!(harness.state().right_data(), Data::Yours);
+}
+
+#[test]
+fn two_runs_show_what_they_differ_in_and_become_both_sides() {
+    let mut state = scenes();
+    for (name, low) in [("first", "0.1"), ("second", "0.2")] {
+        let config = format!(
+            "images = \"x\"\nstore = \"y\"\nsupervision = \"ferkd\"\nlow = {low}\nmid = 0.4\nhigh = 0.9\n"
+        );
+        let log = "{\"event\":\"evaluation\",\"step\":1,\"epoch\":1.0,\"top1\":0.25,\"top5\":0.5,\"loss\":1.0,\"best\":true}\n";
+        let file = |file: &str, text: &str| (format!("{name}/{file}"), std::sync::Arc::from(text.as_bytes()));
+        state.take_files(vec![file("config.toml", &config), file("metrics.jsonl", log)]);
+    }
+    assert!(state.notices.is_empty(), "{:?}", state.notices);
+    let mut harness = pane(PaneKind::Compare, state, 640.0);
+    harness.get_by_label("Compare what they did with their labels").click();
+    harness.run();
+    let experiment = &harness.state().experiment;
+    assert_eq!((experiment.settings.thresholds.low, experiment.other.unwrap().thresholds.low), (0.2, 0.1));
+    assert_eq!(harness.get_all_by_label("25.00 %").count(), 2);
+    // Once among the settings, once among what the runs differ in.
+    assert_eq!(harness.get_all_by_label("low").count(), 2);
 }
