@@ -49,6 +49,8 @@ pub struct StudentState {
     pub guesses: Vec<u32>,
     /// The probability that it gave each of these guesses.
     pub confidences: Vec<f32>,
+    /// Its last first guess for each sample region, and the probability that it gave it.
+    pub samples: Vec<(u32, f32)>,
     /// Regions of each kind that it saw; none where it looks at no threshold.
     pub kinds: KindCounts,
     /// Learning rate of its last step.
@@ -84,6 +86,7 @@ impl StudentState {
             accuracy: Vec::new(),
             guesses: Vec::new(),
             confidences: Vec::new(),
+            samples: Vec::new(),
             kinds: KindCounts::default(),
             lr: 0.0,
             smoother: Smoother::default(),
@@ -119,12 +122,12 @@ impl LessonState {
                 self.students = supervisions.into_iter().map(StudentState::new).collect();
             }
             Reply::Step(steps) => steps.iter().for_each(|step| self.take(step)),
-            Reply::Tried { supervision, epoch, guesses, confidences, .. } => {
+            Reply::Tried { supervision, epoch, guesses, confidences, samples, .. } => {
                 let right = held_out().iter().zip(&guesses).filter(|(scene, guess)| scene.class == **guess);
                 let share = right.count() as f64 / guesses.len().max(1) as f64;
                 let Some(student) = self.student(supervision) else { return };
                 student.accuracy.push([epoch, share]);
-                (student.guesses, student.confidences) = (guesses, confidences);
+                (student.guesses, student.confidences, student.samples) = (guesses, confidences, samples);
             }
             // In the order of the engine: what was pressed meanwhile is answered after this.
             Reply::Playing(None) => self.is_playing = true,
@@ -205,7 +208,8 @@ mod tests {
         let threes = held_out().iter().filter(|scene| scene.class == 3).count();
         let confidences = vec![0.5; guesses.len()];
         let (supervision, step, epoch, loss) = (Supervision::Ferkd, 2, 2.0, 0.3);
-        lesson.hear(Reply::Tried { supervision, step, epoch, guesses, confidences, loss });
+        let samples = vec![(3, 0.5)];
+        lesson.hear(Reply::Tried { supervision, step, epoch, guesses, confidences, samples, loss });
         let student = &lesson.students[0];
         assert_eq!(student.loss, [[1.0, 2.0], [2.0, 1.0]]);
         let smooth = student.smooth_loss[1][1];
@@ -213,6 +217,7 @@ mod tests {
         assert_eq!(student.kinds, KindCounts([0, 2, 6, 0]));
         assert_eq!(student.taken_for(3, 8).count(), threes);
         assert_eq!(student.taken_for(3, 3).count(), 0);
+        assert_eq!(student.samples, [(3, 0.5)]);
         assert_eq!(student.accuracy, [[2.0, 1.0 - threes as f64 / held_out().len() as f64]]);
         assert!(lesson.is_over() && lesson.has_begun && !lesson.is_opening);
     }

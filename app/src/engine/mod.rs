@@ -73,6 +73,8 @@ pub struct Lesson {
     pub mix: Mix,
     /// What may change on the way.
     pub tuning: Tuning,
+    /// Regions of the scenes, by image and number, that students are asked about whenever they are tried.
+    pub samples: Vec<(u64, u32)>,
 }
 
 /// What a window asks for.
@@ -147,6 +149,8 @@ pub enum Reply {
         guesses: Vec<u32>,
         /// The probability that it gives each of these guesses.
         confidences: Vec<f32>,
+        /// Its first guess for each of the lesson's sample regions, and the probability that it gives it.
+        samples: Vec<(u32, f32)>,
         /// Mean cross-entropy against the ground truth, in nats.
         loss: f64,
     },

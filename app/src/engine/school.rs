@@ -98,7 +98,13 @@ impl School {
         let first = students.first().ok_or_else(|| {
             Error::usage("training", "no supervision is chosen").remedy("choose one or more")
         })?;
-        let held_out = HeldOut::of(&classroom.validation, &first.trainer)?;
+        let labels = unpack(&classroom.labels, "scenes-store.tar")?;
+        let held_out = HeldOut::of(&classroom.validation, &first.trainer)?.with_regions(
+            &classroom.images,
+            &labels,
+            &lesson.samples,
+            &first.trainer,
+        )?;
         let try_every = (first.trainer.steps() / (lesson.epochs as u64).max(1)).max(1);
         Ok(Self {
             students,

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use burn::tensor::Device;
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, TensorData};
 use ferkd::classifier::Classifier;
 use ferkd::demo::scenes::{Half, SceneMaker};
 use ferkd::demo::settings::{SUPERVISIONS, TEACHER, student_config};
@@ -42,6 +43,7 @@ fn lesson(supervisions: &[Supervision]) -> Lesson {
         seed: 1,
         mix: Mix::Selfmix,
         tuning: Tuning { thresholds: thresholds(), confidence: Confidence::Max, epsilon: 0.1, lr: 4e-3 },
+        samples: Vec::new(),
     }
 }
 
@@ -210,6 +212,35 @@ fn pausing_leaves_all_students_at_the_same_step_and_tries_them() {
     assert!(matches!(said[1], Reply::Paused));
     assert_eq!(self::tried(&said).len(), 3);
     assert!(!school.is_playing());
+}
+
+#[test]
+fn a_trial_says_what_the_student_takes_the_sample_regions_for() {
+    let samples = vec![(3, 1), (700, 15), (1347, 0)];
+    let lesson = Lesson { samples: samples.clone(), ..lesson(&[Supervision::Ferkd]) };
+    let mut school = open(&lesson, &Device::flex());
+    school.play(Some(2));
+    let said = run(&mut school);
+    let last = said.iter().rev().find_map(|reply| match reply {
+        Reply::Tried { samples, .. } => Some(samples.clone()),
+        _ => None,
+    });
+    let trainer = school.trainers().next().unwrap();
+    let view = trainer.batcher().student;
+    let scenes = DataSet::scenes(LABELS).unwrap();
+    for (&(image, region), (guess, p)) in samples.iter().zip(last.unwrap()) {
+        let shown = scenes.show(image).unwrap();
+        let mut pixels = vec![0.0; view.size()];
+        view.cut(&shown.picture.unwrap(), &shown.regions[region as usize], &mut pixels).unwrap();
+        let side = view.side as usize;
+        let data = TensorData::new(pixels, [1, 3, side, side]);
+        let input = Tensor::<4>::from_data(data, &trainer.device().clone().inner());
+        let logits: Vec<f32> = trainer.student().valid().forward(input).into_data().to_vec().unwrap();
+        let probabilities = ferkd::label::softmax(&logits, 1.0).unwrap();
+        let best = (0..10).max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b])).unwrap();
+        assert_eq!(guess as usize, best);
+        assert!((p - probabilities[best]).abs() < 1e-5, "{p} {}", probabilities[best]);
+    }
 }
 
 /// Step and accuracy of every trial.

@@ -1,12 +1,20 @@
 //! How a window asks for students and leads them: each request once, and only when something has changed.
 
 use ferkd::Result;
+use ferkd::mining::Kind;
 use ferkd::train::trainer::Tuning;
 
 use super::LessonState;
+use crate::dataset::DataSet;
 use crate::engine::{Lesson, Request};
 use crate::experiment::Data;
 use crate::state::State;
+
+/// Sample regions of each kind.
+const SAMPLES: usize = 3;
+
+/// Images between two that are looked at for sample regions.
+const STRIDE: u64 = 101;
 
 impl State {
     /// What students may be told on the way: the settings at hand, as confidences on the scenes.
@@ -35,7 +43,31 @@ impl State {
             seed: training.seed,
             mix: training.mix,
             tuning: self.tuning()?,
+            samples: Vec::new(),
         })
+    }
+
+    /// Regions of each kind, from images far apart, for students to be asked about; none twice from an image.
+    fn sample_regions(&self, tuning: &Tuning) -> Result<Vec<(u64, u32)>> {
+        let Some(store) = self.set_of(Data::Scenes).and_then(DataSet::store) else { return Ok(Vec::new()) };
+        let mut found = Kind::ALL.map(|_| Vec::new());
+        let images = store.len();
+        for step in 0..images {
+            // Prime to the number of images: classes, which follow each other in the store, come mixed.
+            let image = (step * STRIDE) % images.max(1);
+            for region in 0..store.per_image() {
+                let kind = tuning.thresholds.kind(store.confidence(image, region, tuning.confidence)?)?;
+                let of_kind = &mut found[kind as usize];
+                if of_kind.len() < SAMPLES {
+                    of_kind.push((image, region));
+                    break;
+                }
+            }
+            if found.iter().all(|of_kind| of_kind.len() == SAMPLES) {
+                break;
+            }
+        }
+        Ok(found.concat())
     }
 
     /// What keeps a lesson from beginning, in words.
@@ -57,7 +89,11 @@ impl State {
     /// Draws new students, under the settings at hand.
     pub fn begin_lesson(&mut self) {
         match self.lesson_wanted() {
-            Ok(lesson) => {
+            Ok(mut lesson) => {
+                match self.sample_regions(&lesson.tuning) {
+                    Ok(samples) => lesson.samples = samples,
+                    Err(error) => self.complain(error),
+                }
                 let asked = Some(lesson.clone());
                 self.lesson =
                     LessonState { is_opening: true, asked, pace: self.lesson.pace, ..LessonState::default() };
@@ -98,7 +134,7 @@ impl State {
     /// Whether students would have to be drawn anew to follow the settings at hand.
     pub fn lesson_is_outdated(&self) -> bool {
         let (Some(asked), Ok(wanted)) = (&self.lesson.asked, self.lesson_wanted()) else { return false };
-        Lesson { tuning: asked.tuning, ..wanted } != *asked
+        Lesson { tuning: asked.tuning, samples: asked.samples.clone(), ..wanted } != *asked
     }
 
     /// Tells running students what has changed: once a frame at most, and nothing while nothing changes.

@@ -3,6 +3,7 @@
 mod confusion;
 mod controls;
 mod curves;
+mod regions;
 mod scenes;
 mod table;
 #[cfg(test)]
@@ -45,6 +46,8 @@ pub fn ui(state: &mut State, ui: &mut Ui) {
         confusion::ui(state, &mut look, ui);
         ui.add_space(4.0);
         scenes::samples(state, &mut look, ui);
+        ui.add_space(4.0);
+        regions::ui(state, ui);
     }
     ui.data_mut(|data| data.insert_temp(Look::id(), look));
 }

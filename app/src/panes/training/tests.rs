@@ -9,7 +9,7 @@ use ferkd::train::config::Supervision;
 
 use crate::assets::Asset;
 use crate::engine::{Reply, Request, StudentStep};
-use crate::experiment::Experiment;
+use crate::experiment::{Data, Experiment};
 use crate::lesson::held_out;
 use crate::state::State;
 
@@ -55,7 +55,16 @@ fn taught() -> State {
         held_out().iter().map(|scene| if scene.class == 3 { 8 } else { scene.class }).collect();
     for supervision in SUPERVISIONS {
         let (guesses, confidences) = (guesses.clone(), vec![0.75; guesses.len()]);
-        state.hear(Reply::Tried { supervision, step: 3, epoch: 0.06, guesses, confidences, loss: 0.4 });
+        let samples = vec![(4, 0.5); state.lesson.asked.as_ref().unwrap().samples.len()];
+        state.hear(Reply::Tried {
+            supervision,
+            step: 3,
+            epoch: 0.06,
+            guesses,
+            confidences,
+            samples,
+            loss: 0.4,
+        });
     }
     state
 }
@@ -169,4 +178,27 @@ fn every_student_has_its_row_its_curves_and_its_samples() {
     harness.get_by_role_and_label(Role::Button, "Other samples").click();
     harness.run_steps(2);
     assert_ne!(scene(&harness), before);
+}
+
+#[test]
+fn sample_regions_are_of_every_kind_and_open_their_image() {
+    let state = taught();
+    let samples = state.lesson.asked.as_ref().unwrap().samples.clone();
+    let store = state.set_of(Data::Scenes).unwrap().store().unwrap().clone();
+    let tuning = state.tuning().unwrap();
+    let mut of_kind = [0; 4];
+    for &(image, region) in &samples {
+        let c = store.confidence(image, region, tuning.confidence).unwrap();
+        of_kind[tuning.thresholds.kind(c).unwrap() as usize] += 1;
+    }
+    assert_eq!(of_kind, [3; 4]);
+    let mut harness = harness(700.0, state);
+    let (image, region) = samples[4];
+    let name = format!("Image {}, region {region}", image + 1);
+    harness.get_by_label(&name).scroll_to_me();
+    harness.run_steps(3);
+    harness.get_by_label(&name).click();
+    harness.run_steps(2);
+    let experiment = &harness.state().experiment;
+    assert_eq!((experiment.data, experiment.image, experiment.region), (Data::Scenes, image, Some(region)));
 }

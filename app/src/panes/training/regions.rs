@@ -1,0 +1,148 @@
+//! Sample regions of the scenes that students learn from: what the teacher says of each, and what every student.
+
+use egui::{Color32, CornerRadius, Grid, Rect, RichText, Sense, TextureHandle, Ui, Vec2, pos2};
+use ferkd::mining::Kind;
+
+use crate::dataset::DataSet;
+use crate::experiment::Data;
+use crate::panes::shared::swatch;
+use crate::state::State;
+use crate::theme;
+
+/// Side of a region's picture, in points.
+const SIDE: f32 = 38.0;
+
+/// One sample.
+struct Sample {
+    image: u64,
+    region: u32,
+    truth: Option<u32>,
+    judged: Option<(f32, Kind)>,
+    /// What the teacher takes it for, and how probable it finds that.
+    teacher: Option<(u32, f32)>,
+}
+
+/// Draws the regions, the teacher's row and a row of each student.
+pub(super) fn ui(state: &mut State, ui: &mut Ui) {
+    let Some(asked) = state.lesson.asked.as_ref().filter(|asked| !asked.samples.is_empty()) else { return };
+    let Some(set) = state.set_of(Data::Scenes) else { return };
+    let samples: Vec<Sample> =
+        asked.samples.iter().filter_map(|&(image, region)| sample(state, set, image, region)).collect();
+    ui.horizontal_wrapped(|ui| {
+        ui.strong("Sample regions");
+        ui.weak("of the scenes that students learn from, with first guesses; right ones stand out");
+    });
+    let mut opened = None;
+    egui::ScrollArea::horizontal().id_salt("sample regions").show(ui, |ui| {
+        Grid::new("sample regions").spacing([8.0, 3.0]).show(ui, |ui| {
+            ui.label("");
+            for sample in &samples {
+                let (rect, response) = ui.allocate_exact_size(Vec2::splat(SIDE), Sense::click());
+                paint(set, sample, rect, ui);
+                let name = format!("Image {}, region {}", sample.image + 1, sample.region);
+                response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &name));
+                if response.on_hover_text(format!("{name}: look at it")).clicked() {
+                    opened = Some((sample.image, sample.region));
+                }
+            }
+            ui.end_row();
+            row("kind", None, ui);
+            for Sample { judged, .. } in &samples {
+                let Some((c, kind)) = judged else {
+                    ui.weak("–");
+                    continue;
+                };
+                let text = RichText::new(format!("  {}  ", kind.letter())).color(theme::on_kind(*kind));
+                let text = text.background_color(theme::kind(*kind, ui.visuals()));
+                ui.label(text).on_hover_text(format!("{}, confidence {c:.3}", kind.name()));
+            }
+            ui.end_row();
+            row("teacher", None, ui);
+            for sample in &samples {
+                guess(sample.teacher, sample.truth, theme::neutral(ui.visuals()), ui);
+            }
+            ui.end_row();
+            for student in &state.lesson.students {
+                let color = theme::student(student.supervision, ui.visuals());
+                row(student.supervision.name(), Some(color), ui);
+                for (at, sample) in samples.iter().enumerate() {
+                    guess(student.samples.get(at).copied(), sample.truth, color, ui);
+                }
+                ui.end_row();
+            }
+        });
+    });
+    if let Some((image, region)) = opened {
+        state.look_at(Data::Scenes);
+        state.look_at_region(image, region);
+    }
+}
+
+fn sample(state: &State, set: &DataSet, image: u64, region: u32) -> Option<Sample> {
+    let found = set.region(image, region).ok()?;
+    let label = found.label?;
+    let judged = state.judge_in(Data::Scenes, &state.experiment.settings, &label, found.truth);
+    let teacher = label.top().first().copied();
+    Some(Sample { image, region, truth: found.truth, judged, teacher })
+}
+
+fn row(name: &str, color: Option<Color32>, ui: &mut Ui) {
+    ui.horizontal(|ui| {
+        if let Some(color) = color {
+            swatch(color, ui);
+        }
+        ui.label(name);
+    });
+}
+
+/// A guess as a digit; a right one stands on a colour.
+fn guess(guess: Option<(u32, f32)>, truth: Option<u32>, color: Color32, ui: &mut Ui) {
+    let Some((class, p)) = guess else {
+        ui.weak("–");
+        return;
+    };
+    let is_right = truth == Some(class);
+    let text = RichText::new(format!("  {class}  "));
+    let text = if is_right {
+        text.strong().background_color(color.gamma_multiply(0.4))
+    } else {
+        text.color(theme::weak(ui.visuals()))
+    };
+    let said = match (truth, is_right) {
+        (Some(truth), false) => format!("{class} with {:.0} %: it is a {truth}", 100.0 * p),
+        _ => format!("{class} with {:.0} %", 100.0 * p),
+    };
+    ui.label(text).on_hover_text(said);
+}
+
+fn paint(set: &DataSet, sample: &Sample, rect: Rect, ui: &Ui) {
+    match texture(set, sample, ui) {
+        Some(texture) => {
+            let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
+            ui.painter().image(texture.id(), rect, whole, Color32::WHITE);
+        }
+        None => {
+            ui.painter().rect_filled(rect, CornerRadius::same(2), theme::card(ui.visuals()));
+        }
+    }
+}
+
+/// A region's pixels, as the store's box and flip cut them; kept until the window closes.
+fn texture(set: &DataSet, sample: &Sample, ui: &Ui) -> Option<TextureHandle> {
+    let id = egui::Id::unique(("sample region", sample.image, sample.region));
+    if let Some(texture) = ui.data(|data| data.get_temp(id)) {
+        return Some(texture);
+    }
+    let shown = set.show(sample.image).ok()?;
+    let (picture, region) = (shown.picture?, *shown.regions.get(sample.region as usize)?);
+    let (left, top) = (region.left, region.top);
+    let mut part = image::imageops::crop_imm(&*picture, left, top, region.width, region.height).to_image();
+    if region.flip {
+        image::imageops::flip_horizontal_in_place(&mut part);
+    }
+    let size = [part.width() as usize, part.height() as usize];
+    let pixels = egui::ColorImage::from_rgb(size, part.as_raw());
+    let texture = ui.ctx().load_texture("sample region", pixels, egui::TextureOptions::LINEAR);
+    ui.data_mut(|data| data.insert_temp(id, texture.clone()));
+    Some(texture)
+}
