@@ -5,7 +5,7 @@ export default function () {
     onProgress({ current, total }) {
       if (total) ferkdCover.progress(current / total);
     },
-    onComplete() {},
+    onComplete() { performance.mark("ferkd-program"); },
     onSuccess() {},
     onFailure(error) {
       ferkdCover.fail("The program could not be loaded", String(error), "Try again");

@@ -120,6 +120,7 @@ impl Inspector {
                 #[cfg(not(feature = "desktop"))]
                 Picked::Path(path) => self.state.complain(format!("{}: a page has no paths", path.display())),
                 Picked::Files(files) => self.state.take_files(files),
+                Picked::Blocks(name, blocks, is_live) => self.state.open_blocks(name, blocks, is_live),
                 Picked::Failed(why) => self.state.complain(why),
             }
         }
@@ -184,8 +185,8 @@ impl Inspector {
         }
         self.frame_ms.add(begun.elapsed().as_secs_f64() * 1e3);
         #[cfg(feature = "desktop")]
+        self.state.follow();
         if self.state.run.as_ref().is_some_and(|run| run.is_followed) {
-            self.state.follow();
             ui.ctx().request_repaint_after(Duration::from_secs(1));
         }
         if self.state.is_seeking() || self.state.is_waiting() {
@@ -231,6 +232,10 @@ impl Inspector {
                 let share = if *all > 0 { *here as f32 / *all as f32 } else { 0.0 };
                 let bar = egui::ProgressBar::new(share).desired_width(150.0).text(*title);
                 ui.add(bar);
+            }
+            if let Some(opening) = &self.state.opening {
+                ui.spinner();
+                ui.weak(format!("Opening {}", opening.name()));
             }
             if ui.ctx().content_rect().width() < crate::layout::ONE_COLUMN {
                 self.corner(ui);

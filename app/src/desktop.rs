@@ -118,7 +118,7 @@ impl State {
 
     /// Reads what the log of the run has grown by.
     pub fn follow(&mut self) {
-        let Some(run) = self.run.as_mut().filter(|run| run.is_followed) else { return };
+        let Some(run) = self.run.as_mut().filter(|run| run.is_followed && run.log.is_none()) else { return };
         if let Err(error) = read_more(run) {
             run.is_followed = false;
             self.complain(error);

@@ -32,6 +32,7 @@ mod monitor;
 pub mod panes;
 pub mod run;
 pub mod shell;
+pub mod slices;
 pub mod state;
 mod study;
 pub mod theme;

@@ -6,6 +6,7 @@ use ferkd::{Error, Result};
 
 use crate::experiment::Settings;
 use crate::monitor::Monitor;
+use crate::slices::Log;
 
 /// Name of a run's resolved configuration.
 pub const CONFIG: &str = "config.toml";
@@ -33,6 +34,8 @@ pub struct RunView {
     begun: Vec<u8>,
     /// Lines that were read.
     lines: u64,
+    /// Where its log comes from, if it is no file of this machine.
+    pub log: Option<Log>,
     /// Whether it is looked at again and again.
     pub is_followed: bool,
 }
@@ -88,6 +91,7 @@ impl RunView {
             config: kept.config,
             settings: kept.settings,
             is_followed: kept.is_followed,
+            log: kept.log,
             ..Self::default()
         };
     }

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::slices::Blocks;
+
 /// What the reader may be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pick {
@@ -13,12 +15,15 @@ pub enum Pick {
 }
 
 /// What the reader has chosen.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum Picked {
     /// A path, where there are paths.
     Path(PathBuf),
     /// Files by name, where there are none.
     Files(Vec<(String, Arc<[u8]>)>),
+    /// The files of a store or of a run, read by slices: what they are called, and whether a log can be read again
+    /// as it grows.
+    Blocks(String, Blocks, bool),
     /// Nothing came of it; why.
     Failed(String),
 }

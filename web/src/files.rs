@@ -10,6 +10,7 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{File, HtmlInputElement};
 
 use crate::browser::{listen, words};
+use crate::sources::{Sources, with_paths};
 
 /// Files that came together: name and bytes of each.
 type Together = Vec<(String, Arc<[u8]>)>;
@@ -19,15 +20,19 @@ pub struct Files {
     ctx: egui::Context,
     arrived: Rc<RefCell<Vec<Result<Together, String>>>>,
     dropped: Vec<egui::DroppedFileHandle>,
+    /// What is read by slices.
+    pub sources: Rc<RefCell<Sources>>,
 }
 
 impl Files {
     /// Listens to the page's two pickers.
     pub fn new(ctx: &egui::Context) -> Self {
-        let files = Self { ctx: ctx.clone(), arrived: Rc::default(), dropped: Vec::new() };
+        let sources = Rc::new(RefCell::new(Sources::new(ctx)));
+        let files = Self { ctx: ctx.clone(), arrived: Rc::default(), dropped: Vec::new(), sources };
         for wish in [Pick::Files, Pick::Folder] {
             let Some(input) = picker(wish) else { continue };
             let (ctx, arrived, picked) = (ctx.clone(), files.arrived.clone(), input.clone());
+            let sources = files.sources.clone();
             listen(&input, "change", move |_| {
                 let list: Vec<File> = picked
                     .files()
@@ -35,6 +40,9 @@ impl Files {
                     .unwrap_or_default();
                 // The same files may be picked again.
                 picked.set_value("");
+                if sources.borrow().open_files(&list) {
+                    return;
+                }
                 let (ctx, arrived) = (ctx.clone(), arrived.clone());
                 wasm_bindgen_futures::spawn_local(async move {
                     let read = read_all(&list).await;
@@ -48,7 +56,9 @@ impl Files {
 
     /// Shows a picker; the browser allows it shortly after a click.
     pub fn pick(&self, wish: Pick) {
-        if let Some(input) = picker(wish) {
+        if wish == Pick::Folder && Sources::has_folders() {
+            self.sources.borrow().pick_folder();
+        } else if let Some(input) = picker(wish) {
             input.click();
         }
     }
@@ -91,10 +101,10 @@ fn picker(wish: Pick) -> Option<HtmlInputElement> {
 
 async fn read_all(files: &[File]) -> Result<Together, String> {
     let mut read = Vec::with_capacity(files.len());
-    for file in files {
+    for (path, file) in with_paths(files) {
         let bytes = JsFuture::from(file.array_buffer()).await;
         let bytes = bytes.map_err(|error| format!("{}: {}", file.name(), words(&error)))?;
-        read.push((file.name(), js_sys::Uint8Array::new(&bytes).to_vec().into()));
+        read.push((path, js_sys::Uint8Array::new(&bytes).to_vec().into()));
     }
     Ok(read)
 }

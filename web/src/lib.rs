@@ -28,6 +28,8 @@ mod page;
 #[cfg(target_family = "wasm")]
 mod probe;
 #[cfg(target_family = "wasm")]
+mod sources;
+#[cfg(target_family = "wasm")]
 mod start;
 #[cfg(target_family = "wasm")]
 mod worker;

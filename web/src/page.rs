@@ -8,6 +8,7 @@ use ferkd_app::app::Fetch;
 use ferkd_app::engine::Engine;
 use ferkd_app::experiment::Experiment;
 use ferkd_app::shell::{Pick, Picked, Shell};
+use wasm_bindgen::JsValue;
 
 use crate::browser::{download, hide_cover, listen, words};
 use crate::files::Files;
@@ -30,6 +31,8 @@ pub struct Parts {
     pub complaint: Option<String>,
     /// What computes, in words.
     pub device: Option<String>,
+    /// The address of a store or a run to open.
+    pub open: Option<String>,
 }
 
 /// The inspector in its page.
@@ -49,7 +52,7 @@ pub struct Page {
 impl Page {
     /// Puts the page together.
     pub fn new(ctx: &egui::Context, storage: Option<&dyn eframe::Storage>, parts: Parts) -> Self {
-        let Parts { experiment, engine, fetch, notice, complaint, device } = parts;
+        let Parts { experiment, engine, fetch, notice, complaint, device, open } = parts;
         let link = Link::new(&experiment);
         let files = Rc::new(RefCell::new(Files::new(ctx)));
         let shell = Box::new(PageShell { files: files.clone() });
@@ -57,6 +60,10 @@ impl Page {
         inspector.restore(storage);
         let state = inspector.state();
         state.device = device;
+        if let Some(address) = &open {
+            files.borrow().sources.borrow().open_address(address);
+        }
+        let state = inspector.state();
         if let Some(complaint) = complaint {
             state.complain(complaint);
         }
@@ -76,6 +83,16 @@ impl Page {
             });
         }
         Self { inspector, ctx: ctx.clone(), link, files, address_changed, frames: 0, theme }
+    }
+
+    /// Opens a folder that the page may look into.
+    pub fn open_folder(&self, handle: JsValue) {
+        self.files.borrow().sources.borrow().open_folder(handle);
+    }
+
+    /// Opens a store or a run behind an address.
+    pub fn open_address(&self, address: &str) {
+        self.files.borrow().sources.borrow().open_address(address);
     }
 
     /// Frames that were drawn.
@@ -120,15 +137,20 @@ impl Shell for PageShell {
 
     fn picked(&mut self) -> Vec<Picked> {
         let arrived = self.files.borrow_mut().arrived();
-        arrived.into_iter().map(|files| files.map_or_else(Picked::Failed, Picked::Files)).collect()
+        let whole = arrived.into_iter().map(|files| files.map_or_else(Picked::Failed, Picked::Files));
+        let opened = self.files.borrow().sources.borrow_mut().opened();
+        whole.chain(opened).collect()
     }
 
     fn base_link(&self) -> String {
         let location = web_sys::window().map(|window| window.location());
-        let part = |of: fn(&web_sys::Location) -> Result<String, wasm_bindgen::JsValue>| {
-            location.as_ref().and_then(|location| of(location).ok()).unwrap_or_default()
-        };
-        format!("{}{}", part(web_sys::Location::origin), part(web_sys::Location::pathname))
+        type Part = fn(&web_sys::Location) -> Result<String, JsValue>;
+        let part = |of: Part| location.as_ref().and_then(|location| of(location).ok()).unwrap_or_default();
+        // With what was opened from an address, so that the link opens it too.
+        let [origin, path, search] =
+            [web_sys::Location::origin as Part, web_sys::Location::pathname, web_sys::Location::search]
+                .map(part);
+        format!("{origin}{path}{search}")
     }
 }
 
@@ -138,6 +160,7 @@ impl eframe::App for Page {
         self.hear_address();
         self.hear_files(&ctx);
         self.inspector.show(ui);
+        self.files.borrow().sources.borrow_mut().pump();
         if let Some(later) = self.link.follow(&self.inspector.state().experiment) {
             ctx.request_repaint_after(later);
         }

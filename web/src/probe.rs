@@ -1,7 +1,8 @@
 //! `window.ferkd`: what a test or a script may read and do. Everything goes through the state, as the panes do;
 //! docs/page.md describes it.
 //!
-//! `state()` gives JSON; `act(name, json)` gives an empty text, or what is wrong.
+//! `state()` gives JSON; `act(name, json)` gives an empty text, or what is wrong; `folder(handle)` opens a folder that
+//! the page may look into.
 
 use ferkd::mining::{Kind, KindCounts};
 use ferkd::region::Region;
@@ -28,14 +29,27 @@ pub fn offer(runner: &eframe::WebRunner) {
         let done = match actor.app_mut::<Page>() {
             Some(mut page) => {
                 page.ctx.request_repaint();
-                act(page.inspector.state(), &name, &json)
+                match name.as_str() {
+                    "open" => serde_json::from_str::<String>(&json)
+                        .map(|address| page.open_address(&address))
+                        .map_err(|error| error.to_string()),
+                    _ => act(page.inspector.state(), &name, &json),
+                }
             }
             None => Err("the page has stopped".into()),
         };
         done.err().unwrap_or_default()
     });
+    let opener = runner.clone();
+    let folder = Closure::<dyn Fn(JsValue)>::new(move |handle: JsValue| {
+        if let Some(page) = opener.app_mut::<Page>() {
+            page.open_folder(handle);
+        }
+    });
     let probe = js_sys::Object::new();
-    for (name, function) in [("state", state.into_js_value()), ("act", act.into_js_value())] {
+    for (name, function) in
+        [("state", state.into_js_value()), ("act", act.into_js_value()), ("folder", folder.into_js_value())]
+    {
         // A plain object takes any property.
         let _ = js_sys::Reflect::set(&probe, &name.into(), &function);
     }
@@ -94,6 +108,12 @@ fn describe(page: &mut Page) -> Value {
             "steps": state.lesson.steps,
             "students": students,
         },
+        "run": state.run.as_ref().map(|run| json!({
+            "name": run.name,
+            "is_followed": run.is_followed,
+            "done": run.monitor.done,
+            "accuracy": run.monitor.accuracy.iter().map(|point| point.value).collect::<Vec<_>>(),
+        })),
         "notices": notices,
         "frames": frames,
         "frame_ms": { "mean": mean, "peak": peak },

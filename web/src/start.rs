@@ -5,7 +5,7 @@ use eframe::{AppCreator, Renderer, WebOptions, WebRunner};
 use ferkd_app::engine::Engine;
 use ferkd_app::experiment::Experiment;
 use wasm_bindgen::prelude::*;
-use web_sys::HtmlCanvasElement;
+use web_sys::{HtmlCanvasElement, UrlSearchParams};
 
 use crate::browser::{cover, has_web_gl, has_web_gpu, words};
 use crate::fetch::PageFetch;
@@ -31,7 +31,7 @@ pub async fn page() {
     let runner = WebRunner::new();
     cover_panics();
     let (experiment, complaint) = Link::open();
-    let asks_for_cpu = search() == CPU;
+    let asks_for_cpu = parameter("device").as_deref() == Some("cpu");
     let shared = match !asks_for_cpu && has_web_gpu().await {
         true => ferkd::device::open_shared_async().await.map_err(|error| log::warn!("{error}")).ok(),
         false => None,
@@ -109,7 +109,8 @@ fn creator(
         };
         let engine = engine(repaint()).map_err(|error| words(&error))?;
         let fetch = Box::new(PageFetch::start(repaint()));
-        let parts = Parts { experiment, engine, fetch, notice, complaint, device };
+        let open = parameter("open");
+        let parts = Parts { experiment, engine, fetch, notice, complaint, device, open };
         Ok(Box::new(Page::new(&ctx, creation.storage, parts)))
     })
 }
@@ -131,6 +132,8 @@ fn cover_panics() {
     }));
 }
 
-fn search() -> String {
-    web_sys::window().and_then(|window| window.location().search().ok()).unwrap_or_default()
+/// A parameter of the address, where it is given.
+fn parameter(name: &str) -> Option<String> {
+    let search = web_sys::window()?.location().search().ok()?;
+    UrlSearchParams::new_with_str(&search).ok()?.get(name).filter(|value| !value.is_empty())
 }

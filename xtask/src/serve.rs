@@ -29,31 +29,58 @@ pub fn start(folder: &Path, port: u16) -> std::io::Result<u16> {
 fn answer(mut stream: TcpStream, folder: &Path) -> std::io::Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     let mut reader = BufReader::new(stream.try_clone()?);
-    let mut first = String::new();
+    let (mut first, mut wanted) = (String::new(), None);
     reader.read_line(&mut first)?;
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line)? == 0 || line.trim().is_empty() {
             break;
         }
+        if let Some((name, value)) = line.split_once(':')
+            && name.eq_ignore_ascii_case("range")
+        {
+            wanted = Some(value.trim().to_owned());
+        }
     }
     let mut words = first.split_whitespace();
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let found = file(folder, target).and_then(|path| std::fs::read(&path).ok().map(|bytes| (path, bytes)));
-    let (status, kind, bytes) = match found {
-        Some((path, bytes)) => ("200 OK", kind(&path), bytes),
-        None => ("404 Not Found", "text/plain; charset=utf-8", b"There is no such file.\n".to_vec()),
+    let (status, kind, bytes, range) = match found {
+        Some((path, bytes)) => {
+            let size = bytes.len();
+            match wanted.map(|wanted| range(&wanted, size)) {
+                None => ("200 OK", kind(&path), bytes, None),
+                Some(Some(part)) => {
+                    let said = format!("bytes {}-{}/{size}", part.start, part.end - 1);
+                    ("206 Partial Content", kind(&path), bytes[part].to_vec(), Some(said))
+                }
+                Some(None) => {
+                    ("416 Range Not Satisfiable", kind(&path), Vec::new(), Some(format!("bytes */{size}")))
+                }
+            }
+        }
+        None => ("404 Not Found", "text/plain; charset=utf-8", b"There is no such file.\n".to_vec(), None),
     };
+    let range = range.map_or_else(String::new, |said| format!("content-range: {said}\r\n"));
     // A page that was built anew is to be seen: nothing is kept.
     write!(
         stream,
-        "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\ncache-control: no-cache\r\nconnection: close\r\n\r\n",
+        "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n{range}accept-ranges: bytes\r\ncache-control: no-cache\r\nconnection: close\r\n\r\n",
         bytes.len()
     )?;
     if method != "HEAD" {
         stream.write_all(&bytes)?;
     }
     stream.flush()
+}
+
+/// The bytes that a `range` header asks for, if there are any: one range from an offset on.
+fn range(wanted: &str, size: usize) -> Option<std::ops::Range<usize>> {
+    let (from, to) = wanted.strip_prefix("bytes=")?.split_once('-')?;
+    let from: usize = from.trim().parse().ok()?;
+    let to = if to.trim().is_empty() { size } else { to.trim().parse::<usize>().ok()?.saturating_add(1) };
+    let part = from..to.min(size);
+    (!part.is_empty()).then_some(part)
 }
 
 /// The file that is asked for, if it lies within the folder.
@@ -78,6 +105,16 @@ fn kind(path: &Path) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_range_lies_within_the_file() {
+        assert_eq!(range("bytes=0-3", 10), Some(0..4));
+        assert_eq!(range("bytes=4-", 10), Some(4..10));
+        assert_eq!(range("bytes=8-99", 10), Some(8..10));
+        for wrong in ["bytes=10-12", "bytes=5-4", "bytes=-3", "lines=1-2", "bytes=0-18446744073709551615x"] {
+            assert_eq!(range(wrong, 10), None, "{wrong}");
+        }
+    }
 
     #[test]
     fn nothing_outside_of_the_folder_is_served() {

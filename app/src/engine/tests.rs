@@ -235,7 +235,7 @@ fn a_trial_says_what_the_student_takes_the_sample_regions_for() {
         let side = view.side as usize;
         let data = TensorData::new(pixels, [1, 3, side, side]);
         let input = Tensor::<4>::from_data(data, &trainer.device().clone().inner());
-        let logits: Vec<f32> = trainer.student().valid().forward(input).into_data().to_vec().unwrap();
+        let logits: Vec<f32> = trainer.student().valid().forward(input).into_data().try_to_vec().unwrap();
         let probabilities = ferkd::label::softmax(&logits, 1.0).unwrap();
         let best = (0..10).max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b])).unwrap();
         assert_eq!(guess as usize, best);

@@ -94,6 +94,9 @@ fn explanation(state: &mut State, looked: &Looked, stage: Stage, ui: &mut Ui) {
                 Some(numbers) => ui.label(RichText::new(numbers).size(12.5)),
                 None => ui.weak(missing(stage)),
             };
+            if stage == Stage::Teacher {
+                again(state, looked, ui);
+            }
             if let Some((_, kind)) = looked.numbers.judged
                 && stage == Stage::Mining
             {
@@ -101,6 +104,40 @@ fn explanation(state: &mut State, looked: &Looked, stage: Stage, ui: &mut Ui) {
             }
         },
     );
+}
+
+/// Lets the teacher look at the region again, and says whether it still says what was stored.
+fn again(state: &mut State, looked: &Looked, ui: &mut Ui) {
+    let can_ask = state.teacher().is_some() && state.shown().is_some_and(|shown| shown.picture.is_some());
+    let is_chosen = state.experiment.region.is_some();
+    ui.horizontal_wrapped(|ui| {
+        let button = egui::Button::new("Ask the teacher again");
+        if ui
+            .add_enabled(can_ask && is_chosen, button)
+            .on_disabled_hover_text(if can_ask {
+                "Choose a region"
+            } else {
+                "The teacher or the picture is not here"
+            })
+            .clicked()
+        {
+            state.ask_again();
+        }
+        let here = (state.experiment.data, state.experiment.image, state.experiment.region);
+        let asked = state.asked_again.as_ref();
+        let Some(asked) = asked.filter(|asked| (asked.data, asked.image, Some(asked.region)) == here) else {
+            return;
+        };
+        match (&asked.label, &looked.label) {
+            (None, _) => ui.weak("looking…"),
+            (Some(said), Some(stored)) if said.classes() == stored.classes() => ui.label(format!(
+                "Asked again, in {:.2} s: total variation {:.4} from the stored label",
+                asked.time_s,
+                said.total_variation(stored)
+            )),
+            (Some(_), _) => ui.weak("It speaks of other classes than the stored label"),
+        };
+    });
 }
 
 /// Why a stage has no numbers yet.

@@ -5,16 +5,22 @@ use egui_plot::{Legend, Line, Plot, PlotPoints};
 use ferkd::mining::Kind;
 use ferkd::train::config::Supervision;
 
+use crate::actions::Action;
 use crate::monitor::{Point, Status};
+use crate::run::RunView;
 use crate::state::State;
 use crate::theme;
 
 /// Progress and curves.
 pub fn ui(state: &mut State, ui: &mut Ui) {
-    let Some(run) = &state.run else {
+    let Some(run) = &mut state.run else {
         ui.weak("Open the folder of a run to see its curves");
         return;
     };
+    if let Some(wanted) = reload(run, ui) {
+        state.asked.push(wanted);
+    }
+    let Some(run) = &state.run else { return };
     let monitor = &run.monitor;
     ui.horizontal_wrapped(|ui| {
         ui.strong(&run.name);
@@ -43,6 +49,25 @@ pub fn ui(state: &mut State, ui: &mut Ui) {
             }
         });
     }
+}
+
+/// A button that reads the log again, where it does not come by itself; what else has to be done for it.
+fn reload(run: &mut RunView, ui: &mut Ui) -> Option<Action> {
+    let log = run.log.as_mut()?;
+    let hint = match log.is_live {
+        true => "Read what the run has written since",
+        false => "The browser read the folder as it was: open it again",
+    };
+    let wants = ui.button("Reload").on_hover_text(hint).clicked();
+    if !wants {
+        return None;
+    }
+    log.look_again();
+    if !log.is_live {
+        return Some(Action::OpenFolder);
+    }
+    run.is_followed = true;
+    None
 }
 
 fn curve(title: &str, unit: &str, points: &[Point], height: f32, ui: &mut Ui) {

@@ -6,7 +6,7 @@ use ferkd::label::{Codec, SoftLabel, TopK};
 use ferkd::region::Region;
 use image::RgbImage;
 
-use super::{Job, State};
+use super::{AskedAgain, Job, State};
 use crate::dataset::{DataSet, LiveImage};
 use crate::engine::{LABELLING, LabelJob, Picture, Reply, Request};
 use crate::experiment::Data;
@@ -30,6 +30,21 @@ impl State {
             && let Some(probe) = &mut self.probe
         {
             probe.is_pending = true;
+        }
+    }
+
+    /// Asks the teacher about the chosen region again, whose label was stored: does it still say the same?
+    pub fn ask_again(&mut self) {
+        let (Some(region), Some(shown)) = (self.experiment.region, self.shown()) else { return };
+        let (image, found) = (shown.image, shown.regions.get(region as usize).copied());
+        if self.jobs.values().any(|job| matches!(job, Job::Again)) {
+            return;
+        }
+        if let Some(found) = found
+            && self.ask(vec![found], Job::Again)
+        {
+            let data = self.experiment.data;
+            self.asked_again = Some(AskedAgain { data, image, region, label: None, time_s: 0.0 });
         }
     }
 
@@ -122,7 +137,11 @@ impl State {
 
     fn hear_labels(&mut self, id: u64, labels: &[TopK], time_s: f64) {
         let Some(job) = self.jobs.remove(&id) else { return };
-        let data = if matches!(job, Job::Live { .. }) { Data::Yours } else { self.experiment.data };
+        let data = match (&job, &self.asked_again) {
+            (Job::Live { .. }, _) => Data::Yours,
+            (Job::Again, Some(asked)) => asked.data,
+            _ => self.experiment.data,
+        };
         let classes = self.sets.get(&data.into()).map_or(0, |set| set.classes.len());
         let (codec, _) = Codec::MarginalSmoothing.resolve(TOP_K, classes);
         let decoded: Result<Vec<SoftLabel>> = labels.iter().map(|top| top.decode(codec, classes)).collect();
@@ -133,6 +152,11 @@ impl State {
                 probe.is_pending = false;
                 probe.time_s = Some(time_s);
                 probe.label = labels.pop().map(|label| (region, label));
+            }
+            (Job::Again, Ok(mut labels)) => {
+                if let Some(asked) = &mut self.asked_again {
+                    (asked.label, asked.time_s) = (labels.pop(), time_s);
+                }
             }
             (Job::Live { image, first, count }, Ok(labels)) => {
                 let images = self.set_mut(Data::Yours).and_then(DataSet::live_images_mut);

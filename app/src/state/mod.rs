@@ -21,6 +21,7 @@ use crate::experiment::{Data, Experiment, History, Settings};
 use crate::lesson::LessonState;
 use crate::panes::PaneKind;
 use crate::run::RunView;
+use crate::slices::Opening;
 use crate::tour::Tour;
 
 use crate::study::census::counting;
@@ -59,6 +60,8 @@ pub struct State {
     pub class_filter: Option<u32>,
     /// A region of the user's own.
     pub probe: Option<Probe>,
+    /// The stored region that the teacher was asked about again.
+    pub asked_again: Option<AskedAgain>,
     /// The set that stays shown while thresholds move.
     pub frozen: Option<Thresholds>,
     /// Weights and labels on their way: bytes that are here, and in all.
@@ -75,6 +78,8 @@ pub struct State {
     pub run: Option<RunView>,
     /// The run that was looked at before it.
     pub run_before: Option<RunView>,
+    /// A store or a run that is on its way.
+    pub opening: Option<Opening>,
     /// Whether the right side of a comparison is the store that was open before.
     pub with_before: bool,
     /// Where the reader is on the tour.
@@ -120,6 +125,21 @@ pub struct Notice {
     pub is_error: bool,
 }
 
+/// What the teacher says today of a region whose label was stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AskedAgain {
+    /// The data set.
+    pub data: Data,
+    /// The image.
+    pub image: u64,
+    /// The region.
+    pub region: u32,
+    /// What the teacher says, once it has.
+    pub label: Option<SoftLabel>,
+    /// Seconds that it took.
+    pub time_s: f64,
+}
+
 /// A region of the user's own, and what the teacher says of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Probe {
@@ -136,6 +156,8 @@ pub struct Probe {
 #[derive(Debug, Clone)]
 enum Job {
     Probe(Region),
+    /// A region whose label was stored.
+    Again,
     /// Regions of an image of the user's, from this one on.
     Live {
         image: u64,
@@ -163,6 +185,7 @@ impl State {
             hovering_bar: None,
             class_filter: None,
             probe: None,
+            asked_again: None,
             frozen: None,
             loading: BTreeMap::new(),
             teachers: BTreeMap::new(),
@@ -171,6 +194,7 @@ impl State {
             decided: BTreeMap::new(),
             run: None,
             run_before: None,
+            opening: None,
             with_before: false,
             tour: None,
             focus: None,
@@ -350,6 +374,8 @@ impl State {
     /// Brings everything that is derived up to date; once a frame, before the panes.
     pub fn refresh(&mut self) {
         self.seek();
+        self.go_on_opening();
+        self.follow_log();
         let (data, image) = (self.experiment.data, self.experiment.image);
         let is_there = self.sets.contains_key(&data.into());
         let current = self.shown.as_ref().is_some_and(|(of, asked, shown)| {
@@ -400,7 +426,9 @@ impl State {
 
     /// Whether something is counted or on its way: the next frame goes on.
     pub fn is_waiting(&self) -> bool {
-        self.study.census.is_counting() || self.shown_error().is_some_and(Error::is_pending)
+        self.opening.is_some()
+            || self.study.census.is_counting()
+            || self.shown_error().is_some_and(Error::is_pending)
     }
 
     /// The thresholds of some settings, as confidences.

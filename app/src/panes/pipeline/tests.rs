@@ -4,6 +4,9 @@ use egui::Role;
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 
+use ferkd::label::TopK;
+
+use crate::engine::{Reply, Request};
 use crate::experiment::Experiment;
 use crate::explain::Stage;
 use crate::panes::PaneKind;
@@ -92,4 +95,31 @@ fn a_pane_comes_to_the_front_when_it_is_asked_for() {
         harness.get_by_label("Click a stage to read what it does");
         assert_eq!(harness.state().focus, None);
     }
+}
+
+#[test]
+fn the_teachers_stage_asks_the_teacher_and_compares() {
+    let mut harness = harness(900.0);
+    let teacher = harness.state().set().unwrap().teacher().to_owned();
+    let classes = harness.state().set().unwrap().classes.clone();
+    let (ids, names) = (classes.ids, classes.names);
+    harness.state_mut().hear(Reply::Teacher { name: teacher, ids, names });
+    for _ in 0..3 {
+        harness.get_by_role_and_label(Role::Button, "Step").click();
+        harness.run_steps(2);
+    }
+    harness.get_by_label("Now: Teacher");
+    let stored = harness.state().shown().unwrap().labels[3].clone().unwrap();
+    let asked: Vec<Request> = std::mem::take(&mut harness.state_mut().outbox);
+    let job = asked.iter().find_map(|request| match request {
+        Request::Label(job) => Some(job.clone()),
+        _ => None,
+    });
+    let job = job.unwrap();
+    assert_eq!(job.regions, [harness.state().shown().unwrap().regions[3]]);
+    let (ids, p): (Vec<u32>, Vec<f32>) = stored.top().iter().copied().unzip();
+    let top = TopK { classes: ids, probabilities: p };
+    harness.state_mut().hear(Reply::Labels { id: job.id, labels: vec![top], time_s: 0.25 });
+    harness.run_steps(2);
+    harness.get_by_label_contains("Asked again, in 0.25 s: total variation 0.0000");
 }

@@ -80,6 +80,7 @@ impl Walk {
         };
         match stage {
             Stage::Regions => choose_region(state, 0),
+            Stage::Teacher => state.ask_again(),
             Stage::Student if !state.lesson.is_playing && state.lesson_missing().is_none() => {
                 state.step_lesson();
             }
