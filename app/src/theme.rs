@@ -13,12 +13,21 @@ pub fn kind(kind: Kind, visuals: &Visuals) -> Color32 {
     Color32::from_rgb(r, g, b)
 }
 
-/// A colour for text on a kind's colour.
-pub fn on_kind(kind: Kind) -> Color32 {
-    match kind {
-        Kind::Context => Color32::from_gray(20),
-        _ => Color32::WHITE,
-    }
+/// A colour for text on a kind's colour: black or white, whichever stands out more (WCAG 2's contrast).
+pub fn on_kind(of: Kind, visuals: &Visuals) -> Color32 {
+    let [black, white] = [Color32::from_gray(20), Color32::WHITE];
+    let ground = kind(of, visuals);
+    if contrast(ground, black) >= contrast(ground, white) { black } else { white }
+}
+
+/// Contrast of two colours, in 1..=21.
+fn contrast(a: Color32, b: Color32) -> f32 {
+    let luminance = |color: Color32| {
+        let [r, g, b, _] = egui::Rgba::from(color).to_array();
+        0.2126 * r + 0.7152 * g + 0.0722 * b
+    };
+    let (a, b) = (luminance(a), luminance(b));
+    (a.max(b) + 0.05) / (a.min(b) + 0.05)
 }
 
 /// A student's colour.
@@ -112,4 +121,19 @@ pub fn parent(which: usize, visuals: &Visuals) -> Color32 {
     };
     let (r, g, b) = if visuals.dark_mode { dark } else { light };
     Color32::from_rgb(r, g, b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_can_be_read_on_every_kind() {
+        for visuals in [Visuals::dark(), Visuals::light()] {
+            for of in Kind::ALL {
+                let found = contrast(kind(of, &visuals), on_kind(of, &visuals));
+                assert!(found >= 4.5, "{}: {found}", of.name());
+            }
+        }
+    }
 }

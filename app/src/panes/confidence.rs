@@ -103,7 +103,13 @@ fn kind_card(kind: Kind, share: &str, count: u64, is_chosen: bool, ui: &mut Ui) 
             let (rect, _) = ui.allocate_exact_size(vec2(16.0, 16.0), Sense::hover());
             ui.painter().rect_filled(rect, CornerRadius::same(3), color);
             let (letter, font) = (kind.letter().to_string(), FontId::proportional(12.0));
-            ui.painter().text(rect.center(), Align2::CENTER_CENTER, letter, font, theme::on_kind(kind));
+            ui.painter().text(
+                rect.center(),
+                Align2::CENTER_CENTER,
+                letter,
+                font,
+                theme::on_kind(kind, ui.visuals()),
+            );
             ui.label(egui::RichText::new(share).strong());
         });
         ui.add(egui::Label::new(format!("{count} {}", kind.name())).truncate());
@@ -293,8 +299,12 @@ fn visible_shares(state: &mut State, ui: &mut Ui) {
         for (number, (share, judged)) in visible.iter().zip(&judged).enumerate() {
             let Some((c, kind)) = judged else { continue };
             let mistake = is_mistake(*kind, *share);
-            let text = egui::RichText::new(format!("{} {:.0}%", kind.letter(), 100.0 * share))
-                .color(if mistake { theme::on_kind(*kind) } else { theme::kind(*kind, ui.visuals()) });
+            let text =
+                egui::RichText::new(format!("{} {:.0}%", kind.letter(), 100.0 * share)).color(if mistake {
+                    theme::on_kind(*kind, ui.visuals())
+                } else {
+                    theme::kind(*kind, ui.visuals())
+                });
             let fill = if mistake { theme::kind(*kind, ui.visuals()) } else { Color32::TRANSPARENT };
             let button = egui::Button::new(text).small().fill(fill);
             let hint = format!(

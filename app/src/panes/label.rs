@@ -86,7 +86,9 @@ fn looked_at(state: &State) -> Option<(String, SoftLabel)> {
 /// The kind's letter on its colour, and its name.
 pub(crate) fn badge(kind: Kind, ui: &mut Ui) {
     let text = egui::RichText::new(format!(" {} {} ", kind.letter(), kind.name()));
-    ui.label(text.color(theme::on_kind(kind)).background_color(theme::kind(kind, ui.visuals())));
+    ui.label(
+        text.color(theme::on_kind(kind, ui.visuals())).background_color(theme::kind(kind, ui.visuals())),
+    );
 }
 
 fn sentence(state: &State, c: f32, kind: Kind, truth: Option<u32>, adaptation: Adaptation, ui: &mut Ui) {

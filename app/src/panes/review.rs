@@ -66,7 +66,7 @@ fn filters(state: &mut State, review: &mut ReviewStudy, ui: &mut Ui) {
             let mut text = RichText::new(format!(" {} ", kind.letter()));
             if !*hidden {
                 let fill = theme::kind(kind, ui.visuals());
-                text = text.color(theme::on_kind(kind)).background_color(fill);
+                text = text.color(theme::on_kind(kind, ui.visuals())).background_color(fill);
             }
             let said = format!("{} {} regions", if *hidden { "Show" } else { "Hide" }, kind.name());
             let button = ui.add(Button::new(text).frame(false)).accessible_name(&said).on_hover_text(&said);
@@ -150,7 +150,8 @@ fn list(state: &mut State, review: &mut ReviewStudy, lines: usize, ui: &mut Ui) 
                     }
                 });
                 line.col(|ui| {
-                    let text = RichText::new(format!(" {} ", kind.letter())).color(theme::on_kind(kind));
+                    let text = RichText::new(format!(" {} ", kind.letter()))
+                        .color(theme::on_kind(kind, ui.visuals()));
                     ui.label(text.background_color(theme::kind(kind, ui.visuals())))
                         .on_hover_text(kind.name());
                 });

@@ -28,7 +28,13 @@ pub(crate) fn kinds_bar(ui: &mut Ui, counts: &KindCounts, width: f32) {
         if part.width() > 10.0 {
             let font = FontId::proportional(11.0);
             let letter = kind.letter().to_string();
-            painter.text(part.center(), Align2::CENTER_CENTER, letter, font, theme::on_kind(kind));
+            painter.text(
+                part.center(),
+                Align2::CENTER_CENTER,
+                letter,
+                font,
+                theme::on_kind(kind, ui.visuals()),
+            );
         }
         left = right;
     }

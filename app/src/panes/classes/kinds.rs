@@ -28,7 +28,13 @@ pub(crate) fn bar(kinds: &KindCounts, whose: &str, height: f32, ui: &mut Ui) {
         if width >= 12.0 {
             let letter = kind.letter().to_string();
             let font = FontId::proportional(12.0);
-            painter.text(piece.center(), Align2::CENTER_CENTER, letter, font, theme::on_kind(kind));
+            painter.text(
+                piece.center(),
+                Align2::CENTER_CENTER,
+                letter,
+                font,
+                theme::on_kind(kind, ui.visuals()),
+            );
         }
         left = right;
     }

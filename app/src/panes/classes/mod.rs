@@ -163,7 +163,7 @@ fn sorter(study: &mut ClassStudy, column: Column, title: &str, what: &str, ui: &
 
 fn kind_sorter(study: &mut ClassStudy, kind: Kind, ui: &mut Ui) {
     let column = Column::Share(kind);
-    let text = RichText::new(kind.letter()).color(theme::on_kind(kind)).strong();
+    let text = RichText::new(kind.letter()).color(theme::on_kind(kind, ui.visuals())).strong();
     let fill = theme::kind(kind, ui.visuals());
     let button = Button::new(text).fill(fill).small().min_size(egui::vec2(22.0, 18.0));
     let what = format!("Sort by share of {} regions", kind.name());

@@ -94,6 +94,6 @@ fn heading(study: &mut CompareStudy, ui: &mut Ui) {
 }
 
 fn kind(kind: Kind, ui: &mut Ui) {
-    let text = RichText::new(format!(" {} ", kind.letter())).color(theme::on_kind(kind));
+    let text = RichText::new(format!(" {} ", kind.letter())).color(theme::on_kind(kind, ui.visuals()));
     ui.label(text.background_color(theme::kind(kind, ui.visuals()))).on_hover_text(kind.name());
 }

@@ -41,7 +41,7 @@ pub(super) fn ui(transitions: &Transitions, only: &mut Option<(Kind, Kind)>, ui:
 }
 
 fn letter(kind: Kind, ui: &mut Ui) {
-    let text = RichText::new(format!(" {} ", kind.letter())).color(theme::on_kind(kind));
+    let text = RichText::new(format!(" {} ", kind.letter())).color(theme::on_kind(kind, ui.visuals()));
     ui.label(text.background_color(theme::kind(kind, ui.visuals()))).on_hover_text(kind.name());
 }
 

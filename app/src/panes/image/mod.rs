@@ -227,7 +227,7 @@ fn badge(painter: &egui::Painter, at: Pos2, kind: Kind, c: Option<f32>, alpha: f
         None => kind.letter().to_string(),
     };
     let font = egui::FontId::proportional(if c.is_some() { 12.0 } else { 10.0 });
-    let galley = painter.layout_no_wrap(text, font, theme::on_kind(kind).gamma_multiply(alpha));
+    let galley = painter.layout_no_wrap(text, font, theme::on_kind(kind, visuals).gamma_multiply(alpha));
     let rect = Rect::from_min_size(at, galley.size() + vec2(5.0, 1.0));
     painter.rect_filled(rect, CornerRadius::ZERO, theme::kind(kind, visuals).gamma_multiply(alpha));
     painter.galley(rect.min + vec2(2.5, 0.5), galley, Color32::PLACEHOLDER);
@@ -408,7 +408,7 @@ fn paint_probe(state: &State, probe: &Probe, shown: &Shown, view: &View, ui: &Ui
         _ => "…".into(),
     };
     let font = egui::FontId::proportional(13.0);
-    let ink = judged.map_or(Color32::BLACK, |(_, kind)| theme::on_kind(kind));
+    let ink = judged.map_or(Color32::BLACK, |(_, kind)| theme::on_kind(kind, ui.visuals()));
     let galley = painter.layout_no_wrap(text, font, ink);
     let size = galley.size() + vec2(8.0, 4.0);
     let above = rect.left_top() - vec2(1.5, size.y);

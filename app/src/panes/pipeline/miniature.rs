@@ -153,7 +153,7 @@ fn kinds(looked: &Looked, rect: Rect, ui: &Ui) {
         let part = Rect::from_min_max(pos2(left, bar.top()), pos2(right, bar.bottom()));
         ui.painter().rect_filled(part, CornerRadius::ZERO, theme::kind(kind, ui.visuals()));
         if part.width() > 10.0 {
-            let (font, color) = (FontId::proportional(10.0), theme::on_kind(kind));
+            let (font, color) = (FontId::proportional(10.0), theme::on_kind(kind, ui.visuals()));
             ui.painter().text(part.center(), Align2::CENTER_CENTER, kind.letter(), font, color);
         }
         left = right;
@@ -168,7 +168,13 @@ fn letter(kind: Kind, rect: Rect, is_out: bool, ui: &Ui) {
     let painter = ui.painter();
     painter.rect_filled(badge, CornerRadius::same(5), color);
     let font = FontId::proportional(side * 0.62);
-    painter.text(badge.center(), Align2::CENTER_CENTER, kind.letter(), font, theme::on_kind(kind));
+    painter.text(
+        badge.center(),
+        Align2::CENTER_CENTER,
+        kind.letter(),
+        font,
+        theme::on_kind(kind, ui.visuals()),
+    );
     if is_out {
         let stroke = Stroke::new(2.0, theme::accent(ui.visuals()));
         painter.line_segment(

@@ -52,7 +52,8 @@ pub(super) fn ui(state: &mut State, ui: &mut Ui) {
                     ui.weak("–");
                     continue;
                 };
-                let text = RichText::new(format!("  {}  ", kind.letter())).color(theme::on_kind(*kind));
+                let text = RichText::new(format!("  {}  ", kind.letter()))
+                    .color(theme::on_kind(*kind, ui.visuals()));
                 let text = text.background_color(theme::kind(*kind, ui.visuals()));
                 ui.label(text).on_hover_text(format!("{}, confidence {c:.3}", kind.name()));
             }
