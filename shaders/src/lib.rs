@@ -1,6 +1,6 @@
 //! WGSL for what the screen and the browser need fast, each as a small pipeline that is encoded into buffers of the
-//! caller's. Every shader has a CPU twin in core, of the same name and with the same result; tests validate it
-//! and hold it against its twin.
+//! caller's. Every shader has a CPU twin in core, of the same name and with the same result; it is validated when the
+//! crate is built, and [`compare_all`] holds it against its twin on any device, in a browser too.
 //!
 //! | shader | twin |
 //! |---|---|
@@ -12,6 +12,7 @@
 #![warn(missing_docs)]
 
 mod axis;
+mod compare;
 mod crop_resize;
 mod heat;
 mod histogram;
@@ -19,6 +20,7 @@ mod kinds;
 mod mix;
 mod pipeline;
 
+pub use compare::{Compared, compare_all};
 pub use crop_resize::{CropResize, Cut};
 pub use heat::Heat;
 pub use histogram::Histogram;

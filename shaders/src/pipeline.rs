@@ -77,6 +77,6 @@ pub(crate) fn storage<T: bytemuck::Pod>(device: &Device, values: &[T]) -> Buffer
     device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
         label: None,
         contents: bytemuck::cast_slice(if values.is_empty() { &none } else { values }),
-        usage: BufferUsages::STORAGE,
+        usage: BufferUsages::STORAGE | BufferUsages::COPY_SRC,
     })
 }

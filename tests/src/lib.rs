@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 pub mod browser;
+pub mod page;
 pub mod seeded;
 
 use std::collections::BTreeMap;

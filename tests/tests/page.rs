@@ -1,58 +1,10 @@
 //! The built page in a real browser, with WebGPU and without. Skipped, aloud, where there is no page or no Chromium.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
-use std::collections::BTreeSet;
-use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard};
-
-use ferkd_tests::browser::{Browser, chromium};
-use ferkd_tests::{repository, skipped};
+use ferkd_tests::browser::Browser;
+use ferkd_tests::page::{no_complaint, open, visit};
+use ferkd_tests::repository;
 use serde_json::{Value, json};
-
-/// One browser at a time: each takes what a small machine has.
-static ONE: Mutex<()> = Mutex::new(());
-
-/// A browser, and the page's address.
-struct Visit {
-    browser: Browser,
-    address: String,
-    _one: MutexGuard<'static, ()>,
-}
-
-/// Visits the built page; none where it is to be skipped.
-fn visit(with_webgpu: bool) -> Option<Visit> {
-    let page = std::env::var_os("FERKD_PAGE").map_or_else(|| repository("dist"), PathBuf::from);
-    if !page.join("index.html").exists() {
-        skipped("the page is not built: cargo xtask web");
-        return None;
-    }
-    let Some(program) = chromium() else {
-        skipped("the page needs Chromium, and there is none");
-        return None;
-    };
-    let one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    let port = xtask::serve::start(&page, 0).unwrap();
-    let browser = Browser::start(&program, with_webgpu, (1280, 800));
-    Some(Visit { browser, address: format!("http://localhost:{port}/"), _one: one })
-}
-
-/// Colours of a screenshot: a blank or grey page has few.
-fn colours(png: &[u8]) -> usize {
-    let picture = image::load_from_memory(png).unwrap().to_rgb8();
-    picture.pixels().map(|pixel| pixel.0).collect::<BTreeSet<_>>().len()
-}
-
-/// Opens the page, and waits until it shows regions and their labels.
-fn open(visit: &mut Visit) -> Value {
-    let address = visit.address.clone();
-    visit.browser.open(&address);
-    let state = visit.browser.until("a photo with labels", |state| {
-        state["shown"]["labels"].as_u64().unwrap_or(0) > 0 && state["frames"].as_u64().unwrap_or(0) > 2
-    });
-    visit.browser.until_true("document.getElementById('cover').hidden");
-    assert!(colours(&visit.browser.screenshot()) > 1000, "a photo has many colours");
-    state
-}
 
 /// Waits for the teacher of the photos, and lets it look at the cat's face.
 fn label_a_box(browser: &mut Browser) -> Value {
@@ -89,16 +41,6 @@ fn forty_steps(browser: &mut Browser) -> (f64, f64) {
     assert_eq!(loss.len(), 40);
     let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
     (mean(&loss[..10]), mean(&loss[30..]))
-}
-
-/// Fails if the page complained in the browser's console or in its own notices.
-#[track_caller]
-fn no_complaint(browser: &mut Browser) {
-    let state = browser.state();
-    assert_eq!(browser.complaints, Vec::<String>::new());
-    let errors: Vec<&Value> =
-        state["notices"].as_array().unwrap().iter().filter(|notice| notice["error"] == true).collect();
-    assert!(errors.is_empty(), "{errors:?}");
 }
 
 #[test]

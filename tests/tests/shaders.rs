@@ -10,7 +10,7 @@ use ferkd::pixels::{Filter, Normalisation, crop_resize};
 use ferkd::region::{Region, RegionSampler};
 use ferkd::rng::{Purpose, Stream};
 use ferkd::selfmix::{Mix as Mixes, MixStrength, Mixing, Operator};
-use ferkd_shaders::{CropResize, Cut, Heat, Histogram, Kinds, Mix};
+use ferkd_shaders::{Compared, CropResize, Cut, Heat, Histogram, Kinds, Mix};
 use ferkd_tests::{repository, skipped};
 use image::RgbImage;
 use wgpu::util::DeviceExt;
@@ -117,6 +117,16 @@ fn cuts_as_the_twin(picture: &RgbImage, cut: &Cut<'_>) {
             "{region:?} to {}, {:?}: {differ} differ, by {most} at most",
             cut.side, cut.filter
         );
+    }
+}
+
+#[test]
+fn the_comparison_that_a_browser_makes_holds_here() {
+    let Some(gpu) = Gpu::get() else { return };
+    let compared = pollster::block_on(ferkd_shaders::compare_all(&gpu.device, &gpu.queue)).unwrap();
+    assert_eq!(compared.len(), 5);
+    for Compared { name, numbers, off, most } in compared {
+        assert!(numbers > 100 && off <= most, "{name}: off by {off} in {numbers} numbers");
     }
 }
 

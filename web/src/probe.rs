@@ -2,7 +2,7 @@
 //! docs/page.md describes it.
 //!
 //! `state()` gives JSON; `act(name, json)` gives an empty text, or what is wrong; `folder(handle)` opens a folder that
-//! the page may look into.
+//! the page may look into; `shaders()` promises JSON: every shader against its twin on the page's own device.
 
 use ferkd::mining::{Kind, KindCounts};
 use ferkd::region::Region;
@@ -18,7 +18,7 @@ use wasm_bindgen::prelude::*;
 use crate::page::Page;
 
 /// Puts `window.ferkd` there.
-pub fn offer(runner: &eframe::WebRunner) {
+pub fn offer(runner: &eframe::WebRunner, gpu: Option<(wgpu::Device, wgpu::Queue)>) {
     let reader = runner.clone();
     let state = Closure::<dyn Fn() -> String>::new(move || match reader.app_mut::<Page>() {
         Some(mut page) => describe(&mut page).to_string(),
@@ -46,14 +46,33 @@ pub fn offer(runner: &eframe::WebRunner) {
             page.open_folder(handle);
         }
     });
+    let shaders = Closure::<dyn Fn() -> js_sys::Promise>::new(move || {
+        let gpu = gpu.clone();
+        wasm_bindgen_futures::future_to_promise(async move { compare(gpu).await.map(Into::into) })
+    });
     let probe = js_sys::Object::new();
-    for (name, function) in
-        [("state", state.into_js_value()), ("act", act.into_js_value()), ("folder", folder.into_js_value())]
-    {
+    for (name, function) in [
+        ("state", state.into_js_value()),
+        ("act", act.into_js_value()),
+        ("folder", folder.into_js_value()),
+        ("shaders", shaders.into_js_value()),
+    ] {
         // A plain object takes any property.
         let _ = js_sys::Reflect::set(&probe, &name.into(), &function);
     }
     let _ = js_sys::Reflect::set(&js_sys::global(), &"ferkd".into(), &probe);
+}
+
+/// Every shader against its twin, as JSON; an empty list without WebGPU.
+async fn compare(gpu: Option<(wgpu::Device, wgpu::Queue)>) -> Result<String, JsValue> {
+    let Some((device, queue)) = gpu else { return Ok("[]".into()) };
+    let compared = ferkd_shaders::compare_all(&device, &queue).await;
+    let compared = compared.map_err(|error| JsValue::from(error.to_string()))?;
+    let all: Vec<Value> = compared
+        .iter()
+        .map(|one| json!({ "name": one.name, "numbers": one.numbers, "off": one.off, "most": one.most }))
+        .collect();
+    Ok(Value::from(all).to_string())
 }
 
 fn kinds(counts: KindCounts) -> Value {

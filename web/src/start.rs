@@ -36,6 +36,7 @@ pub async fn page() {
         true => ferkd::device::open_shared_async().await.map_err(|error| log::warn!("{error}")).ok(),
         false => None,
     };
+    let gpu = shared.as_ref().map(|shared| (shared.setup.device.clone(), shared.setup.queue.clone()));
     let started = match shared {
         Some(shared) => with_gpu(&runner, shared, experiment, complaint).await,
         None if has_web_gl() => {
@@ -52,7 +53,7 @@ pub async fn page() {
         cover("The page could not be opened", &words(&error), "Open it on the CPU", Some(CPU));
         return;
     }
-    probe::offer(&runner);
+    probe::offer(&runner, gpu);
     keep::on_leave(&runner);
 }
 

@@ -1,0 +1,92 @@
+//! A visit to the built page in a real browser.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard};
+
+use ferkd::store::{CHECKSUMS, MemoryFiles, ReadAt};
+use serde_json::Value;
+
+use crate::browser::{Browser, chromium};
+use crate::{repository, skipped};
+
+/// One browser at a time: each takes what a small machine has.
+static ONE: Mutex<()> = Mutex::new(());
+
+/// A browser, and the page's address.
+pub struct Visit {
+    /// The browser.
+    pub browser: Browser,
+    /// The page's address, with its `/`.
+    pub address: String,
+    /// What is served: the page, and what a test puts beside it.
+    pub root: tempfile::TempDir,
+    /// Held until the visit ends.
+    pub _one: MutexGuard<'static, ()>,
+}
+
+/// Visits the built page; none where it is to be skipped.
+pub fn visit(with_webgpu: bool) -> Option<Visit> {
+    let page = std::env::var_os("FERKD_PAGE").map_or_else(|| repository("dist"), PathBuf::from);
+    if !page.join("index.html").exists() {
+        skipped("the page is not built: cargo xtask web");
+        return None;
+    }
+    let Some(program) = chromium() else {
+        skipped("the page needs Chromium, and there is none");
+        return None;
+    };
+    let one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let root = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(&page).unwrap() {
+        let path = entry.unwrap().path().canonicalize().unwrap();
+        std::os::unix::fs::symlink(&path, root.path().join(path.file_name().unwrap())).unwrap();
+    }
+    let port = xtask::serve::start(root.path(), 0).unwrap();
+    let browser = Browser::start(&program, with_webgpu, (1280, 800));
+    Some(Visit { browser, address: format!("http://localhost:{port}/"), root, _one: one })
+}
+
+/// Colours of a screenshot: a blank or grey page has few.
+pub fn colours(png: &[u8]) -> usize {
+    let picture = image::load_from_memory(png).unwrap().to_rgb8();
+    picture.pixels().map(|pixel| pixel.0).collect::<BTreeSet<_>>().len()
+}
+
+/// Opens the page, and waits until it shows regions and their labels.
+pub fn open(visit: &mut Visit) -> Value {
+    let address = visit.address.clone();
+    visit.browser.open(&address);
+    let state = visit.browser.until("a photo with labels", |state| {
+        state["shown"]["labels"].as_u64().unwrap_or(0) > 0 && state["frames"].as_u64().unwrap_or(0) > 2
+    });
+    visit.browser.until_true("document.getElementById('cover').hidden");
+    assert!(colours(&visit.browser.screenshot()) > 1000, "a photo has many colours");
+    state
+}
+
+/// Fails if the page complained in the browser's console or in its own notices.
+#[track_caller]
+pub fn no_complaint(browser: &mut Browser) {
+    let state = browser.state();
+    assert_eq!(browser.complaints, Vec::<String>::new());
+    let errors: Vec<&Value> =
+        state["notices"].as_array().unwrap().iter().filter(|notice| notice["error"] == true).collect();
+    assert!(errors.is_empty(), "{errors:?}");
+}
+
+/// Writes the store of the demo's scenes into a folder, as `ferkd label` would.
+pub fn write_scenes(at: &Path) {
+    let archive = std::fs::read(repository("assets/playground/scenes-store.tar")).unwrap();
+    let files = MemoryFiles::from_tar(&archive, "scenes").unwrap();
+    let read = |name: &str| Some(files.read_at(name, 0, files.size(name).ok()? as usize).unwrap());
+    std::fs::create_dir_all(at).unwrap();
+    let sums = read(CHECKSUMS).unwrap();
+    let listed = String::from_utf8(sums.clone()).unwrap();
+    for (_, name) in listed.lines().filter_map(|line| line.split_once("  ")) {
+        if let Some(bytes) = read(name) {
+            std::fs::write(at.join(name), bytes).unwrap();
+        }
+    }
+    std::fs::write(at.join(CHECKSUMS), sums).unwrap();
+}
