@@ -100,8 +100,12 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--save", type=pathlib.Path, help="write the ONNX file there, and do nothing else")
     parser.add_argument("--check", type=pathlib.Path, help="tests/data/lite0-crops.safetensors")
     args = parser.parse_args()
+    if args.save:
+        build(str(args.save), load_file(args.weights))
+        return
     with tempfile.TemporaryDirectory() as folder:
         path = str(pathlib.Path(folder) / "lite0.onnx")
         build(path, load_file(args.weights))

@@ -133,6 +133,7 @@ fn describe(page: &mut Page) -> Value {
             "done": run.monitor.done,
             "accuracy": run.monitor.accuracy.iter().map(|point| point.value).collect::<Vec<_>>(),
         })),
+        "measured": state.measured,
         "notices": notices,
         "frames": frames,
         "frame_ms": { "mean": mean, "peak": peak },
@@ -182,6 +183,11 @@ fn act(state: &mut State, name: &str, json: &str) -> Result<(), String> {
                 return Err(format!("the box does not lie within {} x {} pixels", size.0, size.1));
             }
             state.probe = Some(Probe { region, label: None, is_pending: false, time_s: None });
+        }
+        "measure" => {
+            if !state.measure(read(json)?) {
+                return Err("the teacher or the picture is not here".into());
+            }
         }
         "play" => {
             let steps: Option<u64> = read(json)?;

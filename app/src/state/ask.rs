@@ -3,7 +3,7 @@
 use ferkd::Result;
 use ferkd::data::classes::ClassSpace;
 use ferkd::label::{Codec, SoftLabel, TopK};
-use ferkd::region::Region;
+use ferkd::region::{Region, RegionSampler};
 use image::RgbImage;
 
 use super::{AskedAgain, Job, State};
@@ -46,6 +46,12 @@ impl State {
             let data = self.experiment.data;
             self.asked_again = Some(AskedAgain { data, image, region, label: None, time_s: 0.0 });
         }
+    }
+
+    /// Lets the teacher label so many regions of the shown picture, for the time that it takes; whether it can.
+    pub fn measure(&mut self, regions: u32) -> bool {
+        let Some((width, height)) = self.shown().map(|shown| shown.size) else { return false };
+        self.ask(RegionSampler::new(1).regions(0, regions, width, height), Job::Measure)
     }
 
     /// Sends regions of the shown picture to the teacher.
@@ -153,6 +159,7 @@ impl State {
                 probe.time_s = Some(time_s);
                 probe.label = labels.pop().map(|label| (region, label));
             }
+            (Job::Measure, Ok(_)) => self.measured.push(time_s),
             (Job::Again, Ok(mut labels)) => {
                 if let Some(asked) = &mut self.asked_again {
                     (asked.label, asked.time_s) = (labels.pop(), time_s);

@@ -62,6 +62,8 @@ pub struct State {
     pub probe: Option<Probe>,
     /// The stored region that the teacher was asked about again.
     pub asked_again: Option<AskedAgain>,
+    /// Seconds that each measurement of the teacher took.
+    pub measured: Vec<f64>,
     /// The set that stays shown while thresholds move.
     pub frozen: Option<Thresholds>,
     /// Weights and labels on their way: bytes that are here, and in all.
@@ -158,6 +160,8 @@ enum Job {
     Probe(Region),
     /// A region whose label was stored.
     Again,
+    /// Regions that are labelled for the time that it takes.
+    Measure,
     /// Regions of an image of the user's, from this one on.
     Live {
         image: u64,
@@ -186,6 +190,7 @@ impl State {
             class_filter: None,
             probe: None,
             asked_again: None,
+            measured: Vec::new(),
             frozen: None,
             loading: BTreeMap::new(),
             teachers: BTreeMap::new(),

@@ -1,0 +1,140 @@
+//! The page beside a peer, in one visit of one browser: Lite0 on 32 crops, ours and onnxruntime-web's, and how soon the
+//! first picture is there. A bench, not a test: `cargo run --package ferkd-tests --bin bench-page -- --help`.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench may panic")]
+
+use std::path::PathBuf;
+
+use ferkd_tests::page::{Visit, open, visit};
+use serde_json::{Value, json};
+
+const HELP: &str = "Measures the built page in headless Chromium, on a software adapter.
+
+usage: bench-page [--cpu] [--turns N] --peer FOLDER --onnx FILE
+
+  --peer FOLDER  `dist` of the npm package onnxruntime-web: npm pack onnxruntime-web; tar xf *.tgz
+  --onnx FILE    python3 examples/bench/onnx_lite0.py --save FILE
+  --turns N      turns of each, after one that does not count (default 5)
+  --cpu          a browser without WebGPU: our worker on the CPU";
+
+/// Crops of a turn.
+const CROPS: u32 = 32;
+
+fn main() {
+    let (mut peer, mut onnx, mut turns, mut with_webgpu) = (None, None, 5, true);
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--peer" => peer = arguments.next().map(PathBuf::from),
+            "--onnx" => onnx = arguments.next().map(PathBuf::from),
+            "--turns" => turns = arguments.next().and_then(|n| n.parse().ok()).expect("a number of turns"),
+            "--cpu" => with_webgpu = false,
+            _ => return println!("{HELP}"),
+        }
+    }
+    let (Some(peer), Some(onnx)) = (peer, onnx) else { return println!("{HELP}") };
+    let Some(mut visit) = visit(with_webgpu) else { std::process::exit(1) };
+    let link = |from: &PathBuf, name: &str| {
+        std::os::unix::fs::symlink(from.canonicalize().expect("it is there"), visit.root.path().join(name))
+            .unwrap();
+    };
+    link(&peer, "peer");
+    link(&onnx, "lite0.onnx");
+    let state = open(&mut visit);
+    println!("device: {}", state["device"]);
+    first_picture(&mut visit);
+    let Visit { browser, .. } = &mut visit;
+    browser.until("the teacher of photos", |state| {
+        state["teachers"].as_array().unwrap().contains(&json!("efficientnet-lite0"))
+    });
+    // Nothing else is under way from here on.
+    browser.until("nothing loads", |state| state["loading"].as_object().unwrap().is_empty());
+    let providers: &[&str] = if with_webgpu { &["webgpu", "wasm"] } else { &["wasm"] };
+    for provider in providers {
+        let said = browser.evaluate(&format!(
+            "(async () => {{
+                const ort = window.peer || (window.peer = await import(new URL('peer/ort.webgpu.bundle.min.mjs', location.href)));
+                ort.env.wasm.numThreads = 1;
+                ort.env.wasm.wasmPaths = new URL('peer/', location.href).href;
+                const session = await ort.InferenceSession.create('lite0.onnx', {{ executionProviders: ['{provider}'] }});
+                const data = Float32Array.from({{ length: {CROPS} * 3 * 224 * 224 }}, () => 2 * Math.random() - 1);
+                window.turn_{provider} = async () => {{
+                    const images = new ort.Tensor('float32', data, [{CROPS}, 3, 224, 224]);
+                    const begun = performance.now();
+                    const answer = await session.run({{ images }});
+                    await answer.logits.getData();
+                    return (performance.now() - begun) / 1e3;
+                }};
+                return await window.turn_{provider}();
+            }})()"
+        ));
+        println!("{provider}: first turn {said} s");
+    }
+    ours(browser, 0);
+    let mut times: Vec<(String, Vec<f64>)> = vec![("ours".into(), Vec::new())];
+    times.extend(providers.iter().map(|name| (format!("onnxruntime-web, {name}"), Vec::new())));
+    for turn in 0..turns {
+        times[0].1.push(ours(browser, turn + 1));
+        for (at, provider) in providers.iter().enumerate() {
+            let time = browser.evaluate(&format!("window.turn_{provider}()"));
+            times[at + 1].1.push(time.as_f64().expect("seconds"));
+        }
+    }
+    let ours = median(&times[0].1);
+    for (name, times) in &times {
+        let (low, high) = times.iter().fold((f64::MAX, 0.0f64), |(low, high), &t| (low.min(t), high.max(t)));
+        println!(
+            "{name}: {:.2} crops/s ({:.2} to {:.2}), {:.3} s a turn; ours over it {:.2}",
+            f64::from(CROPS) / median(times),
+            f64::from(CROPS) / high,
+            f64::from(CROPS) / low,
+            median(times),
+            median(times) / ours
+        );
+    }
+    frame_work(browser);
+}
+
+fn median(times: &[f64]) -> f64 {
+    let mut sorted = times.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
+}
+
+/// One turn of ours: cutting, normalising, the network, the top K.
+fn ours(browser: &mut ferkd_tests::browser::Browser, before: usize) -> f64 {
+    browser.act("measure", json!(CROPS));
+    let state = browser.until("a turn of ours", |state| state["measured"].as_array().unwrap().len() > before);
+    state["measured"][before].as_f64().unwrap()
+}
+
+/// Time from the program's last byte, and from the visit's begin, to the first picture.
+fn first_picture(visit: &mut Visit) {
+    let mark = |name: &str| format!("performance.getEntriesByName('{name}')[0].startTime");
+    let times =
+        visit.browser.evaluate(&format!("[{}, {}]", mark("ferkd-program"), mark("ferkd-first-picture")));
+    let time = |at: usize| times[at].as_f64().expect("a mark") / 1e3;
+    println!(
+        "first picture: {:.2} s after the visit began, {:.2} s after the program was loaded",
+        time(1),
+        time(1) - time(0)
+    );
+}
+
+/// The interface's own work in a frame while students train.
+fn frame_work(browser: &mut ferkd_tests::browser::Browser) {
+    browser.until("all teachers", |state| state["teachers"].as_array().unwrap().len() == 2);
+    browser.act("experiment", json!({ "data": "scenes" }));
+    browser.until("the scenes' counts", |state: &Value| {
+        state["experiment"]["data"] == "scenes" && !state["kinds"].is_null()
+    });
+    browser.act("play", json!(20));
+    let state = browser.until("twenty steps of all students", |state| {
+        let students = state["lesson"]["students"].as_array().unwrap();
+        students.len() == 5 && students.iter().all(|student| student["step"] == 20)
+    });
+    println!(
+        "a frame's own work while five students train: mean {:.2} ms, longest {:.2} ms of the last 120 frames",
+        state["frame_ms"]["mean"].as_f64().unwrap(),
+        state["frame_ms"]["peak"].as_f64().unwrap()
+    );
+}
