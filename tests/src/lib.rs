@@ -4,6 +4,7 @@
 pub mod browser;
 pub mod page;
 pub mod seeded;
+pub mod simulated;
 
 use std::collections::BTreeMap;
 use std::io::Write;

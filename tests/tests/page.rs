@@ -1,6 +1,11 @@
 //! The built page in a real browser, with WebGPU and without. Skipped, aloud, where there is no page or no Chromium.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
+use burn::tensor::{Device, Tensor, TensorData};
+use ferkd::classifier::Classifier;
+use ferkd::label::softmax;
+use ferkd::pixels::{OrientationRule, decode};
+use ferkd::region::Region;
 use ferkd_tests::browser::Browser;
 use ferkd_tests::page::{no_complaint, open, visit};
 use ferkd_tests::repository;
@@ -16,7 +21,32 @@ fn label_a_box(browser: &mut Browser) -> Value {
     let label = state["box"]["label"].clone();
     assert!(label["confidence"].as_f64().unwrap() > 0.2, "{label}");
     assert_eq!(label["top"][0][0], "Egyptian Mau", "{label}");
+    for (shown, p) in label["top"].as_array().unwrap().iter().zip(on_the_cpu()) {
+        let off = (shown[1].as_f64().unwrap() - f64::from(p)).abs();
+        assert!(off < 1e-3, "{label}: {p} on the CPU");
+    }
     label
+}
+
+/// The five largest probabilities of the same box under the program's own CPU backend.
+fn on_the_cpu() -> Vec<f32> {
+    let weights =
+        std::fs::read(repository("assets/teachers/efficientnet-lite0/weights-f16.safetensors")).unwrap();
+    let teacher = Classifier::from_bytes("efficientnet-lite0", &weights, &Device::flex()).unwrap();
+    let photo = repository("assets/playground/photos/n02124075/chelsea.jpg");
+    let bytes = std::fs::read(photo).unwrap();
+    let picture = decode(&bytes, "chelsea.jpg", OrientationRule::Apply).unwrap().image;
+    let region = Region { top: 20, left: 100, height: 180, width: 180, flip: false };
+    let view = teacher.view();
+    let mut pixels = vec![0.0; view.size()];
+    view.cut(&picture, &region, &mut pixels).unwrap();
+    let side = view.side as usize;
+    let input = Tensor::<4>::from_data(TensorData::new(pixels, [1, 3, side, side]), &Device::flex());
+    let logits: Vec<f32> = teacher.forward(input).into_data().try_to_vec().unwrap();
+    let mut probabilities = softmax(&logits, 1.0).unwrap();
+    probabilities.sort_by(|a, b| b.total_cmp(a));
+    probabilities.truncate(5);
+    probabilities
 }
 
 /// Trains one student for forty steps; the means of its first and last ten losses.
@@ -51,8 +81,33 @@ fn with_webgpu_the_page_shows_labels_and_trains() {
     assert!(state["device"].as_str().unwrap().starts_with("WebGPU"), "{}", state["device"]);
     assert_eq!(state["notices"], json!([]));
     label_a_box(browser);
+    let said = browser.evaluate("ferkd.shaders()");
+    let shaders: Value = serde_json::from_str(said.as_str().unwrap()).unwrap();
+    assert_eq!(shaders.as_array().unwrap().len(), 5, "{shaders}");
+    for shader in shaders.as_array().unwrap() {
+        assert!(shader["off"].as_f64() <= shader["most"].as_f64(), "{shader}");
+    }
     let (first, last) = forty_steps(browser);
     assert!(last < first, "the loss went from {first} to {last}");
+    no_complaint(browser);
+}
+
+#[test]
+fn nothing_is_drawn_while_nothing_changes() {
+    let Some(mut visit) = visit(false) else { return };
+    open(&mut visit);
+    let browser = &mut visit.browser;
+    browser.until("everything is here", |state| state["loading"].as_object().unwrap().is_empty());
+    let begun = std::time::Instant::now();
+    loop {
+        let before = browser.state()["frames"].as_u64().unwrap();
+        std::thread::sleep(std::time::Duration::from_secs(2));
+        // Looking at the state draws nothing.
+        if browser.state()["frames"].as_u64().unwrap() == before {
+            break;
+        }
+        assert!(begun.elapsed().as_secs() < 60, "frame after frame");
+    }
     no_complaint(browser);
 }
 

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use ferkd_tests::page::{Visit, colours, no_complaint, open, visit, write_scenes};
+use ferkd_tests::simulated::write_store;
 use ferkd_tests::{ferkd, repository};
 use serde_json::{Value, json};
 
@@ -133,4 +134,44 @@ fn what_is_dropped_is_labelled_and_a_pane_comes_out_as_png() {
     assert!(size.width() > 300 && size.height() > 200, "{} x {}", size.width(), size.height());
     assert!(colours(&picture) > 1000, "a photo has many colours");
     no_complaint(browser);
+}
+
+/// Minutes, and 2 GB of disk: `cargo test -p ferkd-tests --test page_data -- --ignored --nocapture`.
+#[test]
+#[ignore = "minutes, and 2 GB of disk"]
+fn a_million_images_open_at_once_in_less_than_a_gigabyte() {
+    let Some(Visit { mut browser, address, root, _one }) = visit(false) else { return };
+    write_store(&root.path().join("store"), 1_000_000);
+    browser.open(&address);
+    browser.until("the page", |state| state["shown"]["labels"].as_u64().unwrap_or(0) > 0);
+    let memory = |state: &Value| state["memory_bytes"].as_u64().unwrap() as f64 / 1e6;
+    let before = memory(&browser.state());
+    let begun = std::time::Instant::now();
+    browser.act("open", json!("store"));
+    browser.until("the first image", |state| state["images"] == 1_000_000 && state["shown"]["labels"] == 4);
+    println!("the first image's labels after {:.2} s", begun.elapsed().as_secs_f64());
+    for image in [999_999, 500_000, 123_456] {
+        let begun = std::time::Instant::now();
+        browser.act("experiment", json!({ "image": image }));
+        browser.until("another image", |state| state["shown"]["image"] == image);
+        println!("image {image} after {:.2} s", begun.elapsed().as_secs_f64());
+    }
+    let counted_from = std::time::Instant::now();
+    let mut most = before;
+    let state = loop {
+        let state = browser.state();
+        most = most.max(memory(&state));
+        if counted(&state).len() == 4 {
+            break state;
+        }
+        assert!(counted_from.elapsed().as_secs() < 1200, "{state:#}");
+        std::thread::sleep(std::time::Duration::from_millis(500));
+    };
+    println!(
+        "all 4 million labels counted {:.0} s later; memory {before:.0} MB before, {most:.0} MB at most",
+        counted_from.elapsed().as_secs_f64()
+    );
+    assert_eq!(counted(&state), mined(root.path(), ""));
+    assert!(most < 1000.0, "{most} MB");
+    no_complaint(&mut browser);
 }

@@ -134,6 +134,7 @@ fn describe(page: &mut Page) -> Value {
             "accuracy": run.monitor.accuracy.iter().map(|point| point.value).collect::<Vec<_>>(),
         })),
         "measured": state.measured,
+        "memory_bytes": std::arch::wasm32::memory_size(0) * 65_536,
         "notices": notices,
         "frames": frames,
         "frame_ms": { "mean": mean, "peak": peak },

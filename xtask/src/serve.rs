@@ -1,6 +1,6 @@
 //! A server of static files, for looking at the page and for its tests. It hears this machine alone.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
@@ -44,15 +44,24 @@ fn answer(mut stream: TcpStream, folder: &Path) -> std::io::Result<()> {
     }
     let mut words = first.split_whitespace();
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let found = file(folder, target).and_then(|path| std::fs::read(&path).ok().map(|bytes| (path, bytes)));
+    let found = file(folder, target).and_then(|path| {
+        let file = std::fs::File::open(&path).ok()?;
+        let size = file.metadata().ok().filter(std::fs::Metadata::is_file)?.len();
+        Some((path, file, size))
+    });
     let (status, kind, bytes, range) = match found {
-        Some((path, bytes)) => {
-            let size = bytes.len();
+        Some((path, mut file, size)) => {
+            let mut read = |part: std::ops::Range<u64>| {
+                // Only what is asked for: a store may be larger than memory.
+                let mut bytes = vec![0; (part.end - part.start) as usize];
+                file.seek(SeekFrom::Start(part.start))?;
+                file.read_exact(&mut bytes).map(|()| bytes)
+            };
             match wanted.map(|wanted| range(&wanted, size)) {
-                None => ("200 OK", kind(&path), bytes, None),
+                None => ("200 OK", kind(&path), read(0..size)?, None),
                 Some(Some(part)) => {
                     let said = format!("bytes {}-{}/{size}", part.start, part.end - 1);
-                    ("206 Partial Content", kind(&path), bytes[part].to_vec(), Some(said))
+                    ("206 Partial Content", kind(&path), read(part)?, Some(said))
                 }
                 Some(None) => {
                     ("416 Range Not Satisfiable", kind(&path), Vec::new(), Some(format!("bytes */{size}")))
@@ -75,10 +84,10 @@ fn answer(mut stream: TcpStream, folder: &Path) -> std::io::Result<()> {
 }
 
 /// The bytes that a `range` header asks for, if there are any: one range from an offset on.
-fn range(wanted: &str, size: usize) -> Option<std::ops::Range<usize>> {
+fn range(wanted: &str, size: u64) -> Option<std::ops::Range<u64>> {
     let (from, to) = wanted.strip_prefix("bytes=")?.split_once('-')?;
-    let from: usize = from.trim().parse().ok()?;
-    let to = if to.trim().is_empty() { size } else { to.trim().parse::<usize>().ok()?.saturating_add(1) };
+    let from: u64 = from.trim().parse().ok()?;
+    let to = if to.trim().is_empty() { size } else { to.trim().parse::<u64>().ok()?.saturating_add(1) };
     let part = from..to.min(size);
     (!part.is_empty()).then_some(part)
 }
