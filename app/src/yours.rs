@@ -1,5 +1,6 @@
 //! The reader's own data: images that are labelled here, or a label store.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -23,7 +24,10 @@ const REGIONS: u32 = 16;
 const LONGEST: u32 = 2048;
 
 /// Files by name, with their folders where those are known.
-pub type Files = Vec<(String, Arc<[u8]>)>;
+pub type Files = Vec<NamedFile>;
+
+/// A file's path, or its name where that is all that is known, and its bytes.
+type NamedFile = (String, Arc<[u8]>);
 
 /// Images of a store whose names are looked for among files at the most.
 const MOST_MATCHED: u64 = 20_000;
@@ -80,11 +84,16 @@ impl State {
     fn attach_files(&mut self, files: &Files) -> bool {
         let set = self.set_of(Data::Yours).filter(|set| set.lacks_pictures());
         let Some(store) = set.and_then(DataSet::store) else { return false };
+        let mut by_base: HashMap<&str, Vec<&NamedFile>> = HashMap::new();
+        for file in files {
+            by_base.entry(base(&file.0)).or_default().push(file);
+        }
         let mut found = Vec::new();
         for image in 0..store.len().min(MOST_MATCHED) {
             let Ok(entry) = store.image(image) else { break };
             let is_it = |path: &str| path == base(&entry.name) || ends_with(path, &entry.name);
-            if let Some((_, bytes)) = files.iter().find(|(path, _)| is_it(path)) {
+            let alike = by_base.get(base(&entry.name)).into_iter().flatten();
+            if let Some((_, bytes)) = alike.copied().find(|(path, _)| is_it(path)) {
                 let class = entry.name.split('/').next().unwrap_or_default().to_owned();
                 found.push((entry.name, class, bytes.clone()));
             }

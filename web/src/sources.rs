@@ -5,6 +5,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use ferkd::store::MANIFEST;
+use ferkd_app::run::METRICS;
 use ferkd_app::shell::Picked;
 use ferkd_app::slices::{Blocks, Fetched, Want};
 use js_sys::{Function, Promise, Reflect, Uint8Array};
@@ -21,7 +23,7 @@ const AT_ONCE: usize = 6;
 const MOST_WHOLE: u64 = 64 << 20;
 
 /// Files that tell a store or a run.
-const TELLING: [&str; 2] = ["manifest.json", "metrics.jsonl"];
+const TELLING: [&str; 2] = [MANIFEST, METRICS];
 
 /// Files of a folder that are looked at, and folders below it.
 const MOST_FILES: usize = 4096;
@@ -90,21 +92,16 @@ impl Sources {
                 JsFuture::from(picker.call0(&js_sys::global())?.dyn_into::<Promise>()?).await
             };
             // Whoever closes the dialog wants nothing.
-            let Ok(handle) = picked.await else { return };
-            let found = open_handle(&handle).await;
-            opened.borrow_mut().push(found.unwrap_or_else(|why| (Picked::Failed(words(&why)), None)));
-            ctx.request_repaint();
+            if let Ok(handle) = picked.await {
+                look_into(&handle, &opened, &ctx).await;
+            }
         });
     }
 
     /// Opens a folder that the page may look into.
     pub fn open_folder(&self, handle: JsValue) {
         let (opened, ctx) = (self.opened.clone(), self.ctx.clone());
-        wasm_bindgen_futures::spawn_local(async move {
-            let found = open_handle(&handle).await;
-            opened.borrow_mut().push(found.unwrap_or_else(|why| (Picked::Failed(words(&why)), None)));
-            ctx.request_repaint();
-        });
+        wasm_bindgen_futures::spawn_local(async move { look_into(&handle, &opened, &ctx).await });
     }
 
     fn take(&self, opened: Opened) {
@@ -283,6 +280,13 @@ async fn walk(folder: &JsValue) -> Result<Vec<(String, JsValue)>, JsValue> {
         }
     }
     Ok(found)
+}
+
+/// Opens a folder, and says what came of it.
+async fn look_into(folder: &JsValue, opened: &RefCell<Vec<Opened>>, ctx: &egui::Context) {
+    let found = open_handle(folder).await;
+    opened.borrow_mut().push(found.unwrap_or_else(|why| (Picked::Failed(words(&why)), None)));
+    ctx.request_repaint();
 }
 
 async fn open_handle(folder: &JsValue) -> Result<Opened, JsValue> {

@@ -149,12 +149,7 @@ fn list(state: &mut State, review: &mut ReviewStudy, lines: usize, ui: &mut Ui) 
                         opened = Some((at, one.image, one.region));
                     }
                 });
-                line.col(|ui| {
-                    let text = RichText::new(format!(" {} ", kind.letter()))
-                        .color(theme::on_kind(kind, ui.visuals()));
-                    ui.label(text.background_color(theme::kind(kind, ui.visuals())))
-                        .on_hover_text(kind.name());
-                });
+                line.col(|ui| shared::letter(kind, ui));
                 line.col(|ui| {
                     ui.monospace(match review.what {
                         What::Disagreements => format!("{:.3}", one.weight(review.what)),

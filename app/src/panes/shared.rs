@@ -1,6 +1,6 @@
 //! What more than one pane draws: counts of kinds as a bar, and pictures of held-out scenes.
 
-use egui::{Align2, Color32, CornerRadius, FontId, Rect, Sense, TextureHandle, Ui, pos2, vec2};
+use egui::{Align2, Color32, CornerRadius, FontId, Rect, RichText, Sense, TextureHandle, Ui, pos2, vec2};
 use ferkd::mining::{Kind, KindCounts};
 
 use crate::dataset::DataSet;
@@ -84,9 +84,20 @@ pub(crate) fn scene_texture(set: &DataSet, number: usize, ctx: &egui::Context) -
     Some(texture)
 }
 
+/// A kind's letter on its colour; its name under the pointer.
+pub(crate) fn letter(kind: Kind, ui: &mut Ui) {
+    let text = RichText::new(format!(" {} ", kind.letter())).color(theme::on_kind(kind, ui.visuals()));
+    ui.label(text.background_color(theme::kind(kind, ui.visuals()))).on_hover_text(kind.name());
+}
+
 /// Draws a held-out scene into `rect`.
 pub(crate) fn paint_scene(set: Option<&DataSet>, number: usize, rect: Rect, ui: &Ui) {
-    match set.and_then(|set| scene_texture(set, number, ui.ctx())) {
+    paint_texture(set.and_then(|set| scene_texture(set, number, ui.ctx())), rect, ui);
+}
+
+/// Draws a texture into `rect`; an empty card where it is not there yet.
+pub(crate) fn paint_texture(texture: Option<TextureHandle>, rect: Rect, ui: &Ui) {
+    match texture {
         Some(texture) => {
             let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
             ui.painter().image(texture.id(), rect, whole, Color32::WHITE);

@@ -1,13 +1,13 @@
 //! The regions whose kind differs; a click shows one.
 
-use egui::{Button, RichText, Ui};
+use egui::{Button, Ui};
 use egui_extras::{Column, TableBuilder};
 use ferkd::mining::Kind;
 
+use crate::panes::shared::letter;
 use crate::panes::{count, percent};
 use crate::state::State;
 use crate::study::compare::{CompareStudy, MOST_LISTED};
-use crate::theme;
 
 /// Draws the list.
 pub(super) fn ui(state: &mut State, study: &mut CompareStudy, ui: &mut Ui) {
@@ -62,9 +62,9 @@ pub(super) fn ui(state: &mut State, study: &mut CompareStudy, ui: &mut Ui) {
                     ui.monospace(text);
                 });
                 line.col(|ui| {
-                    kind(found.kinds[0], ui);
+                    letter(found.kinds[0], ui);
                     ui.weak("to");
-                    kind(found.kinds[1], ui);
+                    letter(found.kinds[1], ui);
                 });
             });
         });
@@ -91,9 +91,4 @@ fn heading(study: &mut CompareStudy, ui: &mut Ui) {
             ui.weak(format!("{} regions ({share}), in the order of the images", count(changed)));
         }
     });
-}
-
-fn kind(kind: Kind, ui: &mut Ui) {
-    let text = RichText::new(format!(" {} ", kind.letter())).color(theme::on_kind(kind, ui.visuals()));
-    ui.label(text.background_color(theme::kind(kind, ui.visuals()))).on_hover_text(kind.name());
 }

@@ -5,6 +5,7 @@ use ferkd::mining::{Kind, Transitions};
 
 use crate::panes::count;
 use crate::panes::label::badge;
+use crate::panes::shared::letter;
 use crate::theme;
 
 /// Draws the table; `only` is the cell whose regions are listed.
@@ -38,11 +39,6 @@ pub(super) fn ui(transitions: &Transitions, only: &mut Option<(Kind, Kind)>, ui:
         ui.weak(count(before.total()));
         ui.end_row();
     });
-}
-
-fn letter(kind: Kind, ui: &mut Ui) {
-    let text = RichText::new(format!(" {} ", kind.letter())).color(theme::on_kind(kind, ui.visuals()));
-    ui.label(text.background_color(theme::kind(kind, ui.visuals()))).on_hover_text(kind.name());
 }
 
 fn cell(regions: u64, at: (Kind, Kind), only: &mut Option<(Kind, Kind)>, ui: &mut Ui) {

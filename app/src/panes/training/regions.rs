@@ -1,11 +1,11 @@
 //! Sample regions of the scenes that students learn from: what the teacher says of each, and what every student.
 
-use egui::{Color32, CornerRadius, Grid, Rect, RichText, Sense, TextureHandle, Ui, Vec2, pos2};
+use egui::{Color32, Grid, RichText, Sense, TextureHandle, Ui, Vec2};
 use ferkd::mining::Kind;
 
 use crate::dataset::DataSet;
 use crate::experiment::Data;
-use crate::panes::shared::swatch;
+use crate::panes::shared::{paint_texture, swatch};
 use crate::state::State;
 use crate::theme;
 
@@ -38,7 +38,7 @@ pub(super) fn ui(state: &mut State, ui: &mut Ui) {
             ui.label("");
             for sample in &samples {
                 let (rect, response) = ui.allocate_exact_size(Vec2::splat(SIDE), Sense::click());
-                paint(set, sample, rect, ui);
+                paint_texture(texture(set, sample, ui), rect, ui);
                 let name = format!("Image {}, region {}", sample.image + 1, sample.region);
                 response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &name));
                 if response.on_hover_text(format!("{name}: look at it")).clicked() {
@@ -114,18 +114,6 @@ fn guess(guess: Option<(u32, f32)>, truth: Option<u32>, color: Color32, ui: &mut
         _ => format!("{class} with {:.0} %", 100.0 * p),
     };
     ui.label(text).on_hover_text(said);
-}
-
-fn paint(set: &DataSet, sample: &Sample, rect: Rect, ui: &Ui) {
-    match texture(set, sample, ui) {
-        Some(texture) => {
-            let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
-            ui.painter().image(texture.id(), rect, whole, Color32::WHITE);
-        }
-        None => {
-            ui.painter().rect_filled(rect, CornerRadius::same(2), theme::card(ui.visuals()));
-        }
-    }
 }
 
 /// A region's pixels, as the store's box and flip cut them; kept until the window closes.
