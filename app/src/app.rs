@@ -8,7 +8,9 @@ use crate::assets::Asset;
 use crate::engine::Engine;
 use crate::experiment::{Data, Experiment};
 use crate::layout::Layout;
+use crate::meter::{Clock, Frame, Meter};
 use crate::panes::PaneKind;
+use crate::screen::Screen;
 use crate::shell::{Pick, Picked, Shell};
 use crate::state::State;
 use crate::theme;
@@ -43,7 +45,7 @@ pub struct Inspector {
     fetch: Option<Box<dyn Fetch>>,
     command: Command,
     /// Milliseconds of the interface's own work in the last frames.
-    frame_ms: crate::meter::Meter,
+    frame_ms: Meter,
 }
 
 /// Where a layout is kept between visits.
@@ -83,7 +85,7 @@ impl Inspector {
             snap: Arc::default(),
             fetch,
             command: Command::default(),
-            frame_ms: crate::meter::Meter::default(),
+            frame_ms: Meter::default(),
         }
     }
 
@@ -98,8 +100,13 @@ impl Inspector {
     }
 
     /// Milliseconds of the interface's own work in the last frames.
-    pub fn frame_ms(&self) -> &crate::meter::Meter {
+    pub fn frame_ms(&self) -> &Meter {
         &self.frame_ms
+    }
+
+    /// Lets shaders compute what is drawn, on the device that the window is drawn with.
+    pub fn draw_with(&mut self, window: eframe::egui_wgpu::RenderState) {
+        self.state.screen = Screen::on(window).into();
     }
 
     /// Takes up the layout and the decisions that were kept.
@@ -152,9 +159,9 @@ impl Inspector {
 
     /// One frame of the whole interface.
     pub fn show(&mut self, ui: &mut egui::Ui) {
-        let begun = web_time::Instant::now();
-        self.hear(&ui.ctx().clone());
-        self.state.refresh();
+        let mut clock = Clock::start();
+        clock.time("replies", || self.hear(&ui.ctx().clone()));
+        clock.time("labels", || self.state.refresh());
         let actions = self.command.hear_keys(ui.ctx());
         egui::Panel::top("bar").show(ui, |ui| self.bar(ui));
         if !self.state.notices.is_empty() {
@@ -165,7 +172,7 @@ impl Inspector {
         }
         egui::CentralPanel::default()
             .frame(egui::Frame::new().fill(ui.visuals().panel_fill))
-            .show(ui, |ui| self.layout.show(&mut self.state, ui));
+            .show(ui, |ui| self.layout.show(&mut self.state, &mut clock, ui));
         let asked = std::mem::take(&mut self.state.asked);
         for action in actions.into_iter().chain(asked).chain(self.command.show(ui.ctx(), &self.state)) {
             self.perform(action, ui.ctx());
@@ -183,7 +190,7 @@ impl Inspector {
         for request in std::mem::take(&mut self.state.outbox) {
             self.engine.send(request);
         }
-        self.frame_ms.add(begun.elapsed().as_secs_f64() * 1e3);
+        self.frame_ms.add(clock.stop());
         #[cfg(feature = "desktop")]
         self.state.follow();
         if self.state.run.as_ref().is_some_and(|run| run.is_followed) {
@@ -262,9 +269,10 @@ impl Inspector {
             }
         });
         let ms = self.frame_ms.mean();
+        let Frame { ms: most, longest: (part, of) } = self.frame_ms.peak();
         ui.weak(format!("{ms:.1} ms")).on_hover_text(format!(
-            "The interface's own work per frame: {ms:.2} ms on average, {:.2} ms at the most, over the last {} frames",
-            self.frame_ms.peak(),
+            "The interface's own work per frame: {ms:.2} ms on average, {most:.2} ms at the most ({of:.2} ms of it \
+             for {part}), over the last {} frames",
             self.frame_ms.len(),
         ));
         ui.weak(self.state.device.as_deref().unwrap_or("no device yet"));

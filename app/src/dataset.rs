@@ -19,6 +19,9 @@ use crate::assets;
 /// Is told image, class of the image, region and label.
 pub type Visit<'a> = &'a mut dyn FnMut(u64, Option<u32>, u32, &SoftLabel);
 
+/// Files of labels that are asked for ahead of a walk through all of them.
+const FILES_AHEAD: u64 = 12;
+
 /// Images with regions and labels.
 pub struct DataSet {
     /// What it is called.
@@ -283,6 +286,21 @@ impl DataSet {
         let scene = scene_of(maker, &store.image(image)?.name)?;
         let regions = store.regions(image)?;
         Ok(Some(regions.iter().map(|region| scene.visible_share(region)).collect()))
+    }
+
+    /// Asks for labels beyond an image whose own are on their way: those of the next files come with them.
+    pub(crate) fn ask_ahead(&self, image: u64) {
+        let Some(store) = self.store() else { return };
+        let of_a_file = u64::from(store.manifest().shard_images);
+        for ahead in 1..=FILES_AHEAD {
+            let Some(next) = of_a_file.checked_mul(ahead).and_then(|step| image.checked_add(step)) else {
+                return;
+            };
+            if next < store.len() {
+                // Whoever comes to it is told what is wrong with it.
+                let _ = store.label(next, 0);
+            }
+        }
     }
 
     /// Calls `visit(image, its class, region, label)` for every labelled region of some images, in order.

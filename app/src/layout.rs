@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use egui_tiles::{Container, Linear, LinearDir, Tile, TileId, Tiles, Tree, UiResponse};
 
+use crate::meter::Clock;
 use crate::panes::PaneKind;
 use crate::state::State;
 
@@ -47,8 +48,8 @@ fn split(tiles: &mut Tiles<PaneKind>, dir: LinearDir, parts: &[(TileId, f32)]) -
 }
 
 impl Layout {
-    /// Draws all panes.
-    pub fn show(&mut self, state: &mut State, ui: &mut egui::Ui) {
+    /// Draws all panes, each a part of the frame's work.
+    pub fn show(&mut self, state: &mut State, clock: &mut Clock, ui: &mut egui::Ui) {
         let focus = state.focus.take();
         if ui.available_width() < ONE_COLUMN {
             egui::ScrollArea::vertical().show(ui, |ui| {
@@ -61,7 +62,7 @@ impl Layout {
                     let header = egui::CollapsingHeader::new(kind.title()).default_open(kind.opens_first());
                     let shown = header.open(comes.then_some(true)).show(ui, |ui| {
                         ui.set_max_height(360.0);
-                        kind.ui(state, ui);
+                        clock.time(kind.title(), || kind.ui(state, ui));
                     });
                     if comes {
                         shown.header_response.scroll_to_me(Some(egui::Align::Min));
@@ -79,7 +80,7 @@ impl Layout {
             self.tree.set_visible(id, !is_empty && !hidden.contains(&kind));
         }
         self.places.clear();
-        self.tree.ui(&mut Behavior { state, places: &mut self.places }, ui);
+        self.tree.ui(&mut Behavior { state, clock, places: &mut self.places }, ui);
     }
 
     /// Where a pane was drawn last, in points; none if it was out of sight.
@@ -119,19 +120,23 @@ fn panes(tree: &Tree<PaneKind>) -> Vec<(TileId, PaneKind)> {
 
 struct Behavior<'a> {
     state: &'a mut State,
+    clock: &'a mut Clock,
     places: &'a mut BTreeMap<PaneKind, egui::Rect>,
 }
 
 impl egui_tiles::Behavior<PaneKind> for Behavior<'_> {
     fn pane_ui(&mut self, ui: &mut egui::Ui, _: TileId, pane: &mut PaneKind) -> UiResponse {
         self.places.insert(*pane, ui.max_rect());
-        egui::Frame::new().inner_margin(8).show(ui, |ui| {
-            let scrolls = !matches!(pane, PaneKind::Image | PaneKind::Regions);
-            if scrolls {
-                egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| pane.ui(self.state, ui));
-            } else {
-                pane.ui(self.state, ui);
-            }
+        let scrolls = !matches!(pane, PaneKind::Image | PaneKind::Regions);
+        let state = &mut *self.state;
+        self.clock.time(pane.title(), || {
+            egui::Frame::new().inner_margin(8).show(ui, |ui| {
+                if scrolls {
+                    egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| pane.ui(state, ui));
+                } else {
+                    pane.ui(state, ui);
+                }
+            });
         });
         UiResponse::None
     }

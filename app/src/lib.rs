@@ -31,6 +31,7 @@ pub mod meter;
 mod monitor;
 pub mod panes;
 pub mod run;
+mod screen;
 pub mod shell;
 pub mod slices;
 pub mod state;

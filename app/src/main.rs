@@ -58,6 +58,9 @@ fn open(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
                 None,
                 notice,
             );
+            if let Some(window) = &creation.wgpu_render_state {
+                inspector.draw_with(window.clone());
+            }
             inspector.restore(creation.storage);
             inspector.state().device = Some(name);
             if let Some(path) = path {

@@ -37,6 +37,17 @@ impl Grid {
     }
 }
 
+/// The colour of a mean confidence, which is taken for one in 0..=1: red, green, blue, from dark violet (the teacher
+/// saw nothing) to bright yellow (it is sure).
+pub fn colour(c: f32) -> [u8; 3] {
+    const STOPS: [[f32; 3]; 4] =
+        [[45.0, 15.0, 80.0], [140.0, 40.0, 110.0], [230.0, 110.0, 60.0], [250.0, 230.0, 110.0]];
+    let at = c.clamp(0.0, 1.0) * 3.0;
+    let stop = (at as usize).min(2);
+    let t = at - stop as f32;
+    std::array::from_fn(|k| (STOPS[stop][k] * (1.0 - t) + STOPS[stop + 1][k] * t).round() as u8)
+}
+
 /// Mean confidence of the regions that hold each point of a grid, row by row; `None` where there is none.
 ///
 /// Edges belong to a region. A confidence that is no number says nothing, and its region is passed over.

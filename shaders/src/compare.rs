@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 
-use ferkd::heat::{Grid, heat_map};
+use ferkd::heat::{Grid, colour, heat_map};
 use ferkd::mining::Thresholds;
 use ferkd::pixels::{Filter, Normalisation, crop_resize};
 use ferkd::region::RegionSampler;
@@ -11,10 +11,10 @@ use ferkd::rng::{Purpose, Stream};
 use ferkd::selfmix::{Mix as Mixes, MixStrength, Mixing};
 use ferkd::{Error, Result};
 use image::RgbImage;
-use wgpu::{Buffer, BufferUsages, CommandEncoder, Device, Queue};
+use wgpu::{Buffer, BufferUsages, CommandEncoder, Device, Queue, Texture};
 
 use crate::pipeline::storage;
-use crate::{CropResize, Cut, Heat, Histogram, Kinds, Mix};
+use crate::{CropResize, Cut, Heat, Histogram, Kinds, Mix, Paint};
 
 /// What came of one shader.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +40,7 @@ pub async fn compare_all(device: &Device, queue: &Queue) -> Result<Vec<Compared>
         histogram(device, queue).await?,
         heat(device, queue).await?,
         mix(device, queue).await?,
+        paint(device, queue).await?,
     ])
 }
 
@@ -138,6 +139,59 @@ async fn mix(device: &Device, queue: &Queue) -> Result<Compared> {
     }
     // A device may round a product and its sum once.
     compared("mix", &found, &expected, 5e-7)
+}
+
+/// A heat map's colours, and a picture's.
+async fn paint(device: &Device, queue: &Queue) -> Result<Compared> {
+    const SIZE: (u32, u32) = (75, 40);
+    let pixels = SIZE.0 * SIZE.1;
+    let mut means = confidences(pixels);
+    means.iter_mut().step_by(7).for_each(|mean| *mean = -1.0);
+    let planes = confidences(3 * pixels);
+    let shader = Paint::new(device);
+    let [heat, picture] = [(); 2].map(|()| Paint::texture(device, SIZE));
+    let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    shader.encode_heat(device, &mut encoder, &storage_of(device, &means), &heat);
+    shader.encode_planes(device, &mut encoder, &storage_of(device, &planes), &picture);
+    queue.submit([encoder.finish()]);
+    let mut found = pixels_of(device, queue, &heat).await?;
+    found.extend(pixels_of(device, queue, &picture).await?);
+    let colours = means.iter().map(|&mean| match mean >= 0.0 {
+        true => colour(mean).map(f32::from),
+        false => [0.0; 3],
+    });
+    let alphas = means.iter().map(|&mean| if mean >= 0.0 { 255.0 } else { 0.0 });
+    let heat = colours.zip(alphas).flat_map(|([r, g, b], alpha)| [r, g, b, alpha]);
+    let of = |pixel: u32, channel: u32| 255.0 * planes[(channel * pixels + pixel) as usize];
+    let picture = (0..pixels).flat_map(|i| [of(i, 0), of(i, 1), of(i, 2), 255.0].map(f32::round));
+    let expected: Vec<f32> = heat.chain(picture).collect();
+    let found: Vec<f32> = found.into_iter().map(f32::from).collect();
+    // A device rounds to bytes in its own way.
+    compared("paint", &found, &expected, 1.0)
+}
+
+/// What a texture of 8-bit red, green, blue and alpha holds, row by row.
+///
+/// # Errors
+/// A device that cannot be read.
+pub async fn pixels_of(device: &Device, queue: &Queue, texture: &Texture) -> Result<Vec<u8>> {
+    let row = 4 * texture.width();
+    let padded = row.next_multiple_of(wgpu::COPY_BYTES_PER_ROW_ALIGNMENT);
+    let copy = device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some("pixels"),
+        size: u64::from(padded) * u64::from(texture.height()),
+        usage: BufferUsages::COPY_SRC | BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    });
+    let layout = wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(padded), rows_per_image: None };
+    let read = run(device, queue, &copy, |encoder| {
+        let onto = wgpu::TexelCopyBufferInfo { buffer: &copy, layout };
+        encoder.copy_texture_to_buffer(texture.as_image_copy(), onto, texture.size());
+        Ok(())
+    });
+    let bytes: Vec<u8> = read.await?.into_iter().flat_map(f32::to_ne_bytes).collect();
+    let rows = bytes.chunks(padded as usize);
+    Ok(rows.flat_map(|line| &line[..(row as usize).min(line.len())]).copied().collect())
 }
 
 fn compared(name: &'static str, found: &[f32], expected: &[f32], most: f32) -> Result<Compared> {

@@ -9,6 +9,7 @@
 //! | [`Histogram`] | [`ferkd::mining::Histogram::add`] |
 //! | [`Heat`] | [`ferkd::heat::heat_map`] |
 //! | [`Mix`] | [`ferkd::selfmix::Mixing::apply`] |
+//! | [`Paint`] | [`ferkd::heat::colour`], [`ferkd::selfmix::mixed_picture`] |
 #![warn(missing_docs)]
 
 mod axis;
@@ -18,11 +19,13 @@ mod heat;
 mod histogram;
 mod kinds;
 mod mix;
+mod paint;
 mod pipeline;
 
-pub use compare::{Compared, compare_all};
+pub use compare::{Compared, compare_all, pixels_of};
 pub use crop_resize::{CropResize, Cut};
 pub use heat::Heat;
 pub use histogram::Histogram;
 pub use kinds::Kinds;
 pub use mix::Mix;
+pub use paint::Paint;

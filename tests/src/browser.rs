@@ -102,11 +102,17 @@ impl Browser {
     }
 
     fn try_call(&mut self, method: &str, params: Value) -> Result<Value, Value> {
+        let session = self.session.clone();
+        self.try_call_in(&session, method, params)
+    }
+
+    /// Calls a method of a tab's session, or of the browser where it is empty.
+    fn try_call_in(&mut self, session: &str, method: &str, params: Value) -> Result<Value, Value> {
         self.last += 1;
         let id = self.last;
         let mut message = json!({ "id": id, "method": method, "params": params });
-        if !self.session.is_empty() {
-            message["sessionId"] = self.session.clone().into();
+        if !session.is_empty() {
+            message["sessionId"] = session.into();
         }
         self.socket.send(Message::text(message.to_string())).unwrap();
         loop {
@@ -137,6 +143,19 @@ impl Browser {
             }
             return message;
         }
+    }
+
+    /// Opens another tab in front of the page's.
+    pub fn hide(&mut self) {
+        let url = json!({ "url": "about:blank" });
+        self.try_call_in("", "Target.createTarget", url).expect("another tab");
+        self.until_true("document.hidden");
+    }
+
+    /// Brings the page's tab to the front.
+    pub fn unhide(&mut self) {
+        self.call("Page.bringToFront", json!({}));
+        self.until_true("!document.hidden");
     }
 
     /// Gives the tab another size, in points.

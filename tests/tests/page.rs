@@ -83,7 +83,7 @@ fn with_webgpu_the_page_shows_labels_and_trains() {
     label_a_box(browser);
     let said = browser.evaluate("ferkd.shaders()");
     let shaders: Value = serde_json::from_str(said.as_str().unwrap()).unwrap();
-    assert_eq!(shaders.as_array().unwrap().len(), 5, "{shaders}");
+    assert_eq!(shaders.as_array().unwrap().len(), 6, "{shaders}");
     for shader in shaders.as_array().unwrap() {
         assert!(shader["off"].as_f64() <= shader["most"].as_f64(), "{shader}");
     }
@@ -108,6 +108,38 @@ fn nothing_is_drawn_while_nothing_changes() {
         }
         assert!(begun.elapsed().as_secs() < 60, "frame after frame");
     }
+    no_complaint(browser);
+}
+
+/// The steps that each student has taken.
+fn steps(state: &Value) -> Vec<u64> {
+    let students = state["lesson"]["students"].as_array().unwrap();
+    students.iter().map(|student| student["step"].as_u64().unwrap()).collect()
+}
+
+#[test]
+fn nothing_runs_while_the_tab_is_hidden() {
+    let Some(mut visit) = visit(false) else { return };
+    open(&mut visit);
+    let browser = &mut visit.browser;
+    browser.until("all teachers", |state| state["teachers"].as_array().unwrap().len() == 2);
+    let training = json!({ "supervisions": ["hard"], "steps_per_s": 10 });
+    browser.act("experiment", json!({ "data": "scenes", "training": training }));
+    browser.until("the scenes' counts", |state| {
+        state["experiment"]["data"] == "scenes" && !state["kinds"].is_null()
+    });
+    browser.act("play", json!(100_000));
+    browser.until("some steps", |state| steps(state).iter().any(|&taken| taken > 5));
+    browser.hide();
+    let before = browser.state();
+    std::thread::sleep(std::time::Duration::from_secs(8));
+    assert_eq!(browser.state()["frames"], before["frames"], "nobody sees a frame");
+    browser.unhide();
+    let shown = browser.until("a frame", |state| state["frames"] != before["frames"]);
+    // Ten steps a second would have been eighty: the student has rested too.
+    let taken = |state: &Value| steps(state).iter().sum::<u64>();
+    assert!(taken(&shown) < taken(&before) + 40, "{} steps, then {}", taken(&before), taken(&shown));
+    browser.until("more steps", |state| taken(state) > taken(&shown));
     no_complaint(browser);
 }
 

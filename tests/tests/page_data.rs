@@ -1,7 +1,7 @@
 //! The reader's own data in the built page: over HTTP, from folders, dropped; and out of it again.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ferkd_tests::browser::Browser;
 use ferkd_tests::page::{Visit, colours, no_complaint, open, visit, write_scenes};
@@ -100,17 +100,43 @@ fn a_run_is_followed_over_http_and_in_a_folder() {
     no_complaint(&mut browser);
 }
 
+/// Drops files or folders onto the page.
+fn drop_onto(browser: &mut Browser, files: &[PathBuf]) {
+    for kind in ["dragEnter", "dragOver", "drop"] {
+        let data = json!({ "items": [], "files": files, "dragOperationsMask": 1 });
+        let event = json!({ "type": kind, "x": 300, "y": 300, "data": data });
+        browser.call("Input.dispatchDragEvent", event);
+    }
+}
+
+#[test]
+fn a_store_is_dropped_as_a_folder_or_as_its_files() {
+    let Some(mut visit) = visit(false) else { return };
+    open(&mut visit);
+    let browser = &mut visit.browser;
+    let at = tempfile::tempdir().unwrap();
+    let store = at.path().join("labels of scenes");
+    write_scenes(&store);
+    let is_shown = |state: &Value| state["images"] == 1348 && state["shown"]["labels"] == 16;
+    drop_onto(browser, std::slice::from_ref(&store));
+    let state = browser.until("the folder's store", |state| is_shown(state) && counted(state).len() == 4);
+    assert_eq!(state["name"], "labels of scenes");
+    let files: Vec<PathBuf> = std::fs::read_dir(&store).unwrap().map(|entry| entry.unwrap().path()).collect();
+    browser.act("experiment", json!({ "data": "photos" }));
+    browser.until("the photos", |state| state["images"] == 2);
+    drop_onto(browser, &files);
+    let again = browser.until("the files' store", |state| is_shown(state) && counted(state).len() == 4);
+    assert_eq!((counted(&again), &again["name"]), (counted(&state), &json!("Files")));
+    no_complaint(browser);
+}
+
 #[test]
 fn what_is_dropped_is_labelled_and_a_pane_comes_out_as_png() {
     let Some(mut visit) = visit(false) else { return };
     open(&mut visit);
     let (browser, downloads) = (&mut visit.browser, tempfile::tempdir().unwrap());
     let photo = repository("assets/photos/chelsea.png");
-    for kind in ["dragEnter", "dragOver", "drop"] {
-        let data = json!({ "items": [], "files": [photo], "dragOperationsMask": 1 });
-        let event = json!({ "type": kind, "x": 300, "y": 300, "data": data });
-        browser.call("Input.dispatchDragEvent", event);
-    }
+    drop_onto(browser, &[photo]);
     browser.until("labels of the dropped picture", |state| {
         state["experiment"]["data"] == "yours" && state["shown"]["labels"].as_u64().unwrap_or(0) > 0
     });

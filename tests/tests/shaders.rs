@@ -124,7 +124,7 @@ fn cuts_as_the_twin(picture: &RgbImage, cut: &Cut<'_>) {
 fn the_comparison_that_a_browser_makes_holds_here() {
     let Some(gpu) = Gpu::get() else { return };
     let compared = pollster::block_on(ferkd_shaders::compare_all(&gpu.device, &gpu.queue)).unwrap();
-    assert_eq!(compared.len(), 5);
+    assert_eq!(compared.len(), 6);
     for Compared { name, numbers, off, most } in compared {
         assert!(numbers > 100 && off <= most, "{name}: off by {off} in {numbers} numbers");
     }

@@ -63,8 +63,26 @@ pub fn on_hidden(heard: impl Fn(bool) + 'static) {
 
 /// Calls `heard` at every event of this name, for as long as the page lives.
 pub fn listen(target: &web_sys::EventTarget, event: &str, heard: impl FnMut(web_sys::Event) + 'static) {
+    listen_as(target, event, &web_sys::AddEventListenerOptions::new(), heard);
+}
+
+/// The same, before anybody else hears of the event.
+pub fn listen_first(target: &web_sys::EventTarget, event: &str, heard: impl FnMut(web_sys::Event) + 'static) {
+    let options = web_sys::AddEventListenerOptions::new();
+    options.set_capture(true);
+    listen_as(target, event, &options, heard);
+}
+
+fn listen_as(
+    target: &web_sys::EventTarget,
+    event: &str,
+    options: &web_sys::AddEventListenerOptions,
+    heard: impl FnMut(web_sys::Event) + 'static,
+) {
     let closure = Closure::<dyn FnMut(web_sys::Event)>::new(heard);
-    if let Err(error) = target.add_event_listener_with_callback(event, closure.as_ref().unchecked_ref()) {
+    let ear = closure.as_ref().unchecked_ref();
+    let added = target.add_event_listener_with_callback_and_add_event_listener_options(event, ear, options);
+    if let Err(error) = added {
         log::error!("no ear for {event}: {}", words(&error));
     }
     closure.forget();

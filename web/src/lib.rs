@@ -3,6 +3,7 @@
 //! - `start`: opens WebGPU, or the page's way without it, and puts the inspector into the canvas.
 //! - `page`: the inspector with what surrounds it here: link, files, what is kept between visits.
 //! - `local`: the engine between two frames of the page; `worker`: the engine in a Web Worker.
+//! - `files`, `drops`: what the reader picks or drops; `sources`: what of it is read by slices.
 //! - `fetch`: weights and labels from beside the page, kept by the browser's cache.
 //! - `probe`: `window.ferkd`, for tests and scripts.
 #![warn(missing_docs)]
@@ -11,6 +12,8 @@ pub use ferkd_app as app;
 
 #[cfg(target_family = "wasm")]
 mod browser;
+#[cfg(target_family = "wasm")]
+mod drops;
 #[cfg(target_family = "wasm")]
 mod fetch;
 #[cfg(target_family = "wasm")]

@@ -33,6 +33,8 @@ pub struct Parts {
     pub device: Option<String>,
     /// The address of a store or a run to open.
     pub open: Option<String>,
+    /// What the window is drawn with, where that is WebGPU.
+    pub window: Option<eframe::egui_wgpu::RenderState>,
 }
 
 /// The inspector in its page.
@@ -52,11 +54,14 @@ pub struct Page {
 impl Page {
     /// Puts the page together.
     pub fn new(ctx: &egui::Context, storage: Option<&dyn eframe::Storage>, parts: Parts) -> Self {
-        let Parts { experiment, engine, fetch, notice, complaint, device, open } = parts;
+        let Parts { experiment, engine, fetch, notice, complaint, device, open, window } = parts;
         let link = Link::new(&experiment);
         let files = Rc::new(RefCell::new(Files::new(ctx)));
         let shell = Box::new(PageShell { files: files.clone() });
         let mut inspector = Inspector::new(ctx, experiment, engine, shell, Some(fetch), notice);
+        if let Some(window) = window {
+            inspector.draw_with(window);
+        }
         inspector.restore(storage);
         let state = inspector.state();
         state.device = device;
@@ -110,13 +115,6 @@ impl Page {
             None => {}
         }
     }
-
-    /// What was dropped comes through the shell, as what was picked does.
-    fn hear_files(&self, ctx: &egui::Context) {
-        for file in ctx.input(|input| input.raw.dropped_files.clone()) {
-            self.files.borrow_mut().read_dropped(file);
-        }
-    }
 }
 
 /// What the interface asks of a page.
@@ -158,7 +156,6 @@ impl eframe::App for Page {
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
         let ctx = ui.ctx().clone();
         self.hear_address();
-        self.hear_files(&ctx);
         self.inspector.show(ui);
         self.files.borrow().sources.borrow_mut().pump();
         if let Some(later) = self.link.follow(&self.inspector.state().experiment) {

@@ -87,6 +87,7 @@ fn describe(page: &mut Page) -> Value {
     let frames = page.frames();
     let frame_ms = page.inspector.frame_ms();
     let (mean, peak) = (frame_ms.mean(), frame_ms.peak());
+    let (part, part_ms) = peak.longest;
     let state = page.inspector.state();
     let settings = state.experiment.settings;
     let students = state.lesson.students.iter().map(|student| {
@@ -116,6 +117,7 @@ fn describe(page: &mut Page) -> Value {
         "loading": state.loading,
         "experiment": state.experiment,
         "link": to_fragment(&state.experiment),
+        "name": state.set().map(|set| &set.name),
         "images": state.set().map(|set| set.len()),
         "shown": shown,
         "thresholds": state.thresholds(&settings).ok(),
@@ -137,7 +139,7 @@ fn describe(page: &mut Page) -> Value {
         "memory_bytes": std::arch::wasm32::memory_size(0) * 65_536,
         "notices": notices,
         "frames": frames,
-        "frame_ms": { "mean": mean, "peak": peak },
+        "frame_ms": { "mean": mean, "peak": peak.ms, "longest_part": part, "longest_part_ms": part_ms },
     })
 }
 

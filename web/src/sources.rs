@@ -2,6 +2,7 @@
 //! behind an address.
 
 use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -16,8 +17,9 @@ use web_sys::{File, Headers, RequestInit, Response};
 
 use crate::browser::words;
 
-/// Blocks that are fetched from one source at once.
-const AT_ONCE: usize = 6;
+/// Blocks that are fetched from one source at once: as many as browsers open connections to one server, and as many
+/// again that wait for their turn there.
+const AT_ONCE: usize = 12;
 
 /// Bytes of a whole file that are taken from a server that gives no parts.
 const MOST_WHOLE: u64 = 64 << 20;
@@ -25,15 +27,15 @@ const MOST_WHOLE: u64 = 64 << 20;
 /// Files that tell a store or a run.
 const TELLING: [&str; 2] = [MANIFEST, METRICS];
 
-/// Files of a folder that are looked at, and folders below it.
-const MOST_FILES: usize = 4096;
+/// Files of a folder, and of those below it, that are read whole.
+pub const MOST_FILES: usize = 4096;
 
 /// Where blocks come from.
 enum Origin {
-    /// Files as they were when they were picked.
-    Files(Vec<(String, File)>),
-    /// Files of a folder, as they are now.
-    Handles(Vec<(String, JsValue)>),
+    /// Files as they were when they were picked, by name.
+    Files(BTreeMap<String, File>),
+    /// The files of a folder, as they are now.
+    Folder(JsValue),
     /// An address that ends with `/`.
     Address(String),
 }
@@ -55,16 +57,16 @@ impl Sources {
         Self { ctx: ctx.clone(), all: Vec::new(), opened: Rc::default() }
     }
 
-    /// Opens picked files, if they are those of a store or of a run.
-    pub fn open_files(&self, files: &[File]) -> bool {
-        let Some(folder) = telling_folder(files.iter().map(path)) else { return false };
-        let within = files.iter().filter_map(|file| {
-            let name = path(file).strip_prefix(&folder)?.to_owned();
+    /// Opens files with their paths, if they are those of a store or of a run.
+    pub fn open_files(&self, files: &[(String, File)]) -> bool {
+        let Some(folder) = telling_folder(files.iter().map(|(path, _)| path.clone())) else { return false };
+        let within = files.iter().filter_map(|(path, file)| {
+            let name = path.strip_prefix(&folder)?.to_owned();
             (!name.contains('/')).then(|| (name, file.clone()))
         });
-        let files: Vec<(String, File)> = within.collect();
+        let files: BTreeMap<String, File> = within.collect();
         let blocks = Blocks::of(files.iter().map(|(name, file)| (name.clone(), file.size() as u64)));
-        let name = title(&folder, "Picked files");
+        let name = title(&folder, "Files");
         self.take((Picked::Blocks(name, blocks.clone(), false), Some((blocks, Origin::Files(files)))));
         true
     }
@@ -140,12 +142,12 @@ impl Sources {
 impl Origin {
     async fn fetch(&self, want: &Want) -> Result<Fetched, JsValue> {
         match self {
-            Self::Files(files) => match files.iter().find(|(name, _)| *name == want.file) {
-                Some((_, file)) => slice(file, want).await,
+            Self::Files(files) => match files.get(&want.file) {
+                Some(file) => slice(file, want).await,
                 None => Ok(Fetched::Missing),
             },
-            Self::Handles(files) => match files.iter().find(|(name, _)| *name == want.file) {
-                Some((_, handle)) => slice(&file_of(handle).await?, want).await,
+            Self::Folder(folder) => match in_folder(folder, &want.file).await? {
+                Some(handle) => slice(&file_of(&handle).await?, want).await,
                 None => Ok(Fetched::Missing),
             },
             Self::Address(address) => download(address, want).await,
@@ -220,8 +222,8 @@ fn path(file: &File) -> String {
 }
 
 /// The path and the file of each picked one.
-pub fn with_paths(files: &[File]) -> Vec<(String, File)> {
-    files.iter().map(|file| (path(file), file.clone())).collect()
+pub fn with_paths(files: Vec<File>) -> Vec<(String, File)> {
+    files.into_iter().map(|file| (path(&file), file)).collect()
 }
 
 /// The folder, with its `/`, of the first file that tells a store or a run.
@@ -245,23 +247,57 @@ fn title(folder: &str, otherwise: &str) -> String {
 }
 
 /// The file behind a handle, as it is now.
-async fn file_of(handle: &JsValue) -> Result<File, JsValue> {
+pub async fn file_of(handle: &JsValue) -> Result<File, JsValue> {
     JsFuture::from(call(handle, "getFile")?.dyn_into::<Promise>()?).await?.dyn_into()
 }
 
-fn call(of: &JsValue, name: &str) -> Result<JsValue, JsValue> {
+/// Calls a function that takes nothing.
+pub fn call(of: &JsValue, name: &str) -> Result<JsValue, JsValue> {
     let function: Function = Reflect::get(of, &name.into())?.dyn_into()?;
     function.call0(of)
 }
 
-fn text(of: &JsValue, name: &str) -> String {
+/// A text that something has under a name; empty where it has none.
+pub fn text(of: &JsValue, name: &str) -> String {
     Reflect::get(of, &name.into()).ok().and_then(|found| found.as_string()).unwrap_or_default()
 }
 
-/// The files of a folder and of those below it, with their paths.
-async fn walk(folder: &JsValue) -> Result<Vec<(String, JsValue)>, JsValue> {
-    let (mut found, mut folders) = (Vec::new(), vec![(String::new(), folder.clone())]);
-    while let Some((path, folder)) = folders.pop() {
+/// What is said of a folder that holds too much for a page.
+pub fn too_many() -> JsValue {
+    format!("more than {MOST_FILES} files: take the desktop program, or a store's or a run's own folder")
+        .into()
+}
+
+/// What a folder's way of saying that it has no such file is called.
+const NOT_FOUND: &str = "NotFoundError";
+
+/// The handle of a folder's file; none where there is no such file.
+async fn in_folder(folder: &JsValue, name: &str) -> Result<Option<JsValue>, JsValue> {
+    let function: Function = Reflect::get(folder, &"getFileHandle".into())?.dyn_into()?;
+    match JsFuture::from(function.call1(folder, &name.into())?.dyn_into::<Promise>()?).await {
+        Ok(handle) => Ok(Some(handle)),
+        Err(error) if text(&error, "name") == NOT_FOUND => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// What lies in a folder and in those below it.
+enum Found {
+    /// A store's or a run's folder, with its path.
+    Telling(String, JsValue),
+    /// Files that tell neither, with their paths.
+    Files(Vec<(String, JsValue)>),
+}
+
+/// Looks through a folder, the nearest first; a store's files are asked for by name and need not be listed.
+async fn look_through(folder: &JsValue, ends_at_telling: bool) -> Result<Found, JsValue> {
+    let (mut found, mut folders) = (Vec::new(), VecDeque::from([(String::new(), folder.clone())]));
+    while let Some((path, folder)) = folders.pop_front() {
+        for name in TELLING {
+            if ends_at_telling && in_folder(&folder, name).await?.is_some() {
+                return Ok(Found::Telling(path, folder));
+            }
+        }
         let entries = call(&folder, "values")?;
         loop {
             let next = JsFuture::from(call(&entries, "next")?.dyn_into::<Promise>()?).await?;
@@ -272,14 +308,22 @@ async fn walk(folder: &JsValue) -> Result<Vec<(String, JsValue)>, JsValue> {
             let name = format!("{path}{}", text(&entry, "name"));
             match text(&entry, "kind").as_str() {
                 "file" => found.push((name, entry)),
-                _ => folders.push((format!("{name}/"), entry)),
+                _ => folders.push_back((format!("{name}/"), entry)),
             }
             if found.len() > MOST_FILES {
-                return Err(format!("more than {MOST_FILES} files: take the desktop program").into());
+                return Err(too_many());
             }
         }
     }
-    Ok(found)
+    Ok(Found::Files(found))
+}
+
+/// The files of a folder and of those below it, with their paths.
+pub async fn walk(folder: &JsValue) -> Result<Vec<(String, JsValue)>, JsValue> {
+    match look_through(folder, false).await? {
+        Found::Files(files) => Ok(files),
+        Found::Telling(..) => Ok(Vec::new()),
+    }
 }
 
 /// Opens a folder, and says what came of it.
@@ -290,27 +334,19 @@ async fn look_into(folder: &JsValue, opened: &RefCell<Vec<Opened>>, ctx: &egui::
 }
 
 async fn open_handle(folder: &JsValue) -> Result<Opened, JsValue> {
-    let files = walk(folder).await?;
-    if let Some(within) = telling_folder(files.iter().map(|(path, _)| path.clone())) {
-        let files: Vec<(String, JsValue)> = files
-            .into_iter()
-            .filter_map(|(path, handle)| {
-                let name = path.strip_prefix(&within)?.to_owned();
-                (!name.contains('/')).then_some((name, handle))
-            })
-            .collect();
-        let mut sizes = Vec::with_capacity(files.len());
-        for (name, handle) in &files {
-            sizes.push((name.clone(), file_of(handle).await?.size() as u64));
+    match look_through(folder, true).await? {
+        Found::Telling(path, within) => {
+            let blocks = Blocks::unknown();
+            let name = title(&path, &text(folder, "name"));
+            Ok((Picked::Blocks(name, blocks.clone(), true), Some((blocks, Origin::Folder(within)))))
         }
-        let blocks = Blocks::of(sizes);
-        let name = title(&within, &text(folder, "name"));
-        return Ok((Picked::Blocks(name, blocks.clone(), true), Some((blocks, Origin::Handles(files)))));
+        Found::Files(files) => {
+            let mut together: Vec<(String, Arc<[u8]>)> = Vec::with_capacity(files.len());
+            for (path, handle) in files {
+                let bytes = JsFuture::from(file_of(&handle).await?.array_buffer()).await?;
+                together.push((path, Uint8Array::new(&bytes).to_vec().into()));
+            }
+            Ok((Picked::Files(together), None))
+        }
     }
-    let mut together: Vec<(String, Arc<[u8]>)> = Vec::with_capacity(files.len());
-    for (path, handle) in &files {
-        let bytes = JsFuture::from(file_of(handle).await?.array_buffer()).await?;
-        together.push((path.clone(), Uint8Array::new(&bytes).to_vec().into()));
-    }
-    Ok((Picked::Files(together), None))
 }

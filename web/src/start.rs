@@ -111,7 +111,8 @@ fn creator(
         let engine = engine(repaint()).map_err(|error| words(&error))?;
         let fetch = Box::new(PageFetch::start(repaint()));
         let open = parameter("open");
-        let parts = Parts { experiment, engine, fetch, notice, complaint, device, open };
+        let window = creation.wgpu_render_state.clone();
+        let parts = Parts { experiment, engine, fetch, notice, complaint, device, open, window };
         Ok(Box::new(Page::new(&ctx, creation.storage, parts)))
     })
 }

@@ -1,7 +1,11 @@
 //! What more than one pane draws: counts of kinds as a bar, and pictures of held-out scenes.
 
+use std::time::Duration;
+
 use egui::{Align2, Color32, CornerRadius, FontId, Rect, RichText, Sense, TextureHandle, Ui, pos2, vec2};
 use ferkd::mining::{Kind, KindCounts};
+use image::RgbImage;
+use web_time::Instant;
 
 use crate::dataset::DataSet;
 use crate::export::Verdict;
@@ -57,31 +61,42 @@ pub(crate) fn swatch(color: Color32, ui: &mut Ui) {
     ui.painter().circle_filled(rect.center(), 4.0, color);
 }
 
-/// Scenes that are drawn in one frame: each takes a while.
-const SCENES_A_FRAME: usize = 8;
+/// Time of a frame for pictures that are drawn for the first time; the rest follow in the next frames.
+const DRAWING: Duration = Duration::from_millis(3);
 
-/// The picture of a held-out scene, drawn when it is first asked for; a few a frame, the rest follow.
-pub(crate) fn scene_texture(set: &DataSet, number: usize, ctx: &egui::Context) -> Option<TextureHandle> {
-    let id = egui::Id::unique(("held-out scene", number));
+/// A small picture as a texture: drawn when it is first asked for, as far as the frame has time, and kept until the
+/// window closes.
+pub(crate) fn kept_texture(
+    id: egui::Id,
+    ctx: &egui::Context,
+    draw: impl FnOnce() -> Option<RgbImage>,
+) -> Option<TextureHandle> {
     if let Some(texture) = ctx.data(|data| data.get_temp(id)) {
         return Some(texture);
     }
-    let (frame, counter) = (ctx.cumulative_frame_nr(), egui::Id::unique("scenes of this frame"));
-    let (of, drawn): (u64, usize) = ctx.data(|data| data.get_temp(counter)).unwrap_or_default();
-    let drawn = if of == frame { drawn } else { 0 };
-    if drawn >= SCENES_A_FRAME {
+    let (frame, clock) = (ctx.cumulative_frame_nr(), egui::Id::unique("pictures of this frame"));
+    let (of, spent): (u64, Duration) = ctx.data(|data| data.get_temp(clock)).unwrap_or_default();
+    let spent = if of == frame { spent } else { Duration::ZERO };
+    if spent >= DRAWING {
         ctx.request_repaint();
         return None;
     }
-    let picture = set.scene(held_out().get(number)?.digit)?;
+    let begun = Instant::now();
+    let picture = draw()?;
     let size = [picture.width() as usize, picture.height() as usize];
     let pixels = egui::ColorImage::from_rgb(size, picture.as_raw());
-    let texture = ctx.load_texture("held-out scene", pixels, egui::TextureOptions::LINEAR);
+    let texture = ctx.load_texture("small picture", pixels, egui::TextureOptions::LINEAR);
     ctx.data_mut(|data| {
-        data.insert_temp(counter, (frame, drawn + 1));
+        data.insert_temp(clock, (frame, spent + begun.elapsed()));
         data.insert_temp(id, texture.clone());
     });
     Some(texture)
+}
+
+/// The picture of a held-out scene.
+pub(crate) fn scene_texture(set: &DataSet, number: usize, ctx: &egui::Context) -> Option<TextureHandle> {
+    let id = egui::Id::unique(("held-out scene", number));
+    kept_texture(id, ctx, || set.scene(held_out().get(number)?.digit))
 }
 
 /// A kind's letter on its colour; its name under the pointer.

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use ferkd::census::Census;
+use ferkd::mining::Confidence;
 use ferkd::store::{CHECKSUMS, MemoryFiles, ReadAt, Store};
 
 use super::*;
 use crate::State;
-use crate::dataset::unpack;
+use crate::dataset::{DataSet, Pictures, unpack};
 use crate::experiment::{Data, Experiment};
 use crate::monitor::Status;
 use crate::run::{CONFIG, METRICS};
+use crate::study::census::CensusStudy;
 
 /// Files as a server has them.
 type Server = BTreeMap<String, Vec<u8>>;
@@ -152,6 +155,28 @@ fn the_end_of_a_long_file_is_fetched_ahead_of_who_reads_it_in_order() {
         }
     }
     assert!(rounds <= 3, "{rounds} waits for six blocks");
+}
+
+#[test]
+fn a_census_asks_for_the_next_files_before_it_comes_to_them() {
+    let (server, whole) = (scenes(), unpack(SCENES, "scenes").unwrap());
+    let files = whole.manifest().shards() as usize;
+    assert!(files > 4, "{files}");
+    let blocks = Blocks::unknown();
+    let store = until(&blocks, &server, || Store::open_slices(Box::new(blocks.clone()))).unwrap();
+    let set = DataSet::of_store("store", store, Pictures::None);
+    let (mut census, key) = (CensusStudy::default(), (Data::Yours, Confidence::Max, 0));
+    let mut rounds = 0;
+    while census.found(key).is_none() {
+        census.advance(key, &set);
+        rounds += 1;
+        serve(&blocks, &server);
+    }
+    assert_eq!(
+        census.found(key).unwrap().as_ref().unwrap(),
+        &Census::of_store(&whole, Confidence::Max).unwrap()
+    );
+    assert!(rounds < files, "{rounds} waits for {files} files");
 }
 
 /// Frames until nothing is on its way.

@@ -22,6 +22,7 @@ use crate::experiment::{Data, Experiment, History, Settings};
 use crate::lesson::LessonState;
 use crate::panes::PaneKind;
 use crate::run::RunView;
+use crate::screen::Screen;
 use crate::slices::Opening;
 use crate::tour::Tour;
 
@@ -41,6 +42,8 @@ pub struct State {
     shown: Option<(Data, u64, Result<Shown>)>,
     /// Quantiles that were asked for last, and the thresholds that they fall on: every region asks for them.
     resolved: RefCell<Vec<(Quantiles, Thresholds)>>,
+    /// What computes pictures for the screen.
+    pub(crate) screen: RefCell<Screen>,
     /// Raised when labels of a set change.
     generation: u64,
     /// What panes find out about the whole set.
@@ -180,6 +183,7 @@ impl State {
             sets: BTreeMap::new(),
             shown: None,
             resolved: RefCell::default(),
+            screen: RefCell::default(),
             generation: 0,
             study: Study::default(),
             hovered: None,

@@ -76,7 +76,10 @@ impl Counted {
                 Ok(false) => {
                     break Some(std::mem::replace(&mut counting, CensusWalk::new(self.key.1)).close());
                 }
-                Err(error) if error.is_pending() => break None,
+                Err(error) if error.is_pending() => {
+                    set.ask_ahead(counting.at());
+                    break None;
+                }
                 Err(error) => break Some(Err(error)),
             }
         };

@@ -87,7 +87,10 @@ impl Walk {
         let begun = Instant::now();
         while !self.is_done() {
             match set.walk(self.at..self.at + 1, visit) {
-                Err(error) if error.is_pending() => break,
+                Err(error) if error.is_pending() => {
+                    set.ask_ahead(self.at);
+                    break;
+                }
                 Err(error) => {
                     // What cannot be read now cannot be read in the next frame either.
                     self.at = self.end;

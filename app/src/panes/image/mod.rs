@@ -3,11 +3,11 @@
 mod class;
 
 use egui::{Color32, CornerRadius, Pos2, Rect, Response, Sense, Stroke, StrokeKind, Ui, Vec2, pos2, vec2};
-use ferkd::heat::{Grid, heat_map};
 use ferkd::mining::Kind;
 use ferkd::region::Region;
 
 use crate::dataset::Shown;
+use crate::screen::HeatPicture;
 use crate::state::{Probe, State};
 use crate::study::missing;
 use crate::theme;
@@ -233,8 +233,8 @@ fn badge(painter: &egui::Painter, at: Pos2, kind: Kind, c: Option<f32>, alpha: f
     painter.galley(rect.min + vec2(2.5, 0.5), galley, Color32::PLACEHOLDER);
 }
 
-/// Cells along the longer side of the heat map.
-const HEAT_CELLS: u32 = 48;
+/// How much of the heat map one sees over the picture.
+const HEAT_ALPHA: u8 = 150;
 
 fn paint_heat(state: &State, shown: &Shown, view: &View, ui: &Ui) {
     let settings = &state.experiment.settings;
@@ -245,34 +245,15 @@ fn paint_heat(state: &State, shown: &Shown, view: &View, ui: &Ui) {
         .filter_map(|(region, label)| Some((*region, state.judge(settings, label.as_ref()?, shown.truth)?.0)))
         .collect();
     let (regions, confidences): (Vec<Region>, Vec<f32>) = regions.into_iter().unzip();
-    let grid = Grid::new(shown.size.0, shown.size.1, HEAT_CELLS);
-    let mut mesh = egui::Mesh::default();
-    let means = heat_map(&regions, &confidences, &grid);
-    let points = (0..=grid.rows).flat_map(|row| (0..=grid.columns).map(move |column| (column, row)));
-    for ((column, row), mean) in points.zip(means) {
-        let (x, y) = grid.point(column, row);
-        mesh.colored_vertex(view.rect.min + vec2(x, y) * view.scale, mean.map_or(Color32::TRANSPARENT, heat));
-    }
-    let (columns, rows) = (grid.columns, grid.rows);
-    let at = |x: u32, y: u32| y * (columns + 1) + x;
-    for y in 0..rows {
-        for x in 0..columns {
-            mesh.add_triangle(at(x, y), at(x + 1, y), at(x, y + 1));
-            mesh.add_triangle(at(x + 1, y), at(x + 1, y + 1), at(x, y + 1));
-        }
-    }
-    ui.painter().add(egui::Shape::mesh(mesh));
-}
-
-/// From dark violet (the teacher saw nothing) to bright yellow (it is sure).
-fn heat(c: f32) -> Color32 {
-    const STOPS: [[f32; 3]; 4] =
-        [[45.0, 15.0, 80.0], [140.0, 40.0, 110.0], [230.0, 110.0, 60.0], [250.0, 230.0, 110.0]];
-    let at = c.clamp(0.0, 1.0) * 3.0;
-    let i = (at as usize).min(2);
-    let t = at - i as f32;
-    let mix = |k: usize| (STOPS[i][k] * (1.0 - t) + STOPS[i + 1][k] * t) as u8;
-    Color32::from_rgba_unmultiplied(mix(0), mix(1), mix(2), 150)
+    let HeatPicture { texture, grid } =
+        state.screen.borrow_mut().heat(shown.size, &regions, &confidences, ui.ctx());
+    // Points are the middles of the texture's pixels; those behind the picture's edge are cut off.
+    let (columns, rows) = (grid.columns as f32, grid.rows as f32);
+    let half = vec2(0.5 / (columns + 1.0), 0.5 / (rows + 1.0));
+    let rect = Rect::from_min_size(view.rect.min, vec2(columns, rows) * grid.cell * view.scale);
+    let uv = Rect::from_min_max(half.to_pos2(), pos2(1.0, 1.0) - half);
+    let painter = ui.painter().with_clip_rect(view.rect.intersect(ui.clip_rect()));
+    painter.image(texture, rect, uv, Color32::from_white_alpha(HEAT_ALPHA));
 }
 
 /// Draws, moves and resizes the reader's own box.

@@ -1,18 +1,14 @@
 //! One mixture: its parents, the mixed picture, the mixed label.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use egui::{
-    Align2, Color32, CornerRadius, FontId, Rect, Sense, Stroke, StrokeKind, TextureHandle, Ui, pos2, vec2,
-};
-use ferkd::Result;
+use egui::{Align2, Color32, CornerRadius, FontId, Rect, Sense, Stroke, StrokeKind, Ui, pos2, vec2};
 use ferkd::label::SoftLabel;
-use ferkd::pixels::{Filter, crop_resize};
 use ferkd::region::Region;
-use ferkd::selfmix::{Mixing, Operator, mixed_picture};
+use ferkd::selfmix::{Mixing, Operator};
 use image::RgbImage;
 
+use crate::screen;
 use crate::state::State;
 use crate::study::mixes::Adapted;
 use crate::theme;
@@ -40,16 +36,6 @@ pub(super) struct Parent {
 }
 
 impl Parent {
-    fn pixels(&self, side: u32) -> Option<Result<Vec<u8>>> {
-        let picture = self.picture.as_ref()?;
-        Some(crop_resize(picture, &self.place, side, Filter::Bilinear))
-    }
-
-    fn key(&self, hasher: &mut DefaultHasher) {
-        let at = self.picture.as_ref().map_or(0, |picture| Arc::as_ptr(picture) as usize);
-        (at, self.image, self.place).hash(hasher);
-    }
-
     fn letter(&self) -> &'static str {
         ["a", "b", "other"][self.which.min(2)]
     }
@@ -84,7 +70,7 @@ impl Mixture<'_> {
                 ui.weak("There is no other image whose regions survive mining");
                 return;
             };
-            self.pictures(b, ui);
+            self.pictures(state, b, ui);
             match self.a.adapted.label.mixed(&b.adapted.label, self.mixing.l) {
                 Ok(mixed) => label(state, self, b, &mixed, ui),
                 Err(error) => {
@@ -99,11 +85,14 @@ impl Mixture<'_> {
     }
 
     /// a + b = mixed, as pictures.
-    fn pictures(&self, b: &Parent, ui: &mut Ui) {
+    fn pictures(&self, state: &State, b: &Parent, ui: &mut Ui) {
         let Self { slot, a, mixing, side, .. } = *self;
         const SIGN: f32 = 16.0;
         let size = ((ui.available_width() - 2.0 * SIGN - 2.0) / 3.0).clamp(36.0, LARGEST);
-        let made = textures(slot, a, b, &mixing, side, ui.ctx());
+        let made = a.picture.as_ref().zip(b.picture.as_ref()).map(|(of_a, of_b)| {
+            let parents = [(of_a, a.place), (of_b, b.place)];
+            state.screen.borrow_mut().mixture(slot, &screen::Mixture { parents, mixing, side }, ui.ctx())
+        });
         let all = vec2(3.0 * size + 2.0 * SIGN, size + 18.0);
         let (rect, response) = ui.allocate_exact_size(all, Sense::hover());
         let l = mixing.l;
@@ -120,7 +109,7 @@ impl Mixture<'_> {
             let square = Rect::from_min_size(min, vec2(size, size));
             match &made {
                 Some(Ok(textures)) => {
-                    painter.image(textures[i].id(), square, whole, Color32::WHITE);
+                    painter.image(textures[i], square, whole, Color32::WHITE);
                 }
                 _ => {
                     painter.rect_filled(
@@ -158,7 +147,7 @@ impl Mixture<'_> {
         }
         response.on_hover_text(format!("{}; {}", b.name, said));
         if let Some(Err(error)) = made {
-            ui.colored_label(ui.visuals().error_fg_color, error);
+            ui.colored_label(ui.visuals().error_fg_color, error.to_string());
         }
     }
 }
@@ -166,42 +155,6 @@ impl Mixture<'_> {
 fn caption(parent: &Parent) -> String {
     let Adapted { c, kind, .. } = parent.adapted;
     format!("{} · {} {c:.2}", parent.letter(), kind.letter())
-}
-
-/// The pictures of both parents and of the mixture; none without pictures. Kept until one of them changes.
-fn textures(
-    slot: &str,
-    a: &Parent,
-    b: &Parent,
-    mixing: &Mixing,
-    side: u32,
-    ctx: &egui::Context,
-) -> Option<Result<[TextureHandle; 3], String>> {
-    let mut hasher = DefaultHasher::new();
-    a.key(&mut hasher);
-    b.key(&mut hasher);
-    (side, mixing.l.to_bits(), format!("{:?}", mixing.operator)).hash(&mut hasher);
-    let key = hasher.finish();
-    let id = egui::Id::unique(("mixed pictures", slot));
-    let kept: Option<(u64, [TextureHandle; 3])> = ctx.data(|data| data.get_temp(id));
-    if let Some((of, textures)) = kept
-        && of == key
-    {
-        return Some(Ok(textures));
-    }
-    let pixels = |parent: &Parent| parent.pixels(side);
-    let (a, b) = match (pixels(a)?, pixels(b)?) {
-        (Ok(a), Ok(b)) => (a, b),
-        (Err(error), _) | (_, Err(error)) => return Some(Err(error.to_string())),
-    };
-    let mixed = mixed_picture(&a, &b, mixing, side);
-    let size = [side as usize; 2];
-    // A small picture shows its pixels, as the student meets them.
-    let options = if side < 64 { egui::TextureOptions::NEAREST } else { egui::TextureOptions::LINEAR };
-    let textures = [a, b, mixed]
-        .map(|bytes| ctx.load_texture("mixed picture", egui::ColorImage::from_rgb(size, &bytes), options));
-    ctx.data_mut(|data| data.insert_temp(id, (key, textures.clone())));
-    Some(Ok(textures))
 }
 
 /// The mixed label: a bar for each class, in two parts, one from each parent.

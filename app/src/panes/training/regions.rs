@@ -5,7 +5,7 @@ use ferkd::mining::Kind;
 
 use crate::dataset::DataSet;
 use crate::experiment::Data;
-use crate::panes::shared::{paint_texture, swatch};
+use crate::panes::shared::{kept_texture, paint_texture, swatch};
 use crate::state::State;
 use crate::theme;
 
@@ -119,19 +119,15 @@ fn guess(guess: Option<(u32, f32)>, truth: Option<u32>, color: Color32, ui: &mut
 /// A region's pixels, as the store's box and flip cut them; kept until the window closes.
 fn texture(set: &DataSet, sample: &Sample, ui: &Ui) -> Option<TextureHandle> {
     let id = egui::Id::unique(("sample region", sample.image, sample.region));
-    if let Some(texture) = ui.data(|data| data.get_temp(id)) {
-        return Some(texture);
-    }
-    let shown = set.show(sample.image).ok()?;
-    let (picture, region) = (shown.picture?, *shown.regions.get(sample.region as usize)?);
-    let (left, top) = (region.left, region.top);
-    let mut part = image::imageops::crop_imm(&*picture, left, top, region.width, region.height).to_image();
-    if region.flip {
-        image::imageops::flip_horizontal_in_place(&mut part);
-    }
-    let size = [part.width() as usize, part.height() as usize];
-    let pixels = egui::ColorImage::from_rgb(size, part.as_raw());
-    let texture = ui.ctx().load_texture("sample region", pixels, egui::TextureOptions::LINEAR);
-    ui.data_mut(|data| data.insert_temp(id, texture.clone()));
-    Some(texture)
+    kept_texture(id, ui.ctx(), || {
+        let shown = set.show(sample.image).ok()?;
+        let (picture, region) = (shown.picture?, *shown.regions.get(sample.region as usize)?);
+        let (left, top) = (region.left, region.top);
+        let mut part =
+            image::imageops::crop_imm(&*picture, left, top, region.width, region.height).to_image();
+        if region.flip {
+            image::imageops::flip_horizontal_in_place(&mut part);
+        }
+        Some(part)
+    })
 }
