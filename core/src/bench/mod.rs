@@ -49,16 +49,24 @@ impl Timing {
     }
 
     /// Repeats `work`, which says how many units it did, for a turn; gives units per second.
-    pub(crate) fn turn(&self, mut work: impl FnMut() -> Result<u64>) -> Result<f64> {
+    pub(crate) fn turn(&self, work: impl FnMut() -> Result<u64>) -> Result<f64> {
+        self.turn_until(work, || Ok(()))
+    }
+
+    /// The same with work that a device may still have before it: `finish` waits for it, within the turn.
+    pub(crate) fn turn_until(
+        &self,
+        mut work: impl FnMut() -> Result<u64>,
+        finish: impl FnOnce() -> Result<()>,
+    ) -> Result<f64> {
         let begun = Instant::now();
         let mut done = 0;
-        loop {
+        while {
             done += work()?;
-            let elapsed = begun.elapsed().as_secs_f64();
-            if elapsed >= self.seconds {
-                return Ok(done as f64 / elapsed);
-            }
-        }
+            begun.elapsed().as_secs_f64() < self.seconds
+        } {}
+        finish()?;
+        Ok(done as f64 / begun.elapsed().as_secs_f64())
     }
 
     /// Warms up by a turn of `work`, then takes turns: units per second of each turn of `work`, and of `other`,
@@ -100,6 +108,18 @@ mod tests {
         assert_eq!(order.into_inner(), "aababab");
         assert!(rates.len() == 3 && rates.iter().all(|r| r.is_finite() && *r > 0.0));
         assert_eq!(others, [2.0; 3]);
+    }
+
+    #[test]
+    fn a_turn_ends_when_its_work_has() {
+        let timing = Timing { repetitions: 1, seconds: 1e-9 };
+        let wait = std::time::Duration::from_millis(20);
+        let finish = || {
+            std::thread::sleep(wait);
+            Ok(())
+        };
+        assert!(timing.turn_until(|| Ok(1), finish).unwrap() <= 1.0 / wait.as_secs_f64());
+        assert!(timing.turn_until(|| Ok(1), || Err(Error::usage("device", "it is gone"))).is_err());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use super::generated::{Scratch, entry, picture, store};
 use super::{Report, Timing, Yardstick};
@@ -11,7 +11,7 @@ use crate::data::batch::Batch;
 use crate::data::classes::ClassSpace;
 use crate::data::images::ImageList;
 use crate::data::prefetch::Prefetch;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::models::{Arch, Model};
 use crate::train::loss::{DeviceTargets, soft_cross_entropy};
 use crate::train::{Inputs, Supervision, TrainConfig, Trainer};
@@ -50,20 +50,27 @@ pub fn step(what: &StepBench, timing: Timing, yardstick: Option<&Yardstick>) -> 
         return Err(Error::usage("bench step", "there is no step to take"));
     };
     let mut bare = Bare::new(&trainer, &first)?;
+    let device = trainer.device().clone().inner();
     // Batches are prepared from the first step of a turn to its last, and never in the yardstick's turn.
     let mut whole = || -> Result<f64> {
         let mut batches = Prefetch::new(trainer.batcher().clone(), trainer.step(), trainer.config().prefetch);
-        timing.turn(|| match batches.next() {
-            Some(batch) => trainer.advance(&batch?).map(|_| 1),
+        let mut queue = Queue::new(&device);
+        let step = || match batches.next() {
+            Some(batch) => trainer.advance(&batch?).and_then(|_| queue.add()),
             None => Err(Error::usage("bench step", "there are no steps left")),
-        })
+        };
+        timing.turn_until(step, || wait(&device))
+    };
+    let mut alone = || -> Result<f64> {
+        let mut queue = Queue::new(&device);
+        timing.turn_until(|| bare.step().and_then(|()| queue.add()), || wait(&device))
     };
     let (mut rates, mut bares, mut others) = (Vec::new(), Vec::new(), Vec::new());
     whole()?;
-    timing.turn(|| bare.step())?;
+    alone()?;
     for _ in 0..timing.repetitions {
         rates.push(whole()?);
-        bares.push(timing.turn(|| bare.step())?);
+        bares.push(alone()?);
         if let Some(yardstick) = yardstick {
             others.push(yardstick.rate("steps/s")?);
         }
@@ -83,6 +90,35 @@ pub fn step(what: &StepBench, timing: Timing, yardstick: Option<&Yardstick>) -> 
     report.fact("regions_per_step", what.regions_per_step);
     report.fact("device", what.device.as_str());
     Ok(report)
+}
+
+/// Steps that a device may have before it: a training run reads its losses back now and then, too.
+const AHEAD: u32 = 16;
+
+/// Steps that were handed to a device.
+struct Queue<'a> {
+    device: &'a Device,
+    steps: u32,
+}
+
+impl<'a> Queue<'a> {
+    fn new(device: &'a Device) -> Self {
+        Self { device, steps: 0 }
+    }
+
+    /// One step more; waits where there are too many.
+    fn add(&mut self) -> Result<u64> {
+        self.steps += 1;
+        if self.steps % AHEAD == 0 {
+            wait(self.device)?;
+        }
+        Ok(1)
+    }
+}
+
+/// Waits until a device has done everything.
+fn wait(device: &Device) -> Result<()> {
+    device.sync().map_err(|error| Error::new(ErrorKind::Io, "device", error.to_string()))
 }
 
 /// A trainer on made-up pictures and labels.
@@ -143,11 +179,11 @@ impl Bare {
         })
     }
 
-    fn step(&mut self) -> Result<u64> {
-        let Some(model) = self.model.take() else { return Ok(0) };
+    fn step(&mut self) -> Result<()> {
+        let Some(model) = self.model.take() else { return Ok(()) };
         let loss = soft_cross_entropy(model.forward(self.images.clone()), self.targets.clone(), 1.0);
         let grads = GradientsParams::from_grads(loss.backward(), &model);
         self.model = Some(self.optimizer.step(self.lr, model, grads));
-        Ok(1)
+        Ok(())
     }
 }
