@@ -18,6 +18,7 @@ use crate::models::Model;
 use crate::pixels::{Filter, Normalisation, OrientationRule};
 use crate::region::RegionSampler;
 use crate::selfmix::MixStrength;
+#[cfg(not(target_family = "wasm"))]
 use crate::store::Store;
 use crate::train::config::{Supervision, TrainConfig};
 use crate::train::ema::Ema;
