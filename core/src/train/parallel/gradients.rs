@@ -42,6 +42,7 @@ pub(super) fn scatter(replica: &Replica, lesson: &Lesson<'_>, row: &Row) -> Grad
 }
 
 /// Gradients in a row, where they are: the loss behind them is left out.
+#[expect(clippy::large_enum_variant, reason = "one for each device lives in a step")]
 pub(super) enum Row {
     /// In memory.
     Host(Vec<f32>),
@@ -112,7 +113,7 @@ impl ModuleVisitor for Scatter<'_> {
                 let data = TensorData::new(values[place].to_vec(), shape);
                 Tensor::<D>::from_data(data, &param.lazy_device().inner())
             }
-            Row::Device(row) => row.clone().slice([place]).reshape(shape),
+            Row::Device(row) => row.clone().narrow(0, place.start, place.len()).reshape(shape),
         };
         self.gradients.register(param.id, gradient);
     }

@@ -31,7 +31,7 @@ mod ring;
 #[cfg(not(target_family = "wasm"))]
 pub(crate) mod settings;
 mod team;
-#[cfg(all(test, feature = "flex"))]
+#[cfg(test)]
 mod tests;
 
 #[cfg(not(target_family = "wasm"))]

@@ -195,7 +195,7 @@ mod together {
                 Row::Host(row) => Tensor::from_data(TensorData::new(vec![row[row.len() - 1]], [1]), &device),
                 Row::Device(row) => {
                     let end = row.dims()[0];
-                    row.clone().slice([end - 1..end])
+                    row.clone().narrow(0, end - 1, 1)
                 }
             };
             Ok(Step { loss, stops })
