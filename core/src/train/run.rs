@@ -162,7 +162,7 @@ impl Run {
         let begun = Instant::now();
         let config = trainer.config().clone();
         let (first, steps) = (trainer.step(), trainer.steps());
-        let job = format!("training with {}", config.supervision.name());
+        let job = format!("training with {}{}", config.supervision.name(), trainer.company());
         listen(&Event::Started { job: job.clone(), total: steps, unit: "steps".into(), done: first });
         let mut clock = (Instant::now(), first, 0u64);
         let mut last_eval: Option<EvalReport> = None;

@@ -262,6 +262,15 @@ impl Trainer {
         self.team.replicas().count()
     }
 
+    /// With how many devices of this process it is trained, and how their gradients are added up; nothing for one.
+    #[cfg(not(target_family = "wasm"))]
+    pub(super) fn company(&self) -> String {
+        match self.replicas() {
+            1 => String::new(),
+            devices => format!(" on {devices} devices, summed {}", self.team.adds_up()),
+        }
+    }
+
     /// The online teacher, where one is asked.
     #[cfg(not(target_family = "wasm"))]
     pub(super) fn teacher(&self) -> Option<&Classifier> {

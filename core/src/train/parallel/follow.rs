@@ -109,7 +109,7 @@ fn all(trainer: &mut Trainer, stop: &AtomicBool, listen: Listener) -> Result<Tra
     let (config, share) = (trainer.config().clone(), trainer.share());
     let node = format!("node {}/{}", share.number + 1, share.of);
     let (first, steps) = (trainer.step(), trainer.steps());
-    let job = format!("{node}: training with {}", config.supervision.name());
+    let job = format!("{node}: training with {}{}", config.supervision.name(), trainer.company());
     listen(&Event::Started { job: job.clone(), total: steps, unit: "steps".into(), done: first });
     let (mut whole, mut window, mut since) = (Seen::default(), Seen::default(), Instant::now());
     for batch in Prefetch::of(trainer.batcher().clone(), share, first, config.prefetch) {

@@ -71,6 +71,12 @@ impl Team {
         all
     }
 
+    /// How the gradients of this process's replicas are added up.
+    #[cfg(not(target_family = "wasm"))]
+    pub fn adds_up(&self) -> &'static str {
+        if self.group.is_some() { "by NCCL" } else { "in memory" }
+    }
+
     /// This process's share of a step's images.
     #[cfg(not(target_family = "wasm"))]
     pub fn share(&self) -> Share {
