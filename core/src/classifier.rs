@@ -170,6 +170,25 @@ impl Classifier {
         })
     }
 
+    /// The same on another device.
+    ///
+    /// # Errors
+    /// Weights that are not finite.
+    pub fn on(&self, device: &Device) -> Result<Self> {
+        let device = device.clone().inner();
+        let fresh = self.card.spec.init(0, &device)?;
+        let model = StateDict::of(&self.model).load_into(fresh, &self.name)?.valid();
+        Ok(Self {
+            name: self.name.clone(),
+            sha256: self.sha256.clone(),
+            card: self.card.clone(),
+            #[cfg(feature = "flex")]
+            host: if device == Device::flex() { model.host()? } else { None },
+            model,
+            outputs: self.outputs.clone().map(|outputs| outputs.to_device(&device)),
+        })
+    }
+
     /// Whether `what` names a teacher that ships with the program.
     pub fn is_shipped(what: &str) -> bool {
         SHIPPED.iter().any(|(name, _)| *name == what)

@@ -10,6 +10,10 @@ use crate::error::{Error, Result};
 /// # Errors
 /// A name that is none of these, a backend that was not compiled in, or a device that is not there.
 pub fn open(name: &str) -> Result<Device> {
+    if name.contains([',', '-']) {
+        return Err(Error::usage("device", format!("`{name}` are several devices where one computes"))
+            .remedy("name one; `ferkd train` alone takes several"));
+    }
     let (kind, index) = name.split_once(':').unwrap_or((name, "0"));
     let index: usize = index
         .parse()
@@ -21,6 +25,70 @@ pub fn open(name: &str) -> Result<Device> {
         "auto" => hardware().or_else(|_| flex()).or_else(|_| wgpu()),
         _ => Err(Error::usage("device", format!("`{name}` is no device"))
             .remedy("auto, flex, wgpu, cuda or cuda:N")),
+    }
+}
+
+/// Opens the devices of a list such as `cuda:0,cuda:1`, `cuda:0-3` or `flex,flex` (the CPU, twice); a name alone is
+/// a list of one.
+///
+/// # Errors
+/// Those of [`open`]; devices of several kinds, which would not compute the same bits; one that is named twice,
+/// unless it is the CPU.
+pub fn open_all(names: &str) -> Result<Vec<Device>> {
+    let names = listed(names)?;
+    names.iter().map(|name| open(name)).collect()
+}
+
+/// The names in a list of devices.
+fn listed(names: &str) -> Result<Vec<String>> {
+    let wrong = |problem: String| {
+        Err(Error::usage("device", format!("`{names}`: {problem}")).remedy("write cuda:0,cuda:1 or cuda:0-3"))
+    };
+    let mut found = Vec::new();
+    for name in names.split(',').map(str::trim) {
+        let range = name.split_once(':').and_then(|(kind, range)| Some((kind, range.split_once('-')?)));
+        let Some((kind, (first, last))) = range else {
+            found.push(name.to_owned());
+            continue;
+        };
+        match (first.parse::<usize>(), last.parse::<usize>()) {
+            (Ok(first), Ok(last)) if first <= last && last - first < MOST => {
+                found.extend((first..=last).map(|index| format!("{kind}:{index}")));
+            }
+            _ => return wrong(format!("`{first}-{last}` is no range of devices")),
+        }
+    }
+    if found.len() > MOST {
+        return wrong(format!("{} devices; {MOST} are possible", found.len()));
+    }
+    let kind = |name: &str| match name.split(':').next() {
+        Some("cpu") => "flex".to_owned(),
+        first => first.unwrap_or_default().to_owned(),
+    };
+    let index = |name: &str| name.split_once(':').map_or("0", |(_, index)| index).to_owned();
+    for (i, name) in found.iter().enumerate().skip(1) {
+        if kind(name) != kind(&found[0]) {
+            return wrong("devices of several kinds would not stay the same to the bit".into());
+        }
+        if kind(name) != "flex" && found[..i].iter().any(|other| index(other) == index(name)) {
+            return wrong(format!("`{name}` is named twice"));
+        }
+    }
+    Ok(found)
+}
+
+/// Most devices of one process.
+const MOST: usize = 64;
+
+/// What computes under a device's name, or the first name of a list: `flex`, `wgpu` or `cuda`. Devices of one kind
+/// compute the same bits.
+pub fn kind(name: &str) -> &'static str {
+    match name.split([':', ',']).next() {
+        Some("cuda") => "cuda",
+        Some("wgpu") => "wgpu",
+        Some("auto") if cuda(0).is_ok() => "cuda",
+        Some("auto") if hardware().is_ok() => "wgpu",
+        _ => "flex",
     }
 }
 
@@ -144,6 +212,26 @@ fn no_adapter(error: burn::tensor::wgpu::WgpuInitError) -> Error {
 #[cfg(all(test, feature = "flex"))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lists_name_devices_of_one_kind() {
+        assert_eq!(listed("cuda:0-2,cuda:5").unwrap(), ["cuda:0", "cuda:1", "cuda:2", "cuda:5"]);
+        assert_eq!(listed("flex").unwrap(), ["flex"]);
+        assert_eq!(open_all("flex, cpu").unwrap(), [Device::flex(), Device::flex()]);
+        for (wrong, why) in [
+            ("cuda:0,flex", "several kinds"),
+            ("cuda,cuda:0", "named twice"),
+            ("auto,auto", "named twice"),
+            ("cuda:3-1", "no range"),
+            ("cuda:0-x", "no range"),
+            ("cuda:0-999999999999", "no range"),
+        ] {
+            let error = listed(wrong).unwrap_err().to_string();
+            assert!(error.contains(why) && error.contains("cuda:0-3"), "{error}");
+        }
+        assert!(open("flex,flex").unwrap_err().to_string().contains("ferkd train"));
+        assert!(open_all("flex,").is_err() && open_all("").is_err());
+    }
 
     #[test]
     fn auto_is_hardware_or_the_cpu_itself() {

@@ -13,8 +13,9 @@ use ferkd::data::cache::Budget;
 use ferkd::data::images::ImageList;
 use ferkd::demo::settings::student_config;
 use ferkd::mining::KindCounts;
+use ferkd::train::Inputs;
 use ferkd::train::config::{Supervision, TrainConfig};
-use ferkd::train::trainer::{Inputs, StepOutput, Trainer, Tuning};
+use ferkd::train::trainer::{StepOutput, Trainer, Tuning};
 use ferkd::{Error, ErrorKind, Result};
 use web_time::Instant;
 
@@ -289,7 +290,7 @@ impl Student {
     fn advance(&mut self) -> Result<Option<(StudentStep, Tensor<1>)>> {
         let batcher = self.trainer.batcher().clone();
         let Some(batch) = batcher.batch(self.trainer.step(), &mut self.order)? else { return Ok(None) };
-        let StepOutput { step, lr, loss } = self.trainer.advance(&batch)?;
+        let StepOutput { step, lr, loss, .. } = self.trainer.advance(&batch)?;
         // A student that looks at no threshold saw no kinds.
         let kinds = if self.trainer.thresholds().is_some() { batch.kinds } else { KindCounts::default() };
         let (supervision, epoch) = (self.supervision, self.trainer.epoch());

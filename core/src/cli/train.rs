@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use ferkd::Result;
-use ferkd::train::{TrainConfig, TrainSummary, Trainer, train};
+use ferkd::events::Event;
+use ferkd::train::{Meeting, Node, TrainConfig, TrainSummary, Trainer, train, train_together};
 
 use crate::cli::overrides::Overrides;
 use crate::cli::terminal::{Terminal, duration};
@@ -15,7 +16,13 @@ use crate::cli::{Output, STOP, percent};
 /// the resolved settings, metrics, checkpoints, a summary and a report. Ctrl-C writes a checkpoint;
 /// --resume goes on exactly.
 ///
+/// Several devices share every step with --device cuda:0-3; several machines by the same command on
+/// each, with --node 1/4 ... --node 4/4 and --meet, an address of the first. A step is that of one
+/// device with the same batch, up to rounding (batch norms apart). The first machine alone needs the
+/// run folder; docs/parallel.md says more.
+///
 /// Example: ferkd train --images photos --store photos-labels --arch resnet18 --side 64 --run runs/first
+/// On two machines: ferkd train ... --node 1/2 --meet gpu1:4477, and ferkd train ... --node 2/2 --meet gpu1:4477
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -31,6 +38,13 @@ pub struct Args {
     /// Say what would be done, and stop.
     #[arg(long)]
     dry_run: bool,
+    /// Which of several processes that train together this is: 2/4 for the second of four. The first
+    /// writes the run folder.
+    #[arg(long, value_name = "I/N", requires = "meet")]
+    node: Option<Node>,
+    /// Where they meet: an address of node 1 and a free port there, the same on every node.
+    #[arg(long, value_name = "HOST:PORT", requires = "node")]
+    meet: Option<String>,
     #[command(flatten)]
     settings: Overrides<TrainConfig>,
 }
@@ -42,8 +56,23 @@ impl Args {
             return dry_run(config);
         }
         let mut terminal = Terminal::new();
-        let summary = train(&config, &self.run, self.resume, &STOP, &mut |e| terminal.hear(e))?;
-        report(&self.run, &summary)
+        let listen = &mut |event: &Event| terminal.hear(event);
+        let (Some(node), Some(address)) = (self.node, self.meet) else {
+            let summary = train(&config, &self.run, self.resume, &STOP, listen)?;
+            return report(&self.run, &summary);
+        };
+        let meeting = Meeting::new(node, &address)?;
+        let summary = train_together(&config, &self.run, self.resume, meeting, &STOP, listen)?;
+        if node.leads() {
+            return report(&self.run, &summary);
+        }
+        let text = format!(
+            "node {node}: {} steps in {}, training loss {:.4}; node 1 has the run",
+            summary.steps,
+            duration(summary.time_s),
+            summary.train_loss
+        );
+        Output::new(text, &summary)
     }
 }
 

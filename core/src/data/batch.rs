@@ -1,14 +1,17 @@
 //! Batches: decode each image once, cut its regions, mix, and line the pixels and labels up for a device.
 
+use std::ops::Range;
+
 use image::RgbImage;
 use rayon::prelude::*;
 
 use crate::data::images::ImageList;
 use crate::data::plan::Plan;
-use crate::data::select::{Boxes, Labels};
+use crate::data::select::{Boxes, Labels, Selection};
+use crate::data::share::Share;
 use crate::error::{Error, ErrorKind, Result};
 use crate::label::SoftLabel;
-use crate::mining::{Kind, KindCounts};
+use crate::mining::KindCounts;
 use crate::pixels::{Filter, Normalisation, OrientationRule, crop_resize_with};
 use crate::region::Region;
 use crate::rng::path_hash;
@@ -70,22 +73,26 @@ pub struct Batcher {
     pub orientation: OrientationRule,
 }
 
-/// A batch of N regions on the host.
+/// A batch of N regions on the host: all of a step's, or a share of them.
 #[derive(Debug, Clone)]
 pub struct Batch {
     /// The step that it belongs to.
     pub step: u64,
     /// Number of regions N.
     pub len: usize,
+    /// Place of the first of them among the step's.
+    pub first: usize,
+    /// Number of the step's regions; more than N where this is a share.
+    pub total: usize,
     /// The student's pixels: shape (N, 3, side, side).
     pub pixels: Vec<f32>,
     /// An online teacher's pixels: shape (N, 3, its side, its side); empty without one.
     pub teacher_pixels: Vec<f32>,
     /// The labels.
     pub targets: Targets,
-    /// Regions of each kind, where labels come from a store.
+    /// The step's regions of each kind, where labels come from a store.
     pub kinds: KindCounts,
-    /// Images of which no region survived mining.
+    /// Images of the step of which no region survived mining.
     pub fallbacks: u64,
 }
 
@@ -129,21 +136,48 @@ impl Targets {
         }
         targets
     }
+
+    /// Some of the rows, as wide as they are among all.
+    pub fn rows(&self, rows: Range<usize>) -> Self {
+        let span = rows.start * self.slots..rows.end * self.slots;
+        Self {
+            classes: self.classes[span.clone()].to_vec(),
+            weights: self.weights[span].to_vec(),
+            rest: self.rest[rows].to_vec(),
+            slots: self.slots,
+        }
+    }
 }
 
 const BAD_IMAGE: &str =
     "replace the file, or take it out; a --store that was labelled with --skip-bad leaves such images out";
 
-/// What one image gives to a batch, its pixels apart.
-struct Part {
-    labels: Vec<SoftLabel>,
-    kinds: Vec<Option<Kind>>,
-    fallback: bool,
+/// An image whose pixels are needed.
+struct Cut<'a> {
+    /// Its place among the step's images.
+    place: usize,
+    /// Which of the regions chosen of it.
+    slots: Vec<usize>,
+    /// Where they go: shape (slots, 3, side, side), for the student and an online teacher.
+    pixels: &'a mut [f32],
+    teacher_pixels: &'a mut [f32],
 }
+
+/// The order of images of the pass that was asked for last, and its number.
+pub type Order = Option<(u64, Vec<u32>)>;
 
 impl Batcher {
     /// The batch of step `step`; `None` past the end. `order` keeps the image order of the last pass seen.
-    pub fn batch(&self, step: u64, order: &mut Option<(u64, Vec<u32>)>) -> Result<Option<Batch>> {
+    pub fn batch(&self, step: u64, order: &mut Order) -> Result<Option<Batch>> {
+        self.share(step, order, Share::WHOLE)
+    }
+
+    /// The rows of a share of the step's images, as they are in the whole batch. Only their images are decoded, and
+    /// those of regions that they are mixed with.
+    ///
+    /// # Errors
+    /// Those of [`Self::batch`].
+    pub fn share(&self, step: u64, order: &mut Order, share: Share) -> Result<Option<Batch>> {
         let Some(at) = self.plan.position(step) else { return Ok(None) };
         if order.as_ref().is_none_or(|(pass, _)| *pass != at.pass) {
             *order = Some((at.pass, self.plan.image_order(at.pass)));
@@ -152,100 +186,150 @@ impl Batcher {
             Some((_, order)) => &order[at.images.clone()],
             None => &[],
         };
-        // Every image writes into its own place, in order: threads decide nothing but the time it takes.
-        let row = at.regions * self.student.size();
-        let teacher_row = self.teacher.map_or(0, |view| at.regions * view.size());
-        let mut pixels = vec![0.0; images.len() * row];
-        let mut teacher_pixels = vec![0.0; images.len() * teacher_row];
-        // An image has at least one region of at least one pixel for the student; a teacher may be missing.
-        let teacher_rows: Vec<&mut [f32]> = match teacher_row {
-            0 => images.iter().map(|_| &mut [][..]).collect(),
-            _ => teacher_pixels.chunks_mut(teacher_row).collect(),
-        };
-        let rows = pixels.par_chunks_mut(row.max(1)).zip(teacher_rows);
-        let parts: Vec<Part> = images
+        // Labels of all images: they decide how wide a row is, and cost little.
+        let chosen: Vec<Selection> = images
             .par_iter()
-            .zip(rows)
-            .map(|(&image, (own, teachers))| self.part(image as usize, at.pass, at.regions, own, teachers))
+            .map(|&image| self.select(image as usize, at.pass, at.regions))
             .collect::<Result<_>>()?;
-        self.assemble(step, parts, pixels, teacher_pixels).map(Some)
+        let per_image: Vec<usize> = chosen.iter().map(|selection| selection.chosen.len()).collect();
+        let ends: Vec<usize> = per_image
+            .iter()
+            .scan(0, |end, n| {
+                *end += n;
+                Some(*end)
+            })
+            .collect();
+        let start_of = |place: usize| place.checked_sub(1).map_or(0, |before| ends[before]);
+        let own = share.range(images.len());
+        let rows = start_of(own.start)..start_of(own.end);
+
+        let mixing = Mixing::draw(self.mix, &self.strength, self.seed, step, self.student.side)?;
+        let partners = partners(self.mix, self.seed, step, &per_image);
+        let targets = {
+            let labels: Vec<&SoftLabel> =
+                chosen.iter().flat_map(|selection| &selection.chosen).map(|one| &one.label).collect();
+            // A region that is its own partner is not mixed: its label counts once.
+            let rows = labels.iter().zip(&partners).enumerate().map(|(i, (&label, &partner))| {
+                let l = if partner as usize == i { 1.0 } else { mixing.map_or(1.0, |m| m.l) };
+                (label, l, labels[partner as usize])
+            });
+            Targets::of(rows)
+        };
+        // Own rows first, then what they are mixed with and other shares hold, in order.
+        let mut wanted: Vec<(usize, Vec<usize>)> =
+            own.clone().map(|place| (place, (0..per_image[place]).collect())).collect();
+        let mut source: Vec<usize> = partners[rows.clone()].iter().map(|&partner| partner as usize).collect();
+        let mut foreign: Vec<usize> = source.iter().copied().filter(|row| !rows.contains(row)).collect();
+        foreign.sort_unstable();
+        if mixing.is_none() {
+            foreign.clear();
+        }
+        for &row in &foreign {
+            let place = ends.partition_point(|&end| end <= row);
+            let slot = row - start_of(place);
+            match wanted.last_mut() {
+                Some((last, slots)) if *last == place => slots.push(slot),
+                _ => wanted.push((place, vec![slot])),
+            }
+        }
+        for row in &mut source {
+            *row = match foreign.binary_search(row) {
+                Ok(behind) => rows.len() + behind,
+                Err(_) => *row - rows.start,
+            };
+        }
+        let count = rows.len() + foreign.len();
+        let mut pixels = vec![0.0; count * self.student.size()];
+        let mut teacher_pixels = vec![0.0; count * self.teacher.map_or(0, |view| view.size())];
+        self.cut_all(&wanted, images, &chosen, &mut pixels, &mut teacher_pixels)?;
+        if let Some(mixing) = mixing {
+            let side = self.student.side;
+            mix_rows(&mut pixels, side, &source, &mixing);
+            if let Some(view) = &self.teacher {
+                mix_rows(&mut teacher_pixels, view.side, &source, &mixing.at_side(side, view.side));
+            }
+        }
+        pixels.truncate(rows.len() * self.student.size());
+        teacher_pixels.truncate(rows.len() * self.teacher.map_or(0, |view| view.size()));
+
+        let mut kinds = KindCounts::default();
+        let all = chosen.iter().flat_map(|selection| &selection.chosen);
+        all.filter_map(|one| one.kind).for_each(|kind| kinds.add(kind));
+        let fallbacks = chosen.iter().filter(|selection| selection.fallback).count() as u64;
+        Ok(Some(Batch {
+            step,
+            len: rows.len(),
+            first: rows.start,
+            total: partners.len(),
+            pixels,
+            teacher_pixels,
+            targets: if share == Share::WHOLE { targets } else { targets.rows(rows) },
+            kinds,
+            fallbacks,
+        }))
     }
 
-    /// Chooses `want` regions of an image and writes their pixels.
-    fn part(
-        &self,
-        image: usize,
-        pass: u64,
-        want: usize,
-        pixels: &mut [f32],
-        teacher_pixels: &mut [f32],
-    ) -> Result<Part> {
+    /// Chooses `want` regions of an image.
+    fn select(&self, image: usize, pass: u64, want: usize) -> Result<Selection> {
         let name = self.images.name(image);
         let order = self.plan.region_order(path_hash(name), pass, self.boxes.per_image() as usize);
         let truth =
             self.images.folder(image).and_then(|f| self.folder_classes.get(f as usize)).copied().unwrap_or(0);
-        let selection = self.labels.select(image, truth, &order, want)?;
+        self.labels.select(image, truth, &order, want)
+    }
+
+    /// Cuts the wanted regions out, one after the other. Every image writes into its own place: threads decide
+    /// nothing but the time it takes.
+    fn cut_all(
+        &self,
+        wanted: &[(usize, Vec<usize>)],
+        images: &[u32],
+        chosen: &[Selection],
+        mut pixels: &mut [f32],
+        mut teacher_pixels: &mut [f32],
+    ) -> Result<()> {
+        let mut cuts = Vec::with_capacity(wanted.len());
+        for (place, slots) in wanted {
+            let own;
+            (own, pixels) = pixels.split_at_mut(slots.len() * self.student.size());
+            let teachers;
+            (teachers, teacher_pixels) =
+                teacher_pixels.split_at_mut(slots.len() * self.teacher.map_or(0, |view| view.size()));
+            cuts.push(Cut { place: *place, slots: slots.clone(), pixels: own, teacher_pixels: teachers });
+        }
+        cuts.into_par_iter().try_for_each(|cut| {
+            let image = images[cut.place] as usize;
+            self.cut(image, &chosen[cut.place], cut)
+        })
+    }
+
+    /// Cuts regions out of one image.
+    fn cut(&self, image: usize, chosen: &Selection, cut: Cut<'_>) -> Result<()> {
+        let name = self.images.name(image);
         let remedied = |e: Error| if e.kind() == ErrorKind::Damaged { e.remedy(BAD_IMAGE) } else { e };
         let picture = self.images.decode(image, self.orientation).map_err(remedied)?.image;
-        let mut own = pixels.chunks_mut(self.student.size());
-        let mut teachers = teacher_pixels.chunks_mut(self.teacher.map_or(1, |view| view.size()));
-        let mut part = Part {
-            labels: Vec::with_capacity(want),
-            kinds: Vec::with_capacity(want),
-            fallback: selection.fallback,
-        };
-        for chosen in selection.chosen {
-            let region = self.boxes.region(image, name, chosen.number, picture.dimensions())?;
+        let mut own = cut.pixels.chunks_mut(self.student.size());
+        let mut teachers = cut.teacher_pixels.chunks_mut(self.teacher.map_or(1, |view| view.size()));
+        for slot in cut.slots {
+            let number = chosen.chosen[slot].number;
+            let region = self.boxes.region(image, name, number, picture.dimensions())?;
             if let Some(out) = own.next() {
                 self.student.cut(&picture, &region, out)?;
             }
             if let (Some(view), Some(out)) = (&self.teacher, teachers.next()) {
                 view.cut(&picture, &region, out)?;
             }
-            part.labels.push(chosen.label);
-            part.kinds.push(chosen.kind);
         }
-        Ok(part)
-    }
-
-    fn assemble(
-        &self,
-        step: u64,
-        parts: Vec<Part>,
-        mut pixels: Vec<f32>,
-        mut teacher_pixels: Vec<f32>,
-    ) -> Result<Batch> {
-        let per_image: Vec<usize> = parts.iter().map(|p| p.labels.len()).collect();
-        let mut kinds = KindCounts::default();
-        parts.iter().flat_map(|p| &p.kinds).flatten().for_each(|&kind| kinds.add(kind));
-        let fallbacks = parts.iter().filter(|p| p.fallback).count() as u64;
-        let labels: Vec<&SoftLabel> = parts.iter().flat_map(|p| &p.labels).collect();
-
-        let side = self.student.side;
-        let mixing = Mixing::draw(self.mix, &self.strength, self.seed, step, side)?;
-        let partners = partners(self.mix, self.seed, step, &per_image);
-        if let Some(mixing) = mixing {
-            mix_rows(&mut pixels, side, &partners, &mixing);
-            if let Some(view) = &self.teacher {
-                mix_rows(&mut teacher_pixels, view.side, &partners, &mixing.at_side(side, view.side));
-            }
-        }
-        // A region that is its own partner is not mixed: its label counts once.
-        let rows = labels.iter().zip(&partners).enumerate().map(|(i, (&label, &partner))| {
-            let l = if partner as usize == i { 1.0 } else { mixing.map_or(1.0, |m| m.l) };
-            (label, l, labels[partner as usize])
-        });
-        let targets = Targets::of(rows);
-        Ok(Batch { step, len: labels.len(), pixels, teacher_pixels, targets, kinds, fallbacks })
+        Ok(())
     }
 }
 
-/// Mixes each picture with its partner's unmixed pixels.
-fn mix_rows(pixels: &mut [f32], side: u32, partners: &[u32], mixing: &Mixing) {
+/// Mixes each picture with the unmixed pixels of another: `source` is its place. Pictures behind them stay.
+fn mix_rows(pixels: &mut [f32], side: u32, source: &[usize], mixing: &Mixing) {
     let row = 3 * side as usize * side as usize;
     let before = pixels.to_vec();
-    for (picture, &partner) in pixels.chunks_mut(row).zip(partners) {
-        let start = partner as usize * row;
+    for (picture, partner) in pixels.chunks_mut(row).zip(source) {
+        let start = partner * row;
         mixing.apply(picture, &before[start..start + row], side);
     }
 }

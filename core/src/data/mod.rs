@@ -10,5 +10,6 @@ pub mod plan;
 pub mod prefetch;
 pub mod select;
 mod shards;
+pub mod share;
 pub mod synthetic;
 pub mod tar;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::data::batch::{Batch, Batcher};
+use crate::data::share::Share;
 use crate::error::Result;
 
 /// Batches from step `start` on, in order, up to the end of the plan.
@@ -13,18 +14,23 @@ pub struct Prefetch {
     #[cfg(not(target_family = "wasm"))]
     queue: std::sync::mpsc::Receiver<Result<Batch>>,
     #[cfg(target_family = "wasm")]
-    next: (Arc<Batcher>, u64, Option<(u64, Vec<u32>)>),
+    next: (Arc<Batcher>, u64, crate::data::batch::Order, Share),
 }
 
 impl Prefetch {
     /// Starts at step `start`.
-    #[cfg(not(target_family = "wasm"))]
     pub fn new(batcher: Arc<Batcher>, start: u64, ahead: usize) -> Self {
+        Self::of(batcher, Share::WHOLE, start, ahead)
+    }
+
+    /// The same, a share of each batch.
+    #[cfg(not(target_family = "wasm"))]
+    pub fn of(batcher: Arc<Batcher>, share: Share, start: u64, ahead: usize) -> Self {
         let (send, queue) = std::sync::mpsc::sync_channel(ahead);
         std::thread::spawn(move || {
             let mut order = None;
             for step in start.. {
-                let batch = batcher.batch(step, &mut order).transpose();
+                let batch = batcher.share(step, &mut order, share).transpose();
                 let Some(batch) = batch else { break };
                 let failed = batch.is_err();
                 // A closed queue means that nobody wants more.
@@ -36,10 +42,10 @@ impl Prefetch {
         Self { queue }
     }
 
-    /// Starts at step `start`.
+    /// The same, a share of each batch.
     #[cfg(target_family = "wasm")]
-    pub fn new(batcher: Arc<Batcher>, start: u64, _ahead: usize) -> Self {
-        Self { next: (batcher, start, None) }
+    pub fn of(batcher: Arc<Batcher>, share: Share, start: u64, _ahead: usize) -> Self {
+        Self { next: (batcher, start, None, share) }
     }
 }
 
@@ -53,8 +59,8 @@ impl Iterator for Prefetch {
 
     #[cfg(target_family = "wasm")]
     fn next(&mut self) -> Option<Result<Batch>> {
-        let (batcher, step, order) = &mut self.next;
-        let batch = batcher.batch(*step, order).transpose();
+        let (batcher, step, order, share) = &mut self.next;
+        let batch = batcher.share(*step, order, *share).transpose();
         *step += 1;
         batch
     }

@@ -15,7 +15,7 @@ use crate::planner::Images;
 use crate::planner::stand_in;
 use crate::region::RegionSampler;
 use crate::train::config::{Supervision, TrainConfig};
-use crate::train::trainer::{Inputs, Trainer};
+use crate::train::{Inputs, Trainer};
 
 /// What the rates were measured for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

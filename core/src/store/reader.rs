@@ -31,6 +31,7 @@ pub struct Store {
     /// Regions of each image that are looked at: the first so many.
     pub(super) per_image: u32,
     skipped: Option<Skipped>,
+    digest: String,
     /// The files of each shard, in the order of [`Table::ALL`], once they have been asked for.
     shards: Vec<[OnceLock<Opened>; 4]>,
 }
@@ -61,7 +62,9 @@ impl Store {
     fn from_source(source: Source) -> Result<Self> {
         let bytes = source.small(MANIFEST)?;
         let manifest = Manifest::from_json(&bytes, &source.name(MANIFEST))?;
-        let sums = Checksums::parse(&source.small(CHECKSUMS)?, &source.name(CHECKSUMS))?;
+        let listed = source.small(CHECKSUMS)?;
+        let digest = sha256(&listed);
+        let sums = Checksums::parse(&listed, &source.name(CHECKSUMS))?;
         if sums.get(MANIFEST) != Some(&sha256(&bytes)) {
             let problem = format!("it does not have the checksum that {CHECKSUMS} records");
             return Err(Error::damaged(source.name(MANIFEST), problem).remedy(REDO));
@@ -87,12 +90,17 @@ impl Store {
         };
         let shards = (0..layout.shards()).map(|_| Default::default()).collect();
         let per_image = manifest.regions.per_image;
-        Ok(Self { source, manifest, layout, per_image, skipped, shards })
+        Ok(Self { source, manifest, layout, per_image, skipped, digest, shards })
     }
 
     /// The images that were passed over because they cannot be decoded; `None` where such were not looked for.
     pub fn skipped(&self) -> Option<&Skipped> {
         self.skipped.as_ref()
+    }
+
+    /// SHA-256 of its list of checksums: equal where all files are.
+    pub fn digest(&self) -> &str {
+        &self.digest
     }
 
     /// What the store holds and how it was made.

@@ -8,20 +8,21 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use crate::classifier::Classifier;
 use crate::data::images::ImageList;
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::events::{Event, Listener};
 use crate::labelling::label;
 use crate::lock::FolderLock;
-use crate::store::{LOCK, Store};
+use crate::store::LOCK;
 use crate::sweep::analysis::Analysis;
 use crate::sweep::config::Plan;
 use crate::sweep::table::{Finished, write_results};
 use crate::train::config::TrainConfig;
+use crate::train::inputs::{Inputs, image_lists};
+use crate::train::parallel::settings::same_settings;
 use crate::train::report::read_metrics;
-use crate::train::run::{TrainSummary, same_settings, train_with};
-use crate::train::trainer::{Inputs, Trainer, image_lists};
+use crate::train::run::{TrainSummary, train_with};
+use crate::train::trainer::Trainer;
 
 /// What a sweep did.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -246,18 +247,9 @@ impl Shared {
 
     fn run(&self, task: &Task, events: &mpsc::Sender<(PathBuf, Event)>) -> Result<()> {
         let config = &task.config;
-        let device = crate::device::open(&config.device)?;
-        let teacher = match (&config.teacher, config.supervision.needs_teacher()) {
-            (Some(name), true) => Some(Classifier::load(name, &device)?),
-            _ => None,
-        };
-        let inputs = Inputs {
-            images: self.images.clone(),
-            validation: self.validation.clone(),
-            store: config.store.as_deref().map(Store::open).transpose()?,
-            teacher,
-        };
-        let trainer = Trainer::with_inputs(config.clone(), inputs, device)?;
+        let devices = crate::device::open_all(&config.device)?;
+        let inputs = Inputs::open(config, self.images.clone(), self.validation.clone(), &devices)?;
+        let trainer = Trainer::on_devices(config.clone(), inputs, devices)?;
         let resume = task.folder.join("config.toml").exists();
         train_with(trainer, &task.folder, resume, &self.halt, &mut |event| {
             // The other end closes only when the sweep has failed.

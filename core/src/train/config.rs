@@ -221,7 +221,7 @@ crate::options! {
         keep_every: usize = 0,
         /// Seed of weights, order and mixing.
         seed: u64 = 0,
-        /// Device: auto, flex, wgpu or cuda:N.
+        /// Device: auto, flex, wgpu or cuda:N; several, such as cuda:0-3 or flex,flex, share each step (docs/parallel.md). Batch norms are not synchronised: each device normalises its own share, and the first one's running statistics are kept.
         device: String = "auto".into(),
         /// Batches prepared ahead.
         prefetch: usize = 2,

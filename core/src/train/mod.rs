@@ -6,11 +6,14 @@ pub mod ema;
 pub mod eval;
 #[cfg(feature = "flex")]
 mod host_sgd;
+pub mod inputs;
 pub mod loss;
 #[cfg(not(target_family = "wasm"))]
 mod metrics;
 pub mod optimizer;
+pub mod parallel;
 pub mod pretrained;
+mod replica;
 #[cfg(not(target_family = "wasm"))]
 pub mod report;
 #[cfg(not(target_family = "wasm"))]
@@ -22,7 +25,10 @@ pub mod transfer;
 
 pub use config::{Supervision, TrainConfig};
 pub use eval::{EvalReport, evaluate, evaluate_skipping};
+pub use inputs::Inputs;
+#[cfg(not(target_family = "wasm"))]
+pub use parallel::{Meeting, Node};
 pub use pretrained::Pretrained;
 #[cfg(not(target_family = "wasm"))]
-pub use run::{TrainSummary, train};
-pub use trainer::{Inputs, Trainer};
+pub use run::{TrainSummary, train, train_together};
+pub use trainer::Trainer;

@@ -20,6 +20,8 @@ use crate::mining::{KindCounts, Thresholds};
 use crate::train::config::{Supervision, TrainConfig};
 use crate::train::eval::EvalReport;
 use crate::train::metrics;
+use crate::train::parallel::settings::same_settings;
+use crate::train::parallel::{Meeting, follow};
 use crate::train::report::{read_metrics, run_report};
 use crate::train::trainer::{StepOutput, Trainer};
 use crate::weights::{Precision, StateDict};
@@ -122,14 +124,36 @@ pub fn train_with(
     stop: &AtomicBool,
     listen: Listener,
 ) -> Result<TrainSummary> {
-    let mut run = Run::open(folder, resume, &mut trainer)?;
-    match run.all(&mut trainer, stop, listen) {
+    let opened = Run::open(folder, resume, &mut trainer);
+    let mut run = opened.inspect_err(|error| trainer.leave(error))?;
+    let ended = trainer.share_state().and_then(|()| run.all(&mut trainer, stop, listen));
+    match ended {
         Err(error) if error.kind() != ErrorKind::Interrupted => {
+            trainer.leave(&error);
             listen(&Event::Failed { job: "training".into(), error: error.to_string() });
             Err(error)
         }
         ended => ended,
     }
+}
+
+/// The same by several processes: `meeting` says which of them this is. Node 1 alone looks at `folder` and `resume`,
+/// evaluates, and hands its state to the others when they have met.
+///
+/// # Errors
+/// Those of [`train`]; nodes that do not come or do not belong together; a node that is gone, which ends the others.
+pub fn train_together(
+    config: &TrainConfig,
+    folder: &Path,
+    resume: bool,
+    meeting: Meeting,
+    stop: &AtomicBool,
+    listen: Listener,
+) -> Result<TrainSummary> {
+    let mut trainer = Trainer::new(config.clone())?;
+    let leads = meeting.node().leads();
+    trainer.meet(meeting, stop, listen)?;
+    if leads { train_with(trainer, folder, resume, stop, listen) } else { follow(trainer, stop, listen) }
 }
 
 impl Run {
@@ -138,15 +162,16 @@ impl Run {
         let begun = Instant::now();
         let config = trainer.config().clone();
         let (first, steps) = (trainer.step(), trainer.steps());
-        let job = format!("training with {}", config.supervision.name());
+        let job = format!("training with {}{}", config.supervision.name(), trainer.company());
         listen(&Event::Started { job: job.clone(), total: steps, unit: "steps".into(), done: first });
         let mut clock = (Instant::now(), first, 0u64);
         let mut last_eval: Option<EvalReport> = None;
-        for batch in Prefetch::new(trainer.batcher().clone(), first, config.prefetch) {
+        for batch in Prefetch::of(trainer.batcher().clone(), trainer.share(), first, config.prefetch) {
             let batch = batch?;
-            let output = trainer.advance(&batch)?;
-            self.note(output, batch.len as u64, batch.kinds, batch.fallbacks);
-            clock.2 += batch.len as u64;
+            let output = trainer.advance_with(&batch, stop.load(Ordering::Relaxed))?;
+            let all_stop = output.stops;
+            self.note(output, batch.total as u64, batch.kinds, batch.fallbacks);
+            clock.2 += batch.total as u64;
             let (step, epoch) = (trainer.step(), trainer.epoch());
             let ends = step == steps;
 
@@ -181,7 +206,8 @@ impl Run {
                 let path = self.checkpoint_path(&format!("step-{step:07}.safetensors"));
                 trainer.weights().write(&path, Precision::F32)?;
             }
-            let stopped = stop.load(Ordering::Relaxed);
+            // With others, all leave after the same step.
+            let stopped = if trainer.share().of > 1 { all_stop } else { stop.load(Ordering::Relaxed) };
             let periodic = config.checkpoint_every > 0 && step % config.checkpoint_every == 0;
             if ends || evaluates || periodic || stopped {
                 let path = self.checkpoint(trainer)?;
@@ -370,30 +396,6 @@ fn restore(trainer: &mut Trainer, path: &Path) -> Result<Progress> {
     Ok(progress)
 }
 
-/// Refuses to go on with other settings; the device, the prefetching and how often things are written may change.
-pub(crate) fn same_settings(path: &Path, now: &str) -> Result<()> {
-    const FREE: [&str; 5] = ["device", "prefetch", "cache-mb", "checkpoint-every", "keep-every"];
-    // Settings that a later version added are at their defaults in older runs.
-    let before: TrainConfig = crate::config::resolve(&[crate::config::read_layer(path)?])?;
-    let before = crate::config::table(&before);
-    let now: toml::Table = now.parse().map_err(|e| Error::usage("configuration", format!("{e}")))?;
-    let keys: std::collections::BTreeSet<&String> = before.keys().chain(now.keys()).collect();
-    let show = |v: Option<&toml::Value>| v.map_or("unset".into(), ToString::to_string);
-    let differences: Vec<String> = keys
-        .into_iter()
-        .filter(|k| !FREE.contains(&k.as_str()) && before.get(*k) != now.get(*k))
-        .map(|k| format!("{k}: {} there, {} now", show(before.get(k)), show(now.get(k))))
-        .collect();
-    if differences.is_empty() {
-        return Ok(());
-    }
-    Err(Error::mismatch(
-        path.display().to_string(),
-        format!("the run was begun with other settings; {}", differences.join("; ")),
-    )
-    .remedy("resume with the settings it was begun with, or begin another run"))
-}
-
 /// What a run ran on.
 #[derive(Debug, Serialize)]
 struct Environment {
@@ -403,6 +405,9 @@ struct Environment {
     os: &'static str,
     cpu_threads: usize,
     device: String,
+    /// Devices of this process, and processes, that train together.
+    replicas: usize,
+    nodes: usize,
     seed: u64,
     parameters: usize,
     macs: u64,
@@ -417,6 +422,8 @@ impl Environment {
             os: std::env::consts::OS,
             cpu_threads: rayon::current_num_threads(),
             device: trainer.config().device.clone(),
+            replicas: trainer.replicas(),
+            nodes: trainer.share().of,
             seed: trainer.config().seed,
             parameters: trainer.parameters(),
             macs: trainer.student().macs(trainer.card().side as usize),
@@ -429,27 +436,4 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     let mut bytes = serde_json::to_vec_pretty(value).map_err(|e| Error::damaged(path, e.to_string()))?;
     bytes.push(b'\n');
     atomic::write(path, &bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_that_an_older_run_lacks_are_at_their_defaults() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("config.toml");
-        let now = toml::to_string(&TrainConfig::default()).unwrap();
-        let older: String = now
-            .lines()
-            .filter(|line| !line.starts_with("drop-path"))
-            .map(|line| format!("{line}\n"))
-            .collect();
-        assert_ne!(older, now);
-        fs::write(&path, &older).unwrap();
-        same_settings(&path, &now).unwrap();
-        let other = now.replace("epochs = 300", "epochs = 301");
-        let error = same_settings(&path, &other).unwrap_err().to_string();
-        assert!(error.contains("epochs: 300 there, 301 now"), "{error}");
-    }
 }

@@ -3,42 +3,41 @@
 use std::sync::Arc;
 
 use burn::module::Module;
-use burn::optim::{GradientsAccumulator, GradientsParams};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 
 use crate::classifier::{Card, Classifier};
 use crate::data::batch::{Batch, Batcher, View};
-use crate::data::classes::ClassSpace;
 use crate::data::images::ImageList;
-#[cfg(not(target_family = "wasm"))]
-use crate::data::images::Split;
 use crate::data::plan::Plan;
 use crate::data::select::{Boxes, Labels};
+#[cfg(not(target_family = "wasm"))]
+use crate::data::share::Share;
 use crate::error::{Error, Result};
 use crate::mining::{Confidence, Thresholds};
-use crate::models::{DropPath, Model};
+use crate::models::Model;
 use crate::pixels::{Filter, Normalisation, OrientationRule};
 use crate::region::RegionSampler;
 use crate::selfmix::MixStrength;
+#[cfg(not(target_family = "wasm"))]
 use crate::store::Store;
 use crate::train::config::{Supervision, TrainConfig};
 use crate::train::ema::Ema;
 use crate::train::eval::{EvalReport, evaluate};
-use crate::train::loss::{DeviceTargets, distillation, soft_cross_entropy};
-use crate::train::optimizer::Optimizer;
+#[cfg(not(target_family = "wasm"))]
+use crate::train::inputs::image_lists;
+use crate::train::inputs::{Inputs, classes, labelled};
+use crate::train::parallel::{Step, Team};
 use crate::train::pretrained::Pretrained;
+use crate::train::replica::{Lesson, Replica, optimizer};
 use crate::train::schedule::Schedule;
 use crate::weights::StateDict;
 
 /// A student, its optimizer, and everything that a step needs.
 pub struct Trainer {
     config: TrainConfig,
-    device: Device,
     card: Card,
-    student: Model,
-    optimizer: Optimizer,
+    pub(super) team: Team,
     ema: Option<Ema>,
-    teacher: Option<Classifier>,
     schedule: Schedule,
     temperature: f32,
     batcher: Arc<Batcher>,
@@ -55,6 +54,8 @@ pub struct StepOutput {
     pub lr: f64,
     /// Its loss, in nats: shape (1).
     pub loss: Tensor<1>,
+    /// Whether this process, or another one that it trains with, wants to stop after it.
+    pub stops: bool,
 }
 
 /// What may change while a student learns: a window's sliders.
@@ -70,18 +71,6 @@ pub struct Tuning {
     pub lr: f64,
 }
 
-/// What a trainer works on.
-pub struct Inputs {
-    /// Images to train on.
-    pub images: ImageList,
-    /// Images to validate on.
-    pub validation: Option<ImageList>,
-    /// Their labels, for supervisions that read them.
-    pub store: Option<Store>,
-    /// The online teacher, for supervisions that ask one.
-    pub teacher: Option<Classifier>,
-}
-
 impl Trainer {
     /// Opens images, store and teacher, and draws the student's weights.
     ///
@@ -91,17 +80,30 @@ impl Trainer {
     pub fn new(config: TrainConfig) -> Result<Self> {
         config.check()?;
         let config = config.resolved();
-        let device = crate::device::open(&config.device)?;
+        let devices = crate::device::open_all(&config.device)?;
         let (images, validation) = image_lists(&config)?;
-        let store = config.store.as_deref().map(Store::open).transpose()?;
-        let teacher = match (&config.teacher, config.supervision.needs_teacher()) {
-            (Some(name), true) => Some(Classifier::load(name, &device)?),
-            _ => None,
-        };
-        Self::with_inputs(config, Inputs { images, validation, store, teacher }, device)
+        let inputs = Inputs::open(&config, images, validation, &devices)?;
+        Self::on_devices(config, inputs, devices)
     }
 
-    /// The same, on inputs that are open already: the browser has no paths.
+    /// The same on inputs that are open already, on the first of the devices; the others get copies that train with
+    /// it. Each takes its share of a step's regions, and all of them take the same step.
+    ///
+    /// # Errors
+    /// Those of [`Self::new`], or no device.
+    #[cfg(not(target_family = "wasm"))]
+    pub fn on_devices(config: TrainConfig, inputs: Inputs, devices: Vec<Device>) -> Result<Self> {
+        let mut devices = devices.into_iter();
+        let Some(first) = devices.next() else { return Err(Error::usage("device", "none is named")) };
+        let mut trainer = Self::with_inputs(config, inputs, first)?;
+        for device in devices {
+            let replica = trainer.team.lead().on(&device, &trainer.config, trainer.card.classes.len())?;
+            trainer.team.add(replica);
+        }
+        Ok(trainer)
+    }
+
+    /// The same on one device: the browser has no paths and no threads.
     pub fn with_inputs(config: TrainConfig, inputs: Inputs, device: Device) -> Result<Self> {
         config.check()?;
         let config = config.resolved();
@@ -212,13 +214,14 @@ impl Trainer {
             orientation,
         };
         Ok(Self {
-            optimizer: Optimizer::new(&recipe, &training)
-                .with_layer_decay(config.layer_decay, student.layers()),
-            device: training,
+            team: Team::new(Replica {
+                optimizer: optimizer(&config, &student, &training),
+                device: training,
+                student,
+                teacher,
+            }),
             card,
-            student,
             ema,
-            teacher,
             schedule,
             temperature,
             batcher: Arc::new(batcher),
@@ -244,14 +247,49 @@ impl Trainer {
         &self.card
     }
 
-    /// The device that it is trained on.
+    /// The device that it is trained on, the first of several.
     pub fn device(&self) -> &Device {
-        &self.device
+        &self.team.lead().device
     }
 
     /// The student.
     pub fn student(&self) -> &Model {
-        &self.student
+        &self.team.lead().student
+    }
+
+    /// Devices of this process that train it together.
+    pub fn replicas(&self) -> usize {
+        self.team.replicas().count()
+    }
+
+    /// With how many devices of this process it is trained, and how their gradients are added up; nothing for one.
+    #[cfg(not(target_family = "wasm"))]
+    pub(super) fn company(&self) -> String {
+        match self.replicas() {
+            1 => String::new(),
+            devices => format!(" on {devices} devices, summed {}", self.team.adds_up()),
+        }
+    }
+
+    /// The online teacher, where one is asked.
+    #[cfg(not(target_family = "wasm"))]
+    pub(super) fn teacher(&self) -> Option<&Classifier> {
+        self.team.lead().teacher.as_ref()
+    }
+
+    /// The share of every step's images that this process computes.
+    #[cfg(not(target_family = "wasm"))]
+    pub(super) fn share(&self) -> Share {
+        self.team.share()
+    }
+
+    /// The store that labels or boxes come from.
+    #[cfg(not(target_family = "wasm"))]
+    pub(super) fn store(&self) -> Option<&Store> {
+        match (&self.batcher.boxes, &self.batcher.labels) {
+            (Boxes::Store(store), _) | (_, Labels::Store { store, .. }) => Some(store),
+            _ => None,
+        }
     }
 
     /// The mining thresholds as confidences, where regions are mined.
@@ -276,7 +314,7 @@ impl Trainer {
 
     /// Parameters of the student, running statistics apart.
     pub fn parameters(&self) -> usize {
-        self.student.parameters()
+        self.student().parameters()
     }
 
     /// Epochs done, with fractions.
@@ -303,77 +341,32 @@ impl Trainer {
         self.thresholds = Some(tuning.thresholds);
     }
 
-    /// One step: forward, loss, backward, update. Nothing is read back from the device.
+    /// One step: forward, loss, backward, update. On one device nothing is read back from it.
+    ///
+    /// # Errors
+    /// A batch without regions.
     pub fn advance(&mut self, batch: &Batch) -> Result<StepOutput> {
+        self.advance_with(batch, false)
+    }
+
+    /// The same with this process's share of a batch; `stops` says that it wants to stop after the step.
+    ///
+    /// # Errors
+    /// Those of [`Self::advance`], or another process that is gone.
+    pub(super) fn advance_with(&mut self, batch: &Batch, stops: bool) -> Result<StepOutput> {
         let lr = self.schedule.rate(self.step);
-        let part = batch.len.div_ceil(self.config.accumulate);
-        let mut gradients = GradientsAccumulator::new();
-        let mut total: Option<Tensor<1>> = None;
-        for start in (0..batch.len).step_by(part) {
-            let rows = start..(start + part).min(batch.len);
-            let share = rows.len() as f32 / batch.len as f32;
-            let loss = self.loss(batch, rows).mul_scalar(share);
-            let grads = GradientsParams::from_grads(loss.backward(), &self.student);
-            gradients.accumulate(&self.student, grads);
-            let loss = loss.inner();
-            total = Some(match total {
-                Some(sum) => sum + loss,
-                None => loss,
-            });
-        }
-        let Some(loss) = total else { return Err(Error::mismatch("batch", "it holds no region")) };
-        self.student = self.optimizer.step(lr, self.student.clone(), gradients.grads())?;
+        let lesson = Lesson {
+            config: &self.config,
+            side: self.card.side,
+            temperature: self.temperature,
+            step: self.step,
+        };
+        let Step { loss, stops } = self.team.step(&lesson, batch, lr, stops)?;
         if let Some(ema) = &mut self.ema {
-            ema.update(&self.student.valid());
+            ema.update(&self.team.lead().student.valid());
         }
         self.step += 1;
-        Ok(StepOutput { step: self.step - 1, lr, loss })
-    }
-
-    /// The loss of some rows of a batch, by the supervision.
-    fn loss(&self, batch: &Batch, rows: std::ops::Range<usize>) -> Tensor<1> {
-        let logits = self.logits(batch, rows.clone());
-        let targets = || DeviceTargets::new(&batch.targets, rows.clone(), &self.device);
-        let Some(teacher) = &self.teacher else {
-            return soft_cross_entropy(logits, targets(), self.temperature);
-        };
-        let device = self.device.clone().inner();
-        let images = pictures(&batch.teacher_pixels, teacher.card.side, rows.clone(), &device);
-        let teacher = Tensor::from_inner(teacher.forward(images));
-        let t = self.config.kd_temperature;
-        match self.config.supervision {
-            Supervision::Funmatch => distillation(logits, teacher, t),
-            _ => {
-                let alpha = self.config.kd_alpha;
-                let truth = soft_cross_entropy(logits.clone(), targets(), 1.0);
-                truth.mul_scalar(alpha) + distillation(logits, teacher, t).mul_scalar((1.0 - alpha) * t * t)
-            }
-        }
-    }
-
-    /// The student's logits for some rows of a batch.
-    fn logits(&self, batch: &Batch, rows: std::ops::Range<usize>) -> Tensor<2> {
-        let pictures = |device| pictures(&batch.pixels, self.card.side, rows.clone(), device);
-        if self.config.freeze_backbone {
-            // As in evaluation: batch norms go by their running statistics, and leave them as they are.
-            let features = self.student.valid().features(pictures(&self.device.clone().inner()), None);
-            return self.student.classify(Tensor::from_inner(features));
-        }
-        let images = pictures(&self.device);
-        let drop = self.student.droppable().filter(|_| self.config.drop_path > 0.0).map(|depth| DropPath {
-            rate: self.config.drop_path,
-            seed: self.config.seed,
-            step: self.step,
-            rows,
-            depth,
-        });
-        self.student.classify(self.student.features(images, drop.as_ref()))
-    }
-
-    /// Whether a tensor of the student's is trained.
-    fn trains(&self, name: &str) -> bool {
-        let head = name.starts_with(self.config.arch.head());
-        !name.contains("running_") && (head || !self.config.freeze_backbone)
+        Ok(StepOutput { step: self.step - 1, lr, loss, stops })
     }
 
     /// Tries the student, or its average where one is kept, on the validation images.
@@ -384,23 +377,23 @@ impl Trainer {
         let Some((images, folders)) = &self.validation else {
             return Err(Error::usage("val", "no images to validate on").remedy("give --val FOLDER"));
         };
-        let own = self.student.valid();
+        let own = self.student().valid();
         let model = self.ema.as_ref().map_or(&own, Ema::model);
         let view = self.batcher.student;
-        evaluate(&(model, &self.card.classes), &view, images, folders, &self.device, &mut |_| ())
+        evaluate(&(model, &self.card.classes), &view, images, folders, self.device(), &mut |_| ())
     }
 
     /// The weights to use: the student's, or its average's where one is kept.
     pub fn weights(&self) -> StateDict {
-        let mut dict = StateDict::of(self.ema.as_ref().map_or(&self.student, Ema::model));
+        let mut dict = StateDict::of(self.ema.as_ref().map_or(self.student(), Ema::model));
         self.card.put(&mut dict);
         dict
     }
 
     /// Everything that going on exactly takes: student, average, optimizer.
     pub fn state(&self) -> Result<StateDict> {
-        let mut dict = StateDict::of(&self.student);
-        dict.absorb("optimizer.", self.optimizer.state()?);
+        let mut dict = StateDict::of(self.student());
+        dict.absorb("optimizer.", self.team.lead().optimizer.state()?);
         if let Some(ema) = &self.ema {
             dict.absorb("ema.", StateDict::of(ema.model()));
         }
@@ -415,95 +408,14 @@ impl Trainer {
     pub fn restore(&mut self, mut dict: StateDict, step: u64, origin: &str) -> Result<()> {
         let optimizer = dict.split_off("optimizer.");
         let average = dict.split_off("ema.");
-        self.student = dict.load_into(self.student.clone(), origin)?;
-        let layers = self.student.layers();
-        let mut fresh = Optimizer::new(&self.config.recipe(), &self.device)
-            .with_layer_decay(self.config.layer_decay, layers);
-        let parameters = dict.tensors.iter().filter(|(name, _)| self.trains(name));
-        let parameters: Vec<(String, usize)> =
-            parameters.map(|(name, t)| (name.clone(), t.shape.len())).collect();
-        if step > 0 {
-            fresh.restore(optimizer, &parameters, &self.device.clone().inner(), origin)?;
+        for replica in self.team.replicas_mut() {
+            let state = (step > 0).then(|| optimizer.clone());
+            replica.restore(&self.config, &dict, state, origin)?;
         }
-        self.optimizer = fresh;
         if let Some(decay) = self.config.ema {
-            self.ema = Some(Ema::new(decay, &self.card.spec, &average, &self.device)?);
+            self.ema = Some(Ema::new(decay, &self.card.spec, &average, &self.team.lead().device)?);
         }
         self.step = step;
         Ok(())
     }
-}
-
-/// The images of a run, to train and to validate on; what fits into the cache is decoded once.
-///
-/// # Errors
-/// Folders that cannot be listed.
-#[cfg(not(target_family = "wasm"))]
-pub fn image_lists(config: &TrainConfig) -> Result<(ImageList, Option<ImageList>)> {
-    let cache = crate::data::cache::Budget::mebibytes(config.cache_mb);
-    // First, because looking for a half in archives takes more memory than keeping their index does.
-    let validation = match &config.val {
-        Some(path) => Some(ImageList::open(path, Split::Val)?),
-        None => ImageList::open_half(&config.images, Split::Val)?,
-    };
-    let images = ImageList::open(&config.images, Split::Train)?.first_per_class(config.images_per_class)?;
-    Ok((images.cached(&cache), validation.map(|list| list.cached(&cache))))
-}
-
-/// Rows of planar pixels as a tensor of shape (rows, 3, side, side).
-fn pictures(pixels: &[f32], side: u32, rows: std::ops::Range<usize>, device: &Device) -> Tensor<4> {
-    let side = side as usize;
-    let size = 3 * side * side;
-    let data = pixels[rows.start * size..rows.end * size].to_vec();
-    Tensor::from_data(TensorData::new(data, [rows.len(), 3, side, side]), device)
-}
-
-/// The student's classes: the store's; else the teacher's that the folder holds; else the folder's own.
-fn classes(images: &ImageList, store: Option<&Store>, teacher: Option<&Classifier>) -> Result<ClassSpace> {
-    if let Some(store) = store {
-        return Ok(store.manifest().label.class_space());
-    }
-    let known = match teacher {
-        Some(teacher) => {
-            let all = &teacher.card.classes;
-            all.map_folders(images.folders(), &format!("the teacher {}", teacher.name))?;
-            Some(all.clone())
-        }
-        // WordNet ids get their names; anything else stands for itself.
-        None => {
-            let imagenet = ClassSpace::imagenet();
-            imagenet.map_folders(images.folders(), "ImageNet").ok().map(|_| imagenet)
-        }
-    };
-    match known {
-        Some(space) => {
-            let mut indices = space.map_folders(images.folders(), "the teacher")?;
-            indices.sort_unstable();
-            indices.dedup();
-            Ok(space.subset(&indices))
-        }
-        None => Ok(ClassSpace::of_folders(images.folders())),
-    }
-}
-
-/// The images that a store was made from: these, without those that it passed over.
-fn labelled(store: &Store, images: ImageList) -> Result<ImageList> {
-    let manifest = store.manifest();
-    if manifest.image_list_sha256 == images.digest() {
-        return Ok(images);
-    }
-    if let Some(skipped) = store.skipped().filter(|skipped| !skipped.images.is_empty()) {
-        let kept = images.without(skipped.names())?;
-        if manifest.image_list_sha256 == kept.digest() {
-            return Ok(kept);
-        }
-    }
-    let problem = format!(
-        "it was made from {} images, and these are {} others ({})",
-        manifest.images,
-        images.len(),
-        images.root()
-    );
-    Err(Error::mismatch("the store", problem)
-        .remedy("train on the images that were labelled, or label these"))
 }

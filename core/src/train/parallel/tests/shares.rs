@@ -1,0 +1,55 @@
+//! A share's rows are those of the whole batch.
+
+use super::*;
+use crate::data::batch::{Batch, Batcher, View};
+use crate::data::share::Share;
+use crate::pixels::Filter;
+use crate::selfmix::Mix;
+
+#[test]
+fn shares_are_the_rows_of_the_whole_batch() {
+    let mut mixed = 0;
+    for mix in [Mix::None, Mix::Selfmix, Mix::Mixup, Mix::Cutmix] {
+        let config = TrainConfig { mix: Some(mix), batch: 14, ..transformer() };
+        let mut batcher = Batcher::clone(trainer(&config, 10, 1).batcher());
+        batcher.teacher = Some(View { side: 11, filter: Filter::Bicubic, ..batcher.student });
+        // Without mixing, to see that there is any.
+        let plain = Batcher { mix: Mix::None, ..batcher.clone() };
+        for step in 0..batcher.plan.steps() {
+            let whole = batcher.batch(step, &mut None).unwrap().unwrap();
+            mixed += usize::from(whole.pixels != plain.batch(step, &mut None).unwrap().unwrap().pixels);
+            for of in 1..=9 {
+                let parts: Vec<Batch> = (0..of)
+                    .map(|number| batcher.share(step, &mut None, Share { number, of }).unwrap().unwrap())
+                    .collect();
+                let (mut row, mut pixels, mut teachers) = (0, Vec::new(), Vec::new());
+                for part in parts {
+                    assert_eq!((part.step, part.first, part.total), (step, row, whole.total));
+                    assert_eq!((part.kinds, part.fallbacks), (whole.kinds, whole.fallbacks));
+                    assert_eq!(part.targets, whole.targets.rows(row..row + part.len));
+                    row += part.len;
+                    pixels.extend(part.pixels);
+                    teachers.extend(part.teacher_pixels);
+                }
+                assert_eq!(row, whole.len);
+                assert!(pixels == whole.pixels && teachers == whole.teacher_pixels, "{mix:?}, {of} shares");
+            }
+        }
+    }
+    assert!(mixed >= 3, "{mixed} mixed batches");
+}
+
+#[test]
+fn a_share_decodes_its_own_images() {
+    let config = TrainConfig { mix: Some(Mix::Selfmix), batch: 20, ..transformer() };
+    let mut images = pictures(10);
+    let batcher = trainer(&config, 10, 1).batcher().clone();
+    let order = batcher.plan.image_order(0);
+    // An image of the second half is broken: the first half never looks at it.
+    let broken = batcher.images.name(order[7] as usize).to_owned();
+    images.iter_mut().filter(|(name, ..)| *name == broken).for_each(|(_, _, bytes)| bytes.truncate(40));
+    let batcher = Batcher { images: ImageList::in_memory(images), ..Batcher::clone(&batcher) };
+    let half = |number| batcher.share(0, &mut None, Share { number, of: 2 });
+    assert_eq!(half(0).unwrap().unwrap().len, 10);
+    assert!(half(1).unwrap_err().to_string().contains(&broken));
+}
