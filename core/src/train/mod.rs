@@ -10,6 +10,7 @@ pub mod loss;
 #[cfg(not(target_family = "wasm"))]
 mod metrics;
 pub mod optimizer;
+pub mod precision;
 pub mod pretrained;
 #[cfg(not(target_family = "wasm"))]
 pub mod report;

@@ -15,6 +15,7 @@ use crate::data::images::Split;
 use crate::data::plan::Plan;
 use crate::data::select::{Boxes, Labels};
 use crate::error::{Error, Result};
+use crate::memory::{Conditions, MemoryEstimate, Training, estimate};
 use crate::mining::{Confidence, Thresholds};
 use crate::models::{DropPath, Model};
 use crate::pixels::{Filter, Normalisation, OrientationRule};
@@ -26,6 +27,7 @@ use crate::train::ema::Ema;
 use crate::train::eval::{EvalReport, evaluate};
 use crate::train::loss::{DeviceTargets, distillation, soft_cross_entropy};
 use crate::train::optimizer::Optimizer;
+use crate::train::precision::training_device;
 use crate::train::pretrained::Pretrained;
 use crate::train::schedule::Schedule;
 use crate::weights::StateDict;
@@ -143,7 +145,7 @@ impl Trainer {
         };
 
         let spec = config.spec(classes.len());
-        let training = device.clone().autodiff();
+        let training = training_device(&config, &device)?;
         // Weights go on seeing what they have seen.
         let mut normalisation = Normalisation::IMAGENET;
         let student = match &config.weights {
@@ -279,6 +281,30 @@ impl Trainer {
         self.student.parameters()
     }
 
+    /// The memory that a step takes, counted from the settings.
+    pub fn memory(&self) -> MemoryEstimate {
+        let config = &self.config;
+        let cpu = crate::device::is_cpu(&config.device);
+        estimate(&Training {
+            student: &self.student,
+            side: config.side as usize,
+            classes: self.card.classes.len(),
+            batch: config.batch,
+            accumulate: config.accumulate,
+            frozen: config.freeze_backbone,
+            drop_path: config.drop_path > 0.0,
+            moments: if config.recipe().adamw { 2 } else { 1 },
+            average: config.ema.is_some(),
+            teacher: self.teacher.as_ref().map(|teacher| (&teacher.model, teacher.card.side as usize)),
+            prefetch: config.prefetch,
+            conditions: Conditions {
+                width: config.precision.bytes(),
+                recompute: config.gradient_checkpointing,
+                threads: cpu.then(|| rayon::current_num_threads() as u64),
+            },
+        })
+    }
+
     /// Epochs done, with fractions.
     pub fn epoch(&self) -> f64 {
         self.batcher.plan.epoch(self.step)
@@ -353,7 +379,8 @@ impl Trainer {
 
     /// The student's logits for some rows of a batch.
     fn logits(&self, batch: &Batch, rows: std::ops::Range<usize>) -> Tensor<2> {
-        let pictures = |device| pictures(&batch.pixels, self.card.side, rows.clone(), device);
+        let dtype = self.config.precision.dtype();
+        let pictures = |device| pictures(&batch.pixels, self.card.side, rows.clone(), device).cast(dtype);
         if self.config.freeze_backbone {
             // As in evaluation: batch norms go by their running statistics, and leave them as they are.
             let features = self.student.valid().features(pictures(&self.device.clone().inner()), None);
