@@ -365,7 +365,8 @@ impl Trainer {
         };
         let device = self.device.clone().inner();
         let images = pictures(&batch.teacher_pixels, teacher.card.side, rows.clone(), &device);
-        let teacher = Tensor::from_inner(teacher.forward(images));
+        // Without autodiff: a constant where it meets the student's.
+        let teacher = teacher.forward(images);
         let t = self.config.kd_temperature;
         match self.config.supervision {
             Supervision::Funmatch => distillation(logits, teacher, t),
@@ -384,7 +385,7 @@ impl Trainer {
         if self.config.freeze_backbone {
             // As in evaluation: batch norms go by their running statistics, and leave them as they are.
             let features = self.student.valid().features(pictures(&self.device.clone().inner()), None);
-            return self.student.classify(Tensor::from_inner(features));
+            return self.student.classify(features);
         }
         let images = pictures(&self.device);
         let drop = self.student.droppable().filter(|_| self.config.drop_path > 0.0).map(|depth| DropPath {
