@@ -1,8 +1,9 @@
 //! One training step on made-up pictures: the memory that is predicted for it, and the memory that it takes.
 
 use ferkd::memory::MemoryEstimate;
-use ferkd::train::{Supervision, TrainConfig, Trainer};
-use ferkd::{Error, Result};
+use ferkd::train::trainer::image_lists;
+use ferkd::train::{Inputs, Supervision, TrainConfig, Trainer};
+use ferkd::{Error, Result, device};
 
 use crate::counting;
 
@@ -41,8 +42,12 @@ pub fn settings(arch: &str, side: u32, batch: usize) -> Result<TrainConfig> {
 
 /// Takes three steps and measures the last: by then the optimizer remembers something.
 pub fn measure(config: TrainConfig) -> Result<Measured> {
+    let (images, validation) = image_lists(&config)?;
+    let computes = device::open(&config.device)?;
+    // Compressed pictures are not what is measured.
     let before = counting::held();
-    let mut trainer = Trainer::new(config)?;
+    let inputs = Inputs { images, validation, store: None, teacher: None };
+    let mut trainer = Trainer::with_inputs(config, inputs, computes)?;
     let batch = trainer.batcher().batch(0, &mut None)?;
     let batch = batch.ok_or_else(|| Error::usage("images", "there is no step to take"))?;
     for _ in 0..2 {

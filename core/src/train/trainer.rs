@@ -94,6 +94,8 @@ impl Trainer {
         config.check()?;
         let config = config.resolved();
         let device = crate::device::open(&config.device)?;
+        // Before anything is read.
+        training_device(&config, &device)?;
         let (images, validation) = image_lists(&config)?;
         let store = config.store.as_deref().map(Store::open).transpose()?;
         let teacher = match (&config.teacher, config.supervision.needs_teacher()) {
