@@ -17,17 +17,17 @@ const CHECKPOINTED: &str = "gradient-checkpointing=true";
 const BF16: &str = "precision=bf16";
 
 /// Architecture, batches and settings of the rows.
-const ROWS: [(&str, [usize; 2], &[&str]); 10] = [
-    ("resnet18", [16, 64], &[]),
-    ("resnet50", [16, 64], &[]),
-    ("efficientnet-lite0", [16, 64], &[]),
-    ("vit-ti16", [16, 64], &[]),
-    ("resnet18", [16, 64], &[CHECKPOINTED]),
-    ("resnet50", [16, 64], &[CHECKPOINTED]),
-    ("efficientnet-lite0", [16, 64], &[CHECKPOINTED]),
-    ("vit-ti16", [16, 64], &[CHECKPOINTED]),
-    ("resnet18", [16, 64], &[BF16]),
-    ("vit-ti16", [16, 64], &[BF16]),
+const ROWS: [(&str, &[usize], &[&str]); 10] = [
+    ("resnet18", &[16, 64], &[]),
+    ("resnet50", &[16, 64], &[]),
+    ("efficientnet-lite0", &[16, 64], &[]),
+    ("vit-ti16", &[16, 64], &[]),
+    ("resnet18", &[64], &[CHECKPOINTED]),
+    ("efficientnet-lite0", &[64], &[CHECKPOINTED]),
+    ("vit-ti16", &[64], &[CHECKPOINTED]),
+    ("resnet18", &[64], &[BF16]),
+    ("vit-ti16", &[64], &[BF16]),
+    ("resnet50", &[64], &[CHECKPOINTED]),
 ];
 
 fn main() -> Result<()> {

@@ -29,7 +29,7 @@ impl Measured {
 /// The settings of a measured step.
 pub fn settings(arch: &str, side: u32, batch: usize) -> Result<TrainConfig> {
     Ok(TrainConfig {
-        images: format!("synthetic:{batch}x10").into(),
+        images: format!("synthetic:{}x10", batch.max(10)).into(),
         supervision: Supervision::Hard,
         arch: arch.parse()?,
         side,

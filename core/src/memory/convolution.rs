@@ -52,6 +52,12 @@ impl Tape {
         let mut what = Operation::new(sizes.output, number, Back::Fresh);
         what.needs = vec![0];
         what.gradients = 4 * (sizes.weights + layer.bias.as_ref().map_or(0, |_| sizes.channels));
+        if self.conditions.threads.is_some() && !matches!(layer.padding, PaddingConfig2d::Same) {
+            // With a stride burn computes a gradient of a larger kernel, and burn-flex's cut of it keeps it all.
+            let padded = if height % 2 == 1 { side + height - 1 } else { side };
+            let kernel = padded.saturating_sub((out - 1) * stride).max(height);
+            what.gradients += 4 * (channels * group * (kernel * kernel - height * width)) as u64;
+        }
         what.scratch = self.conditions.threads.map_or_else(Scratch::default, |t| sizes.on_cpu(t, number));
         if uneven {
             let copy = number * sizes.input;

@@ -126,7 +126,7 @@ pub fn estimate(what: &Training) -> MemoryEstimate {
     };
     // New weights are made one by one beside the old ones, and each gradient goes when it has been used.
     let update = MemoryEstimate {
-        gradients_bytes: trained,
+        gradients_bytes: tape.heap.held().gradients.max(trained),
         batch_bytes: 0,
         activations_bytes: 0,
         workspace_bytes: if what.conditions.threads.is_some() { largest } else { 4 * largest },
