@@ -59,6 +59,7 @@ pub mod label;
 pub mod labelling;
 #[cfg(not(target_family = "wasm"))]
 mod lock;
+pub mod memory;
 pub mod mine;
 pub mod mining;
 pub mod models;

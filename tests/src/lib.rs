@@ -178,7 +178,7 @@ pub fn test_data(name: &str) -> Option<PathBuf> {
 
 /// Says aloud that a test is skipped: past the test harness, which keeps what a passing test prints.
 pub fn skipped(reason: &str) {
-    let _ = writeln!(std::io::stderr(), "SKIPPED: {reason}");
+    let _ = writeln!(std::io::stderr(), "skipped: {reason}");
 }
 
 /// Settings of the smallest run there is, on a folder of two images: one step.

@@ -77,6 +77,7 @@ fn transformers_give_timms_logits() {
 fn small_transformers(device: &str) {
     let device = match ferkd::device::open(device) {
         Ok(found) => found,
+        Err(error) if device == "cuda" => return skipped(&format!("no CUDA device ({error})")),
         Err(error) => return skipped(&error.to_string()),
     };
     let small = VitSize { side: 40, patch: 8, width: 64, depth: 2, heads: 4 };

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use ferkd::Result;
 use ferkd::events::Event;
+use ferkd::memory::{MemoryEstimate, Moment};
 use ferkd::train::{Meeting, Node, TrainConfig, TrainSummary, Trainer, train, train_together};
 
 use crate::cli::overrides::Overrides;
@@ -101,13 +102,15 @@ pub(super) fn dry_run(config: TrainConfig) -> Result<Output> {
     let config = toml::to_string(trainer.config()).unwrap_or_default();
     let parameters = trainer.parameters();
     let macs = trainer.student().macs(trainer.card().side as usize);
-    let text = format!(
+    let memory = trainer.memory();
+    let mut text = format!(
         "{config}\n# {} images, {} classes, {} steps, {parameters} parameters, {:.3} G multiply-adds an image\n",
         trainer.batcher().images.len(),
         trainer.card().classes.len(),
         trainer.steps(),
         macs as f64 / 1e9,
     );
+    text += &memory_table(&memory);
     let json = serde_json::json!({
         "config": trainer.config(),
         "images": trainer.batcher().images.len(),
@@ -115,6 +118,33 @@ pub(super) fn dry_run(config: TrainConfig) -> Result<Output> {
         "steps": trainer.steps(),
         "parameters": parameters,
         "macs_per_image": macs,
+        "memory": memory,
     });
     Output::new(text, &json)
+}
+
+/// The memory of a step, as comments of a TOML file.
+fn memory_table(memory: &MemoryEstimate) -> String {
+    let when = match memory.peak {
+        Moment::Backward => "in the forward and backward pass",
+        Moment::Update => "when weights are updated",
+        Moment::Average => "when the average is updated",
+    };
+    let parts = [
+        ("weights", memory.weights_bytes),
+        ("gradients", memory.gradients_bytes),
+        ("optimizer", memory.optimizer_bytes),
+        ("average", memory.average_bytes),
+        ("teacher", memory.teacher_bytes),
+        ("batch", memory.batch_bytes),
+        ("activations", memory.activations_bytes),
+        ("workspace", memory.workspace_bytes),
+        ("total", memory.total_bytes),
+        ("batches on the host", memory.host_bytes),
+    ];
+    let mut text = format!("# memory of a step at its peak, {when}, estimated:\n");
+    for (name, bytes) in parts.into_iter().filter(|(_, bytes)| *bytes > 0) {
+        text += &format!("# {name:<20} {:>10.1} MB\n", bytes as f64 / 1e6);
+    }
+    text
 }

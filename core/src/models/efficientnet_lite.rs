@@ -6,8 +6,9 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig, PaddingConfig2d};
 use burn::tensor::{Device, Tensor};
 
-use crate::models::conv_macs;
+use crate::memory::{Tape, Value};
 use crate::models::resnet::{global_pool, linear_macs};
+use crate::models::{conv_macs, mixed};
 
 /// Repeats, kernel, stride, expansion, inputs, outputs of each stage.
 const STAGES: [[usize; 6]; 7] = [
@@ -91,11 +92,31 @@ impl MbConv {
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let mut y = x.clone();
         if let (Some(conv), Some(norm)) = (&self.expand_conv, &self.bn0) {
-            y = relu6(norm.forward(conv.forward(y)));
+            y = relu6(mixed::batch_norm(norm, mixed::conv(conv, y)));
         }
-        y = relu6(self.bn1.forward(self.depthwise_conv.forward(y)));
-        y = self.bn2.forward(self.project_conv.forward(y));
+        y = relu6(mixed::batch_norm(&self.bn1, mixed::conv(&self.depthwise_conv, y)));
+        y = mixed::batch_norm(&self.bn2, mixed::conv(&self.project_conv, y));
         if self.residual { y + x } else { y }
+    }
+
+    /// [`forward`](Self::forward), for the memory it takes, and the side of what comes out.
+    fn trace(&self, tape: &mut Tape, x: Value, side: usize) -> (Value, usize) {
+        let mut y = tape.copy(&x);
+        if let (Some(conv), Some(norm)) = (&self.expand_conv, &self.bn0) {
+            y = tape.conv(conv, y, side).0;
+            y = tape.batch_norm(norm, y);
+            y = tape.relu6(y);
+        }
+        let (y, side) = tape.conv(&self.depthwise_conv, y, side);
+        let y = tape.batch_norm(&self.bn1, y);
+        let y = tape.relu6(y);
+        let y = tape.conv(&self.project_conv, y, side).0;
+        let y = tape.batch_norm(&self.bn2, y);
+        if self.residual {
+            return (tape.add(y, x), side);
+        }
+        tape.drop(x);
+        (y, side)
     }
 }
 
@@ -130,9 +151,9 @@ impl EfficientNetLite {
     /// What the head sees: shape (N, channels).
     pub(super) fn features(&self, images: Tensor<4>) -> Tensor<2> {
         let net = &self.lite;
-        let x = relu6(net.bn0.forward(net.conv_stem.forward(images)));
+        let x = relu6(mixed::batch_norm(&net.bn0, mixed::conv(&net.conv_stem, images)));
         let x = net.blocks.iter().fold(x, |x, block| block.forward(x));
-        let x = relu6(net.bn1.forward(net.conv_head.forward(x)));
+        let x = relu6(mixed::batch_norm(&net.bn1, mixed::conv(&net.conv_head, x)));
         global_pool(x)
     }
 
@@ -176,6 +197,19 @@ impl EfficientNetLite {
         }
         add(&self.lite.conv_head);
         total + linear_macs(&self.lite.fc)
+    }
+
+    /// [`features`](Self::features), for the memory it takes.
+    pub(super) fn trace(&self, tape: &mut Tape, images: Value, side: usize) -> Value {
+        let net = &self.lite;
+        let (x, side) = tape.conv(&net.conv_stem, images, side);
+        let x = tape.batch_norm(&net.bn0, x);
+        let x = tape.relu6(x);
+        let (x, side) = net.blocks.iter().fold((x, side), |(x, side), block| block.trace(tape, x, side));
+        let x = tape.conv(&net.conv_head, x, side).0;
+        let x = tape.batch_norm(&net.bn1, x);
+        let x = tape.relu6(x);
+        tape.global_pool(x, side)
     }
 }
 

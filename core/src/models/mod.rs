@@ -6,6 +6,7 @@ mod efficientnet_lite;
 mod host;
 mod init;
 mod layers;
+mod mixed;
 mod parameters;
 mod path;
 mod positions;
@@ -33,6 +34,7 @@ pub use vit_size::{VitSize, VitStyle};
 
 use crate::config::nearest;
 use crate::error::{Error, Result};
+use crate::memory::{Tape, Value};
 use efficientnet_lite::EfficientNetLite;
 use resnet::ResNet;
 use resnet_cifar::ResNetCifar;
@@ -288,7 +290,11 @@ impl Model {
         self.classify(self.features(images, None))
     }
 
-    /// What the last linear layer sees: shape (N, features). `drop` leaves out branches of a vision transformer.
+    /// What the last linear layer sees: shape (N, features), in f32. `drop` leaves out branches of a vision
+    /// transformer.
+    ///
+    /// Convolutions, linear layers and products are computed in the type that the images have, f32 or bf16; norms,
+    /// softmax and a transformer's tokens in f32. Weights are in f32 either way, and so are their gradients.
     pub fn features(&self, images: Tensor<4>, drop: Option<&DropPath>) -> Tensor<2> {
         match self {
             Self::ResNet(m) => m.features(images),
@@ -340,6 +346,27 @@ impl Model {
             Self::EfficientNetLite(m) => m.macs(side),
             Self::Vit(m) => m.macs(),
         }
+    }
+
+    /// [`features`](Self::features) and [`classify`](Self::classify), for the memory that they take of images of
+    /// `side` x `side` pixels; `frozen` layers before the last only compute, and `drops` says whether drop-path is on.
+    pub(crate) fn trace(
+        &self,
+        tape: &mut Tape,
+        images: Value,
+        side: usize,
+        frozen: bool,
+        drops: bool,
+    ) -> Value {
+        let tracks = tape.track(!frozen);
+        let features = match self {
+            Self::ResNet(m) => m.trace(tape, images, side),
+            Self::ResNetCifar(m) => m.trace(tape, images, side),
+            Self::EfficientNetLite(m) => m.trace(tape, images, side),
+            Self::Vit(m) => m.trace(tape, images, side, drops),
+        };
+        tape.track(tracks);
+        tape.linear(self.head(), features)
     }
 }
 

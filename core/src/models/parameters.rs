@@ -8,15 +8,40 @@ use crate::models::{Layers, Model, PathStack};
 impl Model {
     /// How many parameters are trained: running statistics apart. Needs no weights.
     pub fn parameters(&self) -> usize {
-        self.named_shapes().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum()
+        self.trained().map(|(_, count)| count).sum()
+    }
+
+    /// Numbers of the network: parameters and running statistics.
+    pub(crate) fn numbers(&self) -> u64 {
+        self.named_shapes().iter().map(|(_, shape)| shape.iter().product::<usize>() as u64).sum()
+    }
+
+    /// Parameters of the last layer.
+    pub(crate) fn head_parameters(&self) -> u64 {
+        let head = self.head();
+        let bias = head.bias.as_ref().map_or(0, |bias| bias.lazy_shape().num_elements());
+        (head.weight.lazy_shape().num_elements() + bias) as u64
+    }
+
+    /// Numbers of the largest parameter.
+    pub(crate) fn largest_parameter(&self) -> u64 {
+        self.trained().map(|(_, count)| count as u64).max().unwrap_or_default()
+    }
+
+    /// Names and sizes of what is trained.
+    fn trained(&self) -> impl Iterator<Item = (String, usize)> {
+        let shapes = self.named_shapes().into_iter().filter(|(name, _)| !name.contains("running_"));
+        shapes.map(|(name, shape)| (name, shape.iter().product()))
     }
 
     /// The layers that the parameters belong to.
     pub fn layers(&self) -> Layers {
-        Layers::of(self.named_shapes().iter().map(|(name, _)| name.as_str()))
+        let names: Vec<String> = self.trained().map(|(name, _)| name).collect();
+        Layers::of(names.iter().map(String::as_str))
     }
 
-    /// PyTorch's name of every trained parameter, and its shape here: linear weights are (inputs, outputs).
+    /// PyTorch's name of every parameter and running statistic, and its shape here: linear weights are (inputs,
+    /// outputs).
     fn named_shapes(&self) -> Vec<(String, Vec<usize>)> {
         #[derive(Default)]
         struct Names {
@@ -33,10 +58,7 @@ impl Model {
             }
 
             fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-                let name = self.path.torch();
-                if !name.contains("running_") {
-                    self.found.push((name, param.lazy_shape().to_vec()));
-                }
+                self.found.push((self.path.torch(), param.lazy_shape().to_vec()));
             }
         }
         let mut names = Names::default();

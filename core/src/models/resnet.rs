@@ -5,9 +5,10 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
 use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig, PaddingConfig2d};
 use burn::tensor::activation::relu;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, FloatDType, Tensor};
 
-use crate::models::conv_macs;
+use crate::memory::{Tape, Value};
+use crate::models::{conv_macs, mixed};
 
 /// ResNet-18, 34, 50 or 101.
 ///
@@ -87,13 +88,13 @@ impl Block {
 
     pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let shortcut = match &self.downsample {
-            Some(d) => d.shortcut_norm.forward(d.shortcut_conv.forward(x.clone())),
+            Some(d) => mixed::batch_norm(&d.shortcut_norm, mixed::conv(&d.shortcut_conv, x.clone())),
             None => x.clone(),
         };
-        let mut y = relu(self.bn1.forward(self.conv1.forward(x)));
-        y = self.bn2.forward(self.conv2.forward(y));
+        let mut y = relu(mixed::batch_norm(&self.bn1, mixed::conv(&self.conv1, x)));
+        y = mixed::batch_norm(&self.bn2, mixed::conv(&self.conv2, y));
         if let (Some(conv3), Some(bn3)) = (&self.conv3, &self.bn3) {
-            y = bn3.forward(conv3.forward(relu(y)));
+            y = mixed::batch_norm(bn3, mixed::conv(conv3, relu(y)));
         }
         relu(y + shortcut)
     }
@@ -122,6 +123,30 @@ impl Block {
         let (second, side) = conv_macs(&self.conv2, side);
         let third = self.conv3.as_ref().map_or(0, |c| conv_macs(c, side).0);
         (shortcut + first + second + third, side)
+    }
+
+    /// [`forward`](Self::forward), for the memory it takes, and the side of what comes out.
+    pub(super) fn trace(&self, tape: &mut Tape, x: Value, side: usize) -> (Value, usize) {
+        let copy = tape.copy(&x);
+        let shortcut = match &self.downsample {
+            Some(d) => {
+                let y = tape.conv(&d.shortcut_conv, copy, side).0;
+                tape.batch_norm(&d.shortcut_norm, y)
+            }
+            None => copy,
+        };
+        let (y, side) = tape.conv(&self.conv1, x, side);
+        let y = tape.batch_norm(&self.bn1, y);
+        let y = tape.relu(y);
+        let (y, side) = tape.conv(&self.conv2, y, side);
+        let mut y = tape.batch_norm(&self.bn2, y);
+        if let (Some(conv3), Some(bn3)) = (&self.conv3, &self.bn3) {
+            y = tape.relu(y);
+            y = tape.conv(conv3, y, side).0;
+            y = tape.batch_norm(bn3, y);
+        }
+        let sum = tape.add(y, shortcut);
+        (tape.relu(sum), side)
     }
 }
 
@@ -183,7 +208,8 @@ impl ResNet {
 
     /// What the head sees: shape (N, channels).
     pub(super) fn features(&self, images: Tensor<4>) -> Tensor<2> {
-        let x = self.maxpool.forward(relu(self.bn1.forward(self.conv1.forward(images))));
+        let x = relu(mixed::batch_norm(&self.bn1, mixed::conv(&self.conv1, images)));
+        let x = self.maxpool.forward(x);
         let x = self.blocks().fold(x, |x, block| block.forward(x));
         global_pool(x)
     }
@@ -211,11 +237,22 @@ impl ResNet {
         }
         total + linear_macs(&self.fc)
     }
+
+    /// [`features`](Self::features), for the memory it takes.
+    pub(super) fn trace(&self, tape: &mut Tape, images: Value, side: usize) -> Value {
+        let (x, side) = tape.conv(&self.conv1, images, side);
+        let x = tape.batch_norm(&self.bn1, x);
+        let x = tape.relu(x);
+        let x = tape.max_pool(x, side);
+        let (x, side) = self.blocks().fold(x, |(x, side), block| block.trace(tape, x, side));
+        tape.global_pool(x, side)
+    }
 }
 
-/// Mean over height and width: (N, channels, height, width) to (N, channels).
+/// Mean over height and width: (N, channels, height, width) of any type to (N, channels) in f32.
 pub(super) fn global_pool(x: Tensor<4>) -> Tensor<2> {
     let [n, channels, height, width] = x.dims();
+    let x = x.cast(FloatDType::F32);
     x.reshape([n, channels, height * width]).mean_dim(2).reshape([n, channels])
 }
 

@@ -6,8 +6,9 @@ use burn::nn::{BatchNorm, Linear, LinearConfig};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
-use crate::models::conv_macs;
+use crate::memory::{Tape, Value};
 use crate::models::resnet::{Block, conv, global_pool, linear_macs, norm};
+use crate::models::{conv_macs, mixed};
 
 /// `6 n + 2` layers: a 3x3 convolution, three stages of `n` blocks with 1, 2 and 4 times `width` channels.
 #[derive(Module, Debug)]
@@ -45,7 +46,7 @@ impl ResNetCifar {
 
     /// What the head sees: shape (N, channels).
     pub(super) fn features(&self, images: Tensor<4>) -> Tensor<2> {
-        let x = relu(self.bn1.forward(self.conv1.forward(images)));
+        let x = relu(mixed::batch_norm(&self.bn1, mixed::conv(&self.conv1, images)));
         let x = self.blocks().fold(x, |x, block| block.forward(x));
         global_pool(x)
     }
@@ -70,5 +71,14 @@ impl ResNetCifar {
             side = out;
         }
         total + linear_macs(&self.fc)
+    }
+
+    /// [`features`](Self::features), for the memory it takes.
+    pub(super) fn trace(&self, tape: &mut Tape, images: Value, side: usize) -> Value {
+        let (x, side) = tape.conv(&self.conv1, images, side);
+        let x = tape.batch_norm(&self.bn1, x);
+        let x = tape.relu(x);
+        let (x, side) = self.blocks().fold((x, side), |(x, side), block| block.trace(tape, x, side));
+        tape.global_pool(x, side)
     }
 }

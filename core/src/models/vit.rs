@@ -4,11 +4,11 @@ use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::activation::gelu;
-use burn::tensor::module::attention;
-use burn::tensor::ops::AttentionModuleOptions;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, FloatDType, Tensor};
 
+use crate::memory::{Tape, Value};
 use crate::models::drop_path::DropPath;
+use crate::models::mixed;
 use crate::models::resnet::linear_macs;
 use crate::models::vit_size::{VitSize, VitStyle};
 
@@ -78,25 +78,43 @@ impl Attention {
 
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let [n, tokens, width] = x.dims();
-        let mut qkv = self.qkv.forward(x);
+        let mut qkv = mixed::linear(&self.qkv, x);
         if let (Some(q), Some(v)) = (&self.q_bias, &self.v_bias) {
             let (q, v) = (q.val(), v.val());
             let bias = Tensor::cat(vec![q.clone(), q.zeros_like(), v], 0);
-            qkv = qkv + bias.unsqueeze();
+            qkv = qkv.clone() + bias.unsqueeze().cast(qkv.dtype());
         }
         let head = width / self.heads;
         let part = |i: usize| {
             let part = qkv.clone().slice_dim(2, i * width..(i + 1) * width);
             part.reshape([n, tokens, self.heads, head]).swap_dims(1, 2)
         };
-        let seen = attention(part(0), part(1), part(2), None, None, AttentionModuleOptions::default());
-        self.proj.forward(seen.swap_dims(1, 2).reshape([n, tokens, width]))
+        let seen = mixed::attention(part(0), part(1), part(2));
+        mixed::linear(&self.proj, seen.swap_dims(1, 2).reshape([n, tokens, width]))
     }
 
     /// The linear layers, and both products of the attention.
     fn macs(&self, tokens: u64) -> u64 {
         let width = self.qkv.weight.lazy_shape().to_vec()[0] as u64;
         tokens * (linear_macs(&self.qkv) + linear_macs(&self.proj)) + 2 * tokens * tokens * width
+    }
+
+    /// [`forward`](Self::forward), for the memory it takes.
+    fn trace(&self, tape: &mut Tape, x: Value, tokens: u64) -> Value {
+        let count = x.count();
+        let mut qkv = tape.linear(&self.qkv, x);
+        if self.q_bias.is_some() {
+            qkv = tape.by_something_small(qkv);
+        }
+        let parts = [(); 3].map(|()| {
+            let copy = tape.copy(&qkv);
+            let part = tape.part(copy, count);
+            tape.view(part)
+        });
+        tape.drop(qkv);
+        let seen = tape.attention(parts, self.heads as u64, tokens);
+        let seen = tape.part(seen, count);
+        tape.linear(&self.proj, seen)
     }
 }
 
@@ -114,15 +132,41 @@ impl VitBlock {
         }
     }
 
-    /// `block` is the block's number, by which `drop` decides what is left out.
-    fn forward(&self, x: Tensor<3>, block: usize, drop: Option<&DropPath>) -> Tensor<3> {
+    /// `block` is the block's number, by which `drop` decides what is left out. The tokens and their norms stay in
+    /// f32; the branches compute in `dtype`.
+    fn forward(&self, x: Tensor<3>, block: usize, dtype: DType, drop: Option<&DropPath>) -> Tensor<3> {
         let keep = |y: Tensor<3>, half: usize| match drop {
             Some(drop) => drop.apply(y, block, half),
             None => y,
         };
-        let x = x.clone() + keep(self.attn.forward(self.norm1.forward(x)), 0);
-        let mlp = |x| self.mlp.fc2.forward(gelu(self.mlp.fc1.forward(x)));
+        let attn = |x: Tensor<3>| self.attn.forward(x.cast(dtype)).cast(FloatDType::F32);
+        let x = x.clone() + keep(attn(self.norm1.forward(x)), 0);
+        let mlp = |x: Tensor<3>| {
+            let hidden = gelu(mixed::linear(&self.mlp.fc1, x.cast(dtype)));
+            mixed::linear(&self.mlp.fc2, hidden).cast(FloatDType::F32)
+        };
         x.clone() + keep(mlp(self.norm2.forward(x)), 1)
+    }
+
+    /// [`forward`](Self::forward), for the memory it takes; products have numbers of `width` bytes.
+    fn trace(&self, tape: &mut Tape, x: Value, tokens: u64, width: u64, drops: bool) -> Value {
+        let join = |tape: &mut Tape, x: Value, y: Value| {
+            let y = tape.cast(y, 4);
+            let y = if drops { tape.scale_rows(y) } else { y };
+            tape.add(x, y)
+        };
+        let copy = tape.copy(&x);
+        let y = tape.layer_norm(&self.norm1, copy);
+        let y = tape.cast(y, width);
+        let y = self.attn.trace(tape, y, tokens);
+        let x = join(tape, x, y);
+        let copy = tape.copy(&x);
+        let y = tape.layer_norm(&self.norm2, copy);
+        let y = tape.cast(y, width);
+        let y = tape.linear(&self.mlp.fc1, y);
+        let y = tape.gelu(y);
+        let y = tape.linear(&self.mlp.fc2, y);
+        join(tape, x, y)
     }
 }
 
@@ -145,12 +189,13 @@ impl Vit {
 
     /// What the head sees: shape (N, width).
     pub(super) fn features(&self, images: Tensor<4>, drop: Option<&DropPath>) -> Tensor<2> {
-        let n = images.dims()[0];
-        let patches = self.patch_embed.proj.forward(images).flatten::<3>(2, 3).swap_dims(1, 2);
+        let (n, dtype) = (images.dims()[0], images.dtype());
+        let patches = mixed::conv(&self.patch_embed.proj, images).flatten::<3>(2, 3).swap_dims(1, 2);
+        let patches = patches.cast(FloatDType::F32);
         let [_, count, width] = patches.dims();
         let class = self.cls_token.val().expand([n, 1, width]);
         let x = Tensor::cat(vec![class, patches], 1) + self.pos_embed.val();
-        let x = self.blocks.iter().enumerate().fold(x, |x, (i, block)| block.forward(x, i, drop));
+        let x = self.blocks.iter().enumerate().fold(x, |x, (i, block)| block.forward(x, i, dtype, drop));
         if let Some(norm) = &self.norm {
             // The norm is of each token alone, and only the class token's goes on.
             return norm.forward(x.slice_dim(1, 0..1).reshape([n, width]));
@@ -177,5 +222,25 @@ impl Vit {
         let block =
             |b: &VitBlock| b.attn.macs(tokens) + tokens * (linear_macs(&b.mlp.fc1) + linear_macs(&b.mlp.fc2));
         patches + self.blocks.iter().map(block).sum::<u64>() + linear_macs(&self.head)
+    }
+
+    /// [`features`](Self::features), for the memory it takes, with or without drop-path.
+    pub(super) fn trace(&self, tape: &mut Tape, images: Value, side: usize, drops: bool) -> Value {
+        let (rows, number) = (tape.rows(), images.width());
+        let [_, tokens, width] = self.pos_embed.lazy_shape().dims::<3>().map(|n| n as u64);
+        let (x, _) = tape.conv(&self.patch_embed.proj, images, side);
+        let x = tape.view(x);
+        let x = tape.cast(x, 4);
+        let x = tape.join(x, rows * tokens * width);
+        let x = tape.add_trained(x, tokens * width);
+        let x = self.blocks.iter().fold(x, |x, block| block.trace(tape, x, tokens, number, drops));
+        let x = match &self.norm {
+            Some(_) => tape.part(x, rows * width),
+            None => tape.reduce(x, rows * width),
+        };
+        match self.norm.as_ref().or(self.fc_norm.as_ref()) {
+            Some(norm) => tape.layer_norm(norm, x),
+            None => x,
+        }
     }
 }

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::mining::{Confidence, Rule, Thresholds};
 use crate::models::{Arch, ModelSpec, VitSize};
 use crate::selfmix::Mix;
+use crate::train::precision::Arithmetic;
 
 /// What a student learns from (method, section 7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -209,6 +210,10 @@ crate::options! {
         clip_norm: Option<f32> = None,
         /// Parts that a batch is computed in, one after the other, to save memory.
         accumulate: usize = 1,
+        /// Numbers of convolutions, linear layers and attention: f32 or bf16. Weights, gradients, norms, softmax, the last layer and the loss are in f32 with either. On CUDA the matrix units round the factors of f32 products to TF32 wherever autotune prefers them; burn has no setting for strict f32.
+        precision: Arithmetic = Arithmetic::F32,
+        /// Compute activations and sums anew in the backward pass rather than keep them: less memory for residual networks, a little more time.
+        gradient_checkpointing: bool = false,
         /// Decay of an exponential moving average of the weights, which is then evaluated.
         ema: Option<f32> = None,
         /// Epochs between evaluations.

@@ -12,6 +12,7 @@ pub mod loss;
 mod metrics;
 pub mod optimizer;
 pub mod parallel;
+pub mod precision;
 pub mod pretrained;
 mod replica;
 #[cfg(not(target_family = "wasm"))]

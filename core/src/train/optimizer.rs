@@ -192,6 +192,7 @@ impl ModuleMapper for Step<'_> {
         }
         let name = self.path.torch();
         let required = tensor.is_require_grad();
+        let checkpointing = tensor.gradient_checkpointing_strategy();
         let before = self.optimizer.states.remove(&name);
         let lr = self.lr * self.optimizer.rate_scale(&name);
         let optimizer = self.optimizer.of(&name, D);
@@ -200,7 +201,12 @@ impl ModuleMapper for Step<'_> {
         if let Some(state) = state {
             self.optimizer.states.insert(name, state);
         }
-        let new = Tensor::<D>::from_inner(Tensor::<D>::from_bridge(new)).set_require_grad(required);
+        let mut new = Tensor::<D>::from_bridge(new);
+        // Tensors that meet must all be recomputed, or none.
+        if let Some(strategy) = checkpointing {
+            new = new.autodiff().with_gradient_checkpointing_strategy(strategy);
+        }
+        let new = new.set_require_grad(required);
         Param::from_mapped_value(id, new, mapper)
     }
 }

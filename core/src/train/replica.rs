@@ -13,6 +13,8 @@ use crate::models::{DropPath, Model};
 use crate::train::config::{Supervision, TrainConfig};
 use crate::train::loss::{DeviceTargets, distillation, soft_cross_entropy};
 use crate::train::optimizer::Optimizer;
+#[cfg(not(target_family = "wasm"))]
+use crate::train::precision::training_device;
 use crate::weights::StateDict;
 
 /// A student with all that its device needs to train it.
@@ -58,7 +60,7 @@ impl Replica {
     /// Weights that are not finite.
     #[cfg(not(target_family = "wasm"))]
     pub fn on(&self, device: &Device, config: &TrainConfig, classes: usize) -> Result<Self> {
-        let device = device.clone().autodiff();
+        let device = training_device(config, device)?;
         let fresh = config.spec(classes).init(config.seed, &device)?;
         let student = StateDict::of(&self.student).load_into(fresh, "the first device's student")?;
         let teacher = self.teacher.as_ref().map(|teacher| teacher.on(&device)).transpose()?;
@@ -129,7 +131,8 @@ impl Replica {
         };
         let device = self.device.clone().inner();
         let images = pictures(&batch.teacher_pixels, teacher.card.side, rows.clone(), &device);
-        let teacher = Tensor::from_inner(teacher.forward(images));
+        // Without autodiff: a constant where it meets the student's.
+        let teacher = teacher.forward(images);
         let t = lesson.config.kd_temperature;
         match lesson.config.supervision {
             Supervision::Funmatch => distillation(logits, teacher, t),
@@ -144,11 +147,12 @@ impl Replica {
     /// The student's logits for some rows of a batch.
     fn logits(&self, lesson: &Lesson<'_>, batch: &Batch, rows: Range<usize>) -> Tensor<2> {
         let Lesson { config, side, step, .. } = *lesson;
-        let pictures = |device| pictures(&batch.pixels, side, rows.clone(), device);
+        let dtype = config.precision.dtype();
+        let pictures = |device| pictures(&batch.pixels, side, rows.clone(), device).cast(dtype);
         if config.freeze_backbone {
             // As in evaluation: batch norms go by their running statistics, and leave them as they are.
             let features = self.student.valid().features(pictures(&self.device.clone().inner()), None);
-            return self.student.classify(Tensor::from_inner(features));
+            return self.student.classify(features);
         }
         let images = pictures(&self.device);
         let drop = self.student.droppable().filter(|_| config.drop_path > 0.0).map(|depth| DropPath {

@@ -13,6 +13,7 @@ use crate::data::select::{Boxes, Labels};
 #[cfg(not(target_family = "wasm"))]
 use crate::data::share::Share;
 use crate::error::{Error, Result};
+use crate::memory::{Conditions, MemoryEstimate, Training, estimate};
 use crate::mining::{Confidence, Thresholds};
 use crate::models::Model;
 use crate::pixels::{Filter, Normalisation, OrientationRule};
@@ -27,6 +28,7 @@ use crate::train::eval::{EvalReport, evaluate};
 use crate::train::inputs::image_lists;
 use crate::train::inputs::{Inputs, classes, labelled};
 use crate::train::parallel::{Step, Team};
+use crate::train::precision::training_device;
 use crate::train::pretrained::Pretrained;
 use crate::train::replica::{Lesson, Replica, optimizer};
 use crate::train::schedule::Schedule;
@@ -81,6 +83,8 @@ impl Trainer {
         config.check()?;
         let config = config.resolved();
         let devices = crate::device::open_all(&config.device)?;
+        // Before anything is read.
+        devices.iter().try_for_each(|device| training_device(&config, device).map(drop))?;
         let (images, validation) = image_lists(&config)?;
         let inputs = Inputs::open(&config, images, validation, &devices)?;
         Self::on_devices(config, inputs, devices)
@@ -145,7 +149,7 @@ impl Trainer {
         };
 
         let spec = config.spec(classes.len());
-        let training = device.clone().autodiff();
+        let training = training_device(&config, &device)?;
         // Weights go on seeing what they have seen.
         let mut normalisation = Normalisation::IMAGENET;
         let student = match &config.weights {
@@ -315,6 +319,33 @@ impl Trainer {
     /// Parameters of the student, running statistics apart.
     pub fn parameters(&self) -> usize {
         self.student().parameters()
+    }
+
+    /// The memory that a step takes on each of its devices, counted from the settings.
+    pub fn memory(&self) -> MemoryEstimate {
+        let (config, lead, devices) = (&self.config, self.team.lead(), self.replicas());
+        let cpu = crate::device::is_cpu(&config.device);
+        let mut memory = estimate(&Training {
+            student: &lead.student,
+            side: config.side as usize,
+            classes: self.card.classes.len(),
+            batch: config.batch.div_ceil(devices),
+            accumulate: config.accumulate,
+            frozen: config.freeze_backbone,
+            drop_path: config.drop_path > 0.0,
+            moments: if config.recipe().adamw { 2 } else { 1 },
+            average: config.ema.is_some(),
+            teacher: lead.teacher.as_ref().map(|teacher| (&teacher.model, teacher.card.side as usize)),
+            prefetch: config.prefetch,
+            conditions: Conditions {
+                width: config.precision.bytes(),
+                recompute: config.gradient_checkpointing,
+                threads: cpu.then(|| rayon::current_num_threads() as u64),
+            },
+        });
+        // The pixels of all shares wait in one memory.
+        memory.host_bytes *= devices as u64;
+        memory
     }
 
     /// Epochs done, with fractions.

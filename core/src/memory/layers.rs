@@ -1,0 +1,239 @@
+//! What layers and losses hold, composed of operations as burn composes them.
+
+use burn::nn::{BatchNorm, LayerNorm, Linear};
+
+use super::tape::{Back, Operation, Tape, Value};
+
+/// An operation on every number by itself.
+fn elementwise(x: &Value, needs: &[usize]) -> Operation {
+    let mut what = Operation::new(x.count, x.width, Back::Over);
+    (what.cheap, what.needs) = (true, needs.to_vec());
+    what
+}
+
+impl Tape {
+    /// A linear layer on vectors, as many as there are in `x`.
+    pub(crate) fn linear(&mut self, layer: &Linear, x: Value) -> Value {
+        let [inputs, outputs] = layer.weight.lazy_shape().dims::<2>().map(|n| n as u64);
+        let weights = inputs * outputs;
+        let mut what = Operation::new(x.count / inputs * outputs, x.width, Back::Fresh);
+        what.needs = vec![0];
+        what.gradients = 4 * (weights + layer.bias.as_ref().map_or(0, |_| outputs));
+        if x.width == 2 {
+            what.state = 2 * weights;
+            what.scratch.weights = 2 * weights;
+            self.widen(&mut what, x.count + weights);
+        }
+        self.run(vec![x], what)
+    }
+
+    /// A product of matrices with `count` numbers.
+    fn product(&mut self, a: Value, b: Value, count: u64) -> Value {
+        let mut what = Operation::new(count, a.width, Back::Fresh);
+        what.needs = vec![0, 1];
+        if a.width == 2 {
+            self.widen(&mut what, a.count + b.count);
+        }
+        self.run(vec![a, b], what)
+    }
+
+    /// burn-flex computes products of bf16 in f32.
+    fn widen(&self, what: &mut Operation, inputs: u64) {
+        if self.conditions.threads.is_some() {
+            let bytes = 4 * (inputs + what.result.0);
+            what.scratch.forward += bytes;
+            what.scratch.input += bytes;
+            what.scratch.weights += bytes;
+        }
+    }
+
+    /// Numbers of `width` bytes.
+    pub(crate) fn cast(&mut self, x: Value, width: u64) -> Value {
+        if x.width == width {
+            return x;
+        }
+        let what = Operation::new(x.count, width, Back::Fresh);
+        self.run(vec![x], what)
+    }
+
+    /// A batch norm: one operation of autodiff's, that keeps its input. Both passes lay the numbers out by channel.
+    pub(crate) fn batch_norm(&mut self, layer: &BatchNorm, x: Value) -> Value {
+        let width = x.width;
+        let x = self.cast(x, 4);
+        let mut what = Operation::new(x.count, 4, Back::Fresh);
+        what.needs = vec![0];
+        what.gradients = 8 * layer.gamma.lazy_shape().num_elements() as u64;
+        if self.tracks {
+            what.back = Back::Over;
+            what.scratch.forward = x.bytes();
+            what.scratch.input = 3 * x.bytes();
+        }
+        let y = self.run(vec![x], what);
+        self.cast(y, width)
+    }
+
+    pub(crate) fn relu(&mut self, x: Value) -> Value {
+        let what = elementwise(&x, &[0]);
+        self.run(vec![x], what)
+    }
+
+    pub(crate) fn gelu(&mut self, x: Value) -> Value {
+        let what = elementwise(&x, &[0]);
+        self.run(vec![x], what)
+    }
+
+    /// Two fills by masks of a byte a number; neither keeps numbers.
+    pub(crate) fn relu6(&mut self, x: Value) -> Value {
+        (0..2).fold(x, |x, _| {
+            let mut what = elementwise(&x, &[]);
+            (what.cheap, what.state) = (false, x.count);
+            self.run(vec![x], what)
+        })
+    }
+
+    /// A sum; the gradient goes to both as it is.
+    pub(crate) fn add(&mut self, a: Value, b: Value) -> Value {
+        let what = Operation { back: Back::Pass, ..elementwise(&a, &[]) };
+        self.run(vec![a, b], what)
+    }
+
+    /// Something added to, or a factor of, every number that is small beside it.
+    pub(crate) fn by_something_small(&mut self, x: Value) -> Value {
+        let what = elementwise(&x, &[]);
+        self.run(vec![x], what)
+    }
+
+    /// Rows of pictures by a factor that is not trained.
+    pub(crate) fn scale_rows(&mut self, x: Value) -> Value {
+        let what = Operation { cheap: false, ..elementwise(&x, &[]) };
+        self.run(vec![x], what)
+    }
+
+    /// A sum with `trained` numbers that are the same for every picture.
+    pub(crate) fn add_trained(&mut self, x: Value, trained: u64) -> Value {
+        let what = Operation { back: Back::Pass, gradients: 4 * trained, ..elementwise(&x, &[]) };
+        self.run(vec![x], what)
+    }
+
+    /// Tokens put behind others: a copy of `count` numbers in all.
+    pub(crate) fn join(&mut self, x: Value, count: u64) -> Value {
+        let what = Operation::new(count, x.width, Back::Fresh);
+        self.run(vec![x], what)
+    }
+
+    /// A pooling with stride 2 that remembers where its numbers came from.
+    pub(crate) fn max_pool(&mut self, x: Value, side: usize) -> (Value, usize) {
+        let out = side.div_ceil(2);
+        let count = x.count / (side * side) as u64 * (out * out) as u64;
+        let mut what = Operation::new(count, x.width, Back::Fresh);
+        (what.needs, what.state) = (vec![0], 4 * count);
+        (self.run(vec![x], what), out)
+    }
+
+    /// A mean or a sum that leaves `count` numbers.
+    pub(crate) fn reduce(&mut self, x: Value, count: u64) -> Value {
+        let what = Operation::new(count, x.width, Back::Fresh);
+        self.run(vec![x], what)
+    }
+
+    /// A copy of a part, or of all in another order: `count` numbers.
+    pub(crate) fn part(&mut self, x: Value, count: u64) -> Value {
+        let mut what = Operation::new(count, x.width, Back::Fresh);
+        what.cheap = true;
+        self.run(vec![x], what)
+    }
+
+    /// Means of all pixels of a channel, in f32: (N, channels).
+    pub(crate) fn global_pool(&mut self, x: Value, side: usize) -> Value {
+        let count = x.count / (side * side) as u64;
+        let x = self.cast(x, 4);
+        let x = self.view(x);
+        let mean = self.reduce(x, count);
+        self.view(mean)
+    }
+
+    /// A layer norm: burn composes it of operations on whole tensors.
+    pub(crate) fn layer_norm(&mut self, layer: &LayerNorm, x: Value) -> Value {
+        let width = layer.gamma.lazy_shape().num_elements() as u64;
+        let rows = x.count / width;
+        let copy = self.copy(&x);
+        let mean = self.reduce(copy, rows);
+        let what = Operation { back: Back::Pass, ..elementwise(&x, &[]) };
+        let centred = self.run(vec![x, mean], what);
+        let (a, b) = (self.copy(&centred), self.copy(&centred));
+        let what = Operation { back: Back::Fresh, ..elementwise(&a, &[0, 1]) };
+        let square = self.run(vec![a, b], what);
+        let variance = self.reduce(square, rows);
+        let deviation = self.by_something_small(variance);
+        let what = Operation { back: Back::Fresh, ..elementwise(&centred, &[0, 1]) };
+        let normal = self.run(vec![centred, deviation], what);
+        let mut what = Operation { back: Back::Fresh, ..elementwise(&normal, &[0]) };
+        (what.cheap, what.gradients) = (true, 8 * width);
+        let scaled = self.run(vec![normal], what);
+        self.by_something_small(scaled)
+    }
+
+    /// Attention of `heads` heads over `tokens` tokens: queries, keys and values to what was seen.
+    pub(crate) fn attention(&mut self, [q, k, v]: [Value; 3], heads: u64, tokens: u64) -> Value {
+        let (scores, width, count) = (self.rows * heads * tokens * tokens, q.width, v.count);
+        let k = self.view(k);
+        let scores = self.product(q, k, scores);
+        let scores = self.cast(scores, 4);
+        let scores = self.by_something_small(scores);
+        let shares = self.softmax(scores, tokens);
+        let shares = self.cast(shares, width);
+        self.product(shares, v, count)
+    }
+
+    /// A softmax over rows of `of` numbers.
+    fn softmax(&mut self, x: Value, of: u64) -> Value {
+        let rows = x.count / of;
+        let shifted = self.by_something_small(x);
+        let what = elementwise(&shifted, &[0]);
+        let powers = self.run(vec![shifted], what);
+        let copy = self.copy(&powers);
+        let sum = self.reduce(copy, rows);
+        let what = Operation { back: Back::Fresh, ..elementwise(&powers, &[0, 1]) };
+        self.run(vec![powers, sum], what)
+    }
+
+    /// A logarithm of a softmax over rows of `of` numbers.
+    fn log_softmax(&mut self, x: Value, of: u64) -> Value {
+        let rows = x.count / of;
+        let shifted = self.by_something_small(x);
+        let copy = self.copy(&shifted);
+        let what = elementwise(&copy, &[0]);
+        let powers = self.run(vec![copy], what);
+        let sum = self.reduce(powers, rows);
+        let sum = self.relu(sum);
+        let what = Operation { back: Back::Pass, ..elementwise(&shifted, &[]) };
+        self.run(vec![shifted, sum], what)
+    }
+
+    /// The cross-entropy of logits (N, classes) against sparse labels.
+    pub(super) fn cross_entropy(&mut self, logits: Value, classes: u64) -> Value {
+        let logits = self.by_something_small(logits);
+        let logs = self.log_softmax(logits, classes);
+        let copy = self.copy(&logs);
+        let listed = self.reduce(copy, self.rows);
+        let all = self.reduce(logs, self.rows);
+        let sum = self.add(listed, all);
+        self.reduce(sum, 1)
+    }
+
+    /// The divergence of a teacher's logits from the student's, (N, classes) each.
+    pub(super) fn distillation(&mut self, logits: Value, teacher: Value, classes: u64) -> Value {
+        let logits = self.by_something_small(logits);
+        let logs = self.log_softmax(logits, classes);
+        let tracks = std::mem::replace(&mut self.tracks, false);
+        let copy = self.copy(&teacher);
+        let shares = self.softmax(copy, classes);
+        let theirs = self.log_softmax(teacher, classes);
+        self.tracks = tracks;
+        let what = Operation { back: Back::Pass, ..elementwise(&logs, &[]) };
+        let difference = self.run(vec![theirs, logs], what);
+        let what = elementwise(&shares, &[0]);
+        let each = self.run(vec![shares, difference], what);
+        self.reduce(each, 1)
+    }
+}
