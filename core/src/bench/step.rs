@@ -14,6 +14,7 @@ use crate::data::prefetch::Prefetch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::models::{Arch, Model};
 use crate::train::loss::{DeviceTargets, soft_cross_entropy};
+use crate::train::precision::Arithmetic;
 use crate::train::{Inputs, Supervision, TrainConfig, Trainer};
 
 /// What is trained.
@@ -27,6 +28,8 @@ pub struct StepBench {
     pub batch: usize,
     /// Regions of an image per step (n).
     pub regions_per_step: usize,
+    /// Numbers of convolutions, linear layers and attention's products.
+    pub precision: Arithmetic,
     /// Device: auto, flex, wgpu or cuda:N.
     pub device: String,
 }
@@ -88,6 +91,7 @@ pub fn step(what: &StepBench, timing: Timing, yardstick: Option<&Yardstick>) -> 
     report.fact("side_px", what.side);
     report.fact("batch", what.batch);
     report.fact("regions_per_step", what.regions_per_step);
+    report.fact("precision", if what.precision == Arithmetic::Bf16 { "bf16" } else { "f32" });
     report.fact("device", what.device.as_str());
     Ok(report)
 }
@@ -142,6 +146,7 @@ fn trainer(what: &StepBench, scratch: &Scratch) -> Result<Trainer> {
         regions_per_step: what.regions_per_step,
         // More than anybody waits for.
         epochs: 1_000_000 * what.regions_per_step.max(1),
+        precision: what.precision,
         device: what.device.clone(),
         ..TrainConfig::default()
     };
@@ -164,7 +169,7 @@ struct Bare {
 
 impl Bare {
     fn new(trainer: &Trainer, batch: &Batch) -> Result<Self> {
-        let device = crate::device::open(&trainer.config().device)?.autodiff();
+        let device = trainer.device().clone();
         let (recipe, side) = (trainer.config().recipe(), trainer.config().side as usize);
         let momentum = MomentumConfig::new().with_momentum(recipe.momentum).with_dampening(0.0);
         let decay = WeightDecayConfig { penalty: recipe.weight_decay as f32 };
@@ -173,7 +178,7 @@ impl Bare {
         Ok(Self {
             model: Some(trainer.card().spec.init(0, &device)?),
             optimizer: sgd.init(),
-            images: Tensor::from_data(pixels, &device),
+            images: Tensor::from_data(pixels, &device).cast(trainer.config().precision.dtype()),
             targets: DeviceTargets::new(&batch.targets, 0..batch.len, &device),
             lr: recipe.lr,
         })

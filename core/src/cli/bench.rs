@@ -9,6 +9,7 @@ use ferkd::bench::{
 };
 use ferkd::mining::Confidence;
 use ferkd::models::Arch;
+use ferkd::train::precision::Arithmetic;
 use ferkd::{Error, Result};
 
 use crate::cli::Output;
@@ -95,6 +96,9 @@ enum Bench {
         /// Regions of an image per step.
         #[arg(long, default_value_t = 4)]
         regions_per_step: usize,
+        /// Numbers of convolutions, linear layers and attention's products: f32 or bf16.
+        #[arg(long, value_enum, default_value = "f32")]
+        precision: Arithmetic,
         /// Device: auto, flex, wgpu or cuda:N.
         #[arg(long, default_value = "auto")]
         device: String,
@@ -125,8 +129,9 @@ impl Args {
             Bench::Teacher { teacher: name, batch, device } => {
                 teacher(&TeacherBench { teacher: name, batch, device }, timing, yardstick)?
             }
-            Bench::Step { arch, side, batch, regions_per_step, device } => {
-                step(&StepBench { arch, side, batch, regions_per_step, device }, timing, yardstick)?
+            Bench::Step { arch, side, batch, regions_per_step, precision, device } => {
+                let what = StepBench { arch, side, batch, regions_per_step, precision, device };
+                step(&what, timing, yardstick)?
             }
         };
         Output::new(report.table(), &report.json())

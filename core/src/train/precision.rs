@@ -10,6 +10,7 @@ use crate::train::config::TrainConfig;
 /// softmax, the last layer and the loss are in f32 with either.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum Arithmetic {
     /// 32 bits.
     F32,
