@@ -16,7 +16,7 @@ static ALLOCATOR: counting::Counting = counting::Counting;
 #[test]
 fn a_step_takes_what_was_predicted() {
     let plain = |arch: &str, side, batch| settings(arch, side, batch).unwrap();
-    let small = |arch| TrainConfig { depth: Some(3), ..plain(arch, 64, 8) };
+    let small = |arch| TrainConfig { depth: Some(3), ..plain(arch, 64, 32) };
     let cases = [
         plain("resnet8", 32, 16),
         TrainConfig { gradient_checkpointing: true, ..plain("resnet8", 32, 16) },
