@@ -52,7 +52,8 @@ impl Tape {
         let mut what = Operation::new(sizes.output, number, Back::Fresh);
         what.needs = vec![0];
         what.gradients = 4 * (sizes.weights + layer.bias.as_ref().map_or(0, |_| sizes.channels));
-        if self.conditions.threads.is_some() && !matches!(layer.padding, PaddingConfig2d::Same) {
+        let cut = number == 4 && !matches!(layer.padding, PaddingConfig2d::Same);
+        if self.conditions.threads.is_some() && cut {
             // With a stride burn computes a gradient of a larger kernel, and burn-flex's cut of it keeps it all.
             let padded = if height % 2 == 1 { side + height - 1 } else { side };
             let kernel = padded.saturating_sub((out - 1) * stride).max(height);
