@@ -59,7 +59,11 @@ pub(crate) struct Mixture<'a> {
 
 enum Picture {
     Drawn(TextureHandle),
-    Painted(TextureId, wgpu::Texture),
+    /// The window's name for it, and itself.
+    Painted(
+        TextureId,
+        #[cfg_attr(not(test), expect(dead_code, reason = "a test looks at it"))] wgpu::Texture,
+    ),
 }
 
 impl Picture {

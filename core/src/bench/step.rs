@@ -178,7 +178,7 @@ impl Bare {
         Ok(Self {
             model: Some(trainer.card().spec.init(0, &device)?),
             optimizer: sgd.init(),
-            images: Tensor::from_data(pixels, &device).cast(trainer.config().precision.dtype()),
+            images: Tensor::<4>::from_data(pixels, &device).cast(trainer.config().precision.dtype()),
             targets: DeviceTargets::new(&batch.targets, 0..batch.len, &device),
             lr: recipe.lr,
         })

@@ -84,7 +84,7 @@ fn a_pane_comes_to_the_front_when_it_is_asked_for() {
         let mut harness = Harness::builder().with_size([width, 900.0]).allow_missing_glyphs().build_ui_state(
             move |ui: &mut egui::Ui, state: &mut State| {
                 state.refresh();
-                layout.show(state, ui);
+                layout.show(state, &mut crate::meter::Clock::start(), ui);
             },
             state,
         );

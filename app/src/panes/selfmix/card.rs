@@ -21,8 +21,6 @@ const LARGEST: f32 = 128.0;
 
 /// One of the two regions that are mixed.
 pub(super) struct Parent {
-    /// Its image.
-    pub image: u64,
     /// What it is called.
     pub name: String,
     /// Where it is.

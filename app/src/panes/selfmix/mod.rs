@@ -57,12 +57,11 @@ pub fn ui(state: &mut State, ui: &mut Ui) {
         let adapted = adapted.get(number as usize)?.clone()?;
         let place = *shown.regions.get(number as usize)?;
         let name = format!("region {number}");
-        Some(Parent { image: shown.image, name, place, picture: shown.picture.clone(), adapted, which })
+        Some(Parent { name, place, picture: shown.picture.clone(), adapted, which })
     };
     let (Some(a), Some(b)) = (parent(a, 0), parent(b, 1)) else { return };
     let mut study = std::mem::take(&mut state.study.mixes);
     let other = study.other(state, state.experiment.mixing.draw, side).cloned().map(|other| Parent {
-        image: other.image,
         name: format!("image {}, region {}", other.image + 1, other.region),
         place: other.place,
         picture: other.picture,
