@@ -1,7 +1,7 @@
 //! One training step on made-up pictures: the memory that is predicted for it, and the memory that it takes.
 
 use ferkd::memory::MemoryEstimate;
-use ferkd::train::trainer::image_lists;
+use ferkd::train::inputs::image_lists;
 use ferkd::train::{Inputs, Supervision, TrainConfig, Trainer};
 use ferkd::{Error, Result, device};
 
