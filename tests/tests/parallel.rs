@@ -12,8 +12,11 @@ use ferkd::weights::StateDict;
 use ferkd_tests::{Answer, command, ferkd, few_scenes, files};
 
 const TRAIN: &str = "train --images scenes --supervision hard --arch vit-ti16 --width 16 --depth 2 --heads 2 \
-                     --patch 8 --side 16 --epochs 4 --batch 16 --regions-per-step 2 --regions 6 --lr 0.05 \
-                     --optimizer sgd --log-every 1 --eval-every 2 --device flex --json";
+                     --patch 8 --side 16 --batch 16 --regions-per-step 2 --regions 6 --lr 0.05 \
+                     --optimizer sgd --log-every 1 --eval-every 2 --json";
+
+/// What is added where nothing else is tried.
+const SHORT: &str = "--epochs 4 --device flex";
 
 /// An address that was free a moment ago.
 fn address() -> String {
@@ -54,11 +57,11 @@ fn wait_for(child: &mut Child, word: &str) {
 fn two_processes_train_as_one() {
     let at = tempfile::tempdir().unwrap();
     few_scenes(at.path());
-    ferkd(at.path(), &format!("{TRAIN} --run one")).ok();
+    ferkd(at.path(), &format!("{TRAIN} {SHORT} --run one")).ok();
     let meet = address();
     // The second comes first, and waits.
-    let second = node(at.path(), 2, &meet, "--run nowhere --device flex,flex");
-    let first = node(at.path(), 1, &meet, "--run two");
+    let second = node(at.path(), 2, &meet, "--run nowhere --epochs 4 --device flex,flex");
+    let first = node(at.path(), 1, &meet, &format!("--run two {SHORT}"));
     let (first, second) = (end(first).ok().json(), end(second).ok().json());
     assert_eq!(first["train_loss"], second["train_loss"]);
     assert!(!at.path().join("nowhere").exists());
@@ -78,7 +81,7 @@ fn two_processes_train_as_one() {
 fn an_interrupted_node_stops_both_and_both_go_on_exactly() {
     let at = tempfile::tempdir().unwrap();
     few_scenes(at.path());
-    let long = "--epochs 400";
+    let long = "--epochs 200 --device flex";
     let meet = address();
     let first = node(at.path(), 1, &meet, &format!("--run stopped {long}"));
     let mut second = node(at.path(), 2, &meet, &format!("--run nowhere {long}"));
@@ -106,7 +109,7 @@ fn an_interrupted_node_stops_both_and_both_go_on_exactly() {
 fn a_killed_node_ends_the_other_with_an_error_that_says_to_resume() {
     let at = tempfile::tempdir().unwrap();
     few_scenes(at.path());
-    let long = "--epochs 4000 --checkpoint-every 1";
+    let long = "--epochs 4000 --checkpoint-every 1 --device flex";
     let meet = address();
     let first = node(at.path(), 1, &meet, &format!("--run killed {long}"));
     let mut second = node(at.path(), 2, &meet, &format!("--run nowhere {long}"));
@@ -122,12 +125,12 @@ fn nodes_of_different_settings_refuse_each_other() {
     let at = tempfile::tempdir().unwrap();
     few_scenes(at.path());
     let meet = address();
-    let first = node(at.path(), 1, &meet, "--run run");
-    let second = node(at.path(), 2, &meet, "--run nowhere --seed 5");
+    let first = node(at.path(), 1, &meet, &format!("--run run {SHORT}"));
+    let second = node(at.path(), 2, &meet, &format!("--run nowhere {SHORT} --seed 5"));
     for answer in [end(first), end(second)] {
         answer.fails(1, &["node 2/2", "seed: 5 there, 0 now", "the same settings"]);
     }
     assert!(!at.path().join("run").exists());
-    ferkd(at.path(), &format!("{TRAIN} --run run --node 1/2")).fails(2, &["--meet"]);
-    ferkd(at.path(), &format!("{TRAIN} --run run --node 3/2 --meet {meet}")).fails(2, &["2/4"]);
+    ferkd(at.path(), &format!("{TRAIN} {SHORT} --run run --node 1/2")).fails(2, &["--meet"]);
+    ferkd(at.path(), &format!("{TRAIN} {SHORT} --run run --node 3/2 --meet {meet}")).fails(2, &["2/4"]);
 }
