@@ -187,9 +187,8 @@ impl Inspector {
         if !ui.input(|input| input.pointer.any_down()) {
             self.state.history.settle(&self.state.experiment);
         }
-        for request in std::mem::take(&mut self.state.outbox) {
-            self.engine.send(request);
-        }
+        let requests = std::mem::take(&mut self.state.outbox);
+        clock.time("requests", || requests.into_iter().for_each(|request| self.engine.send(request)));
         self.frame_ms.add(clock.stop());
         #[cfg(feature = "desktop")]
         self.state.follow();

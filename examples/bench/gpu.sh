@@ -38,14 +38,14 @@ facts() {
 
 # The same teacher's labels on the CPU and on the device.
 label() {
-    "$ferkd" label "$out/scenes/train" --teacher efficientnet-lite0 --classes teacher --regions 4 --device "$1" \
+    "$ferkd" label "$here/../../assets/photos" --teacher efficientnet-lite0 --regions 32 --device "$1" \
         --out "$out/labels-$2"
 }
 
 # The same steps on the CPU and on the device: a network with batch norm, and a transformer without.
 train() {
-    "$ferkd" train --images "$out/scenes" --supervision hard --arch "$3" --side 64 --batch 16 --regions-per-step 4 \
-        --epochs 16 --log-every 1 --eval-every 16 --warmup-epochs 0 --device "$1" --run "$out/run-$3-$2"
+    "$ferkd" train --images "$out/scenes" --images-per-class 8 --supervision hard --arch "$3" --side 64 --batch 16 \
+        --regions-per-step 4 --epochs 8 --log-every 1 --eval-every 8 --warmup-epochs 0 --device "$1" --run "$out/run-$3-$2"
 }
 
 torch_line() { echo "$python $here/torch_step.py --device ${device%%:*} --seconds $seconds --warmup 15 $*"; }

@@ -25,7 +25,7 @@ const WEBGL: &[&str] =
     &["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-features=WebGPU"];
 
 /// How long something may take on a slow machine before a test gives up.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// The browser's program: `$FERKD_CHROMIUM`, or what the system calls so.
 pub fn chromium() -> Option<PathBuf> {
@@ -203,7 +203,7 @@ impl Browser {
 
     /// Waits until `holds` is true of what `window.ferkd` tells.
     #[track_caller]
-    pub fn until(&mut self, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+    pub fn until(&mut self, what: &str, mut holds: impl FnMut(&Value) -> bool) -> Value {
         let begun = Instant::now();
         loop {
             let state = self.state();

@@ -230,6 +230,8 @@ impl State {
             self.outbox.push(Request::Teacher { name: name.into(), weights: bytes.to_vec() });
             return;
         }
+        // Listing them takes a while: now, rather than in the first frame that shows a student.
+        crate::lesson::held_out();
         match DataSet::scenes(bytes) {
             Ok(scenes) => self.insert(Data::Scenes, scenes),
             Err(error) => self.complain(error),

@@ -113,7 +113,7 @@ impl<'a> Queue<'a> {
     /// One step more; waits where there are too many.
     fn add(&mut self) -> Result<u64> {
         self.steps += 1;
-        if self.steps % AHEAD == 0 {
+        if self.steps.is_multiple_of(AHEAD) {
             wait(self.device)?;
         }
         Ok(1)

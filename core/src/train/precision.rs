@@ -55,6 +55,7 @@ pub fn training_device(config: &TrainConfig, device: &Device) -> Result<Device> 
 
 #[cfg(all(test, feature = "flex"))]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
     use burn::module::{Module, ModuleVisitor, Param};
     use burn::optim::GradientsParams;
     use burn::tensor::{Tensor, TensorData};

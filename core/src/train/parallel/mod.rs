@@ -4,7 +4,7 @@
 //! step's regions; the shares are summed in one fixed order, so that no result depends on who was faster; and every
 //! replica takes the same step, so that all stay the same to the bit without sending weights around.
 //!
-//! - [`team`](Team): a step by the replicas of this process, and by the processes that it has met.
+//! - `team`: a step by the replicas of this process, and by the processes that it has met.
 //! - `gradients`: the gradients of a student as one row of numbers, and back.
 //! - `nccl`: the sum over CUDA devices of one process.
 //! - [`meet`](Meeting): processes find each other, and check that they train the same.
