@@ -1,4 +1,4 @@
-//! The sum over several CUDA devices of this process, by NCCL through burn. Compiled only; never run on a device.
+//! The sum over several CUDA devices of this process, by NCCL through burn. Type-checked; never run on a device.
 //!
 //! NCCL's groups are known to one process alone (cubecl keeps their identifiers in a static), so that it cannot add up
 //! over processes: the ring does, after it. Its order of adding is NCCL's own, fixed for a machine and a group, not the
