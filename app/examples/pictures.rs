@@ -1,15 +1,20 @@
-//! Draws the inspector into PNG files, without a window: `cargo run -p ferkd-app --example pictures -- FOLDER [WIDTH HEIGHT]`.
+//! Draws the inspector into PNG files, without a window: `cargo run -p ferkd-app --example pictures -- FOLDER [WIDTH HEIGHT [NAME...]]`.
 //!
-//! One picture a pane and theme, with the teacher at work on the CPU.
+//! One picture a pane and theme, with the teacher at work on the CPU, heat map and mixed regions by shaders. The
+//! environment's `FERKD_RUN`, the folder of a run, is what the pane of runs shows.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use eframe::egui_wgpu::RendererOptions;
 use egui::Theme;
 use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable as _;
+use egui_kittest::wgpu::{WgpuTestRenderer, create_render_state, default_wgpu_setup};
+use ferkd::mining::Thresholds;
 use ferkd::region::Region;
 use ferkd_app::engine::{Request, ThreadEngine};
-use ferkd_app::experiment::{Data, Experiment};
+use ferkd_app::experiment::{Data, Experiment, Settings};
 use ferkd_app::panes::PaneKind;
 use ferkd_app::shell::Nobody;
 use ferkd_app::state::Probe;
@@ -33,12 +38,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let engine = ThreadEngine::start(burn::tensor::Device::flex(), || ())?;
             let shell = Box::new(Nobody);
             let ctx = egui::Context::default();
-            let inspector = Inspector::new(&ctx, experiment.clone(), Box::new(engine), shell, None, None);
+            let mut inspector = Inspector::new(&ctx, experiment.clone(), Box::new(engine), shell, None, None);
+            let window = create_render_state(default_wgpu_setup(), RendererOptions::PREDICTABLE);
+            inspector.draw_with(window.clone());
+            if let (PaneKind::Run, Some(run)) = (pane, std::env::var_os("FERKD_RUN")) {
+                inspector.state().open_path(&PathBuf::from(run));
+            }
             let builder = Harness::builder()
                 .with_size([width, height])
                 .with_theme(theme)
                 .with_context_setup(ferkd_app::theme::apply)
-                .wgpu();
+                .renderer(WgpuTestRenderer::from_render_state(window));
             let draw = |ui: &mut egui::Ui, (inspector, is_ready): &mut (Inspector, bool)| {
                 inspector.focus(pane);
                 *is_ready = prepare(inspector.state(), &name, pane);
@@ -49,6 +59,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             while !harness.state().1 && begun.elapsed() < Duration::from_secs(120) {
                 harness.run_steps(1);
                 std::thread::sleep(Duration::from_millis(20));
+            }
+            if name == "heat" {
+                harness.get_by_label("Heat map").click();
             }
             harness.run_steps(4);
             let file =
@@ -82,12 +95,20 @@ fn scenes() -> Vec<(String, Experiment, PaneKind)> {
     let photos = Experiment { region: Some(3), ..Experiment::default() };
     let scenes = Experiment { data: Data::Scenes, image: 40, region: Some(2), ..Experiment::default() };
     let mut all = vec![("image".into(), photos.clone(), PaneKind::Image)];
+    all.push(("heat".into(), photos.clone(), PaneKind::Image));
     for pane in PaneKind::ALL {
         if pane == PaneKind::Image {
             continue;
         }
         let name = format!("pane-{}", pane.title().to_lowercase());
-        let experiment = if pane == PaneKind::Training { scenes.clone() } else { photos.clone() };
+        let experiment = match pane {
+            PaneKind::Training => scenes.clone(),
+            PaneKind::Compare => {
+                let quantiles = Thresholds { low: 0.1, mid: 0.4, high: 0.9 };
+                Experiment { other: Some(Settings { quantiles, ..scenes.settings }), ..scenes.clone() }
+            }
+            _ => photos.clone(),
+        };
         all.push((name, experiment, pane));
     }
     all.push(("scenes".into(), scenes, PaneKind::Confidence));

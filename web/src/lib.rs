@@ -37,9 +37,19 @@ mod start;
 #[cfg(target_family = "wasm")]
 mod worker;
 
+#[cfg(target_family = "wasm")]
+unsafe extern "C" {
+    /// Calls what registers itself with `inventory` (the kernels' compiler does); the linker writes it.
+    fn __wasm_call_ctors();
+}
+
 /// Starts the page; in a Web Worker, the engine.
 #[cfg(target_family = "wasm")]
 pub fn run() {
+    // Where no code calls it, the linker takes the program for one that is called once, and begins every function that
+    // JavaScript calls with it: thousands of registrations for every handle that WebGPU gives.
+    // SAFETY: the first thing that the program does, and the only call.
+    unsafe { __wasm_call_ctors() };
     if web_sys::window().is_some() {
         wasm_bindgen_futures::spawn_local(start::page());
     } else {

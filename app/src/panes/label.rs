@@ -34,6 +34,13 @@ pub fn ui(state: &mut State, ui: &mut Ui) {
         ui.strong(what);
         badge(kind, ui);
         ui.weak(format!("c = {c:.4}"));
+        if let Some(adapted) = &adapted {
+            ui.weak(format!(
+                "· total variation {:.3}, KL divergence {} nats",
+                label.total_variation(adapted),
+                label.divergence(adapted).map_or("∞".into(), |d| format!("{d:.3}")),
+            ));
+        }
     });
     sentence(state, c, kind, truth, settings.adaptation, ui);
     verdicts(state, &label, truth, ui);
@@ -48,13 +55,6 @@ pub fn ui(state: &mut State, ui: &mut Ui) {
             }
         }
     });
-    if let Some(adapted) = &adapted {
-        ui.weak(format!(
-            "Total variation {:.3}, KL divergence {} nats",
-            label.total_variation(adapted),
-            label.divergence(adapted).map_or("∞".into(), |d| format!("{d:.3}")),
-        ));
-    }
 }
 
 /// Where teacher and class disagree, the reader may say who is wrong.
