@@ -233,14 +233,18 @@ impl StateDict {
             return Ok(spec);
         }
         let bottleneck = rows("layer1.0.conv3.weight").is_some();
-        let arch = match ([blocks(1), blocks(2), blocks(3), blocks(4)], bottleneck) {
-            ([1, 1, 1, 0], false) => Some(Arch::Resnet8),
-            ([2, 2, 2, 0], false) => Some(Arch::Resnet14),
-            ([3, 3, 3, 0], false) => Some(Arch::Resnet20),
-            ([2, 2, 2, 2], false) => Some(Arch::Resnet18),
-            ([3, 4, 6, 3], false) => Some(Arch::Resnet34),
-            ([3, 4, 6, 3], true) => Some(Arch::Resnet50),
-            ([3, 4, 23, 3], true) => Some(Arch::Resnet101),
+        let small = self.tensors.get("conv1.weight").is_some_and(|conv| conv.shape.last() == Some(&3));
+        let arch = match ([blocks(1), blocks(2), blocks(3), blocks(4)], bottleneck, small) {
+            ([1, 1, 1, 0], false, true) => Some(Arch::Resnet8),
+            ([2, 2, 2, 0], false, true) => Some(Arch::Resnet14),
+            ([3, 3, 3, 0], false, true) => Some(Arch::Resnet20),
+            ([2, 2, 2, 2], false, false) => Some(Arch::Resnet18),
+            ([3, 4, 6, 3], false, false) => Some(Arch::Resnet34),
+            ([3, 4, 6, 3], true, false) => Some(Arch::Resnet50),
+            ([3, 4, 23, 3], true, false) => Some(Arch::Resnet101),
+            ([2, 2, 2, 2], false, true) => Some(Arch::Resnet18Cifar),
+            ([3, 4, 6, 3], false, true) => Some(Arch::Resnet34Cifar),
+            ([3, 4, 6, 3], true, true) => Some(Arch::Resnet50Cifar),
             _ => None,
         };
         match (arch, rows("fc.weight"), rows("conv1.weight")) {

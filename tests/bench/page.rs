@@ -141,26 +141,42 @@ fn frame_work(browser: &mut Browser) {
     browser.until("the scenes' counts", |state: &Value| {
         state["experiment"]["data"] == "scenes" && !state["kinds"].is_null()
     });
-    // As many frames as are looked back at have to be drawn before those of the page's start are forgotten.
+    browser.until("nothing loads", |state| state["loading"].as_object().unwrap().is_empty());
+    // As many frames as are looked back at.
     const FRAMES: u64 = 121;
-    let first = {
+    let before = browser.state()["frames"].as_u64().unwrap();
+    let mut state = Value::Null;
+    let frames = browser.frames_during(|browser| {
         browser.act("play", Value::Null);
-        browser.state()["frames"].as_u64().unwrap()
-    };
-    let state = browser.until("frames of training", |state| {
-        let students = state["lesson"]["students"].as_array().unwrap();
-        let all_learn =
-            students.len() == 5 && students.iter().all(|student| student["step"].as_u64() > Some(4));
-        all_learn && state["frames"].as_u64().unwrap() > first + FRAMES
+        state = browser.until("frames of training", |state| {
+            let students = state["lesson"]["students"].as_array().unwrap();
+            let all_learn =
+                students.len() == 5 && students.iter().all(|student| student["step"].as_u64() > Some(4));
+            all_learn && state["frames"].as_u64().unwrap() > before + FRAMES
+        });
     });
+    println!(
+        "while five students train, the Training pane's first frame among {} ({} steps):",
+        frames.len(),
+        state["lesson"]["students"][0]["step"]
+    );
     let frame = &state["frame_ms"];
     println!(
-        "a frame's own work while five students train, over 120 frames: mean {:.2} ms, longest {:.2} ms, of it {:.2} ms \
-         for {}",
+        "  the inspector's own work, by the clock, over the last 120: mean {:.2} ms, longest {:.2} ms, of it {:.2} ms for {}",
         frame["mean"].as_f64().unwrap(),
         frame["peak"].as_f64().unwrap(),
         frame["longest_part_ms"].as_f64().unwrap(),
         frame["longest_part"],
     );
-    println!("steps by then: {}", state["lesson"]["students"][0]["step"]);
+    let spread = |what: &str, times: Vec<f64>| {
+        let longest = times.iter().copied().fold(0.0, f64::max);
+        let over = times.iter().filter(|&&ms| ms > 16.0).count();
+        println!(
+            "  a frame's whole callback, {what}: median {:.2} ms, longest {longest:.2} ms, {over} of {} above 16 ms",
+            median(&times),
+            times.len()
+        );
+    };
+    spread("by the clock", frames.iter().map(|frame| frame.0).collect());
+    spread("on its own thread", frames.iter().map(|frame| frame.1).collect());
 }

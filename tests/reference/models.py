@@ -73,12 +73,20 @@ def logits(model, side, count=2):
     return out
 
 
-def facts(build):
-    """Number of parameters, multiply-adds at 224 pixels by PyTorch's own counter, and the tensors' shapes."""
+def cifar(build):
+    """A torchvision ResNet with the stem that is customary for small pictures, and ten classes."""
+    model = build(num_classes=10)
+    model.conv1 = torch.nn.Conv2d(3, 64, 3, 1, 1, bias=False)
+    model.maxpool = torch.nn.Identity()
+    return model
+
+
+def facts(build, side=224):
+    """Number of parameters, multiply-adds by PyTorch's own counter, and the tensors' shapes."""
     with torch.device("meta"):
         model = build().eval()
         with FlopCounterMode(display=False) as counter:
-            model(torch.empty(1, 3, 224, 224))
+            model(torch.empty(1, 3, side, side))
     shapes = {
         name: list(t.shape) for name, t in model.state_dict().items() if not name.endswith("num_batches_tracked")
     }
@@ -103,6 +111,10 @@ def main(folder):
         "resnet34": logits(torchvision.models.resnet34(), 64),
         "resnet50": logits(torchvision.models.resnet50(), 64),
         "resnet101": logits(torchvision.models.resnet101(), 64),
+        **{
+            f"{name}-cifar": logits(cifar(getattr(torchvision.models, name)), 16)
+            for name in ["resnet18", "resnet34", "resnet50"]
+        },
         "vit-ti16": logits(timm_model("deit_tiny_patch16_224"), 224, 1),
         "vit-s16": logits(timm_model("deit_small_patch16_224", img_size=48), 48),
         "vit-b16.2": logits(timm_model("deit_base_patch16_224", img_size=32, depth=2), 32),
@@ -127,6 +139,8 @@ def main(folder):
         "eva-g14": lambda: timm_model("eva_giant_patch14_224", num_classes=1000),
     }
     said = {name: facts(build) for name, build in networks.items()}
+    for name in ["resnet18", "resnet34", "resnet50"]:
+        said[f"{name}-cifar"] = facts(lambda: cifar(getattr(torchvision.models, name)), 32)
     groups = {}
     for name, model in [
         ("deit", deit(img_size=32, patch_size=16, embed_dim=32, depth=3, num_heads=2)),

@@ -25,7 +25,7 @@ const WEBGL: &[&str] =
     &["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-features=WebGPU"];
 
 /// How long something may take on a slow machine before a test gives up.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The browser's program: `$FERKD_CHROMIUM`, or what the system calls so.
 pub fn chromium() -> Option<PathBuf> {
@@ -231,6 +231,29 @@ impl Browser {
         {
             assert!(begun.elapsed() < PATIENCE, "waited in vain for {expression}\n{:#?}", self.complaints);
             std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Does something, and gives what the browser drew meanwhile: milliseconds of every frame's callback, by the clock
+    /// and by what its thread computed. The second is what is left where other threads want the same cores.
+    pub fn frames_during(&mut self, work: impl FnOnce(&mut Self)) -> Vec<(f64, f64)> {
+        let categories = json!(["devtools.timeline", "disabled-by-default-devtools.timeline"]);
+        let config = json!({ "includedCategories": categories });
+        self.call("Tracing.start", json!({ "transferMode": "ReportEvents", "traceConfig": config }));
+        work(self);
+        self.call("Tracing.end", json!({}));
+        let mut frames = Vec::new();
+        loop {
+            let message = self.hear();
+            let events = message["params"]["value"].as_array().into_iter().flatten();
+            let callbacks = events.filter(|event| event["name"] == "FireAnimationFrame");
+            frames.extend(
+                callbacks
+                    .filter_map(|event| Some((event["dur"].as_f64()? / 1e3, event["tdur"].as_f64()? / 1e3))),
+            );
+            if message["method"] == "Tracing.tracingComplete" {
+                return frames;
+            }
         }
     }
 

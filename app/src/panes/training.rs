@@ -25,6 +25,8 @@ struct Look {
     scene: Option<usize>,
     /// The first of the scenes that are shown as samples.
     sample: usize,
+    /// Sections that are shown: when students begin to learn, one a frame, so that no frame draws all for the first time.
+    sections: usize,
 }
 
 impl Look {
@@ -39,18 +41,30 @@ pub fn ui(state: &mut State, ui: &mut Ui) {
     controls::ui(state, ui);
     if state.lesson.students.is_empty() {
         introduction(state, ui);
+        look.sections = 0;
     } else {
-        curves::ui(&state.lesson, ui);
-        table::ui(&state.lesson, &mut look, ui);
-        ui.add_space(4.0);
-        confusion::ui(state, &mut look, ui);
-        ui.add_space(4.0);
-        scenes::samples(state, &mut look, ui);
-        ui.add_space(4.0);
-        regions::ui(state, ui);
+        look.sections = (look.sections + 1).min(SECTIONS.len());
+        for (i, section) in SECTIONS[..look.sections].iter().enumerate() {
+            if i > 0 {
+                ui.add_space(4.0);
+            }
+            section(state, &mut look, ui);
+        }
+        if look.sections < SECTIONS.len() {
+            ui.ctx().request_repaint();
+        }
     }
     ui.data_mut(|data| data.insert_temp(Look::id(), look));
 }
+
+/// What is shown of students, from above.
+const SECTIONS: [fn(&mut State, &mut Look, &mut Ui); 5] = [
+    |state, _, ui| curves::ui(&state.lesson, ui),
+    |state, look, ui| table::ui(&state.lesson, look, ui),
+    |state, look, ui| confusion::ui(state, look, ui),
+    |state, look, ui| scenes::samples(state, look, ui),
+    |state, _, ui| regions::ui(state, ui),
+];
 
 /// What there is to see once students learn, and what is missing.
 fn introduction(state: &State, ui: &mut Ui) {

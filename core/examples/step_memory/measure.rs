@@ -58,6 +58,6 @@ pub fn measure(config: TrainConfig) -> Result<Measured> {
     loss?;
     let mut predicted = trainer.memory();
     // Nothing is prepared ahead here: the one batch alone is on the host.
-    predicted.host_bytes = (4 * batch.pixels.len()) as u64;
+    predicted.host_bytes = batch.pixels.bytes() as u64;
     Ok(Measured { predicted, peak_bytes: peak - before })
 }

@@ -3,7 +3,7 @@
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 
 use super::generated::{Scratch, entry, picture, store};
 use super::{Report, Timing, Yardstick};
@@ -170,15 +170,14 @@ struct Bare {
 impl Bare {
     fn new(trainer: &Trainer, batch: &Batch) -> Result<Self> {
         let device = trainer.device().clone();
-        let (recipe, side) = (trainer.config().recipe(), trainer.config().side as usize);
+        let recipe = trainer.config().recipe();
         let momentum = MomentumConfig::new().with_momentum(recipe.momentum).with_dampening(0.0);
         let decay = WeightDecayConfig { penalty: recipe.weight_decay as f32 };
         let sgd = SgdConfig::new().with_momentum(Some(momentum)).with_weight_decay(Some(decay));
-        let pixels = TensorData::new(batch.pixels.clone(), [batch.len, 3, side, side]);
         Ok(Self {
             model: Some(trainer.card().spec.init(0, &device)?),
             optimizer: sgd.init(),
-            images: Tensor::<4>::from_data(pixels, &device).cast(trainer.config().precision.dtype()),
+            images: batch.pixels.on(&device, trainer.config().side, 0..batch.len),
             targets: DeviceTargets::new(&batch.targets, 0..batch.len, &device),
             lr: recipe.lr,
         })

@@ -2,10 +2,12 @@
 
 use std::ops::Range;
 
+use burn::tensor::DType;
 use image::RgbImage;
 use rayon::prelude::*;
 
 use crate::data::images::ImageList;
+use crate::data::pictures::Pictures;
 use crate::data::plan::Plan;
 use crate::data::select::{Boxes, Labels, Selection};
 use crate::data::share::Share;
@@ -61,6 +63,8 @@ pub struct Batcher {
     pub labels: Labels,
     /// What the student sees.
     pub student: View,
+    /// The type that the student computes with, f32 or bf16.
+    pub dtype: DType,
     /// What an online teacher sees, if there is one.
     pub teacher: Option<View>,
     /// Which regions are mixed.
@@ -84,10 +88,10 @@ pub struct Batch {
     pub first: usize,
     /// Number of the step's regions; more than N where this is a share.
     pub total: usize,
-    /// The student's pixels: shape (N, 3, side, side).
-    pub pixels: Vec<f32>,
-    /// An online teacher's pixels: shape (N, 3, its side, its side); empty without one.
-    pub teacher_pixels: Vec<f32>,
+    /// The student's pixels, in the type that it computes with: shape (N, 3, side, side).
+    pub pixels: Pictures,
+    /// An online teacher's pixels, in f32: shape (N, 3, its side, its side); empty without one.
+    pub teacher_pixels: Pictures,
     /// The labels.
     pub targets: Targets,
     /// The step's regions of each kind, where labels come from a store.
@@ -261,8 +265,8 @@ impl Batcher {
             len: rows.len(),
             first: rows.start,
             total: partners.len(),
-            pixels,
-            teacher_pixels,
+            pixels: Pictures::of(pixels, self.dtype),
+            teacher_pixels: Pictures::F32(teacher_pixels),
             targets: if share == Share::WHOLE { targets } else { targets.rows(rows) },
             kinds,
             fallbacks,

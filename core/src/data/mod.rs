@@ -6,6 +6,7 @@ pub mod classes;
 mod folder;
 pub mod images;
 mod names;
+pub mod pictures;
 pub mod plan;
 pub mod prefetch;
 pub mod select;

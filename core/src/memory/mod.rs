@@ -120,9 +120,13 @@ pub fn estimate(what: &Training) -> MemoryEstimate {
         total_bytes: 0,
         peak: Moment::Backward,
         kept_bytes: kept,
-        host_bytes: (what.prefetch as u64 + 2)
-            * what.batch as u64
-            * (pixels(what.side) + what.teacher.map_or(0, |(_, side)| pixels(side))),
+        host_bytes: what.batch as u64 * {
+            let student = pixels(what.side) / NUMBER * what.conditions.width;
+            let teacher = what.teacher.map_or(0, |(_, side)| pixels(side));
+            // Pixels are made in f32, and rounded when a batch is whole.
+            let unrounded = if what.conditions.width < NUMBER { pixels(what.side) } else { 0 };
+            (what.prefetch as u64 + 2) * (student + teacher) + unrounded
+        },
     };
     // New weights are made one by one beside the old ones, and each gradient goes when it has been used.
     let update = MemoryEstimate {

@@ -36,7 +36,7 @@ use crate::config::nearest;
 use crate::error::{Error, Result};
 use crate::memory::{Tape, Value};
 use efficientnet_lite::EfficientNetLite;
-use resnet::ResNet;
+use resnet::{ResNet, Stem};
 use resnet_cifar::ResNetCifar;
 use vit::Vit;
 
@@ -58,6 +58,15 @@ pub enum Arch {
     Resnet50,
     /// torchvision's ResNet-101.
     Resnet101,
+    /// ResNet-18 for small pictures: the stem is a 3x3 convolution of stride 1, without pooling.
+    #[serde(rename = "resnet18-cifar")]
+    Resnet18Cifar,
+    /// ResNet-34 with the same stem.
+    #[serde(rename = "resnet34-cifar")]
+    Resnet34Cifar,
+    /// ResNet-50 with the same stem.
+    #[serde(rename = "resnet50-cifar")]
+    Resnet50Cifar,
     /// EfficientNet-Lite0.
     EfficientnetLite0,
     /// EfficientNet-Lite1: deeper by a tenth.
@@ -78,7 +87,7 @@ pub enum Arch {
 
 impl Arch {
     /// All architectures.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::Resnet8,
         Self::Resnet14,
         Self::Resnet20,
@@ -86,6 +95,9 @@ impl Arch {
         Self::Resnet34,
         Self::Resnet50,
         Self::Resnet101,
+        Self::Resnet18Cifar,
+        Self::Resnet34Cifar,
+        Self::Resnet50Cifar,
         Self::EfficientnetLite0,
         Self::EfficientnetLite1,
         Self::EfficientnetLite2,
@@ -106,6 +118,9 @@ impl Arch {
             Self::Resnet34 => "resnet34",
             Self::Resnet50 => "resnet50",
             Self::Resnet101 => "resnet101",
+            Self::Resnet18Cifar => "resnet18-cifar",
+            Self::Resnet34Cifar => "resnet34-cifar",
+            Self::Resnet50Cifar => "resnet50-cifar",
             Self::EfficientnetLite0 => "efficientnet-lite0",
             Self::EfficientnetLite1 => "efficientnet-lite1",
             Self::EfficientnetLite2 => "efficientnet-lite2",
@@ -139,6 +154,7 @@ impl Arch {
         match self {
             Self::Resnet8 | Self::Resnet14 | Self::Resnet20 => "fc.",
             Self::Resnet18 | Self::Resnet34 | Self::Resnet50 | Self::Resnet101 => "fc.",
+            Self::Resnet18Cifar | Self::Resnet34Cifar | Self::Resnet50Cifar => "fc.",
             Self::EfficientnetLite0 | Self::EfficientnetLite1 | Self::EfficientnetLite2 => "_fc.",
             Self::VitTi16 | Self::VitS16 | Self::VitB16 | Self::VitL16 | Self::EvaG14 => "head.",
         }
@@ -156,6 +172,11 @@ impl Arch {
     /// Whether it is an EfficientNet-Lite.
     pub fn is_lite(self) -> bool {
         matches!(self, Self::EfficientnetLite0 | Self::EfficientnetLite1 | Self::EfficientnetLite2)
+    }
+
+    /// Whether it is a torchvision ResNet with the stem for small pictures.
+    pub fn has_small_stem(self) -> bool {
+        matches!(self, Self::Resnet18Cifar | Self::Resnet34Cifar | Self::Resnet50Cifar)
     }
 
     /// Whether the width of the first stage can be chosen.
@@ -263,16 +284,21 @@ impl ModelSpec {
             Ok::<_, Error>(Model::Vit(Vit::new(style, &size, self.classes, device)))
         };
         let cifar = |blocks| Model::ResNetCifar(ResNetCifar::new(blocks, width, self.classes, device));
+        let basic = |blocks, stem| Model::ResNet(ResNet::basic(blocks, stem, self.classes, device));
+        let bottleneck = |blocks, stem| Model::ResNet(ResNet::bottleneck(blocks, stem, self.classes, device));
         let lite =
             |width, depth| Model::EfficientNetLite(EfficientNetLite::new(width, depth, self.classes, device));
         Ok(match self.arch {
             Arch::Resnet8 => cifar(1),
             Arch::Resnet14 => cifar(2),
             Arch::Resnet20 => cifar(3),
-            Arch::Resnet18 => Model::ResNet(ResNet::basic([2, 2, 2, 2], self.classes, device)),
-            Arch::Resnet34 => Model::ResNet(ResNet::basic([3, 4, 6, 3], self.classes, device)),
-            Arch::Resnet50 => Model::ResNet(ResNet::bottleneck([3, 4, 6, 3], self.classes, device)),
-            Arch::Resnet101 => Model::ResNet(ResNet::bottleneck([3, 4, 23, 3], self.classes, device)),
+            Arch::Resnet18 => basic([2, 2, 2, 2], Stem::Imagenet),
+            Arch::Resnet34 => basic([3, 4, 6, 3], Stem::Imagenet),
+            Arch::Resnet50 => bottleneck([3, 4, 6, 3], Stem::Imagenet),
+            Arch::Resnet101 => bottleneck([3, 4, 23, 3], Stem::Imagenet),
+            Arch::Resnet18Cifar => basic([2, 2, 2, 2], Stem::Cifar),
+            Arch::Resnet34Cifar => basic([3, 4, 6, 3], Stem::Cifar),
+            Arch::Resnet50Cifar => bottleneck([3, 4, 6, 3], Stem::Cifar),
             Arch::EfficientnetLite0 => lite(1.0, 1.0),
             Arch::EfficientnetLite1 => lite(1.0, 1.1),
             Arch::EfficientnetLite2 => lite(1.1, 1.2),

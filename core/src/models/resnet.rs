@@ -1,4 +1,5 @@
-//! torchvision's ResNets (He et al. 2015; bottlenecks with the stride in the 3x3 convolution).
+//! torchvision's ResNets (He et al. 2015; bottlenecks with the stride in the 3x3 convolution), and the same with the stem
+//! that is customary for small pictures.
 
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
@@ -10,6 +11,15 @@ use burn::tensor::{Device, FloatDType, Tensor};
 use crate::memory::{Tape, Value};
 use crate::models::{conv_macs, mixed};
 
+/// How pictures enter a ResNet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stem {
+    /// A 7x7 convolution and a pooling, each of stride 2.
+    Imagenet,
+    /// A 3x3 convolution of stride 1.
+    Cifar,
+}
+
 /// ResNet-18, 34, 50 or 101.
 ///
 /// The running variance is that of the batch, not PyTorch's unbiased estimate: burn's batch norm keeps the
@@ -18,7 +28,7 @@ use crate::models::{conv_macs, mixed};
 pub struct ResNet {
     conv1: Conv2d,
     bn1: BatchNorm,
-    maxpool: MaxPool2d,
+    maxpool: Option<MaxPool2d>,
     layer1: Vec<Block>,
     layer2: Vec<Block>,
     layer3: Vec<Block>,
@@ -160,16 +170,17 @@ impl Shortcut {
 }
 
 impl ResNet {
-    pub(super) fn basic(blocks: [usize; 4], classes: usize, device: &Device) -> Self {
-        Self::new(blocks, 1, classes, device, Block::basic)
+    pub(super) fn basic(blocks: [usize; 4], stem: Stem, classes: usize, device: &Device) -> Self {
+        Self::new(blocks, stem, 1, classes, device, Block::basic)
     }
 
-    pub(super) fn bottleneck(blocks: [usize; 4], classes: usize, device: &Device) -> Self {
-        Self::new(blocks, 4, classes, device, Block::bottleneck)
+    pub(super) fn bottleneck(blocks: [usize; 4], stem: Stem, classes: usize, device: &Device) -> Self {
+        Self::new(blocks, stem, 4, classes, device, Block::bottleneck)
     }
 
     fn new(
         blocks: [usize; 4],
+        stem: Stem,
         expansion: usize,
         classes: usize,
         device: &Device,
@@ -187,13 +198,17 @@ impl ResNet {
                 })
                 .collect::<Vec<_>>()
         };
+        let pool = MaxPool2dConfig::new([3, 3])
+            .with_strides([2, 2])
+            .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1));
+        let (conv1, maxpool) = match stem {
+            Stem::Imagenet => (conv(3, 64, 7, 2, device), Some(pool.init())),
+            Stem::Cifar => (conv(3, 64, 3, 1, device), None),
+        };
         Self {
-            conv1: conv(3, 64, 7, 2, device),
+            conv1,
             bn1: norm(64, device),
-            maxpool: MaxPool2dConfig::new([3, 3])
-                .with_strides([2, 2])
-                .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
-                .init(),
+            maxpool,
             layer1: layer(0),
             layer2: layer(1),
             layer3: layer(2),
@@ -209,7 +224,10 @@ impl ResNet {
     /// What the head sees: shape (N, channels).
     pub(super) fn features(&self, images: Tensor<4>) -> Tensor<2> {
         let x = relu(mixed::batch_norm(&self.bn1, mixed::conv(&self.conv1, images)));
-        let x = self.maxpool.forward(x);
+        let x = match &self.maxpool {
+            Some(pool) => pool.forward(x),
+            None => x,
+        };
         let x = self.blocks().fold(x, |x, block| block.forward(x));
         global_pool(x)
     }
@@ -222,14 +240,14 @@ impl ResNet {
     pub(super) fn host(&self) -> crate::Result<super::HostNet> {
         let mut layers = super::host::Builder::default();
         layers.conv(&self.conv1, Some(&self.bn1), super::host::Activation::Relu)?;
-        layers.max_pool(&self.maxpool);
+        self.maxpool.iter().for_each(|pool| layers.max_pool(pool));
         self.blocks().try_for_each(|block| block.host(&mut layers))?;
         layers.classify(&self.fc)
     }
 
     pub(super) fn macs(&self, side: usize) -> u64 {
         let (mut total, mut side) = conv_macs(&self.conv1, side);
-        side = side.div_ceil(2);
+        side = if self.maxpool.is_some() { side.div_ceil(2) } else { side };
         for block in self.blocks() {
             let (macs, out) = block.macs(side);
             total += macs;
@@ -243,7 +261,7 @@ impl ResNet {
         let (x, side) = tape.conv(&self.conv1, images, side);
         let x = tape.batch_norm(&self.bn1, x);
         let x = tape.relu(x);
-        let x = tape.max_pool(x, side);
+        let x = if self.maxpool.is_some() { tape.max_pool(x, side) } else { (x, side) };
         let (x, side) = self.blocks().fold(x, |(x, side), block| block.trace(tape, x, side));
         tape.global_pool(x, side)
     }

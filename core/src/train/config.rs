@@ -120,7 +120,7 @@ crate::options! {
         supervision: Supervision = Supervision::Ferkd,
         /// Online teacher of kd and funmatch: a shipped teacher, a safetensors or PyTorch file, or a run folder.
         teacher: Option<String> = None,
-        /// Student: resnet8, resnet14, resnet20, resnet18, resnet34, resnet50, resnet101, efficientnet-lite0, -lite1, -lite2, vit-ti16, vit-s16, vit-b16, vit-l16 or eva-g14.
+        /// Student: resnet8, resnet14, resnet20, resnet18, resnet34, resnet50, resnet101, resnet18-cifar, resnet34-cifar, resnet50-cifar, efficientnet-lite0, -lite1, -lite2, vit-ti16, vit-s16, vit-b16, vit-l16 or eva-g14.
         arch: Arch = Arch::Resnet18,
         /// Channels of the first stage, for resnet8, resnet14 and resnet20; numbers of a token, for transformers.
         width: Option<usize> = None,

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 
 use crate::classifier::Classifier;
 use crate::data::batch::Batch;
@@ -130,7 +130,7 @@ impl Replica {
             return soft_cross_entropy(logits, targets(), lesson.temperature);
         };
         let device = self.device.clone().inner();
-        let images = pictures(&batch.teacher_pixels, teacher.card.side, rows.clone(), &device);
+        let images = batch.teacher_pixels.on(&device, teacher.card.side, rows.clone());
         // Without autodiff: a constant where it meets the student's.
         let teacher = teacher.forward(images);
         let t = lesson.config.kd_temperature;
@@ -147,14 +147,15 @@ impl Replica {
     /// The student's logits for some rows of a batch.
     fn logits(&self, lesson: &Lesson<'_>, batch: &Batch, rows: Range<usize>) -> Tensor<2> {
         let Lesson { config, side, step, .. } = *lesson;
-        let dtype = config.precision.dtype();
-        let pictures = |device| pictures(&batch.pixels, side, rows.clone(), device).cast(dtype);
         if config.freeze_backbone {
             // As in evaluation: batch norms go by their running statistics, and leave them as they are.
-            let features = self.student.valid().features(pictures(&self.device.clone().inner()), None);
+            let features = self
+                .student
+                .valid()
+                .features(batch.pixels.on(&self.device.clone().inner(), side, rows), None);
             return self.student.classify(features);
         }
-        let images = pictures(&self.device);
+        let images = batch.pixels.on(&self.device, side, rows.clone());
         let drop = self.student.droppable().filter(|_| config.drop_path > 0.0).map(|depth| DropPath {
             rate: config.drop_path,
             seed: config.seed,
@@ -169,12 +170,4 @@ impl Replica {
 /// The optimizer of a run, at its beginning.
 pub(super) fn optimizer(config: &TrainConfig, student: &Model, device: &Device) -> Optimizer {
     Optimizer::new(&config.recipe(), device).with_layer_decay(config.layer_decay, student.layers())
-}
-
-/// Rows of planar pixels as a tensor of shape (rows, 3, side, side).
-fn pictures(pixels: &[f32], side: u32, rows: Range<usize>, device: &Device) -> Tensor<4> {
-    let side = side as usize;
-    let size = 3 * side * side;
-    let data = pixels[rows.start * size..rows.end * size].to_vec();
-    Tensor::from_data(TensorData::new(data, [rows.len(), 3, side, side]), device)
 }

@@ -126,15 +126,7 @@ pub fn train_with(
 ) -> Result<TrainSummary> {
     let opened = Run::open(folder, resume, &mut trainer);
     let mut run = opened.inspect_err(|error| trainer.leave(error))?;
-    let ended = trainer.share_state().and_then(|()| run.all(&mut trainer, stop, listen));
-    match ended {
-        Err(error) if error.kind() != ErrorKind::Interrupted => {
-            trainer.leave(&error);
-            listen(&Event::Failed { job: "training".into(), error: error.to_string() });
-            Err(error)
-        }
-        ended => ended,
-    }
+    trainer.together(listen, |trainer, listen| run.all(trainer, stop, listen))
 }
 
 /// The same by several processes: `meeting` says which of them this is. Node 1 alone looks at `folder` and `resume`,

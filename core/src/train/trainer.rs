@@ -207,6 +207,7 @@ impl Trainer {
             boxes,
             labels,
             student: view,
+            dtype: config.precision.dtype().into(),
             teacher: teacher.as_ref().map(Classifier::view),
             mix: config.mix(),
             strength: MixStrength {

@@ -49,7 +49,7 @@ impl Trainer {
     ///
     /// # Errors
     /// A node that is gone.
-    pub(in crate::train) fn share_state(&mut self) -> Result<()> {
+    pub(super) fn share_state(&mut self) -> Result<()> {
         let Some(ring) = self.team.ring() else { return Ok(()) };
         let leads = ring.node().leads();
         let state = if leads {
@@ -76,6 +76,25 @@ impl Trainer {
         Ok(())
     }
 
+    /// Trains by `work` from the first node's state. What fails is told to `listen`, and to the other nodes.
+    ///
+    /// # Errors
+    /// A node that is gone; those of `work`.
+    pub(in crate::train) fn together<T>(
+        &mut self,
+        listen: Listener,
+        work: impl FnOnce(&mut Self, Listener) -> Result<T>,
+    ) -> Result<T> {
+        let ended = self.share_state().and_then(|()| work(self, listen));
+        if let Err(error) = &ended
+            && error.kind() != ErrorKind::Interrupted
+        {
+            self.leave(error);
+            listen(&Event::Failed { job: "training".into(), error: error.to_string() });
+        }
+        ended
+    }
+
     /// Tells the other nodes why this one leaves, where there are others.
     pub(in crate::train) fn leave(&mut self, error: &Error) {
         if let Some(ring) = self.team.ring() {
@@ -93,15 +112,7 @@ pub(in crate::train) fn follow(
     stop: &AtomicBool,
     listen: Listener,
 ) -> Result<TrainSummary> {
-    let ended = trainer.share_state().and_then(|()| all(&mut trainer, stop, listen));
-    match ended {
-        Err(error) if error.kind() != ErrorKind::Interrupted => {
-            trainer.leave(&error);
-            listen(&Event::Failed { job: "training".into(), error: error.to_string() });
-            Err(error)
-        }
-        ended => ended,
-    }
+    trainer.together(listen, |trainer, listen| all(trainer, stop, listen))
 }
 
 fn all(trainer: &mut Trainer, stop: &AtomicBool, listen: Listener) -> Result<TrainSummary> {

@@ -2,9 +2,17 @@
 
 use super::*;
 use crate::data::batch::{Batch, Batcher, View};
+use crate::data::pictures::Pictures;
 use crate::data::share::Share;
 use crate::pixels::Filter;
 use crate::selfmix::Mix;
+
+fn values(pictures: &Pictures) -> &[f32] {
+    match pictures {
+        Pictures::F32(values) => values,
+        Pictures::Bf16(_) => panic!("the student computes in f32"),
+    }
+}
 
 #[test]
 fn shares_are_the_rows_of_the_whole_batch() {
@@ -22,17 +30,19 @@ fn shares_are_the_rows_of_the_whole_batch() {
                 let parts: Vec<Batch> = (0..of)
                     .map(|number| batcher.share(step, &mut None, Share { number, of }).unwrap().unwrap())
                     .collect();
-                let (mut row, mut pixels, mut teachers) = (0, Vec::new(), Vec::new());
+                let (mut row, mut pixels, mut teachers) = (0, Vec::<f32>::new(), Vec::<f32>::new());
                 for part in parts {
                     assert_eq!((part.step, part.first, part.total), (step, row, whole.total));
                     assert_eq!((part.kinds, part.fallbacks), (whole.kinds, whole.fallbacks));
                     assert_eq!(part.targets, whole.targets.rows(row..row + part.len));
                     row += part.len;
-                    pixels.extend(part.pixels);
-                    teachers.extend(part.teacher_pixels);
+                    pixels.extend(values(&part.pixels));
+                    teachers.extend(values(&part.teacher_pixels));
                 }
                 assert_eq!(row, whole.len);
-                assert!(pixels == whole.pixels && teachers == whole.teacher_pixels, "{mix:?}, {of} shares");
+                let are_the_same =
+                    pixels == values(&whole.pixels) && teachers == values(&whole.teacher_pixels);
+                assert!(are_the_same, "{mix:?}, {of} shares");
             }
         }
     }
