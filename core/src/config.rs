@@ -59,6 +59,21 @@ impl Key {
 /// Keys that, given in a later layer, take the place of others: absolute thresholds would win over quantiles.
 const REPLACES: &[(&str, &[&str])] = &[("quantiles", &["low", "mid", "high"])];
 
+/// Lays a later layer over an earlier one, key by key, in tables within it too.
+fn lay(over: &mut toml::Table, layer: &toml::Table) {
+    for (key, replaced) in REPLACES {
+        if layer.contains_key(*key) {
+            replaced.iter().for_each(|old| drop(over.remove(*old)));
+        }
+    }
+    for (key, value) in layer {
+        match (over.get_mut(key), value) {
+            (Some(toml::Value::Table(before)), toml::Value::Table(after)) => lay(before, after),
+            _ => drop(over.insert(key.clone(), value.clone())),
+        }
+    }
+}
+
 /// Reads TOML layers, later ones over earlier ones, into a configuration. Each layer comes with the name that
 /// errors use for it.
 ///
@@ -67,11 +82,6 @@ const REPLACES: &[(&str, &[&str])] = &[("quantiles", &["low", "mid", "high"])];
 pub fn resolve<T: Options>(layers: &[(String, toml::Table)]) -> Result<T> {
     let mut merged = toml::Table::new();
     for (origin, layer) in layers {
-        for (key, replaced) in REPLACES {
-            if layer.contains_key(*key) {
-                replaced.iter().for_each(|old| drop(merged.remove(*old)));
-            }
-        }
         for (key, value) in layer {
             check_key::<T>(origin, key)?;
             // Each layer is read alone first, so that a wrong value is blamed on the layer that holds it.
@@ -82,8 +92,8 @@ pub fn resolve<T: Options>(layers: &[(String, toml::Table)]) -> Result<T> {
                 Error::usage(format!("{origin}: `{key}`"), first_line(&e.to_string()))
                     .remedy(format!("`{key}` is: {meaning}"))
             })?;
-            merged.insert(key.clone(), value.clone());
         }
+        lay(&mut merged, layer);
     }
     toml::Value::Table(merged)
         .try_into::<T>()
@@ -186,6 +196,18 @@ mod tests {
         assert_eq!(sample, Sample { batch_size: 4, lr: 0.5, store: None });
         let written = toml::to_string(&sample).unwrap();
         assert_eq!(written, "batch-size = 4\nlr = 0.5\n");
+    }
+
+    #[test]
+    fn tables_are_laid_over_each_other_key_by_key() {
+        let mut under: toml::Table = "a = 1\n[train]\nlow = 0.1\nlr = 1.0\nside = 64".parse().unwrap();
+        lay(
+            &mut under,
+            &"[train]\nquantiles = [0.1, 0.2, 0.9]\nlr = 0.5\n[label]\nregions = 4".parse().unwrap(),
+        );
+        let expected =
+            "a = 1\n[train]\nquantiles = [0.1, 0.2, 0.9]\nlr = 0.5\nside = 64\n[label]\nregions = 4";
+        assert_eq!(under, expected.parse().unwrap());
     }
 
     #[test]

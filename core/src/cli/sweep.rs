@@ -21,7 +21,7 @@ use crate::cli::{Output, STOP};
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment, after_help = format!("Keys of the file:\n{}", ferkd::sweep::config::keys()))]
 pub struct Args {
-    /// TOML file of the sweep. Can be given several times: later ones win.
+    /// TOML file of the sweep. Can be given several times: later ones win, key by key.
     #[arg(long, required = true)]
     config: Vec<PathBuf>,
     /// Folder of the store, the runs and the tables.

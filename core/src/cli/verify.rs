@@ -58,8 +58,9 @@ impl Args {
             text += &format!("removed {} shards: run the same `ferkd label` command again\n", shards.len());
         } else if !shards.is_empty() {
             text += &format!(
-                "{} shards must be redone: `ferkd verify --forget`, then `ferkd label` again\n",
-                shards.len()
+                "{} shards must be redone: `ferkd verify {} --forget`, then `ferkd label` again\n",
+                shards.len(),
+                store.display()
             );
         }
         if report.is_sound() {

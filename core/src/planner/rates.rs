@@ -1,5 +1,6 @@
 //! What this machine does in a second.
 
+use std::fmt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -85,6 +86,14 @@ pub struct Rates {
     pub macs_per_image: u64,
 }
 
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { teacher, arch, width, side, classes, device } = self;
+        let width = width.map_or(String::new(), |width| format!(" of width {width}"));
+        write!(f, "{arch}{width} at {side} pixels with {classes} classes, teacher {teacher}, device {device}")
+    }
+}
+
 impl Rates {
     /// Reads rates that were saved earlier.
     ///
@@ -100,7 +109,7 @@ impl Rates {
             Error::damaged(path, format!("no rates: {e}")).remedy("measure anew and save with --save-rates")
         })?;
         if rates.subject != *subject {
-            let problem = format!("measured for {:?}; asked for is {subject:?}", rates.subject);
+            let problem = format!("measured for {}; asked for is {subject}", rates.subject);
             return Err(Error::mismatch(path.display().to_string(), problem)
                 .remedy("measure anew, or ask for what was measured"));
         }
@@ -151,6 +160,9 @@ const LONG_ENOUGH: Duration = Duration::from_millis(1200);
 /// Multiply-adds of a step that is short enough to be measured.
 const STEP_MACS: u64 = 6_000_000_000;
 
+/// Seconds of a step from which on a GPU is taken to be busy.
+const FILLED_S: f64 = 0.2;
+
 /// Measures all rates; takes some seconds, more for a large student on a slow device.
 ///
 /// # Errors
@@ -163,7 +175,14 @@ pub fn measure(images: &Images, teacher: &Classifier, subject: &Subject, batch: 
     let step_regions = (STEP_MACS / macs_per_image.max(1)).clamp(2, 32).min(batch.max(2) as u64) as usize;
     let (few, parameters) = stepping(subject, step_regions, spec.classes)?;
     // The peak of a second, larger step tells what grows with the batch.
-    let more = stepping(subject, 2 * step_regions, spec.classes)?.0;
+    let mut more = stepping(subject, 2 * step_regions, spec.classes)?.0;
+    let mut measured_regions = 2 * step_regions;
+    // A GPU that a step does not fill is no faster for a smaller one.
+    let shares_cores = crate::device::is_cpu(&subject.device);
+    while !shares_cores && more.seconds < FILLED_S && 2 * measured_regions <= batch {
+        measured_regions *= 2;
+        more = stepping(subject, measured_regions, spec.classes)?.0;
+    }
 
     let files: Vec<(String, Vec<u8>)> = match images {
         Images::Folder(list) => sample(list)?,
@@ -176,7 +195,6 @@ pub fn measure(images: &Images, teacher: &Classifier, subject: &Subject, batch: 
     let teacher_regions_per_s = asking(teacher, &device)?;
 
     // Elsewhere it is the device's memory that counts, which nobody says.
-    let shares_cores = crate::device::is_cpu(&subject.device);
     let (few_bytes, more_bytes) = if shares_cores { (few.peak_bytes, more.peak_bytes) } else { (None, None) };
     let per_region = match (few_bytes, more_bytes) {
         (Some(few), Some(more)) => Some(more.saturating_sub(few) / step_regions as u64),
@@ -194,7 +212,7 @@ pub fn measure(images: &Images, teacher: &Classifier, subject: &Subject, batch: 
         teacher_crop_s,
         student_crop_s,
         teacher_regions_per_s,
-        step_regions: 2 * step_regions,
+        step_regions: measured_regions,
         step_s: more.seconds,
         memory_base_bytes: base,
         memory_per_region_bytes: per_region,
