@@ -49,7 +49,7 @@ pub(crate) struct HeatPicture {
 
 /// Two regions that are mixed.
 pub(crate) struct Mixture<'a> {
-    /// Picture and region of both; flips are not looked at.
+    /// Picture and region of both, mirrored where the region is.
     pub parents: [(&'a Arc<RgbImage>, Region); 2],
     /// Operator and weight.
     pub mixing: Mixing,
@@ -250,8 +250,7 @@ impl Gpu {
         let painted: [wgpu::Texture; 3] = std::array::from_fn(|_| Paint::texture(device, (*side, *side)));
         let mut encoder = self.encoder();
         for (((_, region), source), planes) in parents.iter().zip(&sources).zip(&planes) {
-            let regions = [Region { flip: false, ..*region }];
-            let cut = Cut { regions: &regions, side: *side, filter: Filter::Bilinear, normalisation: UNIT };
+            let cut = Cut { regions: &[*region], side: *side, filter: Filter::Bilinear, normalisation: UNIT };
             self.cut.encode(device, &mut encoder, source, &cut, &planes.as_entire_binding())?;
         }
         let [a, b] = &planes;
@@ -321,14 +320,16 @@ mod tests {
                 None => [0; 4],
             }),
         );
-        let b = RegionSampler::new(4).region(2, 0, 64, 130);
+        // Students see one of them mirrored.
+        let a = Region { flip: true, ..regions[2] };
+        let b = Region { flip: false, ..RegionSampler::new(4).region(2, 0, 64, 130) };
         for mixing in [Mixing { operator: Operator::Pixels, l: 0.3 }, Mixing::paste(12, 20, 14, 33)] {
-            let mixture = Mixture { parents: [(&first, regions[2]), (&second, b)], mixing, side: 33 };
+            let mixture = Mixture { parents: [(&first, a), (&second, b)], mixing, side: 33 };
             let before = screen.mixture("here", &mixture, &ctx).unwrap();
             assert_eq!(screen.mixture("here", &mixture, &ctx).unwrap(), before);
             let cut =
                 |picture: &RgbImage, region| crop_resize(picture, region, 33, Filter::Bilinear).unwrap();
-            let (a, b) = (cut(&first, &regions[2]), cut(&second, &b));
+            let (a, b) = (cut(&first, &a), cut(&second, &b));
             let mixed = mixed_picture(&a, &b, &mixing, 33);
             for (found, expected) in painted(&screen, "here").iter().zip([&a, &b, &mixed]) {
                 near(found, expected.chunks(3).map(|rgb| [rgb[0], rgb[1], rgb[2], 255]));

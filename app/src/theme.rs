@@ -96,6 +96,7 @@ pub fn apply(ctx: &egui::Context) {
         style.visuals.extreme_bg_color = Color32::from_rgb(0x12, 0x13, 0x16);
         style.visuals.faint_bg_color = Color32::from_rgb(0x20, 0x23, 0x28);
         style.visuals.override_text_color = Some(Color32::from_gray(222));
+        style.visuals.error_fg_color = Color32::from_rgb(0xff, 0x7b, 0x72);
     });
     ctx.style_mut_of(Theme::Light, |style| {
         style.visuals.panel_fill = Color32::WHITE;
@@ -103,6 +104,7 @@ pub fn apply(ctx: &egui::Context) {
         style.visuals.extreme_bg_color = Color32::from_rgb(0xf6, 0xf7, 0xf9);
         style.visuals.faint_bg_color = Color32::from_rgb(0xf6, 0xf7, 0xf9);
         style.visuals.override_text_color = Some(Color32::from_gray(30));
+        style.visuals.error_fg_color = Color32::from_rgb(0xb3, 0x26, 0x1e);
     });
     ctx.all_styles_mut(|style| {
         style.spacing.item_spacing = egui::vec2(8.0, 6.0);

@@ -62,7 +62,7 @@ fn a_million_images_are_planned_without_being_there() {
     let labels = 1_281_167 * 500 * plan["stores"][0]["bytes_per_region"].as_u64().unwrap();
     assert!(bytes > labels && bytes < labels + 1_281_167 * 100, "{bytes} {labels}");
     assert_eq!(plan["names_assumed"], true);
-    ferkd(at.path(), &line.replace("--side 16", "--side 32")).fails(1, &["rates.json", "side"]);
+    ferkd(at.path(), &line.replace("--side 16", "--side 32")).fails(1, &["rates.json", "32 pixels"]);
     ferkd(at.path(), "plan").fails(2, &["IMAGES"]);
     fs::write(at.path().join("rates.json"), "{}").unwrap();
     ferkd(at.path(), line).fails(1, &["rates.json", "--save-rates"]);

@@ -4,6 +4,7 @@
 pub(crate) mod classes;
 mod compare;
 pub(crate) mod confidence;
+mod curves;
 mod image;
 pub(crate) mod label;
 mod pipeline;

@@ -1,12 +1,12 @@
 //! A run that was opened: how far it is, and its curves.
 
 use egui::Ui;
-use egui_plot::{Legend, Line, Plot, PlotPoints};
 use ferkd::mining::Kind;
 use ferkd::train::config::Supervision;
 
 use crate::actions::Action;
-use crate::monitor::{Point, Status};
+use crate::monitor::Status;
+use crate::panes::curves::{self, Quantity};
 use crate::run::RunView;
 use crate::state::State;
 use crate::theme;
@@ -25,8 +25,8 @@ pub fn ui(state: &mut State, ui: &mut Ui) {
     ui.horizontal_wrapped(|ui| {
         ui.strong(&run.name);
         let text = match &monitor.status {
-            Status::Idle => "nothing read yet".into(),
-            Status::Running => format!("{} of {} steps", monitor.done, monitor.total),
+            Status::Idle if monitor.total == 0 => "nothing read yet".into(),
+            Status::Idle | Status::Running => format!("{} of {} steps", monitor.done, monitor.total),
             Status::Done => "done".into(),
             Status::Failed(why) => format!("failed: {why}"),
         };
@@ -36,9 +36,15 @@ pub fn ui(state: &mut State, ui: &mut Ui) {
         }
     });
     ui.add(egui::ProgressBar::new(monitor.share() as f32).show_percentage());
-    let height = ((ui.available_height() - 40.0) / 2.0).max(110.0);
-    curve("Training loss", "nats", &monitor.loss, height, ui);
-    curve("Validation accuracy", "top-1", &monitor.accuracy, height, ui);
+    let color = theme::student(Supervision::Ferkd, ui.visuals());
+    let curve = |quantity, points: &[_], ui: &mut Ui| {
+        curves::of_runs(quantity, "run", 168.0, &[(run.name.as_str(), color, points)], ui);
+    };
+    curves::pair(
+        ui,
+        |ui| curve(Quantity::Loss, &monitor.loss, ui),
+        |ui| curve(Quantity::Top1, &monitor.accuracy, ui),
+    );
     let shares = monitor.kinds.shares();
     if monitor.kinds.total() > 0 {
         ui.horizontal_wrapped(|ui| {
@@ -68,16 +74,4 @@ fn reload(run: &mut RunView, ui: &mut Ui) -> Option<Action> {
     }
     run.is_followed = true;
     None
-}
-
-fn curve(title: &str, unit: &str, points: &[Point], height: f32, ui: &mut Ui) {
-    let color = theme::student(Supervision::Ferkd, ui.visuals());
-    let line: PlotPoints<'_> = points.iter().map(|point| [point.epoch, point.value]).collect();
-    Plot::new(title)
-        .height(height)
-        .legend(Legend::default())
-        .x_axis_label("epoch")
-        .y_axis_label(unit)
-        .allow_scroll(false)
-        .show(ui, |plot| plot.line(Line::new(title, line).color(color).width(2.0)));
 }

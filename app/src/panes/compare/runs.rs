@@ -1,9 +1,8 @@
 //! Two runs: their curves in one plot, and what their configurations differ in.
 
-use egui::{Color32, Ui};
-use egui_plot::{Legend, Line, Plot, PlotPoints};
+use egui::Ui;
 
-use crate::monitor::Point;
+use crate::panes::curves::{self, Quantity};
 use crate::run::RunView;
 use crate::state::State;
 use crate::theme;
@@ -34,8 +33,17 @@ pub(super) fn ui(state: &mut State, ui: &mut Ui) {
         {
             holds_apart = Some((left, right));
         }
-        curves("Validation accuracy", "top-1", [run, before].map(|run| &run.monitor.accuracy), ui);
-        curves("Training loss", "nats", [run, before].map(|run| &run.monitor.loss), ui);
+        let [left, right] = [0, 1].map(|side| theme::parent(side, ui.visuals()));
+        let curve = |quantity, points: [&[_]; 2], ui: &mut Ui| {
+            let both = [("Left", left, points[0]), ("Right", right, points[1])];
+            curves::of_runs(quantity, "two runs", 140.0, &both, ui);
+        };
+        let (run, before) = (&run.monitor, &before.monitor);
+        curves::pair(
+            ui,
+            |ui| curve(Quantity::Loss, [&run.loss, &before.loss], ui),
+            |ui| curve(Quantity::Top1, [&run.accuracy, &before.accuracy], ui),
+        );
     });
     if let Some((left, right)) = holds_apart {
         (state.experiment.settings, state.experiment.other) = (left, Some(right));
@@ -68,25 +76,6 @@ fn line(what: &str, left: &str, right: &str, ui: &mut Ui) {
         ui.add(egui::Label::new(text).truncate());
     }
     ui.end_row();
-}
-
-fn curves(title: &str, unit: &str, both: [&Vec<Point>; 2], ui: &mut Ui) {
-    if both.iter().all(|points| points.is_empty()) {
-        return;
-    }
-    let colors: [Color32; 2] = [0, 1].map(|side| theme::parent(side, ui.visuals()));
-    Plot::new(format!("runs, {title}"))
-        .height(130.0)
-        .legend(Legend::default())
-        .x_axis_label("epoch")
-        .y_axis_label(format!("{title}, {unit}"))
-        .allow_scroll(false)
-        .show(ui, |plot| {
-            for ((points, color), name) in both.into_iter().zip(colors).zip(["Left", "Right"]) {
-                let points: PlotPoints<'_> = points.iter().map(|point| [point.epoch, point.value]).collect();
-                plot.line(Line::new(name, points).color(color).width(2.0));
-            }
-        });
 }
 
 /// Keys whose values differ, with the value on either side; tables are gone into.

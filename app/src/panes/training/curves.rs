@@ -1,28 +1,18 @@
 //! Loss and held-out accuracy of every student, while they learn.
 
 use egui::{Stroke, Ui};
-use egui_plot::{AxisHints, HoverPosition, Line, MarkerShape, Plot, PlotPoints, Points};
+use egui_plot::{HoverPosition, Line, MarkerShape, Plot, PlotPoints, Points};
 
 use crate::lesson::LessonState;
+use crate::panes::curves::{self, named};
 use crate::theme;
-
-/// From this width on, in points, both plots stand side by side.
-const SIDE_BY_SIDE: f32 = 520.0;
 
 /// Points of a curve that are drawn: more are finer than the screen.
 const DRAWN: usize = 1200;
 
 /// Both plots.
 pub(super) fn ui(lesson: &LessonState, ui: &mut Ui) {
-    if ui.available_width() < SIDE_BY_SIDE {
-        loss(lesson, ui);
-        accuracy(lesson, ui);
-        return;
-    }
-    ui.columns(2, |columns| {
-        loss(lesson, &mut columns[0]);
-        accuracy(lesson, &mut columns[1]);
-    });
+    curves::pair(ui, |ui| loss(lesson, ui), |ui| accuracy(lesson, ui));
 }
 
 fn plot<'a>(id: &'static str, lesson: &LessonState, ui: &Ui) -> Plot<'a> {
@@ -30,25 +20,7 @@ fn plot<'a>(id: &'static str, lesson: &LessonState, ui: &Ui) -> Plot<'a> {
     // The scale doubles now and then: early curves would be a few points at the edge of the whole run.
     let last = lesson.students.iter().filter_map(|s| s.loss.last()).map(|last| last[0]).fold(0.9, f64::max);
     let end = f64::from(((last * 1.05).ceil() as u32).next_power_of_two()).min(epochs.max(1) as f64);
-    // Labels this near to each other: a few of them even in a narrow plot.
-    let axis = AxisHints::new_x().label_spacing(26.0..=52.0);
-    Plot::new(id)
-        .custom_x_axes(vec![axis])
-        .custom_y_axes(vec![AxisHints::new_y().label_spacing(16.0..=36.0)])
-        .height(168.0)
-        .allow_drag(false)
-        .allow_zoom(false)
-        .allow_scroll(false)
-        .allow_boxed_zoom(false)
-        .allow_double_click_reset(false)
-        .show_background(false)
-        .show_crosshair(false)
-        .default_x_bounds(0.0, end)
-        .auto_bounds([false, true])
-        .reset()
-        .set_margin_fraction(egui::vec2(0.0, 0.06))
-        .grid_color(theme::line(ui.visuals()).color)
-        .y_axis_min_width(36.0)
+    curves::plot(id, 168.0, ui).default_x_bounds(0.0, end).auto_bounds([false, true]).reset()
 }
 
 fn loss(lesson: &LessonState, ui: &mut Ui) {
@@ -120,10 +92,6 @@ fn accuracy(lesson: &LessonState, ui: &mut Ui) {
         }
     });
     named(&response.response, "Held-out accuracy by epoch");
-}
-
-fn named(response: &egui::Response, name: &'static str) {
-    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Figure, true, name));
 }
 
 fn thinned(points: &[[f64; 2]]) -> PlotPoints<'static> {

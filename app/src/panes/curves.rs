@@ -1,0 +1,105 @@
+//! Curves by epoch, drawn alike wherever they are.
+
+use egui::{Color32, Ui};
+use egui_plot::{AxisHints, HoverPosition, Legend, Line, MarkerShape, Plot, PlotPoints, Points};
+
+use crate::monitor::Point;
+use crate::theme;
+
+/// From this width on, in points, two plots stand side by side.
+const SIDE_BY_SIDE: f32 = 520.0;
+
+/// Curves of up to so many points show each of them.
+const MARKED: usize = 64;
+
+/// A plot that stands still, `height` points high.
+pub(super) fn plot<'a>(id: impl std::hash::Hash + std::fmt::Debug, height: f32, ui: &Ui) -> Plot<'a> {
+    // Labels this near to each other: a few of them even in a narrow plot.
+    Plot::new(id)
+        .custom_x_axes(vec![AxisHints::new_x().label_spacing(26.0..=52.0)])
+        .custom_y_axes(vec![AxisHints::new_y().label_spacing(16.0..=36.0)])
+        .height(height)
+        .allow_drag(false)
+        .allow_zoom(false)
+        .allow_scroll(false)
+        .allow_boxed_zoom(false)
+        .allow_double_click_reset(false)
+        .show_background(false)
+        .show_crosshair(false)
+        .set_margin_fraction(egui::vec2(0.0, 0.06))
+        .grid_color(theme::line(ui.visuals()).color)
+        .y_axis_min_width(36.0)
+}
+
+/// Two plots, side by side where there is room.
+pub(super) fn pair(ui: &mut Ui, first: impl FnOnce(&mut Ui), second: impl FnOnce(&mut Ui)) {
+    if ui.available_width() < SIDE_BY_SIDE {
+        first(ui);
+        second(ui);
+        return;
+    }
+    ui.columns(2, |columns| {
+        first(&mut columns[0]);
+        second(&mut columns[1]);
+    });
+}
+
+/// What is drawn by epoch.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Quantity {
+    /// Training loss, in nats.
+    Loss,
+    /// Share of validation images whose first guess is right.
+    Top1,
+}
+
+/// A name, a colour and a curve.
+pub(super) type Curve<'a> = (&'a str, Color32, &'a [Point]);
+
+/// Curves of a run or several, with a heading; nothing where there is no point at all.
+pub(super) fn of_runs(quantity: Quantity, id: &str, height: f32, curves: &[Curve<'_>], ui: &mut Ui) {
+    if curves.iter().all(|(_, _, points)| points.is_empty()) {
+        return;
+    }
+    let (title, hint) = match quantity {
+        Quantity::Loss => ("Training loss", "nats by epoch"),
+        Quantity::Top1 => ("Accuracy", "top-1 of validation images by epoch"),
+    };
+    ui.horizontal(|ui| {
+        ui.strong(title);
+        ui.weak(hint);
+    });
+    let said = move |value: f64| match quantity {
+        Quantity::Loss => format!("{value:.3} nats"),
+        Quantity::Top1 => format!("{:.1} %", 100.0 * value),
+    };
+    let label = move |at: &HoverPosition<'_>| match at {
+        HoverPosition::NearDataPoint { plot_name, position, .. } => {
+            Some(format!("{plot_name}\nepoch {:.1}: {}", position.x, said(position.y)))
+        }
+        HoverPosition::Elsewhere { .. } => None,
+    };
+    let mut plot = plot((id, title), height, ui).label_formatter(label);
+    if curves.len() > 1 {
+        plot = plot.legend(Legend::default());
+    }
+    if let Quantity::Top1 = quantity {
+        plot = plot.y_axis_formatter(|mark, _| format!("{:.0} %", 100.0 * mark.value));
+    }
+    let shown = plot.show(ui, |plot| {
+        for &(name, color, points) in curves {
+            let at = || -> PlotPoints<'_> { points.iter().map(|point| [point.epoch, point.value]).collect() };
+            plot.line(Line::new(name, at()).color(color).width(2.0));
+            if points.len() <= MARKED {
+                let marks = Points::new(name, at()).radius(2.5).color(color);
+                plot.points(marks.shape(MarkerShape::Circle).allow_hover(false).id((name, "marks")));
+            }
+        }
+    });
+    named(&shown.response, title);
+}
+
+/// What a screen reader says of a plot.
+pub(super) fn named(response: &egui::Response, name: &'static str) {
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Figure, true, name));
+}
