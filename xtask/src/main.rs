@@ -9,8 +9,9 @@ const HELP: &str = "\
 cargo xtask test   every test of the workspace
 cargo xtask lint   formatting, clippy, rustdoc
 cargo xtask web    the page, built into dist/ (installs trunk and wasm-bindgen where they are missing)
+cargo xtask build  the page, and beside it what the tests need
 cargo xtask serve  the page on this machine: [PORT], 8080 by default; builds it where it is missing
-cargo xtask ci     lint, build the page, then test
+cargo xtask ci     lint, build, test
 cargo xtask fuzz   spoiled files for every reader: [TARGET...] [--inputs N] [--seed S]";
 
 /// A command line and the variables that it needs.
@@ -33,7 +34,8 @@ fn main() -> ExitCode {
         "lint" => LINT.iter().all(run),
         "web" => web::build(),
         "serve" => serve(),
-        "ci" => LINT.iter().all(run) && web::build() && test(),
+        "build" => build(),
+        "ci" => LINT.iter().all(run) && build() && test(),
         "fuzz" => fuzz(),
         _ => {
             eprintln!("{HELP}");
@@ -60,6 +62,15 @@ fn run((line, variables): &Step<'_>) -> bool {
             false
         }
     }
+}
+
+/// Builds the page and the tests at once: the page's last step keeps one core busy for minutes.
+fn build() -> bool {
+    std::thread::scope(|scope| {
+        let page = scope.spawn(web::build);
+        let tests = run(&("cargo test --workspace --locked --no-run", &[]));
+        page.join().unwrap_or(false) && tests
+    })
 }
 
 /// Serves the page until the program is stopped.
