@@ -195,10 +195,14 @@ fn a_million_images_open_at_once_in_less_than_a_gigabyte() {
         println!("image {image} after {:.2} s", begun.elapsed().as_secs_f64());
     }
     let counted_from = std::time::Instant::now();
-    let mut most = before;
+    let (mut most, mut told) = (before, 0);
     let state = loop {
         let state = browser.state();
         most = most.max(memory(&state));
+        if counted_from.elapsed().as_secs() / 60 > told {
+            told += 1;
+            println!("counting for {told} min, {most:.0} MB at most");
+        }
         if counted(&state).len() == 4 {
             break state;
         }
