@@ -271,6 +271,7 @@ fn the_configurations_that_ship_are_sound() {
         ("sweep-demo-regions", 8),
         ("sweep-tiny-imagenet", 6),
         ("sweep-tiny-imagenet-settings", 14),
+        ("sweep-tiny-imagenet-resnet18", 4),
     ] {
         let config = repository(&format!("configs/{name}.toml"));
         let at = tempfile::tempdir().unwrap();
