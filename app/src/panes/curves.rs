@@ -44,6 +44,31 @@ pub(super) fn pair(ui: &mut Ui, first: impl FnOnce(&mut Ui), second: impl FnOnce
     });
 }
 
+/// What is said of the point under the pointer: whose it is, its epoch, and its value by `said`.
+pub(super) fn hover(said: impl Fn(f64) -> String) -> impl Fn(&HoverPosition<'_>) -> Option<String> {
+    move |at| match at {
+        HoverPosition::NearDataPoint { plot_name, position, .. } => {
+            Some(format!("{plot_name}\nepoch {:.1}: {}", position.x, said(position.y)))
+        }
+        HoverPosition::Elsewhere { .. } => None,
+    }
+}
+
+/// A loss, as it is said.
+pub(super) fn nats(value: f64) -> String {
+    format!("{value:.3} nats")
+}
+
+/// An accuracy in 0..=1, as it is said.
+pub(super) fn percent(value: f64) -> String {
+    format!("{:.1} %", 100.0 * value)
+}
+
+/// An axis of accuracies.
+pub(super) fn in_percent(plot: Plot<'_>) -> Plot<'_> {
+    plot.y_axis_formatter(|mark, _| format!("{:.0} %", 100.0 * mark.value))
+}
+
 /// What is drawn by epoch.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Quantity {
@@ -69,22 +94,13 @@ pub(super) fn of_runs(quantity: Quantity, id: &str, height: f32, curves: &[Curve
         ui.strong(title);
         ui.weak(hint);
     });
-    let said = move |value: f64| match quantity {
-        Quantity::Loss => format!("{value:.3} nats"),
-        Quantity::Top1 => format!("{:.1} %", 100.0 * value),
+    let plot = plot((id, title), height, ui);
+    let mut plot = match quantity {
+        Quantity::Loss => plot.label_formatter(hover(nats)),
+        Quantity::Top1 => in_percent(plot.label_formatter(hover(percent))),
     };
-    let label = move |at: &HoverPosition<'_>| match at {
-        HoverPosition::NearDataPoint { plot_name, position, .. } => {
-            Some(format!("{plot_name}\nepoch {:.1}: {}", position.x, said(position.y)))
-        }
-        HoverPosition::Elsewhere { .. } => None,
-    };
-    let mut plot = plot((id, title), height, ui).label_formatter(label);
     if curves.len() > 1 {
         plot = plot.legend(Legend::default());
-    }
-    if let Quantity::Top1 = quantity {
-        plot = plot.y_axis_formatter(|mark, _| format!("{:.0} %", 100.0 * mark.value));
     }
     let shown = plot.show(ui, |plot| {
         for &(name, color, points) in curves {

@@ -1,7 +1,7 @@
 //! Loss and held-out accuracy of every student, while they learn.
 
 use egui::{Stroke, Ui};
-use egui_plot::{HoverPosition, Line, MarkerShape, Plot, PlotPoints, Points};
+use egui_plot::{Line, MarkerShape, Plot, PlotPoints, Points};
 
 use crate::lesson::LessonState;
 use crate::panes::curves::{self, named};
@@ -28,12 +28,6 @@ fn loss(lesson: &LessonState, ui: &mut Ui) {
         ui.strong("Loss");
         ui.weak("nats by epoch, smoothed; faint: every step");
     });
-    let label = |at: &HoverPosition<'_>| match at {
-        HoverPosition::NearDataPoint { plot_name, position, .. } => {
-            Some(format!("{plot_name}\nepoch {:.1}: {:.3} nats", position.x, position.y))
-        }
-        HoverPosition::Elsewhere { .. } => None,
-    };
     let visuals = ui.visuals().clone();
     // What is smoothed fills the plot; the faint lines may leave it.
     let smooth = || lesson.students.iter().flat_map(|student| &student.smooth_loss).map(|point| point[1]);
@@ -43,7 +37,7 @@ fn loss(lesson: &LessonState, ui: &mut Ui) {
         true => plot("loss", lesson, ui).default_y_bounds(low - margin, high + margin).auto_bounds(false),
         false => plot("loss", lesson, ui),
     };
-    let response = plot.label_formatter(label).show(ui, |plot| {
+    let response = plot.label_formatter(curves::hover(curves::nats)).show(ui, |plot| {
         for student in &lesson.students {
             let faint = theme::student(student.supervision, &visuals).gamma_multiply(0.22);
             let raw = Line::new(student.supervision.name(), thinned(&student.loss));
@@ -65,17 +59,11 @@ fn accuracy(lesson: &LessonState, ui: &mut Ui) {
         ui.strong("Accuracy");
         ui.weak("of held-out scenes, by epoch");
     });
-    let label = |at: &HoverPosition<'_>| match at {
-        HoverPosition::NearDataPoint { plot_name, position, .. } => {
-            Some(format!("{plot_name}\nepoch {:.1}: {:.1} %", position.x, 100.0 * position.y))
-        }
-        HoverPosition::Elsewhere { .. } => None,
-    };
     let plot = plot("accuracy", lesson, ui)
-        .label_formatter(label)
+        .label_formatter(curves::hover(curves::percent))
         .include_y(0.0)
-        .include_y(0.5)
-        .y_axis_formatter(|mark, _| format!("{:.0} %", 100.0 * mark.value));
+        .include_y(0.5);
+    let plot = curves::in_percent(plot);
     let visuals = ui.visuals().clone();
     let response = plot.show(ui, |plot| {
         for student in &lesson.students {
