@@ -47,7 +47,7 @@ unsafe extern "C" {
 #[cfg(target_family = "wasm")]
 pub fn run() {
     // Where no code calls it, the linker takes the program for one that is called once, and begins every function that
-    // JavaScript calls with it: thousands of registrations for every handle that WebGPU gives.
+    // JavaScript calls with it: all registrations anew for every handle that WebGPU gives.
     // SAFETY: the first thing that the program does, and the only call.
     unsafe { __wasm_call_ctors() };
     if web_sys::window().is_some() {
