@@ -11,7 +11,6 @@ use burn::optim::momentum::MomentumConfig;
 use burn::optim::{AdamWConfig, DynOptimizer, DynState, GradientsParams, SgdConfig, StateSink, StateSource};
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::classifier::read;
 use crate::error::{Error, Result};
 use crate::models::{Layers, Model, PathStack};
 use crate::train::config::Recipe;
@@ -80,15 +79,9 @@ impl Optimizer {
     }
 
     /// Updates the model by its gradients, at learning rate `lr`.
-    pub fn step(&mut self, lr: f64, model: Model, grads: GradientsParams) -> Result<Model> {
-        let scale = match self.clip_norm {
-            Some(limit) => {
-                let norm = gradient_norm(&model, &grads)?;
-                if norm > limit { limit / norm } else { 1.0 }
-            }
-            None => 1.0,
-        };
-        Ok(model.map(&mut Step { optimizer: self, grads, lr, scale, path: PathStack::default() }))
+    pub fn step(&mut self, lr: f64, model: Model, grads: GradientsParams) -> Model {
+        let scale = self.clip_norm.and_then(|limit| clipping(&model, &grads, limit));
+        model.map(&mut Step { optimizer: self, grads, lr, scale, path: PathStack::default() })
     }
 
     /// The state, for a checkpoint: tensors under `<parameter>/<field>`.
@@ -168,7 +161,8 @@ struct Step<'a> {
     optimizer: &'a mut Optimizer,
     grads: GradientsParams,
     lr: f64,
-    scale: f32,
+    /// What every gradient is multiplied by: shape (1).
+    scale: Option<Tensor<1>>,
     path: PathStack,
 }
 
@@ -187,8 +181,8 @@ impl ModuleMapper for Step<'_> {
         let Some(mut grad) = self.grads.remove::<D>(id) else {
             return Param::from_mapped_value(id, tensor, mapper);
         };
-        if self.scale != 1.0 {
-            grad = grad.mul_scalar(self.scale);
+        if let Some(scale) = &self.scale {
+            grad = grad * scale.clone().reshape([1; D]);
         }
         let name = self.path.torch();
         let required = tensor.is_require_grad();
@@ -211,8 +205,9 @@ impl ModuleMapper for Step<'_> {
     }
 }
 
-/// Root of the sum of squares of all gradients.
-fn gradient_norm(model: &Model, grads: &GradientsParams) -> Result<f32> {
+/// What gradients are multiplied by so that the root of the sum of all their squares is at most `limit`: shape (1), or
+/// none without gradients. It stays on the device, which goes on without being waited for.
+fn clipping(model: &Model, grads: &GradientsParams, limit: f32) -> Option<Tensor<1>> {
     struct Squares<'a> {
         grads: &'a GradientsParams,
         sums: Vec<Tensor<1>>,
@@ -227,8 +222,52 @@ fn gradient_norm(model: &Model, grads: &GradientsParams) -> Result<f32> {
     let mut squares = Squares { grads, sums: Vec::new() };
     model.visit(&mut squares);
     if squares.sums.is_empty() {
-        return Ok(0.0);
+        return None;
     }
-    let sum: f32 = read(Tensor::cat(squares.sums, 0))?.iter().sum();
-    Ok(libm::sqrtf(sum))
+    let norm = Tensor::cat(squares.sums, 0).sum().sqrt();
+    Some(norm.recip().mul_scalar(limit).clamp_max(1.0))
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+    use super::*;
+    use crate::models::{Arch, ModelSpec};
+    use crate::train::config::{OptimizerName, TrainConfig};
+
+    /// Root of the sum of squares of what a step at learning rate 1 changes in the trained weights, with gradients of
+    /// logits multiplied by `by`.
+    fn moved(clip_norm: Option<f32>, by: f32) -> f64 {
+        let device = Device::flex().autodiff();
+        let spec = ModelSpec { width: Some(4), ..ModelSpec::new(Arch::Resnet8, 3) };
+        let model: Model = spec.init(1, &device).unwrap();
+        let config = TrainConfig {
+            optimizer: Some(OptimizerName::Sgd),
+            momentum: 0.0,
+            weight_decay: Some(0.0),
+            clip_norm,
+            ..TrainConfig::default()
+        };
+        let images = Tensor::<4>::ones([2, 3, 16, 16], &device);
+        let grads =
+            GradientsParams::from_grads(model.forward(images).mul_scalar(by).sum().backward(), &model);
+        let before = StateDict::of(&model);
+        let mut optimizer = Optimizer::new(&config.recipe(), &device);
+        let after = StateDict::of(&optimizer.step(1.0, model, grads));
+        let trained = before.tensors.iter().filter(|(name, _)| !name.contains("running_"));
+        let squares = trained.flat_map(|(name, old)| {
+            let new = &after.tensors[name].values;
+            old.values.iter().zip(new).map(|(a, b)| f64::from(a - b).powi(2))
+        });
+        squares.sum::<f64>().sqrt()
+    }
+
+    #[test]
+    fn gradients_of_a_large_norm_are_scaled_down_to_it_and_others_left() {
+        let norm = moved(None, 1.0);
+        let limit = (norm / 3.0) as f32;
+        assert!((moved(Some(limit), 1.0) / f64::from(limit) - 1.0).abs() < 1e-3, "{norm}");
+        assert!((moved(Some(limit), 0.1) / moved(None, 0.1) - 1.0).abs() < 1e-6);
+        assert_eq!(moved(Some(limit), 0.0), 0.0);
+    }
 }

@@ -117,9 +117,8 @@ impl Replica {
     }
 
     /// Updates the student by a step's gradients, at learning rate `lr`.
-    pub fn update(&mut self, lr: f64, gradients: GradientsParams) -> Result<()> {
-        self.student = self.optimizer.step(lr, self.student.clone(), gradients)?;
-        Ok(())
+    pub fn update(&mut self, lr: f64, gradients: GradientsParams) {
+        self.student = self.optimizer.step(lr, self.student.clone(), gradients);
     }
 
     /// The loss of some rows of a batch, by the supervision.

@@ -99,7 +99,7 @@ impl Team {
         // Alone nothing is read back from the device.
         match self.lead.learn(lesson, batch, 0..batch.len) {
             Some((gradients, loss)) => {
-                self.lead.update(lr, gradients)?;
+                self.lead.update(lr, gradients);
                 Ok(Step { loss, stops })
             }
             None => Err(Error::mismatch("batch", "this process has no share of it")),
@@ -194,7 +194,8 @@ mod together {
         fn apply(&mut self, lesson: &Lesson<'_>, rows: &[Row], lr: f64, stops: bool) -> Result<Step> {
             self.each(|rank, replica| {
                 let gradients = scatter(replica, lesson, &rows[rank.min(rows.len() - 1)]);
-                replica.update(lr, gradients)
+                replica.update(lr, gradients);
+                Ok(())
             })?;
             let device = self.lead.device.clone().inner();
             let loss = match &rows[0] {
