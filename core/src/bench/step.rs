@@ -34,8 +34,8 @@ pub struct StepBench {
     pub device: String,
 }
 
-/// Made-up pictures to train on.
-const IMAGES: u64 = 32;
+/// Made-up pictures to train on, at least.
+const IMAGES: usize = 32;
 /// Regions of each in the store.
 const REGIONS: u32 = 16;
 
@@ -52,6 +52,10 @@ pub fn step(what: &StepBench, timing: Timing, yardstick: Option<&Yardstick>) -> 
     let Some(first) = trainer.batcher().batch(0, &mut order)? else {
         return Err(Error::usage("bench step", "there is no step to take"));
     };
+    if first.total != what.batch {
+        let problem = format!("a step has {} regions, not {}", first.total, what.batch);
+        return Err(Error::usage("bench step", problem).remedy("take a multiple of --regions-per-step"));
+    }
     let mut bare = Bare::new(&trainer, &first)?;
     let device = trainer.device().clone().inner();
     // Batches are prepared from the first step of a turn to its last, and never in the yardstick's turn.
@@ -128,7 +132,9 @@ fn wait(device: &Device) -> Result<()> {
 /// A trainer on made-up pictures and labels.
 fn trainer(what: &StepBench, scratch: &Scratch) -> Result<Trainer> {
     let space = ClassSpace::imagenet();
-    let entries: Vec<_> = (0..IMAGES).map(|number| entry(number, IMAGES, &space)).collect();
+    // A step takes each picture once.
+    let images = IMAGES.max(what.batch / what.regions_per_step.max(1)) as u64;
+    let entries: Vec<_> = (0..images).map(|number| entry(number, images, &space)).collect();
     let store = store(scratch.path(), &entries, REGIONS, &space)?;
     let folder = |class: Option<u32>| space.ids[class.unwrap_or_default() as usize].clone();
     let files = entries
@@ -189,5 +195,36 @@ impl Bare {
         let grads = GradientsParams::from_grads(loss.backward(), &model);
         self.model = Some(self.optimizer.step(self.lr, model, grads));
         Ok(())
+    }
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+    use super::*;
+
+    fn bench(batch: usize) -> StepBench {
+        StepBench {
+            arch: Arch::Resnet8,
+            side: 8,
+            batch,
+            regions_per_step: 4,
+            precision: Arithmetic::F32,
+            device: "flex".into(),
+        }
+    }
+
+    #[test]
+    fn a_step_has_as_many_regions_as_were_asked_for() {
+        let scratch = Scratch::new().unwrap();
+        let trainer = trainer(&bench(256), &scratch).unwrap();
+        assert_eq!(trainer.batcher().batch(0, &mut None).unwrap().unwrap().len, 256);
+    }
+
+    #[test]
+    fn a_batch_that_no_step_has_is_refused() {
+        let timing = Timing { repetitions: 1, seconds: 0.1 };
+        let error = step(&bench(30), timing, None).unwrap_err().to_string();
+        assert!(error.contains("30"), "{error}");
     }
 }
