@@ -71,7 +71,7 @@ impl Monitor {
             Event::Evaluation { epoch, top1, .. } => {
                 self.accuracy.push(Point { epoch: *epoch, value: *top1 });
             }
-            Event::Checkpoint { .. } => {}
+            Event::Checkpoint { .. } | Event::Notice { .. } => {}
             Event::Done { .. } => (self.status, self.eta_s) = (Status::Done, None),
             Event::Failed { error, .. } => self.status = Status::Failed(error.clone()),
         }

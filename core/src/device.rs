@@ -1,8 +1,12 @@
 //! The device that computes, chosen when the program runs.
 
+#[cfg(feature = "cuda")]
+mod cuda;
+
 use burn::tensor::Device;
 
 use crate::error::{Error, Result};
+use crate::events::{Event, Listener};
 
 /// Opens a device by name: `flex` (the CPU), `wgpu`, `cuda`, `cuda:1`, or `auto`, the best that is there: a program
 /// that stands in for a GPU is slower than the CPU itself, and is taken only by its name.
@@ -132,18 +136,19 @@ fn flex() -> Result<Device> {
 
 fn cuda(_index: usize) -> Result<Device> {
     #[cfg(feature = "cuda")]
-    {
-        use burn::tensor::{DeviceType, Devices};
-        // The first operation on a missing device would panic on a thread of its own.
-        let found = Devices::from(Device::enumerate(DeviceType::Cuda)).into_vec().len();
-        if _index < found {
-            return Ok(Device::cuda(_index));
-        }
-        return Err(Error::usage("device", format!("cuda:{_index}: {found} CUDA devices are here"))
-            .remedy("install the NVIDIA driver, or choose --device flex"));
-    }
+    return cuda::open(_index);
     #[cfg(not(feature = "cuda"))]
     return Err(absent("cuda"));
+}
+
+/// Tells that a device's first use takes its time, where it does: CUDA's kernels are compiled, and the fastest of
+/// several chosen, when they are first wanted.
+pub(crate) fn first_use(name: &str, listen: Listener<'_>) {
+    if kind(name) == "cuda" {
+        let text = "the first step compiles and tunes CUDA kernels for this network and size, which takes minutes \
+                    or more; ~/.cache/cubecl keeps them for later runs";
+        listen(&Event::Notice { text: text.into() });
+    }
 }
 
 fn wgpu() -> Result<Device> {

@@ -19,6 +19,11 @@ pub enum Event {
         /// Units that were done before, when work goes on.
         done: u64,
     },
+    /// Something to know before one wonders, in a sentence.
+    Notice {
+        /// What a person reads.
+        text: String,
+    },
     /// Work goes on.
     Progress {
         /// Units done.

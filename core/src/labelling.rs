@@ -295,6 +295,7 @@ impl<'a> Pass<'a> {
         let done = total - left;
         let job = format!("labelling with {}", self.teacher.name);
         listen(&Event::Started { job: job.clone(), total, unit: "images".into(), done });
+        crate::device::first_use(&self.config.device, listen);
         let mut labelled = 0;
         for shard in missing {
             let first = layout.image(shard, 0);

@@ -39,6 +39,7 @@ impl Terminal {
                     self.bar = Some(bar);
                 }
             }
+            Event::Notice { text } => self.say(text),
             Event::Progress { done, total, units_per_s, eta_s } => {
                 let text = format!("{units_per_s:.1}/s, {} left", duration(*eta_s));
                 self.show(*done, *total, &text, done == total);

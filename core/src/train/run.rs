@@ -156,6 +156,7 @@ impl Run {
         let (first, steps) = (trainer.step(), trainer.steps());
         let job = format!("training with {}{}", config.supervision.name(), trainer.company());
         listen(&Event::Started { job: job.clone(), total: steps, unit: "steps".into(), done: first });
+        crate::device::first_use(&config.device, listen);
         let mut clock = (Instant::now(), first, 0u64);
         let mut last_eval: Option<EvalReport> = None;
         for batch in Prefetch::of(trainer.batcher().clone(), trainer.share(), first, config.prefetch) {
