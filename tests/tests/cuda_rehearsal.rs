@@ -1,0 +1,107 @@
+//! `examples/cuda`: the stand-ins for driver and NVRTC build and answer, and a journal is read as it was written.
+//!
+//! Skipped, aloud, where there is no `cc` or no `python3`; `FERKD_PYTHON` names another interpreter.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn example(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/cuda").join(name)
+}
+
+/// What a program did; `None`, said aloud, where there is no such program.
+fn run(mut command: Command) -> Option<Output> {
+    match command.output() {
+        Ok(done) => Some(done),
+        Err(error) => {
+            // Not `eprintln!`: the test harness would swallow it.
+            let program = command.get_program().display();
+            let _ = writeln!(std::io::stderr(), "SKIPPED: {program} does not start here ({error})");
+            None
+        }
+    }
+}
+
+fn python() -> Command {
+    Command::new(std::env::var("FERKD_PYTHON").unwrap_or_else(|_| "python3".into()))
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Asks both stand-ins as the program does: memory and back, a launch that fits and one that does not, a source.
+const QUESTIONS: &str = r#"
+import ctypes, sys
+cuda, nvrtc = (ctypes.CDLL(f"{sys.argv[1]}/{name}") for name in ("libcuda.so", "libnvrtc.so"))
+at, module, kernel = ctypes.c_uint64(), ctypes.c_void_p(), ctypes.c_void_p()
+assert cuda.cuMemAlloc_v2(ctypes.byref(at), ctypes.c_size_t(1 << 20)) == 0
+size, back = ctypes.c_size_t(5), ctypes.create_string_buffer(5)
+assert cuda.cuMemcpyHtoDAsync_v2(at, b"ferkd", size, None) == 0
+assert cuda.cuMemcpyDtoHAsync_v2(back, at, size, None) == 0
+assert back.raw == b"ferkd"
+assert cuda.cuMemAlloc_v2(ctypes.byref(at), ctypes.c_size_t(80 << 30)) != 0, "more than it has"
+assert cuda.cuModuleLoadData(ctypes.byref(module), b"ptx") == 0
+assert cuda.cuModuleGetFunction(ctypes.byref(kernel), module, b"kernel_binop_c_f32_n_4_0123abcd") == 0
+launch = lambda y: cuda.cuLaunchKernel(kernel, 8, y, 1, 32, 8, 1, 0, None, None, None)
+print(launch(1), launch(70000))
+program = ctypes.c_void_p()
+assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), b"__global__ void k() {}", None, 0, None, None) == 0
+assert nvrtc.nvrtcCompileProgram(program, 0, None) == 0
+"#;
+
+#[test]
+fn the_stand_ins_answer_and_keep_a_journal() {
+    let at = tempfile::tempdir().unwrap();
+    for (source, library) in [("stand_in_driver.c", "libcuda.so"), ("stand_in_nvrtc.c", "libnvrtc.so")] {
+        let mut cc = Command::new("cc");
+        cc.args(["-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-o"]).arg(at.path().join(library));
+        let Some(built) = run({
+            cc.arg(example(source));
+            cc
+        }) else {
+            return;
+        };
+        assert!(built.status.success(), "{}", text(&built.stderr));
+    }
+    let mut ask = python();
+    ask.args(["-c", QUESTIONS]).arg(at.path());
+    ask.env("STAND_IN_LOG", at.path().join("journal")).env("STAND_IN_SOURCES", at.path());
+    let Some(done) = run(ask) else { return };
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    assert_eq!(text(&done.stdout).trim(), "0 1", "one launch fits, the other does not");
+    let journal = std::fs::read_to_string(at.path().join("journal")).unwrap();
+    let said: Vec<&str> = journal.lines().filter_map(|line| line.split(' ').nth(1)).collect();
+    assert_eq!(said, ["alloc", "h2d", "d2h", "module", "launch", "REFUSED"], "{journal}");
+    assert_eq!(std::fs::read_to_string(at.path().join("00001.cu")).unwrap(), "__global__ void k() {}");
+}
+
+#[test]
+fn launches_are_counted_step_by_step() {
+    let at = tempfile::tempdir().unwrap();
+    // Weights are larger than pictures; 20 launches tune; then five steps of a picture, a label and three launches.
+    let mut journal =
+        String::from("0.1 h2d 4000000\n0.1 h2d 4000000\n0.1 h2d 4000000\n0.1 alloc 9 2000000000\n");
+    journal.push_str(&"0.2 launch 10 matmul_entry_lhs_f32_lhs_size_4_0123abcd 1 1 1 32 1 1 0\n".repeat(20));
+    for _ in 0..5 {
+        journal.push_str("1.0 copy2d 448 2000\n1.0 h2d 64\n");
+        for kernel in
+            ["elemwise_fuse_0123abcd", "elemwise_fuse_4567cdef", "reduce_kernel_in_f32_in_size_4_89abcdef"]
+        {
+            journal.push_str(&format!("1.1 launch 20 {kernel} 1 1 1 32 1 1 0\n"));
+        }
+    }
+    let path = at.path().join("journal");
+    std::fs::write(&path, journal).unwrap();
+    let mut read = python();
+    read.arg(example("launches.py")).arg(&path);
+    let Some(done) = run(read) else { return };
+    let said = text(&done.stdout);
+    assert!(said.starts_with("3 launches a step, 0.90 MB up, over the last 3 of 5 steps\n"), "{said}");
+    assert!(said.contains("0 launches refused, 2.00 GB"), "{said}");
+    assert!(said.contains("2.0  elemwise_fuse\n") && said.contains("1.0  reduce_kernel\n"), "{said}");
+    assert!(!said.contains("matmul"), "{said}");
+}
