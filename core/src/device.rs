@@ -12,7 +12,7 @@ use crate::events::{Event, Listener};
 /// that stands in for a GPU is slower than the CPU itself, and is taken only by its name.
 ///
 /// # Errors
-/// A name that is none of these, a backend that was not compiled in, or a device that is not there.
+/// A name that is none of these, a backend that was not compiled in, a device that is not there or lacks what it needs.
 pub fn open(name: &str) -> Result<Device> {
     if name.contains([',', '-']) {
         return Err(Error::usage("device", format!("`{name}` are several devices where one computes"))
@@ -26,7 +26,7 @@ pub fn open(name: &str) -> Result<Device> {
         "flex" | "cpu" => flex(),
         "cuda" => cuda(index),
         "wgpu" => wgpu(),
-        "auto" => hardware().or_else(|_| flex()).or_else(|_| wgpu()),
+        "auto" => first_cuda().unwrap_or_else(|| hardware().or_else(|_| flex()).or_else(|_| wgpu())),
         _ => Err(Error::usage("device", format!("`{name}` is no device"))
             .remedy("auto, flex, wgpu, cuda or cuda:N")),
     }
@@ -90,7 +90,7 @@ pub fn kind(name: &str) -> &'static str {
     match name.split([':', ',']).next() {
         Some("cuda") => "cuda",
         Some("wgpu") => "wgpu",
-        Some("auto") if cuda(0).is_ok() => "cuda",
+        Some("auto") if first_cuda().is_some() => "cuda",
         Some("auto") if hardware().is_ok() => "wgpu",
         _ => "flex",
     }
@@ -104,7 +104,15 @@ pub fn is_cpu(name: &str) -> bool {
 
 /// The best device that is no CPU.
 fn hardware() -> Result<Device> {
-    cuda(0).or_else(|_| wgpu().and_then(no_stand_in))
+    first_cuda().unwrap_or_else(|| wgpu().and_then(no_stand_in))
+}
+
+/// CUDA's first device, where there is one: what it lacks is said, rather than something slower taken in silence.
+fn first_cuda() -> Option<Result<Device>> {
+    #[cfg(feature = "cuda")]
+    return (cuda::count() > 0).then(|| cuda::open(0));
+    #[cfg(not(feature = "cuda"))]
+    None
 }
 
 /// `device`, where any of the adapters is hardware.
@@ -248,7 +256,7 @@ mod tests {
             let software = Device::wgpu(DeviceKind::Cpu);
             let found = Device::enumerate(DeviceType::Wgpu).into_vec();
             // Where there is neither CUDA nor any hardware for wgpu, the CPU computes.
-            if cuda(0).is_err() && found.iter().all(|device| *device == software) {
+            if first_cuda().is_none() && found.iter().all(|device| *device == software) {
                 assert_eq!(auto, Device::flex());
             }
         }

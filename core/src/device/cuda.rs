@@ -13,13 +13,18 @@ use crate::error::{Error, Result};
 pub(super) fn open(index: usize) -> Result<Device> {
     keep_kernels();
     // The first operation on a missing device would panic on a thread of its own.
-    let found = Devices::from(Device::enumerate(DeviceType::Cuda)).into_vec().len();
+    let found = count();
     if index >= found {
         return Err(Error::usage("device", format!("cuda:{index}: {found} CUDA devices are here"))
             .remedy("install the NVIDIA driver, or choose --device flex"));
     }
     kernels_can_be_compiled()?;
     Ok(Device::cuda(index))
+}
+
+/// Devices that the driver knows; none without a driver.
+pub(super) fn count() -> usize {
+    Devices::from(Device::enumerate(DeviceType::Cuda)).into_vec().len()
 }
 
 /// Has compiled kernels kept beside what was tuned, in the user's cache: a few hundred, each of which takes NVRTC a
