@@ -26,7 +26,7 @@ pub fn open(name: &str) -> Result<Device> {
         "flex" | "cpu" => flex(),
         "cuda" => cuda(index),
         "wgpu" => wgpu(),
-        "auto" => first_cuda().unwrap_or_else(|| hardware().or_else(|_| flex()).or_else(|_| wgpu())),
+        "auto" => hardware().unwrap_or_else(|| flex().or_else(|_| wgpu())),
         _ => Err(Error::usage("device", format!("`{name}` is no device"))
             .remedy("auto, flex, wgpu, cuda or cuda:N")),
     }
@@ -91,7 +91,7 @@ pub fn kind(name: &str) -> &'static str {
         Some("cuda") => "cuda",
         Some("wgpu") => "wgpu",
         Some("auto") if first_cuda().is_some() => "cuda",
-        Some("auto") if hardware().is_ok() => "wgpu",
+        Some("auto") if hardware().is_some() => "wgpu",
         _ => "flex",
     }
 }
@@ -99,12 +99,12 @@ pub fn kind(name: &str) -> &'static str {
 /// Whether a device name means the CPU, which decoding needs too.
 pub fn is_cpu(name: &str) -> bool {
     let kind = name.split(':').next().unwrap_or(name);
-    matches!(kind, "flex" | "cpu") || (kind == "auto" && hardware().is_err())
+    matches!(kind, "flex" | "cpu") || (kind == "auto" && hardware().is_none())
 }
 
-/// The best device that is no CPU.
-fn hardware() -> Result<Device> {
-    first_cuda().unwrap_or_else(|| wgpu().and_then(no_stand_in))
+/// The best device that is no CPU, where there is one.
+fn hardware() -> Option<Result<Device>> {
+    first_cuda().or_else(|| wgpu().and_then(no_stand_in).ok().map(Ok))
 }
 
 /// CUDA's first device, where there is one: what it lacks is said, rather than something slower taken in silence.

@@ -26,7 +26,8 @@ def uploads(lines: list[list[str]]) -> list[int]:
     again = [size for size, times in sizes.items() if size and times > 2]
     if not again:
         sys.exit("no upload comes more than twice: let it take more steps")
-    return [place for place, line in enumerate(lines) if upload(line) == max(again)]
+    pictures = max(again)
+    return [place for place, line in enumerate(lines) if upload(line) == pictures]
 
 
 def kind(name: str) -> str:

@@ -112,9 +112,10 @@ static const size_t BEFORE = 1 << 16;
 static size_t total;
 
 Result cuMemAlloc_v2(Pointer *pointer, size_t bytes) {
+    if (bytes > MEMORY - total) return OUT_OF_MEMORY;
     size_t *page = mmap(NULL, bytes + BEFORE, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (page == MAP_FAILED || total + bytes > MEMORY) return OUT_OF_MEMORY;
+    if (page == MAP_FAILED) return OUT_OF_MEMORY;
     *page = bytes;
     total += bytes;
     *pointer = (Pointer)page + BEFORE;

@@ -4,25 +4,19 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
 
+use ferkd_tests::{repository, skipped};
+
 fn example(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/cuda").join(name)
+    repository("examples/cuda").join(name)
 }
 
 /// What a program did; `None`, said aloud, where there is no such program.
-fn run(mut command: Command) -> Option<Output> {
-    match command.output() {
-        Ok(done) => Some(done),
-        Err(error) => {
-            // Not `eprintln!`: the test harness would swallow it.
-            let program = command.get_program().display();
-            let _ = writeln!(std::io::stderr(), "SKIPPED: {program} does not start here ({error})");
-            None
-        }
-    }
+fn run(command: &mut Command) -> Option<Output> {
+    let done = command.output();
+    done.map_err(|e| skipped(&format!("{} cannot be started: {e}", command.get_program().display()))).ok()
 }
 
 fn python() -> Command {
@@ -59,18 +53,13 @@ fn the_stand_ins_answer_and_keep_a_journal() {
     for (source, library) in [("stand_in_driver.c", "libcuda.so"), ("stand_in_nvrtc.c", "libnvrtc.so")] {
         let mut cc = Command::new("cc");
         cc.args(["-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-o"]).arg(at.path().join(library));
-        let Some(built) = run({
-            cc.arg(example(source));
-            cc
-        }) else {
-            return;
-        };
+        let Some(built) = run(cc.arg(example(source))) else { return };
         assert!(built.status.success(), "{}", text(&built.stderr));
     }
     let mut ask = python();
     ask.args(["-c", QUESTIONS]).arg(at.path());
     ask.env("STAND_IN_LOG", at.path().join("journal")).env("STAND_IN_SOURCES", at.path());
-    let Some(done) = run(ask) else { return };
+    let Some(done) = run(&mut ask) else { return };
     assert!(done.status.success(), "{}", text(&done.stderr));
     assert_eq!(text(&done.stdout).trim(), "0 1", "one launch fits, the other does not");
     let journal = std::fs::read_to_string(at.path().join("journal")).unwrap();
@@ -96,9 +85,7 @@ fn launches_are_counted_step_by_step() {
     }
     let path = at.path().join("journal");
     std::fs::write(&path, journal).unwrap();
-    let mut read = python();
-    read.arg(example("launches.py")).arg(&path);
-    let Some(done) = run(read) else { return };
+    let Some(done) = run(python().arg(example("launches.py")).arg(&path)) else { return };
     let said = text(&done.stdout);
     assert!(said.starts_with("3 launches a step, 0.90 MB up, over the last 3 of 5 steps\n"), "{said}");
     assert!(said.contains("0 launches refused, 2.00 GB"), "{said}");

@@ -133,7 +133,7 @@ fn wait(device: &Device) -> Result<()> {
 fn trainer(what: &StepBench, scratch: &Scratch) -> Result<Trainer> {
     let space = ClassSpace::imagenet();
     // A step takes each picture once.
-    let images = IMAGES.max(what.batch / what.regions_per_step.max(1)) as u64;
+    let images = IMAGES.max(what.batch.div_ceil(what.regions_per_step.max(1))) as u64;
     let entries: Vec<_> = (0..images).map(|number| entry(number, images, &space)).collect();
     let store = store(scratch.path(), &entries, REGIONS, &space)?;
     let folder = |class: Option<u32>| space.ids[class.unwrap_or_default() as usize].clone();

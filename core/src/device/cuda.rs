@@ -1,5 +1,7 @@
 //! CUDA's devices: whether one is there, and whether it can be computed on.
 
+use std::sync::Once;
+
 use burn::tensor::{Device, DeviceType, Devices};
 use cubecl_runtime::config::cache::CacheConfig;
 use cubecl_runtime::config::{CubeClRuntimeConfig, RuntimeConfig};
@@ -11,7 +13,8 @@ use crate::error::{Error, Result};
 /// # Errors
 /// No such device, or nothing to compile kernels with.
 pub(super) fn open(index: usize) -> Result<Device> {
-    keep_kernels();
+    static FIRST: Once = Once::new();
+    FIRST.call_once(keep_kernels);
     // The first operation on a missing device would panic on a thread of its own.
     let found = count();
     if index >= found {
@@ -36,7 +39,7 @@ fn keep_kernels() {
     if matches!(config.environment.path, CacheConfig::Target) {
         config.environment.path = CacheConfig::Global;
     }
-    // Refused where somebody has read the configuration before: the second device of a process.
+    // Refused where somebody has read the configuration before: a program around this library.
     CubeClRuntimeConfig::try_set(config);
 }
 
