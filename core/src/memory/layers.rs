@@ -14,14 +14,21 @@ fn elementwise(x: &Value, needs: &[usize]) -> Operation {
 impl Tape {
     /// A linear layer on vectors, as many as there are in `x`.
     pub(crate) fn linear(&mut self, layer: &Linear, x: Value) -> Value {
+        self.linear_part(layer, x, 1)
+    }
+
+    /// One of `parts` parts of a linear layer's outputs, by a copy of its weights where there are several.
+    pub(crate) fn linear_part(&mut self, layer: &Linear, x: Value, parts: u64) -> Value {
         let [inputs, outputs] = layer.weight.lazy_shape().dims::<2>().map(|n| n as u64);
-        let weights = inputs * outputs;
+        let (weights, outputs) = (inputs * outputs / parts, outputs / parts);
         let mut what = Operation::new(x.count / inputs * outputs, x.width, Back::Fresh);
         what.needs = vec![0];
         what.gradients = 4 * (weights + layer.bias.as_ref().map_or(0, |_| outputs));
+        if x.width == 2 || parts > 1 {
+            what.state = x.width * weights;
+            what.scratch.weights = x.width * weights;
+        }
         if x.width == 2 {
-            what.state = 2 * weights;
-            what.scratch.weights = 2 * weights;
             self.widen(&mut what, x.count + weights);
         }
         self.run(vec![x], what)
@@ -56,20 +63,26 @@ impl Tape {
         self.run(vec![x], what)
     }
 
-    /// A batch norm: one operation of autodiff's, that keeps its input. Both passes lay the numbers out by channel.
+    /// A batch norm and its activation: one operation that keeps its input, and that can be made anew.
     pub(crate) fn batch_norm(&mut self, layer: &BatchNorm, x: Value) -> Value {
-        let width = x.width;
-        let x = self.cast(x, 4);
-        let mut what = Operation::new(x.count, 4, Back::Fresh);
+        let what = Operation { cheap: true, ..self.norm(layer, &x) };
+        self.run(vec![x], what)
+    }
+
+    /// A batch norm, a sum and an activation: one operation that keeps what was normalised, and its output.
+    pub(crate) fn batch_norm_add(&mut self, layer: &BatchNorm, x: Value, other: Value) -> Value {
+        let what = self.norm(layer, &x);
+        let y = self.run(vec![x, other], what);
+        self.keep_result(&y);
+        y
+    }
+
+    /// What both have in common: a gradient is written over the gradient of the output.
+    fn norm(&self, layer: &BatchNorm, x: &Value) -> Operation {
+        let mut what = Operation::new(x.count, x.width, if self.tracks { Back::Over } else { Back::Fresh });
         what.needs = vec![0];
         what.gradients = 8 * layer.gamma.lazy_shape().num_elements() as u64;
-        if self.tracks {
-            what.back = Back::Over;
-            what.scratch.forward = x.bytes();
-            what.scratch.input = 3 * x.bytes();
-        }
-        let y = self.run(vec![x], what);
-        self.cast(y, width)
+        what
     }
 
     pub(crate) fn relu(&mut self, x: Value) -> Value {
@@ -80,15 +93,6 @@ impl Tape {
     pub(crate) fn gelu(&mut self, x: Value) -> Value {
         let what = elementwise(&x, &[0]);
         self.run(vec![x], what)
-    }
-
-    /// Two fills by masks of a byte a number; neither keeps numbers.
-    pub(crate) fn relu6(&mut self, x: Value) -> Value {
-        (0..2).fold(x, |x, _| {
-            let mut what = elementwise(&x, &[]);
-            (what.cheap, what.state) = (false, x.count);
-            self.run(vec![x], what)
-        })
     }
 
     /// A sum; the gradient goes to both as it is.
@@ -152,36 +156,25 @@ impl Tape {
         self.view(mean)
     }
 
-    /// A layer norm: burn composes it of operations on whole tensors.
-    pub(crate) fn layer_norm(&mut self, layer: &LayerNorm, x: Value) -> Value {
-        let width = layer.gamma.lazy_shape().num_elements() as u64;
-        let rows = x.count / width;
-        let copy = self.copy(&x);
-        let mean = self.reduce(copy, rows);
-        let what = Operation { back: Back::Pass, ..elementwise(&x, &[]) };
-        let centred = self.run(vec![x, mean], what);
-        let (a, b) = (self.copy(&centred), self.copy(&centred));
-        let what = Operation { back: Back::Fresh, ..elementwise(&a, &[0, 1]) };
-        let square = self.run(vec![a, b], what);
-        let variance = self.reduce(square, rows);
-        let deviation = self.by_something_small(variance);
-        let what = Operation { back: Back::Fresh, ..elementwise(&centred, &[0, 1]) };
-        let normal = self.run(vec![centred, deviation], what);
-        let mut what = Operation { back: Back::Fresh, ..elementwise(&normal, &[0]) };
-        (what.cheap, what.gradients) = (true, 8 * width);
-        let scaled = self.run(vec![normal], what);
-        self.by_something_small(scaled)
+    /// A layer norm to numbers of `width` bytes: one operation that keeps its input and two numbers a row, and that can
+    /// be made anew.
+    pub(crate) fn layer_norm(&mut self, layer: &LayerNorm, x: Value, width: u64) -> Value {
+        let features = layer.gamma.lazy_shape().num_elements() as u64;
+        let mut what = Operation::new(x.count, width, Back::Fresh);
+        (what.cheap, what.needs) = (true, vec![0]);
+        (what.gradients, what.state) = (8 * features, 8 * (x.count / features));
+        self.run(vec![x], what)
     }
 
     /// Attention of `heads` heads over `tokens` tokens: queries, keys and values to what was seen.
     pub(crate) fn attention(&mut self, [q, k, v]: [Value; 3], heads: u64, tokens: u64) -> Value {
-        let (scores, width, count) = (self.rows * heads * tokens * tokens, q.width, v.count);
+        let (scores, count) = (self.rows * heads * tokens * tokens, v.count);
         let k = self.view(k);
         let scores = self.product(q, k, scores);
-        let scores = self.cast(scores, 4);
-        let scores = self.by_something_small(scores);
-        let shares = self.softmax(scores, tokens);
-        let shares = self.cast(shares, width);
+        // One operation that keeps what it makes, and writes over what it gets.
+        let what = Operation::new(scores.count, scores.width, Back::Over);
+        let shares = self.run(vec![scores], what);
+        self.keep_result(&shares);
         self.product(shares, v, count)
     }
 

@@ -187,6 +187,14 @@ impl Tape {
         self.kept.push((x.node, block));
     }
 
+    /// Keeps the result of the operation that was written down last for its own backward pass.
+    pub(super) fn keep_result(&mut self, y: &Value) {
+        if self.tracks {
+            self.keep(y);
+            self.nodes[y.node].needs.push(y.node);
+        }
+    }
+
     /// Writes an operation down and computes its result, over an input of the same size where nobody else holds it.
     pub(super) fn run(&mut self, inputs: Vec<Value>, mut what: Operation) -> Value {
         if !self.tracks {

@@ -7,6 +7,7 @@ use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig, PaddingConfig2d
 use burn::tensor::{Device, Tensor};
 
 use crate::memory::{Tape, Value};
+use crate::models::ops::{Clip, batch_norm, batch_norm_add};
 use crate::models::resnet::{global_pool, linear_macs};
 use crate::models::{conv_macs, mixed};
 
@@ -63,10 +64,6 @@ fn norm(channels: usize, device: &Device) -> BatchNorm {
     BatchNormConfig::new(channels).with_epsilon(1e-3).with_momentum(0.01).init(device)
 }
 
-fn relu6(x: Tensor<4>) -> Tensor<4> {
-    x.clamp(0.0, 6.0)
-}
-
 impl MbConv {
     fn new(
         kernel: usize,
@@ -92,11 +89,14 @@ impl MbConv {
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let mut y = x.clone();
         if let (Some(conv), Some(norm)) = (&self.expand_conv, &self.bn0) {
-            y = relu6(mixed::batch_norm(norm, mixed::conv(conv, y)));
+            y = batch_norm(norm, mixed::conv(conv, y), Clip::Relu6);
         }
-        y = relu6(mixed::batch_norm(&self.bn1, mixed::conv(&self.depthwise_conv, y)));
-        y = mixed::batch_norm(&self.bn2, mixed::conv(&self.project_conv, y));
-        if self.residual { y + x } else { y }
+        y = batch_norm(&self.bn1, mixed::conv(&self.depthwise_conv, y), Clip::Relu6);
+        y = mixed::conv(&self.project_conv, y);
+        if self.residual {
+            return batch_norm_add(&self.bn2, y, x, Clip::Nothing);
+        }
+        batch_norm(&self.bn2, y, Clip::Nothing)
     }
 
     /// [`forward`](Self::forward), for the memory it takes, and the side of what comes out.
@@ -105,18 +105,15 @@ impl MbConv {
         if let (Some(conv), Some(norm)) = (&self.expand_conv, &self.bn0) {
             y = tape.conv(conv, y, side).0;
             y = tape.batch_norm(norm, y);
-            y = tape.relu6(y);
         }
         let (y, side) = tape.conv(&self.depthwise_conv, y, side);
         let y = tape.batch_norm(&self.bn1, y);
-        let y = tape.relu6(y);
         let y = tape.conv(&self.project_conv, y, side).0;
-        let y = tape.batch_norm(&self.bn2, y);
         if self.residual {
-            return (tape.add(y, x), side);
+            return (tape.batch_norm_add(&self.bn2, y, x), side);
         }
         tape.drop(x);
-        (y, side)
+        (tape.batch_norm(&self.bn2, y), side)
     }
 }
 
@@ -151,9 +148,9 @@ impl EfficientNetLite {
     /// What the head sees: shape (N, channels).
     pub(super) fn features(&self, images: Tensor<4>) -> Tensor<2> {
         let net = &self.lite;
-        let x = relu6(mixed::batch_norm(&net.bn0, mixed::conv(&net.conv_stem, images)));
+        let x = batch_norm(&net.bn0, mixed::conv(&net.conv_stem, images), Clip::Relu6);
         let x = net.blocks.iter().fold(x, |x, block| block.forward(x));
-        let x = relu6(mixed::batch_norm(&net.bn1, mixed::conv(&net.conv_head, x)));
+        let x = batch_norm(&net.bn1, mixed::conv(&net.conv_head, x), Clip::Relu6);
         global_pool(x)
     }
 
@@ -204,11 +201,9 @@ impl EfficientNetLite {
         let net = &self.lite;
         let (x, side) = tape.conv(&net.conv_stem, images, side);
         let x = tape.batch_norm(&net.bn0, x);
-        let x = tape.relu6(x);
         let (x, side) = net.blocks.iter().fold((x, side), |(x, side), block| block.trace(tape, x, side));
         let x = tape.conv(&net.conv_head, x, side).0;
         let x = tape.batch_norm(&net.bn1, x);
-        let x = tape.relu6(x);
         tape.global_pool(x, side)
     }
 }

@@ -7,6 +7,7 @@ mod host;
 mod init;
 mod layers;
 mod mixed;
+mod ops;
 mod parameters;
 mod path;
 mod positions;

@@ -5,10 +5,10 @@ use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
 use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig, PaddingConfig2d};
-use burn::tensor::activation::relu;
 use burn::tensor::{Device, FloatDType, Tensor};
 
 use crate::memory::{Tape, Value};
+use crate::models::ops::{Clip, batch_norm, batch_norm_add};
 use crate::models::{conv_macs, mixed};
 
 /// How pictures enter a ResNet.
@@ -21,9 +21,6 @@ pub(super) enum Stem {
 }
 
 /// ResNet-18, 34, 50 or 101.
-///
-/// The running variance is that of the batch, not PyTorch's unbiased estimate: burn's batch norm keeps the
-/// biased one, which differs by a factor of n / (n - 1), n being the values of a channel in a batch.
 #[derive(Module, Debug)]
 pub struct ResNet {
     conv1: Conv2d,
@@ -98,15 +95,16 @@ impl Block {
 
     pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let shortcut = match &self.downsample {
-            Some(d) => mixed::batch_norm(&d.shortcut_norm, mixed::conv(&d.shortcut_conv, x.clone())),
+            Some(d) => batch_norm(&d.shortcut_norm, mixed::conv(&d.shortcut_conv, x.clone()), Clip::Nothing),
             None => x.clone(),
         };
-        let mut y = relu(mixed::batch_norm(&self.bn1, mixed::conv(&self.conv1, x)));
-        y = mixed::batch_norm(&self.bn2, mixed::conv(&self.conv2, y));
-        if let (Some(conv3), Some(bn3)) = (&self.conv3, &self.bn3) {
-            y = mixed::batch_norm(bn3, mixed::conv(conv3, relu(y)));
-        }
-        relu(y + shortcut)
+        let y = batch_norm(&self.bn1, mixed::conv(&self.conv1, x), Clip::Relu);
+        let y = mixed::conv(&self.conv2, y);
+        let (Some(conv3), Some(bn3)) = (&self.conv3, &self.bn3) else {
+            return batch_norm_add(&self.bn2, y, shortcut, Clip::Relu);
+        };
+        let y = batch_norm(&self.bn2, y, Clip::Relu);
+        batch_norm_add(bn3, mixed::conv(conv3, y), shortcut, Clip::Relu)
     }
 
     #[cfg(feature = "flex")]
@@ -147,16 +145,13 @@ impl Block {
         };
         let (y, side) = tape.conv(&self.conv1, x, side);
         let y = tape.batch_norm(&self.bn1, y);
-        let y = tape.relu(y);
         let (y, side) = tape.conv(&self.conv2, y, side);
-        let mut y = tape.batch_norm(&self.bn2, y);
-        if let (Some(conv3), Some(bn3)) = (&self.conv3, &self.bn3) {
-            y = tape.relu(y);
-            y = tape.conv(conv3, y, side).0;
-            y = tape.batch_norm(bn3, y);
-        }
-        let sum = tape.add(y, shortcut);
-        (tape.relu(sum), side)
+        let (Some(conv3), Some(bn3)) = (&self.conv3, &self.bn3) else {
+            return (tape.batch_norm_add(&self.bn2, y, shortcut), side);
+        };
+        let y = tape.batch_norm(&self.bn2, y);
+        let y = tape.conv(conv3, y, side).0;
+        (tape.batch_norm_add(bn3, y, shortcut), side)
     }
 }
 
@@ -223,7 +218,7 @@ impl ResNet {
 
     /// What the head sees: shape (N, channels).
     pub(super) fn features(&self, images: Tensor<4>) -> Tensor<2> {
-        let x = relu(mixed::batch_norm(&self.bn1, mixed::conv(&self.conv1, images)));
+        let x = batch_norm(&self.bn1, mixed::conv(&self.conv1, images), Clip::Relu);
         let x = match &self.maxpool {
             Some(pool) => pool.forward(x),
             None => x,
@@ -260,7 +255,6 @@ impl ResNet {
     pub(super) fn trace(&self, tape: &mut Tape, images: Value, side: usize) -> Value {
         let (x, side) = tape.conv(&self.conv1, images, side);
         let x = tape.batch_norm(&self.bn1, x);
-        let x = tape.relu(x);
         let x = if self.maxpool.is_some() { tape.max_pool(x, side) } else { (x, side) };
         let (x, side) = self.blocks().fold(x, |(x, side), block| block.trace(tape, x, side));
         tape.global_pool(x, side)

@@ -3,10 +3,10 @@
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::nn::{BatchNorm, Linear, LinearConfig};
-use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
 use crate::memory::{Tape, Value};
+use crate::models::ops::{Clip, batch_norm};
 use crate::models::resnet::{Block, conv, global_pool, linear_macs, norm};
 use crate::models::{conv_macs, mixed};
 
@@ -46,7 +46,7 @@ impl ResNetCifar {
 
     /// What the head sees: shape (N, channels).
     pub(super) fn features(&self, images: Tensor<4>) -> Tensor<2> {
-        let x = relu(mixed::batch_norm(&self.bn1, mixed::conv(&self.conv1, images)));
+        let x = batch_norm(&self.bn1, mixed::conv(&self.conv1, images), Clip::Relu);
         let x = self.blocks().fold(x, |x, block| block.forward(x));
         global_pool(x)
     }
@@ -77,7 +77,6 @@ impl ResNetCifar {
     pub(super) fn trace(&self, tape: &mut Tape, images: Value, side: usize) -> Value {
         let (x, side) = tape.conv(&self.conv1, images, side);
         let x = tape.batch_norm(&self.bn1, x);
-        let x = tape.relu(x);
         let (x, side) = self.blocks().fold((x, side), |(x, side), block| block.trace(tape, x, side));
         tape.global_pool(x, side)
     }

@@ -9,6 +9,7 @@ use burn::tensor::{DType, Device, FloatDType, Tensor};
 use crate::memory::{Tape, Value};
 use crate::models::drop_path::DropPath;
 use crate::models::mixed;
+use crate::models::ops::layer_norm;
 use crate::models::resnet::linear_macs;
 use crate::models::vit_size::{VitSize, VitStyle};
 
@@ -55,8 +56,11 @@ struct Mlp {
     fc2: Linear,
 }
 
+/// What layer norms add to a variance, as timm's transformers do.
+const EPSILON: f64 = 1e-6;
+
 fn norm(width: usize, device: &Device) -> LayerNorm {
-    LayerNormConfig::new(width).with_epsilon(1e-6).init(device)
+    LayerNormConfig::new(width).with_epsilon(EPSILON).init(device)
 }
 
 /// A parameter of zeros, made when it is first needed: a network can be counted without its weights.
@@ -78,15 +82,11 @@ impl Attention {
 
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let [n, tokens, width] = x.dims();
-        let mut qkv = mixed::linear(&self.qkv, x);
-        if let (Some(q), Some(v)) = (&self.q_bias, &self.v_bias) {
-            let (q, v) = (q.val(), v.val());
-            let bias = Tensor::cat(vec![q.clone(), q.zeros_like(), v], 0);
-            qkv = qkv.clone() + bias.unsqueeze().cast(qkv.dtype());
-        }
         let head = width / self.heads;
+        // The weight is cut, not what it makes: the gradient of a part of an activation is as large as the whole.
         let part = |i: usize| {
-            let part = qkv.clone().slice_dim(2, i * width..(i + 1) * width);
+            let bias = [&self.q_bias, &None, &self.v_bias][i].as_ref().map(Param::val);
+            let part = mixed::linear_part(&self.qkv, x.clone(), i * width..(i + 1) * width, bias);
             part.reshape([n, tokens, self.heads, head]).swap_dims(1, 2)
         };
         let seen = mixed::attention(part(0), part(1), part(2));
@@ -102,16 +102,12 @@ impl Attention {
     /// [`forward`](Self::forward), for the memory it takes.
     fn trace(&self, tape: &mut Tape, x: Value, tokens: u64) -> Value {
         let count = x.count();
-        let mut qkv = tape.linear(&self.qkv, x);
-        if self.q_bias.is_some() {
-            qkv = tape.by_something_small(qkv);
-        }
         let parts = [(); 3].map(|()| {
-            let copy = tape.copy(&qkv);
-            let part = tape.part(copy, count);
+            let copy = tape.copy(&x);
+            let part = tape.linear_part(&self.qkv, copy, 3);
             tape.view(part)
         });
-        tape.drop(qkv);
+        tape.drop(x);
         let seen = tape.attention(parts, self.heads as u64, tokens);
         let seen = tape.part(seen, count);
         tape.linear(&self.proj, seen)
@@ -139,13 +135,14 @@ impl VitBlock {
             Some(drop) => drop.apply(y, block, half),
             None => y,
         };
-        let attn = |x: Tensor<3>| self.attn.forward(x.cast(dtype)).cast(FloatDType::F32);
-        let x = x.clone() + keep(attn(self.norm1.forward(x)), 0);
+        let norm = |norm: &LayerNorm, x: Tensor<3>| layer_norm(norm, x, EPSILON, dtype.into());
+        let attn = |x: Tensor<3>| self.attn.forward(x).cast(FloatDType::F32);
+        let x = x.clone() + keep(attn(norm(&self.norm1, x)), 0);
         let mlp = |x: Tensor<3>| {
-            let hidden = gelu(mixed::linear(&self.mlp.fc1, x.cast(dtype)));
+            let hidden = gelu(mixed::linear(&self.mlp.fc1, x));
             mixed::linear(&self.mlp.fc2, hidden).cast(FloatDType::F32)
         };
-        x.clone() + keep(mlp(self.norm2.forward(x)), 1)
+        x.clone() + keep(mlp(norm(&self.norm2, x)), 1)
     }
 
     /// [`forward`](Self::forward), for the memory it takes; products have numbers of `width` bytes.
@@ -156,13 +153,11 @@ impl VitBlock {
             tape.add(x, y)
         };
         let copy = tape.copy(&x);
-        let y = tape.layer_norm(&self.norm1, copy);
-        let y = tape.cast(y, width);
+        let y = tape.layer_norm(&self.norm1, copy, width);
         let y = self.attn.trace(tape, y, tokens);
         let x = join(tape, x, y);
         let copy = tape.copy(&x);
-        let y = tape.layer_norm(&self.norm2, copy);
-        let y = tape.cast(y, width);
+        let y = tape.layer_norm(&self.norm2, copy, width);
         let y = tape.linear(&self.mlp.fc1, y);
         let y = tape.gelu(y);
         let y = tape.linear(&self.mlp.fc2, y);
@@ -198,11 +193,12 @@ impl Vit {
         let x = self.blocks.iter().enumerate().fold(x, |x, (i, block)| block.forward(x, i, dtype, drop));
         if let Some(norm) = &self.norm {
             // The norm is of each token alone, and only the class token's goes on.
-            return norm.forward(x.slice_dim(1, 0..1).reshape([n, width]));
+            let class = x.slice_dim(1, 0..1).reshape([n, width]);
+            return layer_norm(norm, class, EPSILON, FloatDType::F32);
         }
         let mean = x.slice_dim(1, 1..count + 1).mean_dim(1).reshape([n, width]);
         match &self.fc_norm {
-            Some(norm) => norm.forward(mean),
+            Some(norm) => layer_norm(norm, mean, EPSILON, FloatDType::F32),
             None => mean,
         }
     }
@@ -239,7 +235,7 @@ impl Vit {
             None => tape.reduce(x, rows * width),
         };
         match self.norm.as_ref().or(self.fc_norm.as_ref()) {
-            Some(norm) => tape.layer_norm(norm, x),
+            Some(norm) => tape.layer_norm(norm, x, 4),
             None => x,
         }
     }
