@@ -14,34 +14,17 @@ fn elementwise(x: &Value, needs: &[usize]) -> Operation {
 impl Tape {
     /// A linear layer on vectors, as many as there are in `x`.
     pub(crate) fn linear(&mut self, layer: &Linear, x: Value) -> Value {
-        self.linear_part(layer, x, 1)
-    }
-
-    /// One of `parts` parts of a linear layer's outputs, by a copy of its weights where there are several.
-    pub(crate) fn linear_part(&mut self, layer: &Linear, x: Value, parts: u64) -> Value {
         let [inputs, outputs] = layer.weight.lazy_shape().dims::<2>().map(|n| n as u64);
-        let (weights, outputs) = (inputs * outputs / parts, outputs / parts);
+        let weights = inputs * outputs;
         let mut what = Operation::new(x.count / inputs * outputs, x.width, Back::Fresh);
         what.needs = vec![0];
         what.gradients = 4 * (weights + layer.bias.as_ref().map_or(0, |_| outputs));
-        if x.width == 2 || parts > 1 {
-            what.state = x.width * weights;
-            what.scratch.weights = x.width * weights;
-        }
         if x.width == 2 {
+            what.state = 2 * weights;
+            what.scratch.weights = 2 * weights;
             self.widen(&mut what, x.count + weights);
         }
         self.run(vec![x], what)
-    }
-
-    /// A product of matrices with `count` numbers.
-    fn product(&mut self, a: Value, b: Value, count: u64) -> Value {
-        let mut what = Operation::new(count, a.width, Back::Fresh);
-        what.needs = vec![0, 1];
-        if a.width == 2 {
-            self.widen(&mut what, a.count + b.count);
-        }
-        self.run(vec![a, b], what)
     }
 
     /// burn-flex computes products of bf16 in f32.
@@ -166,16 +149,20 @@ impl Tape {
         self.run(vec![x], what)
     }
 
-    /// Attention of `heads` heads over `tokens` tokens: queries, keys and values to what was seen.
-    pub(crate) fn attention(&mut self, [q, k, v]: [Value; 3], heads: u64, tokens: u64) -> Value {
-        let (scores, count) = (self.rows * heads * tokens * tokens, v.count);
-        let k = self.view(k);
-        let scores = self.product(q, k, scores);
-        // One operation that keeps what it makes, and writes over what it gets.
-        let what = Operation::new(scores.count, scores.width, Back::Over);
-        let shares = self.run(vec![scores], what);
-        self.keep_result(&shares);
-        self.product(shares, v, count)
+    /// Attention of `heads` heads over `tokens` tokens, from queries, keys and values side by side: one operation that
+    /// keeps what it gets, and the softmax.
+    pub(crate) fn attention(&mut self, qkv: Value, heads: u64, tokens: u64) -> Value {
+        let (count, width) = (qkv.count / 3, qkv.width);
+        let scores = self.rows * heads * tokens * tokens;
+        let mut what = Operation::new(count, width, Back::Fresh);
+        (what.needs, what.state) = (vec![0], scores * width);
+        // Queries, keys, values and what was seen, by head; then the same and the gradients of the first three.
+        let on_cpu = self.conditions.threads.is_some();
+        let (once, wide) =
+            (if on_cpu { 0 } else { scores * width }, if on_cpu && width == 2 { 2 } else { 0 });
+        what.scratch.forward = 4 * count * width + once + wide * (2 * count + scores) * 2;
+        what.scratch.input = 7 * count * width + scores * width + once + wide * (2 * count + scores) * 2;
+        self.run(vec![qkv], what)
     }
 
     /// A softmax over rows of `of` numbers.

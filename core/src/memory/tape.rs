@@ -18,11 +18,6 @@ pub(crate) struct Value {
 }
 
 impl Value {
-    /// Numbers in it.
-    pub(crate) fn count(&self) -> u64 {
-        self.count
-    }
-
     /// Bytes of a number.
     pub(crate) fn width(&self) -> u64 {
         self.width

@@ -4,16 +4,14 @@
 //! The images' type decides for a whole network: in bf16, a weight is cast where it is used, so that its gradient
 //! comes back in f32. In f32 every cast is left out.
 
-use std::ops::Range;
-
 use burn::module::Param;
 use burn::nn::Linear;
 use burn::nn::conv::Conv2d;
-use burn::tensor::module::{attention as plain_attention, linear as plain_linear};
+use burn::tensor::module::attention as plain_attention;
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{DType, Tensor};
 
-use super::ops::softmax;
+use super::ops::attend;
 
 /// A parameter's value in another type; the parameter itself stays as it is.
 fn cast<const D: usize>(parameter: &Param<Tensor<D>>, dtype: DType) -> Param<Tensor<D>> {
@@ -40,28 +38,19 @@ pub(super) fn linear<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> 
     Linear { weight: cast(&layer.weight, dtype), bias }.forward(x)
 }
 
-/// Columns `range` of a linear layer in the type of `x`, shape (..., inputs), with a bias of their own where the layer
-/// has none.
-pub(super) fn linear_part<const D: usize>(
-    layer: &Linear,
-    x: Tensor<D>,
-    range: Range<usize>,
-    bias: Option<Tensor<1>>,
-) -> Tensor<D> {
-    let dtype = x.dtype();
-    let narrow = |values: Tensor<1>| values.cast(dtype);
-    let weight = layer.weight.val().slice_dim(1, range.clone()).cast(dtype);
-    let own = layer.bias.as_ref().map(|bias| bias.val().slice_dim(0, range));
-    plain_linear(x, weight, own.or(bias).map(narrow))
-}
-
-/// `softmax(q k^T / sqrt(head)) v` of shape (N, heads, tokens, head): both products in the type of the inputs, the
-/// softmax in f32.
-pub(super) fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>) -> Tensor<4> {
-    // burn's own holds no scores where it need not remember them.
-    if q.dtype() == DType::F32 && !q.device().is_autodiff() {
-        return plain_attention(q, k, v, None, None, AttentionModuleOptions::default());
+/// Self-attention of `heads` heads from queries, keys and values side by side: (N, tokens, 3 width) to (N, tokens,
+/// width). Both products are in the type of the input, the softmax in f32.
+pub(super) fn attention(qkv: Tensor<3>, heads: usize) -> Tensor<3> {
+    if qkv.dtype() != DType::F32 || qkv.device().is_autodiff() {
+        return attend(qkv, heads);
     }
-    let scale = 1.0 / (q.dims()[3] as f64).sqrt();
-    softmax(q.matmul(k.swap_dims(2, 3)), scale).matmul(v)
+    // burn's own holds no scores where it need not remember them.
+    let [n, tokens, three] = qkv.dims();
+    let width = three / 3;
+    let [q, k, v] = std::array::from_fn(|i| {
+        let part = qkv.clone().slice_dim(2, i * width..(i + 1) * width);
+        part.reshape([n, tokens, heads, width / heads]).swap_dims(1, 2)
+    });
+    let seen = plain_attention(q, k, v, None, None, AttentionModuleOptions::default());
+    seen.swap_dims(1, 2).reshape([n, tokens, width])
 }

@@ -81,16 +81,13 @@ impl Attention {
     }
 
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let [n, tokens, width] = x.dims();
-        let head = width / self.heads;
-        // The weight is cut, not what it makes: the gradient of a part of an activation is as large as the whole.
-        let part = |i: usize| {
-            let bias = [&self.q_bias, &None, &self.v_bias][i].as_ref().map(Param::val);
-            let part = mixed::linear_part(&self.qkv, x.clone(), i * width..(i + 1) * width, bias);
-            part.reshape([n, tokens, self.heads, head]).swap_dims(1, 2)
-        };
-        let seen = mixed::attention(part(0), part(1), part(2));
-        mixed::linear(&self.proj, seen.swap_dims(1, 2).reshape([n, tokens, width]))
+        let mut qkv = mixed::linear(&self.qkv, x);
+        if let (Some(q), Some(v)) = (&self.q_bias, &self.v_bias) {
+            let (q, v) = (q.val(), v.val());
+            let bias = Tensor::cat(vec![q.clone(), q.zeros_like(), v], 0);
+            qkv = qkv.clone() + bias.unsqueeze().cast(qkv.dtype());
+        }
+        mixed::linear(&self.proj, mixed::attention(qkv, self.heads))
     }
 
     /// The linear layers, and both products of the attention.
@@ -101,15 +98,11 @@ impl Attention {
 
     /// [`forward`](Self::forward), for the memory it takes.
     fn trace(&self, tape: &mut Tape, x: Value, tokens: u64) -> Value {
-        let count = x.count();
-        let parts = [(); 3].map(|()| {
-            let copy = tape.copy(&x);
-            let part = tape.linear_part(&self.qkv, copy, 3);
-            tape.view(part)
-        });
-        tape.drop(x);
-        let seen = tape.attention(parts, self.heads as u64, tokens);
-        let seen = tape.part(seen, count);
+        let mut qkv = tape.linear(&self.qkv, x);
+        if self.q_bias.is_some() {
+            qkv = tape.by_something_small(qkv);
+        }
+        let seen = tape.attention(qkv, self.heads as u64, tokens);
         tape.linear(&self.proj, seen)
     }
 }

@@ -1,9 +1,10 @@
 //! Operations of our own, each with its gradient and its truth on the CPU, for what burn computes in many passes over
-//! an activation: norms, the activations behind them, and softmax.
+//! an activation: norms and the activations behind them, softmax, and attention.
 //!
 //! Each is a trait of backends ([`burn::backend::backend_extension`]): loops for burn-flex, kernels for CubeCL's
 //! backends, and a gradient for autodiff that keeps as little as it can.
 
+mod attention;
 mod batch_norm;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod cubes;
@@ -19,8 +20,9 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::FloatDType;
 
+pub(super) use attention::attend;
 pub(super) use batch_norm::{Clip, batch_norm, batch_norm_add};
-pub(super) use rows::{layer_norm, softmax};
+pub(super) use rows::layer_norm;
 
 /// A tensor in another type, or as it is.
 fn cast<B: Backend>(x: FloatTensor<B>, dtype: FloatDType) -> FloatTensor<B> {

@@ -110,8 +110,3 @@ pub(crate) fn layer_norm<const D: usize>(
     let (x, gamma, beta) = (x.into_dispatch(), layer.gamma.val().into_dispatch(), beta.val().into_dispatch());
     Tensor::from_dispatch(Dispatch::normalise_rows(x, gamma, beta, epsilon, dtype))
 }
-
-/// `softmax(x * scale)` along the last axis, in the type of `x`.
-pub(crate) fn softmax<const D: usize>(x: Tensor<D>, scale: f64) -> Tensor<D> {
-    Tensor::from_dispatch(Dispatch::softmax_rows(x.into_dispatch(), scale))
-}

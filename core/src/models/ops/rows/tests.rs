@@ -77,6 +77,11 @@ fn a_layer_norm_needs_no_gradient_to_be_computed() {
     }
 }
 
+/// `softmax(x * scale)` along the last axis.
+fn softmax(x: Tensor<3>, scale: f64) -> Tensor<3> {
+    Tensor::from_dispatch(Dispatch::softmax_rows(x.into_dispatch(), scale))
+}
+
 /// What a softmax makes, and its gradient.
 fn of_softmax(
     softmax: impl Fn(Tensor<3>) -> Tensor<3>,
