@@ -27,11 +27,10 @@ fn step(
     dtype: FloatDType,
     [n, tokens, heads, head]: [usize; 4],
 ) -> [TensorData; 2] {
-    let device = device.clone().autodiff();
     let (x, weights) = (random([n, tokens, 3 * heads * head], 1), random([n, tokens, heads * head], 2));
-    let x = Tensor::<3>::from_data(x, &device).cast(dtype).detach().require_grad();
+    let x = Tensor::<3>::from_data(x, device).cast(dtype).detach().require_grad();
     let y = attend(x.clone(), heads);
-    let weights = Tensor::<3>::from_data(weights, (&device, y.dtype()));
+    let weights = Tensor::<3>::from_data(weights, (device, y.dtype()));
     let grads = (y.clone() * y.clone() * weights).cast(FloatDType::F32).sum().backward();
     [y.into_data(), x.grad(&grads).unwrap().into_data()]
 }
@@ -39,14 +38,15 @@ fn step(
 #[test]
 fn every_device_sees_what_composed_attention_sees() {
     for (name, device) in devices() {
+        let training = device.clone().autodiff();
         for size in SIZES {
-            let expected = step(composed, &Device::flex(), FloatDType::F32, size);
-            let found = step(attend, &device, FloatDType::F32, size);
+            let expected = step(composed, &Device::flex().autodiff(), FloatDType::F32, size);
+            let found = step(attend, &training, FloatDType::F32, size);
             for (found, expected) in found.iter().zip(&expected) {
                 same(&format!("{name}, {size:?}"), found, expected, 1e-4);
             }
             if device.supports_dtype(FloatDType::BF16) {
-                let found = step(attend, &device, FloatDType::BF16, size);
+                let found = step(attend, &training, FloatDType::BF16, size);
                 assert_eq!(found.each_ref().map(TensorData::dtype), [DType::BF16; 2]);
                 for (found, expected) in found.iter().zip(&expected) {
                     same(&format!("{name}, {size:?}, bf16"), found, expected, 6e-2);
@@ -60,9 +60,9 @@ fn every_device_sees_what_composed_attention_sees() {
 fn attention_needs_no_gradient_and_checkpointing_changes_nothing() {
     let flex = Device::flex();
     let size = [2, 5, 3, 4];
-    let [seen, gradient] = step(attend, &flex, FloatDType::F32, size);
+    let [seen, gradient] = step(attend, &flex.clone().autodiff(), FloatDType::F32, size);
     let x = Tensor::<3>::from_data(random([2, 5, 36], 1), &flex);
     assert_eq!(attend(x, 3).into_data(), seen);
-    let checkpointed = step(attend, &flex.gradient_checkpointing(), FloatDType::F32, size);
+    let checkpointed = step(attend, &flex.autodiff().gradient_checkpointing(), FloatDType::F32, size);
     assert_eq!(checkpointed[1], gradient);
 }
