@@ -1,5 +1,6 @@
 //! What layers and losses hold, composed of operations as burn composes them.
 
+use burn::nn::conv::Conv2d;
 use burn::nn::{BatchNorm, LayerNorm, Linear};
 
 use super::tape::{Back, Operation, Tape, Value};
@@ -14,11 +15,24 @@ fn elementwise(x: &Value, needs: &[usize]) -> Operation {
 impl Tape {
     /// A linear layer on vectors, as many as there are in `x`.
     pub(crate) fn linear(&mut self, layer: &Linear, x: Value) -> Value {
-        let [inputs, outputs] = layer.weight.lazy_shape().dims::<2>().map(|n| n as u64);
+        let sizes = layer.weight.lazy_shape().dims::<2>().map(|n| n as u64);
+        self.product_with_weights(sizes, layer.bias.is_some(), x)
+    }
+
+    /// A convolution of kernels that do not overlap, as a product with their pixels in rows.
+    pub(crate) fn patches(&mut self, layer: &Conv2d, images: Value) -> Value {
+        let [outputs, channels, side, _] = layer.weight.lazy_shape().dims::<4>().map(|n| n as u64);
+        let count = images.count;
+        let rows = self.part(images, count);
+        self.product_with_weights([channels * side * side, outputs], layer.bias.is_some(), rows)
+    }
+
+    /// A product of vectors with weights that are trained.
+    fn product_with_weights(&mut self, [inputs, outputs]: [u64; 2], has_bias: bool, x: Value) -> Value {
         let weights = inputs * outputs;
         let mut what = Operation::new(x.count / inputs * outputs, x.width, Back::Fresh);
         what.needs = vec![0];
-        what.gradients = 4 * (weights + layer.bias.as_ref().map_or(0, |_| outputs));
+        what.gradients = 4 * (weights + if has_bias { outputs } else { 0 });
         if x.width == 2 {
             what.state = 2 * weights;
             what.scratch.weights = 2 * weights;

@@ -7,7 +7,7 @@
 use burn::module::Param;
 use burn::nn::Linear;
 use burn::nn::conv::Conv2d;
-use burn::tensor::module::attention as plain_attention;
+use burn::tensor::module::{attention as plain_attention, linear as plain_linear};
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{DType, Tensor};
 
@@ -26,6 +26,18 @@ pub(super) fn conv(layer: &Conv2d, x: Tensor<4>) -> Tensor<4> {
     }
     let bias = layer.bias.as_ref().map(|bias| cast(bias, dtype));
     Conv2d { weight: cast(&layer.weight, dtype), bias, ..layer.clone() }.forward(x)
+}
+
+/// A convolution of square kernels that do not overlap, in the type of `x`, shape (N, channels, height, width), to one
+/// row a kernel's place: (N, places, outputs). As one product: its gradient is one too, and rows lie as they are read.
+pub(super) fn patches(layer: &Conv2d, x: Tensor<4>) -> Tensor<3> {
+    let ([n, channels, height, width], dtype) = (x.dims(), x.dtype());
+    let [outputs, _, side, _] = layer.weight.lazy_shape().dims();
+    let (down, across) = (height / side, width / side);
+    let x = x.reshape([n, channels, down, side, across, side]).permute([0, 2, 4, 1, 3, 5]);
+    let x = x.reshape([n, down * across, channels * side * side]);
+    let weight = layer.weight.val().reshape([outputs, channels * side * side]).swap_dims(0, 1).cast(dtype);
+    plain_linear(x, weight, layer.bias.as_ref().map(|bias| bias.val().cast(dtype)))
 }
 
 /// A linear layer in the type of `x`, shape (..., inputs).

@@ -390,7 +390,7 @@ impl Model {
             Self::ResNet(m) => m.trace(tape, images, side),
             Self::ResNetCifar(m) => m.trace(tape, images, side),
             Self::EfficientNetLite(m) => m.trace(tape, images, side),
-            Self::Vit(m) => m.trace(tape, images, side, drops),
+            Self::Vit(m) => m.trace(tape, images, drops),
         };
         tape.track(tracks);
         tape.linear(self.head(), features)

@@ -178,8 +178,7 @@ impl Vit {
     /// What the head sees: shape (N, width).
     pub(super) fn features(&self, images: Tensor<4>, drop: Option<&DropPath>) -> Tensor<2> {
         let (n, dtype) = (images.dims()[0], images.dtype());
-        let patches = mixed::conv(&self.patch_embed.proj, images).flatten::<3>(2, 3).swap_dims(1, 2);
-        let patches = patches.cast(FloatDType::F32);
+        let patches = mixed::patches(&self.patch_embed.proj, images).cast(FloatDType::F32);
         let [_, count, width] = patches.dims();
         let class = self.cls_token.val().expand([n, 1, width]);
         let x = Tensor::cat(vec![class, patches], 1) + self.pos_embed.val();
@@ -214,11 +213,10 @@ impl Vit {
     }
 
     /// [`features`](Self::features), for the memory it takes, with or without drop-path.
-    pub(super) fn trace(&self, tape: &mut Tape, images: Value, side: usize, drops: bool) -> Value {
+    pub(super) fn trace(&self, tape: &mut Tape, images: Value, drops: bool) -> Value {
         let (rows, number) = (tape.rows(), images.width());
         let [_, tokens, width] = self.pos_embed.lazy_shape().dims::<3>().map(|n| n as u64);
-        let (x, _) = tape.conv(&self.patch_embed.proj, images, side);
-        let x = tape.view(x);
+        let x = tape.patches(&self.patch_embed.proj, images);
         let x = tape.cast(x, 4);
         let x = tape.join(x, rows * tokens * width);
         let x = tape.add_trained(x, tokens * width);

@@ -2,7 +2,7 @@
 
 use burn::tensor::{DType, Shape};
 use burn_cubecl::kernel::into_contiguous;
-use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
+use burn_cubecl::ops::numeric::{empty_device_contiguous_dtype, empty_device_dtype};
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::client::Client;
 use cubecl::ir::ElemType;
@@ -83,9 +83,53 @@ pub(super) fn cube_dim(units: Units) -> CubeDim {
     CubeDim::new_2d(units.lanes as u32, units.rows as u32)
 }
 
-/// A tensor on the device of another.
+/// A tensor on the device of another, with room behind its rows where products read them faster for it.
+pub(super) fn roomy(like: &CubeTensor, shape: impl Into<Shape>, dtype: DType) -> CubeTensor {
+    empty_device_dtype(like.client.clone(), like.device.clone(), shape.into(), dtype)
+}
+
+/// A tensor on the device of another, without gaps.
 pub(super) fn empty(like: &CubeTensor, shape: impl Into<Shape>, dtype: DType) -> CubeTensor {
     empty_device_contiguous_dtype(like.client.clone(), like.device.clone(), shape.into(), dtype)
+}
+
+/// A tensor with rows of neighbours, each as far from the one before: rows may have room behind them, as CubeCL leaves
+/// it on CUDA. Others are laid out anew.
+pub(super) struct RowsOf {
+    pub tensor: CubeTensor,
+    /// Numbers from one row to the next.
+    step: usize,
+}
+
+impl RowsOf {
+    pub fn new(tensor: CubeTensor) -> Self {
+        let (shape, strides) = (tensor.meta.shape(), tensor.meta.strides());
+        let rank = shape.num_dims();
+        // Axes of one number have no say.
+        let outer: Vec<usize> = (0..rank - 1).filter(|&i| shape[i] > 1).collect();
+        let neighbours = shape[rank - 1] == 1 || strides[rank - 1] == 1;
+        let even = outer.windows(2).all(|axes| strides[axes[0]] == shape[axes[1]] * strides[axes[1]]);
+        let step = outer.last().map_or(shape[rank - 1], |&i| strides[i]);
+        if neighbours && even && step >= shape[rank - 1] {
+            return Self { step, tensor };
+        }
+        let tensor = into_contiguous(tensor);
+        Self { step: tensor.meta.shape()[rank - 1], tensor }
+    }
+
+    /// Whether it can be read in vectors of `size` numbers.
+    pub fn reads(&self, size: usize) -> bool {
+        self.step % size == 0
+    }
+
+    /// Vectors from one row to the next.
+    pub fn step(&self, vector: usize) -> usize {
+        self.step / vector
+    }
+
+    pub fn arg(&self) -> TensorArg {
+        self.tensor.clone().into_tensor_arg()
+    }
 }
 
 /// Rows without gaps, as kernels take them.

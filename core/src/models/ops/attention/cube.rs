@@ -7,7 +7,7 @@ use burn_cubecl::tensor::CubeTensor;
 use cubecl::calculate_cube_count_elemwise;
 use cubecl::prelude::*;
 
-use super::super::cubes::{address, elem_type, empty};
+use super::super::cubes::{RowsOf, address, elem_type, empty};
 use super::AttentionOps;
 use super::kernels::{self, ExtentsLaunch};
 
@@ -19,26 +19,27 @@ struct Heads {
 }
 
 impl Heads {
-    /// Whole vectors of a head, of numbers such as those of `like`.
-    fn of(like: &CubeTensor, shape: [usize; 4]) -> Self {
-        let sizes = like.client.io_optimized_vector_sizes(like.dtype.size());
-        let vector = { sizes }.find(|size| shape[3] % size == 0).unwrap_or(1);
+    /// Whole vectors of a head, which tokens of queries, keys and values side by side can be read in.
+    fn of(qkv: &RowsOf, shape: [usize; 4]) -> Self {
+        let sizes = qkv.tensor.client.io_optimized_vector_sizes(qkv.tensor.dtype.size());
+        let vector = { sizes }.find(|&size| shape[3] % size == 0 && qkv.reads(size)).unwrap_or(1);
         Self { shape, vector, vectors: shape.iter().product::<usize>() / vector }
     }
 
-    fn extents(&self) -> ExtentsLaunch {
+    fn extents(&self, qkv: &RowsOf) -> ExtentsLaunch {
         let [_, heads, tokens, head] = self.shape;
         let head = head / self.vector;
-        ExtentsLaunch::new(heads, tokens, head, tokens, head, heads * head)
+        ExtentsLaunch::new(heads, tokens, head, tokens, head, heads * head, qkv.step(self.vector))
     }
 }
 
 impl AttentionOps for CubeBackend {
     fn split_heads(qkv: CubeTensor, heads: usize) -> (CubeTensor, CubeTensor, CubeTensor) {
-        let qkv = into_contiguous(qkv);
+        let rows = RowsOf::new(qkv);
+        let qkv = &rows.tensor;
         let [n, tokens, three] = qkv.shape().dims();
-        let of = Heads::of(&qkv, [n, heads, tokens, three / 3 / heads]);
-        let [q, k, v] = [(); 3].map(|()| empty(&qkv, of.shape, qkv.dtype));
+        let of = Heads::of(&rows, [n, heads, tokens, three / 3 / heads]);
+        let [q, k, v] = [(); 3].map(|()| empty(qkv, of.shape, qkv.dtype));
         let dim = CubeDim::new(&qkv.client, of.vectors);
         // SAFETY: no unit looks beyond the vectors of a part, and `qkv` has three times as many.
         unsafe {
@@ -46,15 +47,15 @@ impl AttentionOps for CubeBackend {
                 &qkv.client,
                 calculate_cube_count_elemwise(&qkv.client, of.vectors, dim),
                 dim,
-                address(&[&qkv]),
+                address(&[qkv]),
                 of.vector,
-                qkv.clone().into_tensor_arg(),
+                rows.arg(),
                 q.clone().into_tensor_arg(),
                 k.clone().into_tensor_arg(),
                 v.clone().into_tensor_arg(),
-                of.extents(),
+                of.extents(&rows),
                 of.vectors,
-                elem_type(&qkv),
+                elem_type(qkv),
             );
         }
         (q, k, v)
@@ -63,8 +64,8 @@ impl AttentionOps for CubeBackend {
     fn merge_heads(q: CubeTensor, k: CubeTensor, v: CubeTensor) -> CubeTensor {
         let [q, k, v] = [q, k, v].map(into_contiguous);
         let [n, heads, tokens, head] = q.shape().dims();
-        let of = Heads::of(&q, [n, heads, tokens, head]);
-        let qkv = empty(&q, [n, tokens, 3 * heads * head], q.dtype);
+        let rows = RowsOf::new(empty(&q, [n, tokens, 3 * heads * head], q.dtype));
+        let of = Heads::of(&rows, [n, heads, tokens, head]);
         let dim = CubeDim::new(&q.client, of.vectors);
         // SAFETY: no unit looks beyond the vectors of a part, and `qkv` has three times as many.
         unsafe {
@@ -72,17 +73,17 @@ impl AttentionOps for CubeBackend {
                 &q.client,
                 calculate_cube_count_elemwise(&q.client, of.vectors, dim),
                 dim,
-                address(&[&qkv]),
+                address(&[&rows.tensor]),
                 of.vector,
                 q.clone().into_tensor_arg(),
                 k.into_tensor_arg(),
                 v.into_tensor_arg(),
-                qkv.clone().into_tensor_arg(),
-                of.extents(),
+                rows.arg(),
+                of.extents(&rows),
                 of.vectors,
                 elem_type(&q),
             );
         }
-        qkv
+        rows.tensor
     }
 }

@@ -14,8 +14,9 @@ pub(super) struct Extents {
     /// The last two again, to multiply by.
     token_count: usize,
     head_vectors: usize,
-    /// Vectors of all heads of a token.
+    /// Vectors of all heads of a token, and from one token's queries, keys and values to the next one's.
     width: usize,
+    step: usize,
 }
 
 #[cube]
@@ -26,7 +27,7 @@ impl Extents {
         let (rest, number) = self.head.div_mod(place);
         let (rest, token) = self.tokens.div_mod(rest);
         let (picture, head) = self.heads.div_mod(rest);
-        (picture * self.token_count + token) * 3 * self.width + head * self.head_vectors + number
+        (picture * self.token_count + token) * self.step + head * self.head_vectors + number
     }
 }
 

@@ -7,11 +7,13 @@ use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 
-use super::super::cubes::{Sharing, address, along_rows, cube_dim, elem_type, empty, rows_arg};
+use super::super::cubes::{
+    RowsOf, Sharing, address, along_rows, cube_dim, elem_type, empty, roomy, rows_arg,
+};
 use super::super::kernels::Units;
 use super::{RowOps, kernels};
 
-/// Rows without gaps, and how they are shared among units.
+/// Rows, and how they are shared among units.
 struct Rows {
     /// Rows in all, and vectors of a row.
     count: (usize, usize),
@@ -21,16 +23,20 @@ struct Rows {
 }
 
 impl Rows {
-    /// The rows of `x`, read in vectors that `other` can be read in too.
-    fn of(x: &CubeTensor, other: DType) -> Self {
-        let width = x.shape().last().copied().unwrap_or(1).max(1);
-        let rows = x.shape().num_elements() / width;
-        let bytes = x.dtype.size().max(other.size());
-        let vector = x.client.io_optimized_vector_sizes(bytes).find(|size| width % size == 0).unwrap_or(1);
-        let (units, cubes) = along_rows(&x.client, width / vector, rows, vector);
+    /// Rows that all of `tensors`, of one shape, are read in, in vectors that fit numbers of `widest` bytes.
+    fn of(tensors: &[&RowsOf], widest: usize) -> Self {
+        let first = &tensors[0].tensor;
+        let width = first.shape().last().copied().unwrap_or(1).max(1);
+        let rows = first.shape().num_elements() / width;
+        let fits = |&size: &usize| width % size == 0 && tensors.iter().all(|tensor| tensor.reads(size));
+        let vector = { first.client.io_optimized_vector_sizes(widest) }.find(fits).unwrap_or(1);
+        let (units, cubes) = along_rows(&first.client, width / vector, rows, vector);
         Self { count: (rows, width / vector), vector, units, cubes }
     }
 }
+
+/// Bytes of an f32, the widest number that is read.
+const F32: usize = 4;
 
 impl RowOps for CubeBackend {
     fn layer_norm_rows(
@@ -40,28 +46,30 @@ impl RowOps for CubeBackend {
         epsilon: f64,
         dtype: FloatDType,
     ) -> (CubeTensor, CubeTensor) {
-        let x = into_contiguous(x);
-        let y = empty(&x, x.shape(), dtype.into());
-        let Rows { count: (rows, row), vector, units, cubes } = Rows::of(&x, DType::F32);
-        let statistics = empty(&x, [rows, 2], DType::F32);
+        let of = RowsOf::new(x);
+        let Rows { count: (rows, row), vector, units, cubes } = Rows::of(&[&of], F32);
+        let x = &of.tensor;
+        let y = empty(x, x.shape(), dtype.into());
+        let statistics = empty(x, [rows, 2], DType::F32);
         // SAFETY: the kernel stays within the rows that it is told of, which are those of `x`, and `y` has its shape.
         unsafe {
             kernels::layer_norm::launch_unchecked(
                 &x.client,
                 cubes,
                 cube_dim(units),
-                address(&[&x, &y]),
+                address(&[x, &y]),
                 vector,
-                x.clone().into_tensor_arg(),
+                of.arg(),
                 rows_arg(gamma),
                 rows_arg(beta),
                 y.clone().into_tensor_arg(),
                 statistics.clone().into_tensor_arg(),
                 rows,
                 row,
+                of.step(vector),
                 epsilon as f32,
                 units,
-                [elem_type(&x), elem_type(&y)],
+                [elem_type(x), elem_type(&y)],
             );
         }
         (y, statistics)
@@ -73,16 +81,19 @@ impl RowOps for CubeBackend {
         statistics: CubeTensor,
         gamma: CubeTensor,
     ) -> (CubeTensor, CubeTensor, CubeTensor) {
-        let [grad, x, statistics] = [grad, x, statistics].map(into_contiguous);
+        let (grad, of) = (RowsOf::new(grad), RowsOf::new(x));
+        let statistics = into_contiguous(statistics);
+        let Rows { count: (rows, row), vector, units, cubes } = Rows::of(&[&of, &grad], F32);
+        let x = &of.tensor;
         let client = x.client.clone();
-        let out = empty(&x, x.shape(), x.dtype);
-        let Rows { count: (rows, row), vector, units, cubes } = Rows::of(&x, grad.dtype);
+        let out = empty(x, x.shape(), x.dtype);
         let width = row * vector;
         let sharing = Sharing::of(&client, row, rows, vector, true);
-        let shares = empty(&x, [2 * sharing.cubes.1, width], DType::F32);
-        let [gamma_grad, beta_grad] = [(); 2].map(|()| empty(&x, [width], DType::F32));
+        let shares = empty(x, [2 * sharing.cubes.1, width], DType::F32);
+        let [gamma_grad, beta_grad] = [(); 2].map(|()| empty(x, [width], DType::F32));
         let (finishing, count) = sharing.finishing(&client, width);
-        let dtypes = [elem_type(&x), elem_type(&grad)];
+        let dtypes = [elem_type(x), elem_type(&grad.tensor)];
+        let (grad_step, step) = (grad.step(vector), of.step(vector));
         // SAFETY: the kernels stay within the rows and columns that they are told of, which are those of `x`; `grad` and
         // the output have its shape.
         unsafe {
@@ -90,15 +101,17 @@ impl RowOps for CubeBackend {
                 &client,
                 cubes,
                 cube_dim(units),
-                address(&[&x, &grad]),
+                address(&[x, &grad.tensor]),
                 vector,
-                grad.clone().into_tensor_arg(),
-                x.clone().into_tensor_arg(),
+                grad.arg(),
+                of.arg(),
                 statistics.clone().into_tensor_arg(),
                 rows_arg(gamma),
                 out.clone().into_tensor_arg(),
                 rows,
                 row,
+                grad_step,
+                step,
                 units,
                 dtypes,
             );
@@ -106,15 +119,17 @@ impl RowOps for CubeBackend {
                 &client,
                 sharing.count(),
                 cube_dim(sharing.units),
-                address(&[&x, &grad, &shares]),
+                address(&[x, &grad.tensor, &shares]),
                 vector,
-                grad.into_tensor_arg(),
-                x.into_tensor_arg(),
+                grad.arg(),
+                of.arg(),
                 statistics.into_tensor_arg(),
                 shares.clone().into_tensor_arg(),
                 sharing.rows.0,
                 sharing.rows.1,
                 row,
+                grad_step,
+                step,
                 sharing.units,
                 dtypes,
             );
@@ -136,52 +151,58 @@ impl RowOps for CubeBackend {
     }
 
     fn softmax_rows(x: CubeTensor, scale: f64) -> CubeTensor {
-        let x = into_contiguous(x);
-        let y = empty(&x, x.shape(), x.dtype);
-        let Rows { count: (rows, row), vector, units, cubes } = Rows::of(&x, x.dtype);
+        let x = RowsOf::new(x);
+        let y = RowsOf::new(roomy(&x.tensor, x.tensor.shape(), x.tensor.dtype));
+        let Rows { count: (rows, row), vector, units, cubes } = Rows::of(&[&x, &y], x.tensor.dtype.size());
         // SAFETY: the kernel stays within the rows that it is told of, which are those of `x`, and `y` has its shape.
         unsafe {
             kernels::softmax::launch_unchecked(
-                &x.client,
+                &x.tensor.client,
                 cubes,
                 cube_dim(units),
-                address(&[&x]),
+                address(&[&x.tensor, &y.tensor]),
                 vector,
-                x.clone().into_tensor_arg(),
-                y.clone().into_tensor_arg(),
+                x.arg(),
+                y.arg(),
                 rows,
                 row,
+                x.step(vector),
+                y.step(vector),
                 scale as f32,
                 units,
-                elem_type(&x),
+                elem_type(&x.tensor),
             );
         }
-        y
+        y.tensor
     }
 
     fn softmax_rows_backward(grad: CubeTensor, y: CubeTensor, scale: f64) -> CubeTensor {
-        let [grad, y] = [grad, y].map(into_contiguous);
-        let out = empty(&y, y.shape(), y.dtype);
-        let Rows { count: (rows, row), vector, units, cubes } = Rows::of(&y, grad.dtype);
+        let (grad, y) = (RowsOf::new(grad), RowsOf::new(y));
+        let out = RowsOf::new(roomy(&y.tensor, y.tensor.shape(), y.tensor.dtype));
+        let Rows { count: (rows, row), vector, units, cubes } =
+            Rows::of(&[&y, &grad, &out], y.tensor.dtype.size());
         // SAFETY: the kernel stays within the rows that it is told of, which are those of `y`; `grad` and the output have
         // its shape.
         unsafe {
             kernels::softmax_backward::launch_unchecked(
-                &y.client,
+                &y.tensor.client,
                 cubes,
                 cube_dim(units),
-                address(&[&y]),
+                address(&[&y.tensor, &grad.tensor, &out.tensor]),
                 vector,
-                grad.into_tensor_arg(),
-                y.clone().into_tensor_arg(),
-                out.clone().into_tensor_arg(),
+                grad.arg(),
+                y.arg(),
+                out.arg(),
                 rows,
                 row,
+                grad.step(vector),
+                y.step(vector),
+                out.step(vector),
                 scale as f32,
                 units,
-                elem_type(&y),
+                elem_type(&y.tensor),
             );
         }
-        out
+        out.tensor
     }
 }

@@ -1,4 +1,6 @@
 //! The kernels of layer norm and softmax: the units of a row of a cube share a row of the tensor.
+//!
+//! A step is how many vectors it is from one row of a tensor to the next: rows may have room behind them.
 
 #![allow(clippy::too_many_arguments, reason = "what a kernel takes are its bindings")]
 
@@ -16,12 +18,14 @@ pub(super) fn layer_norm<I: Float, O: Float, N: Size>(
     statistics: &mut Tensor<f32>,
     rows: usize,
     row_vectors: usize,
+    step: usize,
     epsilon: f32,
     #[comptime] units: Units,
     #[define(I, O)] _dtypes: [ElemType; 2],
 ) {
     let row = CUBE_POS * units.rows + UNIT_POS_Y as usize;
-    let start = row * row_vectors;
+    let start = row * step;
+    let written = row * row_vectors;
     let mut sums = Shared::<[Vector<f32, N>]>::new_slice(units.lanes * units.rows);
     let mut squares = Shared::<[Vector<f32, N>]>::new_slice(units.lanes * units.rows);
     let mut sum = Vector::<f32, N>::new(0.0);
@@ -52,7 +56,7 @@ pub(super) fn layer_norm<I: Float, O: Float, N: Size>(
         let mut i = UNIT_POS_X as usize;
         while i < row_vectors {
             let value = Vector::<f32, N>::cast_from(x[start + i]) - Vector::new(mean);
-            y[start + i] = Vector::cast_from(value * Vector::new(scale) * gamma[i] + beta[i]);
+            y[written + i] = Vector::cast_from(value * Vector::new(scale) * gamma[i] + beta[i]);
             i += units.lanes;
         }
     }
@@ -68,11 +72,15 @@ pub(super) fn layer_norm_backward<I: Float, O: Float, N: Size>(
     out: &mut Tensor<Vector<I, N>>,
     rows: usize,
     row_vectors: usize,
+    grad_step: usize,
+    step: usize,
     #[comptime] units: Units,
     #[define(I, O)] _dtypes: [ElemType; 2],
 ) {
     let row = CUBE_POS * units.rows + UNIT_POS_Y as usize;
-    let start = row * row_vectors;
+    let start = row * step;
+    let grad_start = row * grad_step;
+    let written = row * row_vectors;
     let mut sums = Shared::<[Vector<f32, N>]>::new_slice(units.lanes * units.rows);
     let mut products = Shared::<[Vector<f32, N>]>::new_slice(units.lanes * units.rows);
     let mut sum = Vector::<f32, N>::new(0.0);
@@ -84,7 +92,7 @@ pub(super) fn layer_norm_backward<I: Float, O: Float, N: Size>(
         scale = Vector::new(statistics[row * 2 + 1]);
         let mut i = UNIT_POS_X as usize;
         while i < row_vectors {
-            let through = Vector::<f32, N>::cast_from(grad[start + i]) * gamma[i];
+            let through = Vector::<f32, N>::cast_from(grad[grad_start + i]) * gamma[i];
             sum += through;
             product += through * (Vector::<f32, N>::cast_from(x[start + i]) - mean) * scale;
             i += units.lanes;
@@ -98,9 +106,9 @@ pub(super) fn layer_norm_backward<I: Float, O: Float, N: Size>(
     if row < rows {
         let mut i = UNIT_POS_X as usize;
         while i < row_vectors {
-            let through = Vector::<f32, N>::cast_from(grad[start + i]) * gamma[i];
+            let through = Vector::<f32, N>::cast_from(grad[grad_start + i]) * gamma[i];
             let normal = (Vector::<f32, N>::cast_from(x[start + i]) - mean) * scale;
-            out[start + i] = Vector::cast_from(scale * (through - a - normal * b));
+            out[written + i] = Vector::cast_from(scale * (through - a - normal * b));
             i += units.lanes;
         }
     }
@@ -117,6 +125,8 @@ pub(super) fn sum_columns<I: Float, O: Float, N: Size>(
     rows: usize,
     rows_of_share: usize,
     row_vectors: usize,
+    grad_step: usize,
+    step: usize,
     #[comptime] units: Units,
     #[define(I, O)] _dtypes: [ElemType; 2],
 ) {
@@ -130,8 +140,8 @@ pub(super) fn sum_columns<I: Float, O: Float, N: Size>(
         let end = clamp_max(start + rows_of_share, rows);
         let mut row = start + UNIT_POS_Y as usize;
         while row < end {
-            let gradient = Vector::<f32, N>::cast_from(grad[row * row_vectors + column]);
-            let value = Vector::<f32, N>::cast_from(x[row * row_vectors + column]);
+            let gradient = Vector::<f32, N>::cast_from(grad[row * grad_step + column]);
+            let value = Vector::<f32, N>::cast_from(x[row * step + column]);
             let normal = (value - Vector::new(statistics[row * 2])) * Vector::new(statistics[row * 2 + 1]);
             sum += gradient;
             product += gradient * normal;
@@ -175,12 +185,15 @@ pub(super) fn softmax<F: Float, N: Size>(
     y: &mut Tensor<Vector<F, N>>,
     rows: usize,
     row_vectors: usize,
+    step: usize,
+    y_step: usize,
     scale: f32,
     #[comptime] units: Units,
     #[define(F)] _dtype: ElemType,
 ) {
     let row = CUBE_POS * units.rows + UNIT_POS_Y as usize;
-    let start = row * row_vectors;
+    let start = row * step;
+    let written = row * y_step;
     let scale = Vector::<f32, N>::new(scale);
     let mut largest = Shared::<[Vector<f32, N>]>::new_slice(units.lanes * units.rows);
     let mut sums = Shared::<[Vector<f32, N>]>::new_slice(units.lanes * units.rows);
@@ -208,7 +221,7 @@ pub(super) fn softmax<F: Float, N: Size>(
         let mut i = UNIT_POS_X as usize;
         while i < row_vectors {
             let power = (Vector::<f32, N>::cast_from(x[start + i]) * scale - most).exp();
-            y[start + i] = Vector::cast_from(power * share);
+            y[written + i] = Vector::cast_from(power * share);
             i += units.lanes;
         }
     }
@@ -222,18 +235,23 @@ pub(super) fn softmax_backward<F: Float, N: Size>(
     out: &mut Tensor<Vector<F, N>>,
     rows: usize,
     row_vectors: usize,
+    grad_step: usize,
+    y_step: usize,
+    out_step: usize,
     scale: f32,
     #[comptime] units: Units,
     #[define(F)] _dtype: ElemType,
 ) {
     let row = CUBE_POS * units.rows + UNIT_POS_Y as usize;
-    let start = row * row_vectors;
+    let start = row * grad_step;
+    let y_start = row * y_step;
+    let written = row * out_step;
     let mut products = Shared::<[Vector<f32, N>]>::new_slice(units.lanes * units.rows);
     let mut product = Vector::<f32, N>::new(0.0);
     if row < rows {
         let mut i = UNIT_POS_X as usize;
         while i < row_vectors {
-            product += Vector::<f32, N>::cast_from(grad[start + i]) * Vector::cast_from(y[start + i]);
+            product += Vector::<f32, N>::cast_from(grad[start + i]) * Vector::cast_from(y[y_start + i]);
             i += units.lanes;
         }
     }
@@ -242,9 +260,9 @@ pub(super) fn softmax_backward<F: Float, N: Size>(
     if row < rows {
         let mut i = UNIT_POS_X as usize;
         while i < row_vectors {
-            let share = Vector::<f32, N>::cast_from(y[start + i]) * Vector::new(scale);
+            let share = Vector::<f32, N>::cast_from(y[y_start + i]) * Vector::new(scale);
             let gradient = Vector::<f32, N>::cast_from(grad[start + i]) - product;
-            out[start + i] = Vector::cast_from(share * gradient);
+            out[written + i] = Vector::cast_from(share * gradient);
             i += units.lanes;
         }
     }
