@@ -151,6 +151,7 @@ fn cuda(_index: usize) -> Result<Device> {
 
 /// Tells that a device's first use takes its time, where it does: CUDA's kernels are compiled, and the fastest of
 /// several chosen, when they are first wanted.
+#[cfg(not(target_family = "wasm"))]
 pub(crate) fn first_use(name: &str, listen: Listener<'_>) {
     if kind(name) == "cuda" {
         let text = "the first step compiles and tunes CUDA kernels for this network and size, which takes minutes \

@@ -8,7 +8,7 @@ use super::tape::{Back, Operation, Tape, Value};
 /// An operation on every number by itself.
 fn elementwise(x: &Value, needs: &[usize]) -> Operation {
     let mut what = Operation::new(x.count, x.width, Back::Over);
-    (what.cheap, what.needs) = (true, needs.to_vec());
+    (what.cheap, what.needs, what.row) = (true, needs.to_vec(), x.row);
     what
 }
 
@@ -31,7 +31,7 @@ impl Tape {
     fn product_with_weights(&mut self, [inputs, outputs]: [u64; 2], has_bias: bool, x: Value) -> Value {
         let weights = inputs * outputs;
         let mut what = Operation::new(x.count / inputs * outputs, x.width, Back::Fresh);
-        what.needs = vec![0];
+        (what.needs, what.row) = (vec![0], outputs);
         what.gradients = 4 * (weights + if has_bias { outputs } else { 0 });
         if x.width == 2 {
             what.state = 2 * weights;
@@ -56,7 +56,7 @@ impl Tape {
         if x.width == width {
             return x;
         }
-        let what = Operation::new(x.count, width, Back::Fresh);
+        let what = Operation { row: x.row, ..Operation::new(x.count, width, Back::Fresh) };
         self.run(vec![x], what)
     }
 
@@ -168,14 +168,14 @@ impl Tape {
     pub(crate) fn attention(&mut self, qkv: Value, heads: u64, tokens: u64) -> Value {
         let (count, width) = (qkv.count / 3, qkv.width);
         let scores = self.rows * heads * tokens * tokens;
+        let all = self.conditions.bytes(scores, width, tokens);
         let mut what = Operation::new(count, width, Back::Fresh);
-        (what.needs, what.state) = (vec![0], scores * width);
+        (what.needs, what.state) = (vec![0], all);
         // Queries, keys, values and what was seen, by head; then the same and the gradients of the first three.
         let on_cpu = self.conditions.threads.is_some();
-        let (once, wide) =
-            (if on_cpu { 0 } else { scores * width }, if on_cpu && width == 2 { 2 } else { 0 });
+        let (once, wide) = (if on_cpu { 0 } else { all }, if on_cpu && width == 2 { 2 } else { 0 });
         what.scratch.forward = 4 * count * width + once + wide * (2 * count + scores) * 2;
-        what.scratch.input = 7 * count * width + scores * width + once + wide * (2 * count + scores) * 2;
+        what.scratch.input = 7 * count * width + all + once + wide * (2 * count + scores) * 2;
         self.run(vec![qkv], what)
     }
 

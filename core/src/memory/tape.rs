@@ -15,6 +15,10 @@ pub(crate) struct Value {
     pub(super) count: u64,
     /// Bytes of a number.
     pub(super) width: u64,
+    /// Numbers of a row that may have room behind it, or 0.
+    pub(super) row: u64,
+    /// Bytes in all.
+    pub(super) bytes: u64,
 }
 
 impl Value {
@@ -24,7 +28,7 @@ impl Value {
     }
 
     pub(super) fn bytes(&self) -> u64 {
-        self.count * self.width
+        self.bytes
     }
 }
 
@@ -75,6 +79,8 @@ pub(super) struct Scratch {
 pub(super) struct Operation {
     /// Numbers of the result, and bytes of each.
     pub result: (u64, u64),
+    /// Numbers of a row of the result that may have room behind it, or 0.
+    pub row: u64,
     pub cheap: bool,
     pub back: Back,
     /// Which of the inputs the backward pass needs.
@@ -91,6 +97,7 @@ impl Operation {
     pub fn new(count: u64, width: u64, back: Back) -> Self {
         Self {
             result: (count, width),
+            row: 0,
             cheap: false,
             back,
             needs: Vec::new(),
@@ -111,6 +118,20 @@ pub struct Conditions {
     /// Threads of the CPU, where it computes: burn-flex lays pictures out anew for its matrix products. None for
     /// a GPU, whose kernels need no such copies.
     pub threads: Option<u64>,
+    /// Bytes that a row of a result is lengthened to a multiple of, at the most: CubeCL leaves such room on CUDA. 1 for
+    /// none.
+    pub row_align: u64,
+}
+
+impl Conditions {
+    /// Bytes of `count` numbers of `width` bytes in rows of `row`.
+    pub(super) fn bytes(&self, count: u64, width: u64, row: u64) -> u64 {
+        if row <= 1 || self.row_align <= 1 {
+            return count * width;
+        }
+        let align = (row * width).next_power_of_two().clamp(16, self.row_align.max(16));
+        count.div_ceil(row) * (row * width).next_multiple_of(align)
+    }
 }
 
 /// The tape of one forward pass.
@@ -156,12 +177,19 @@ impl Tape {
             gradients: 0,
             scratch: Scratch::default(),
         });
-        Value { node: self.nodes.len() - 1, block: self.heap.take(0, Use::Work), count, width }
+        Value {
+            node: self.nodes.len() - 1,
+            block: self.heap.take(0, Use::Work),
+            count,
+            width,
+            row: 0,
+            bytes: count * width,
+        }
     }
 
     /// The same tensor once more.
     pub(crate) fn copy(&mut self, x: &Value) -> Value {
-        Value { node: x.node, block: self.heap.share(x.block), count: x.count, width: x.width }
+        Value { block: self.heap.share(x.block), ..*x }
     }
 
     /// Lets a tensor go.
@@ -196,6 +224,7 @@ impl Tape {
             (what.needs, what.state, what.gradients) = (Vec::new(), 0, 0);
         }
         let (count, width) = what.result;
+        let bytes = self.conditions.bytes(count, width, what.row);
         let recompute = self.conditions.recompute && self.tracks;
         for (i, input) in inputs.iter().enumerate() {
             // With checkpointing a cheap result is not held, but the inputs that it can be computed from are.
@@ -204,18 +233,18 @@ impl Tape {
                 self.keep(input);
             }
         }
-        let free = |x: &&Value| x.bytes() == count * width && self.heap.is_unique(x.block);
+        let free = |x: &&Value| x.bytes() == bytes && self.heap.is_unique(x.block);
         let over = matches!(what.back, Back::Over | Back::Pass).then(|| inputs.iter().find(free)).flatten();
         let block = match over.map(|x| x.block) {
             Some(block) => self.heap.share(block),
-            None => self.heap.take(count * width, Use::Work),
+            None => self.heap.take(bytes, Use::Work),
         };
         self.heap.scratch(what.scratch.forward);
         let state = (what.state > 0).then(|| self.heap.take(what.state, Use::Kept));
         let tracked = |x: &&Value| self.tracks && self.is_tracked(x.node);
         self.nodes.push(Node {
             inputs: inputs.iter().filter(tracked).map(|x| (x.node, x.bytes())).collect(),
-            bytes: count * width,
+            bytes,
             // What depends on something without a gradient cannot be computed anew: burn keeps it.
             cheap: what.cheap && inputs.iter().all(|x| tracked(&x)),
             view: false,
@@ -226,7 +255,7 @@ impl Tape {
             scratch: what.scratch,
         });
         inputs.into_iter().for_each(|x| self.drop(x));
-        Value { node: self.nodes.len() - 1, block, count, width }
+        Value { node: self.nodes.len() - 1, block, count, width, row: what.row, bytes }
     }
 
     /// The same numbers in another shape or order, in the same memory.

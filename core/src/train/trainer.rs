@@ -342,6 +342,7 @@ impl Trainer {
                 width: config.precision.bytes(),
                 recompute: config.gradient_checkpointing,
                 threads: cpu.then(|| rayon::current_num_threads() as u64),
+                row_align: if crate::device::kind(&config.device) == "cuda" { 512 } else { 1 },
             },
         });
         // The pixels of all shares wait in one memory.

@@ -145,3 +145,40 @@ fn a_row_that_is_made_anew_is_the_same() {
     };
     assert_eq!(gradient(flex.clone().autodiff()), gradient(flex.autodiff().gradient_checkpointing()));
 }
+
+/// CUDA's tensors have room behind their rows; here the same is made by hand.
+#[cfg(all(feature = "wgpu", not(feature = "cuda")))]
+#[test]
+fn rows_with_room_behind_them_are_read_as_they_are() {
+    use burn::backend::Wgpu;
+    use burn_cubecl::CubeBackend;
+    use burn_cubecl::tensor::CubeTensor;
+
+    let Some((_, device)) = devices().find(|(name, _)| *name == "wgpu") else { return };
+    let whole = |seed| Tensor::<3>::from_data(random([2, 6, 8], seed), &device);
+    // The first five of eight numbers of a row.
+    let cut = |x: &Tensor<3>| -> CubeTensor {
+        let mut x = x.clone().try_into_primitive::<Wgpu>().unwrap();
+        x.meta.shape_mut()[2] = 5;
+        assert_eq!(x.meta.strides()[..], [48, 8, 1]);
+        x
+    };
+    let copied = |x: &Tensor<3>| (x.clone() * 1.0).slice_dim(2, 0..5).try_into_primitive::<Wgpu>().unwrap();
+    let numbers = |x: CubeTensor| Tensor::<3>::from_primitive::<Wgpu>(x).into_data();
+    let flat = |x: CubeTensor| Tensor::<1>::from_primitive::<Wgpu>(x).into_data();
+    let (x, grad) = (whole(1), whole(2));
+    let row = |value: f32| Tensor::<1>::full([5], value, &device).try_into_primitive::<Wgpu>().unwrap();
+    let found = CubeBackend::softmax_rows(cut(&x), 0.7);
+    let expected = CubeBackend::softmax_rows(copied(&x), 0.7);
+    assert_eq!(numbers(found), numbers(expected));
+    let found = CubeBackend::softmax_rows_backward(cut(&grad), cut(&x), 0.7);
+    let expected = CubeBackend::softmax_rows_backward(copied(&grad), copied(&x), 0.7);
+    assert_eq!(numbers(found), numbers(expected));
+    let norm = |x| CubeBackend::layer_norm_rows(x, row(1.5), row(0.5), EPSILON, FloatDType::F32);
+    let ((found, statistics), (expected, _)) = (norm(cut(&x)), norm(copied(&x)));
+    assert_eq!(numbers(found), numbers(expected));
+    let back = |grad, x| CubeBackend::layer_norm_rows_backward(grad, x, statistics.clone(), row(1.5));
+    let (found, expected) = (back(cut(&grad), cut(&x)), back(copied(&grad), copied(&x)));
+    assert_eq!(numbers(found.0), numbers(expected.0));
+    assert_eq!([flat(found.1), flat(found.2)], [flat(expected.1), flat(expected.2)]);
+}
