@@ -1,7 +1,7 @@
 //! What kernels have in common: sums by many units.
 //!
-//! A sum along a row stays within a cube. A sum over rows goes in two launches: many cubes each sum up their share of the rows of some columns, then one cube
-//! for some columns adds up the shares.
+//! A sum along a row stays within a cube. A sum over rows goes in two launches: many cubes each sum up their share of
+//! the rows of some columns, then one cube for some columns adds up the shares.
 
 use cubecl::prelude::*;
 
