@@ -119,7 +119,7 @@ impl RowsOf {
 
     /// Whether it can be read in vectors of `size` numbers.
     pub fn reads(&self, size: usize) -> bool {
-        self.step % size == 0
+        self.step.is_multiple_of(size)
     }
 
     /// Vectors from one row to the next.

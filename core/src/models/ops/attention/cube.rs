@@ -22,7 +22,7 @@ impl Heads {
     /// Whole vectors of a head, which tokens of queries, keys and values side by side can be read in.
     fn of(qkv: &RowsOf, shape: [usize; 4]) -> Self {
         let sizes = qkv.tensor.client.io_optimized_vector_sizes(qkv.tensor.dtype.size());
-        let vector = { sizes }.find(|&size| shape[3] % size == 0 && qkv.reads(size)).unwrap_or(1);
+        let vector = { sizes }.find(|&size| shape[3].is_multiple_of(size) && qkv.reads(size)).unwrap_or(1);
         Self { shape, vector, vectors: shape.iter().product::<usize>() / vector }
     }
 

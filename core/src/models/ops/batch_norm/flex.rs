@@ -71,15 +71,7 @@ fn clipped(value: f32, clip: Clip) -> f32 {
                 value
             }
         }
-        Clip::Relu6 => {
-            if value <= 0.0 {
-                0.0
-            } else if value >= 6.0 {
-                6.0
-            } else {
-                value
-            }
-        }
+        Clip::Relu6 => value.clamp(0.0, 6.0),
     }
 }
 
