@@ -6,7 +6,6 @@ mod cuda;
 use burn::tensor::Device;
 
 use crate::error::{Error, Result};
-use crate::events::{Event, Listener};
 
 /// Opens a device by name: `flex` (the CPU), `wgpu`, `cuda`, `cuda:1`, or `auto`, the best that is there: a program
 /// that stands in for a GPU is slower than the CPU itself, and is taken only by its name.
@@ -152,11 +151,11 @@ fn cuda(_index: usize) -> Result<Device> {
 /// Tells that a device's first use takes its time, where it does: CUDA's kernels are compiled, and the fastest of
 /// several chosen, when they are first wanted.
 #[cfg(not(target_family = "wasm"))]
-pub(crate) fn first_use(name: &str, listen: Listener<'_>) {
+pub(crate) fn first_use(name: &str, listen: crate::events::Listener<'_>) {
     if kind(name) == "cuda" {
         let text = "the first step compiles and tunes CUDA kernels for this network and size, which takes minutes \
                     or more; ~/.cache/cubecl keeps them for later runs";
-        listen(&Event::Notice { text: text.into() });
+        listen(&crate::events::Event::Notice { text: text.into() });
     }
 }
 
