@@ -16,7 +16,7 @@ pub(super) struct Units {
 
 /// Adds up what the units of a column of a cube hold; the first of them gets the sum.
 #[cube]
-pub(super) fn fold<N: Size>(sums: &mut Shared<[Vector<f32, N>]>, #[comptime] units: Units) {
+fn fold<N: Size>(sums: &mut Shared<[Vector<f32, N>]>, #[comptime] units: Units) {
     let mut half = comptime![units.rows / 2].runtime();
     while half > 0 {
         sync_cube();
@@ -27,6 +27,42 @@ pub(super) fn fold<N: Size>(sums: &mut Shared<[Vector<f32, N>]>, #[comptime] uni
         half /= 2;
     }
     sync_cube();
+}
+
+/// Both sums over the units of a column of a cube; the first of them gets them.
+#[cube]
+fn fold_two<N: Size>(
+    a: Vector<f32, N>,
+    b: Vector<f32, N>,
+    #[comptime] units: Units,
+) -> (Vector<f32, N>, Vector<f32, N>) {
+    let mut first = Shared::<[Vector<f32, N>]>::new_slice(units.lanes * units.rows);
+    let mut second = Shared::<[Vector<f32, N>]>::new_slice(units.lanes * units.rows);
+    first[UNIT_POS as usize] = a;
+    second[UNIT_POS as usize] = b;
+    fold(&mut first, units);
+    fold(&mut second, units);
+    (first[UNIT_POS as usize], second[UNIT_POS as usize])
+}
+
+/// Writes a cube's share of both sums of a column, or of the columns of a vector; `vectors` columns in all, in vectors
+/// where these lie along them.
+#[cube]
+pub(super) fn write_sums<N: Size>(
+    shares: &mut Tensor<f32>,
+    a: Vector<f32, N>,
+    b: Vector<f32, N>,
+    column: usize,
+    vectors: usize,
+    columns: usize,
+    #[comptime] units: Units,
+) {
+    let (first, second) = fold_two(a, b, units);
+    if UNIT_POS_Y == 0 && column < vectors {
+        let share = CUBE_POS_Y as usize * 2;
+        write_share(shares, first, share, column, columns, units.columns_last);
+        write_share(shares, second, share + 1, column, columns, units.columns_last);
+    }
 }
 
 /// Writes what a cube has of a column into a row of `shares`: two rows of sums of each share, and behind those of all
@@ -65,8 +101,6 @@ pub(super) fn add_shares<N: Size>(
     count: usize,
     #[comptime] units: Units,
 ) -> (Vector<f32, N>, Vector<f32, N>) {
-    let mut first = Shared::<[Vector<f32, N>]>::new_slice(units.lanes * units.rows);
-    let mut second = Shared::<[Vector<f32, N>]>::new_slice(units.lanes * units.rows);
     let mut a = Vector::<f32, N>::new(0.0);
     let mut b = Vector::<f32, N>::new(0.0);
     if column < columns {
@@ -77,16 +111,14 @@ pub(super) fn add_shares<N: Size>(
             share += units.rows;
         }
     }
-    first[UNIT_POS as usize] = a;
-    second[UNIT_POS as usize] = b;
-    fold(&mut first, units);
-    fold(&mut second, units);
-    (first[UNIT_POS as usize], second[UNIT_POS as usize])
+    fold_two(a, b, units)
 }
 
 /// Adds up what the units of a row of a cube hold, all numbers of their vectors: every unit gets the sum.
 #[cube]
-pub(super) fn fold_row<N: Size>(sums: &mut Shared<[Vector<f32, N>]>, #[comptime] units: Units) -> f32 {
+pub(super) fn fold_row<N: Size>(value: Vector<f32, N>, #[comptime] units: Units) -> f32 {
+    let mut sums = Shared::<[Vector<f32, N>]>::new_slice(units.lanes * units.rows);
+    sums[UNIT_POS as usize] = value;
     let mut half = comptime![units.lanes / 2].runtime();
     while half > 0 {
         sync_cube();
@@ -108,10 +140,9 @@ pub(super) fn fold_row<N: Size>(sums: &mut Shared<[Vector<f32, N>]>, #[comptime]
 
 /// The largest of what the units of a row of a cube hold: every unit gets it.
 #[cube]
-pub(super) fn largest_of_row<N: Size>(
-    values: &mut Shared<[Vector<f32, N>]>,
-    #[comptime] units: Units,
-) -> f32 {
+pub(super) fn largest_of_row<N: Size>(value: Vector<f32, N>, #[comptime] units: Units) -> f32 {
+    let mut values = Shared::<[Vector<f32, N>]>::new_slice(units.lanes * units.rows);
+    values[UNIT_POS as usize] = value;
     let mut half = comptime![units.lanes / 2].runtime();
     while half > 0 {
         sync_cube();

@@ -1,14 +1,14 @@
 //! The kernels of a batch norm.
 //!
-//! A "row" is one place of one picture, N H W of them; it lies `picture`, `channel` and
-//! `pixel` numbers from its neighbours, so that either layout is walked in the order it has in memory.
+//! A "row" is one place of one picture, N H W of them. Steps say how far it lies from its neighbours, so that either
+//! layout is walked in the order it has in memory.
 
 #![allow(clippy::too_many_arguments, reason = "what a kernel takes are its bindings")]
 
 use cubecl::prelude::*;
 use cubecl::std::FastDivmod;
 
-use super::super::kernels::{Units, add_shares, fold, write_share};
+use super::super::kernels::{Units, add_shares, write_share, write_sums};
 use super::Clip;
 
 /// How far it is from one number to the next, in vectors.
@@ -102,8 +102,6 @@ pub(super) fn sum_activations<F: Float, N: Size>(
 ) {
     let channel = CUBE_POS_X as usize * units.lanes + UNIT_POS_X as usize;
     let vectors = if comptime![units.columns_last] { channels / N::value() } else { channels };
-    let mut sums = Shared::<[Vector<f32, N>]>::new_slice(units.lanes * units.rows);
-    let mut squares = Shared::<[Vector<f32, N>]>::new_slice(units.lanes * units.rows);
     let mut sum = Vector::<f32, N>::new(0.0);
     let mut square = Vector::<f32, N>::new(0.0);
     let mut origin = Vector::<f32, N>::new(0.0);
@@ -121,20 +119,12 @@ pub(super) fn sum_activations<F: Float, N: Size>(
             row += units.rows;
         }
     }
-    sums[UNIT_POS as usize] = sum;
-    squares[UNIT_POS as usize] = square;
-    fold(&mut sums, units);
-    fold(&mut squares, units);
-    if UNIT_POS_Y == 0 && channel < vectors {
-        let share = CUBE_POS_Y as usize * 2;
-        write_share(shares, sums[UNIT_POS as usize], share, channel, channels, units.columns_last);
-        write_share(shares, squares[UNIT_POS as usize], share + 1, channel, channels, units.columns_last);
-        if CUBE_POS_Y == 0 {
-            // One number for a channel: a vector of rows of one channel holds it as often as it is long.
-            let origins =
-                if comptime![units.columns_last] { origin } else { origin / Vector::cast_from(N::value()) };
-            write_share(shares, origins, CUBE_COUNT_Y as usize * 2, channel, channels, units.columns_last);
-        }
+    write_sums(shares, sum, square, channel, vectors, channels, units);
+    if UNIT_POS_Y == 0 && CUBE_POS_Y == 0 && channel < vectors {
+        // One number for a channel: a vector of rows of one channel holds it as often as it is long.
+        let origins =
+            if comptime![units.columns_last] { origin } else { origin / Vector::cast_from(N::value()) };
+        write_share(shares, origins, CUBE_COUNT_Y as usize * 2, channel, channels, units.columns_last);
     }
 }
 
@@ -158,8 +148,6 @@ pub(super) fn sum_gradients<F: Float, N: Size>(
 ) {
     let channel = CUBE_POS_X as usize * units.lanes + UNIT_POS_X as usize;
     let vectors = if comptime![units.columns_last] { channels / N::value() } else { channels };
-    let mut sums = Shared::<[Vector<f32, N>]>::new_slice(units.lanes * units.rows);
-    let mut products = Shared::<[Vector<f32, N>]>::new_slice(units.lanes * units.rows);
     let mut sum = Vector::<f32, N>::new(0.0);
     let mut product = Vector::<f32, N>::new(0.0);
     if channel < vectors {
@@ -179,15 +167,7 @@ pub(super) fn sum_gradients<F: Float, N: Size>(
             row += units.rows;
         }
     }
-    sums[UNIT_POS as usize] = sum;
-    products[UNIT_POS as usize] = product;
-    fold(&mut sums, units);
-    fold(&mut products, units);
-    if UNIT_POS_Y == 0 && channel < vectors {
-        let share = CUBE_POS_Y as usize * 2;
-        write_share(shares, sums[UNIT_POS as usize], share, channel, channels, units.columns_last);
-        write_share(shares, products[UNIT_POS as usize], share + 1, channel, channels, units.columns_last);
-    }
+    write_sums(shares, sum, product, channel, vectors, channels, units);
 }
 
 /// Norm and running statistics of a channel, from the shares of its sums.
@@ -272,6 +252,22 @@ fn coordinates(
     }
 }
 
+/// `(x - mean) * factor + beta` in f32.
+#[cube]
+fn scaled<F: Float, N: Size>(
+    x: Vector<F, N>,
+    norm: &Tensor<f32>,
+    beta: &Tensor<f32>,
+    channel: usize,
+    channels: usize,
+    #[comptime] channels_last: bool,
+) -> Vector<f32, N> {
+    let centred =
+        Vector::<f32, N>::cast_from(x) - by_channel::<N>(norm, MEAN, channel, channels, channels_last);
+    let value = centred * by_channel::<N>(norm, FACTOR, channel, channels, channels_last);
+    value + by_channel::<N>(beta, 0usize, channel, channels, channels_last)
+}
+
 /// `clip((x - mean) * factor + beta)`; `x` and the output lie in memory alike and have no gaps.
 #[cube(launch_unchecked, address_type = "dynamic")]
 pub(super) fn normalise<F: Float, N: Size>(
@@ -291,10 +287,7 @@ pub(super) fn normalise<F: Float, N: Size>(
         terminate!();
     }
     let (_, channel, _) = coordinates(ABSOLUTE_POS, &planes, &area, channels_last);
-    let centred = Vector::<f32, N>::cast_from(x[ABSOLUTE_POS])
-        - by_channel::<N>(norm, MEAN, channel, channels, channels_last);
-    let value = centred * by_channel::<N>(norm, FACTOR, channel, channels, channels_last);
-    let value = value + by_channel::<N>(beta, 0usize, channel, channels, channels_last);
+    let value = scaled::<F, N>(x[ABSOLUTE_POS], norm, beta, channel, channels, channels_last);
     y[ABSOLUTE_POS] = Vector::cast_from(clipped(value, clip));
 }
 
@@ -319,10 +312,7 @@ pub(super) fn normalise_add<F: Float, N: Size>(
         terminate!();
     }
     let (picture, channel, pixel) = coordinates(ABSOLUTE_POS, &planes, &area, channels_last);
-    let centred = Vector::<f32, N>::cast_from(x[ABSOLUTE_POS])
-        - by_channel::<N>(norm, MEAN, channel, channels, channels_last);
-    let value = centred * by_channel::<N>(norm, FACTOR, channel, channels, channels_last);
-    let value = value + by_channel::<N>(beta, 0usize, channel, channels, channels_last);
+    let value = scaled::<F, N>(x[ABSOLUTE_POS], norm, beta, channel, channels, channels_last);
     let other = Vector::<f32, N>::cast_from(other[other_steps.place(picture, channel, pixel)]);
     y[ABSOLUTE_POS] = Vector::cast_from(clipped(value + other, clip));
 }

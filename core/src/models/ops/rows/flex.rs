@@ -6,7 +6,7 @@ use burn::tensor::{FloatDType, TensorData};
 use rayon::prelude::*;
 
 use super::super::cast;
-use super::super::numbers::{Number, WORTH, by_channel, in_type, is_own, numbers, row_sums, tensor, wide};
+use super::super::numbers::{Number, WORTH, by_channel, in_type, numbers, row_sums, tensor, wide};
 use super::RowOps;
 
 /// Rows of which the gradients of gamma and beta are summed up by one thread: their sums do not depend on how many
@@ -117,11 +117,11 @@ fn layer_norm_backward<I: Number, O: Number>(
 
 /// Calls `of` with each row and the same row of another tensor, in the tensor's own memory where nobody else holds it.
 fn map_rows<E: Number>(
-    x: FlexTensor,
+    mut x: FlexTensor,
     other: Option<&FlexTensor>,
     of: impl Fn(&mut [E], &[E]) + Sync,
 ) -> FlexTensor {
-    let (shape, width) = (x.shape(), x.shape().last().copied().unwrap_or(1).max(1));
+    let width = x.shape().last().copied().unwrap_or(1).max(1);
     let other = other.map(FlexTensor::to_contiguous);
     let others = other.as_ref().map(numbers::<E>);
     let each = |values: &mut [E]| {
@@ -131,14 +131,10 @@ fn map_rows<E: Number>(
             None => rows.for_each(|row| of(row, &[])),
         }
     };
-    let mut x = x;
-    if is_own(&x) {
-        each(x.storage_mut::<E>());
-        return x;
-    }
-    let mut values = numbers::<E>(&x.to_contiguous()).to_vec();
-    each(&mut values);
-    FlexTensor::from_data(TensorData::new(values, shape))
+    // An assignment lets the tensor go that it came from: its memory is written over, or copied where others hold it.
+    x = x.to_contiguous();
+    each(x.storage_mut::<E>());
+    x
 }
 
 fn softmax<E: Number>(x: FlexTensor, scale: f32) -> FlexTensor {

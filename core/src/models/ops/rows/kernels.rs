@@ -6,7 +6,7 @@
 
 use cubecl::prelude::*;
 
-use super::super::kernels::{Units, add_shares, fold, fold_row, largest_of_row, write_share};
+use super::super::kernels::{Units, add_shares, fold_row, largest_of_row, write_sums};
 
 /// A layer norm and its statistics.
 #[cube(launch_unchecked, address_type = "dynamic")]
@@ -26,8 +26,6 @@ pub(super) fn layer_norm<I: Float, O: Float, N: Size>(
     let row = CUBE_POS * units.rows + UNIT_POS_Y as usize;
     let start = row * step;
     let written = row * row_vectors;
-    let mut sums = Shared::<[Vector<f32, N>]>::new_slice(units.lanes * units.rows);
-    let mut squares = Shared::<[Vector<f32, N>]>::new_slice(units.lanes * units.rows);
     let mut sum = Vector::<f32, N>::new(0.0);
     let mut square = Vector::<f32, N>::new(0.0);
     let mut origin = 0.0f32;
@@ -41,11 +39,9 @@ pub(super) fn layer_norm<I: Float, O: Float, N: Size>(
             i += units.lanes;
         }
     }
-    sums[UNIT_POS as usize] = sum;
-    squares[UNIT_POS as usize] = square;
     let count = f32::cast_from(row_vectors * N::value());
-    let middle = fold_row(&mut sums, units) / count;
-    let spread = fold_row(&mut squares, units) / count - middle * middle;
+    let middle = fold_row(sum, units) / count;
+    let spread = fold_row(square, units) / count - middle * middle;
     let scale = 1.0 / (max(spread, 0.0) + epsilon).sqrt();
     let mean = middle + origin;
     if row < rows {
@@ -81,8 +77,6 @@ pub(super) fn layer_norm_backward<I: Float, O: Float, N: Size>(
     let start = row * step;
     let grad_start = row * grad_step;
     let written = row * row_vectors;
-    let mut sums = Shared::<[Vector<f32, N>]>::new_slice(units.lanes * units.rows);
-    let mut products = Shared::<[Vector<f32, N>]>::new_slice(units.lanes * units.rows);
     let mut sum = Vector::<f32, N>::new(0.0);
     let mut product = Vector::<f32, N>::new(0.0);
     let mut mean = Vector::<f32, N>::new(0.0);
@@ -98,11 +92,9 @@ pub(super) fn layer_norm_backward<I: Float, O: Float, N: Size>(
             i += units.lanes;
         }
     }
-    sums[UNIT_POS as usize] = sum;
-    products[UNIT_POS as usize] = product;
     let count = f32::cast_from(row_vectors * N::value());
-    let a = Vector::<f32, N>::new(fold_row(&mut sums, units) / count);
-    let b = Vector::<f32, N>::new(fold_row(&mut products, units) / count);
+    let a = Vector::<f32, N>::new(fold_row(sum, units) / count);
+    let b = Vector::<f32, N>::new(fold_row(product, units) / count);
     if row < rows {
         let mut i = UNIT_POS_X as usize;
         while i < row_vectors {
@@ -131,8 +123,6 @@ pub(super) fn sum_columns<I: Float, O: Float, N: Size>(
     #[define(I, O)] _dtypes: [ElemType; 2],
 ) {
     let column = CUBE_POS_X as usize * units.lanes + UNIT_POS_X as usize;
-    let mut sums = Shared::<[Vector<f32, N>]>::new_slice(units.lanes * units.rows);
-    let mut products = Shared::<[Vector<f32, N>]>::new_slice(units.lanes * units.rows);
     let mut sum = Vector::<f32, N>::new(0.0);
     let mut product = Vector::<f32, N>::new(0.0);
     if column < row_vectors {
@@ -148,16 +138,7 @@ pub(super) fn sum_columns<I: Float, O: Float, N: Size>(
             row += units.rows;
         }
     }
-    sums[UNIT_POS as usize] = sum;
-    products[UNIT_POS as usize] = product;
-    fold(&mut sums, units);
-    fold(&mut products, units);
-    if UNIT_POS_Y == 0 && column < row_vectors {
-        let share = CUBE_POS_Y as usize * 2;
-        let width = row_vectors * N::value();
-        write_share(shares, sums[UNIT_POS as usize], share, column, width, units.columns_last);
-        write_share(shares, products[UNIT_POS as usize], share + 1, column, width, units.columns_last);
-    }
+    write_sums(shares, sum, product, column, row_vectors, row_vectors * N::value(), units);
 }
 
 /// Gradients of gamma and beta, from their shares.
@@ -195,8 +176,6 @@ pub(super) fn softmax<F: Float, N: Size>(
     let start = row * step;
     let written = row * y_step;
     let scale = Vector::<f32, N>::new(scale);
-    let mut largest = Shared::<[Vector<f32, N>]>::new_slice(units.lanes * units.rows);
-    let mut sums = Shared::<[Vector<f32, N>]>::new_slice(units.lanes * units.rows);
     let mut most = Vector::<f32, N>::new(f32::min_value());
     if row < rows {
         let mut i = UNIT_POS_X as usize;
@@ -205,8 +184,7 @@ pub(super) fn softmax<F: Float, N: Size>(
             i += units.lanes;
         }
     }
-    largest[UNIT_POS as usize] = most;
-    let most = Vector::<f32, N>::new(largest_of_row(&mut largest, units));
+    let most = Vector::<f32, N>::new(largest_of_row(most, units));
     let mut sum = Vector::<f32, N>::new(0.0);
     if row < rows {
         let mut i = UNIT_POS_X as usize;
@@ -215,8 +193,7 @@ pub(super) fn softmax<F: Float, N: Size>(
             i += units.lanes;
         }
     }
-    sums[UNIT_POS as usize] = sum;
-    let share = Vector::<f32, N>::new(1.0 / fold_row(&mut sums, units));
+    let share = Vector::<f32, N>::new(1.0 / fold_row(sum, units));
     if row < rows {
         let mut i = UNIT_POS_X as usize;
         while i < row_vectors {
@@ -246,7 +223,6 @@ pub(super) fn softmax_backward<F: Float, N: Size>(
     let start = row * grad_step;
     let y_start = row * y_step;
     let written = row * out_step;
-    let mut products = Shared::<[Vector<f32, N>]>::new_slice(units.lanes * units.rows);
     let mut product = Vector::<f32, N>::new(0.0);
     if row < rows {
         let mut i = UNIT_POS_X as usize;
@@ -255,8 +231,7 @@ pub(super) fn softmax_backward<F: Float, N: Size>(
             i += units.lanes;
         }
     }
-    products[UNIT_POS as usize] = product;
-    let product = Vector::<f32, N>::new(fold_row(&mut products, units));
+    let product = Vector::<f32, N>::new(fold_row(product, units));
     if row < rows {
         let mut i = UNIT_POS_X as usize;
         while i < row_vectors {
