@@ -2,6 +2,8 @@
 
 #[cfg(feature = "cuda")]
 mod cuda;
+#[cfg(feature = "cuda")]
+pub(crate) mod cudnn;
 
 use burn::tensor::Device;
 
@@ -95,6 +97,13 @@ pub fn kind(name: &str) -> &'static str {
     }
 }
 
+/// Whether a device is one of CUDA's.
+#[cfg(feature = "cuda")]
+pub(crate) fn is_cuda(device: &Device) -> bool {
+    use burn::backend::DispatchDevice;
+    matches!(device.clone().inner().as_dispatch(), DispatchDevice::Cube(cubecl::Device::Cuda(_)))
+}
+
 /// Whether a device name means the CPU, which decoding needs too.
 pub fn is_cpu(name: &str) -> bool {
     let kind = name.split(':').next().unwrap_or(name);
@@ -156,7 +165,20 @@ pub(crate) fn first_use(name: &str, listen: crate::events::Listener<'_>) {
         let text = "the first step compiles and tunes CUDA kernels for this network and size, which takes minutes \
                     or more; ~/.cache/cubecl keeps them for later runs";
         listen(&crate::events::Event::Notice { text: text.into() });
+        listen(&crate::events::Event::Notice {
+            text: format!("convolutions are computed by {}", convolves(name)),
+        });
     }
+}
+
+/// Who computes convolutions on a device, as a person or a run's record is told.
+pub(crate) fn convolves(name: &str) -> String {
+    #[cfg(feature = "cuda")]
+    if kind(name) == "cuda" {
+        return cudnn::state().map_or_else(|_| "burn".into(), |state| state.to_string());
+    }
+    let _ = name;
+    "burn".into()
 }
 
 fn wgpu() -> Result<Device> {

@@ -1,6 +1,7 @@
 #!/bin/sh
-# A training step on CUDA without a GPU: stand-ins take the place of the driver and of NVRTC, so that the whole road is
-# walked, every launch is checked against an H100's limits and counted, and every kernel's source is kept.
+# A training step on CUDA without a GPU: stand-ins take the place of the driver, of NVRTC and of cuDNN, so that the whole
+# road is walked, every launch is checked against an H100's limits and counted, and every kernel's source is kept.
+# FERKD_CONVOLUTIONS=burn leaves convolutions to burn, as where cuDNN is not installed.
 #
 #   examples/cuda/rehearse.sh OUT [ARCH SIDE BATCH PRECISION]
 #
@@ -10,7 +11,7 @@
 #   python3 examples/cuda/compile.py OUT/sources --cuda FOLDER
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-[ $# -ge 1 ] || { sed -n '5p' "$0" | cut -c5- >&2; exit 2; }
+[ $# -ge 1 ] || { sed -n '6p' "$0" | cut -c5- >&2; exit 2; }
 mkdir -p "$1/lib" "$1/cuda/include" "$1/sources" "$1/home"
 out=$(cd "$1" && pwd)
 arch=${2:-resnet50}
@@ -19,7 +20,8 @@ batch=${4:-256}
 precision=${5:-bf16}
 ferkd=$(command -v "${FERKD:-ferkd}") || { echo "no program ${FERKD:-ferkd}: build it, and name it in FERKD" >&2; exit 2; }
 
-cc -O2 -shared -fPIC -o "$out/lib/libcuda.so" "$here/stand_in_driver.c"
+cc -O2 -shared -fPIC -o "$out/lib/libcuda.so" "$here/stand_in_driver.c" "$here/stand_in_cudnn.c"
+ln -sf libcuda.so "$out/lib/libcudnn.so"
 cc -O2 -shared -fPIC -o "$out/lib/libnvrtc.so" "$here/stand_in_nvrtc.c"
 : >"$out/cuda/include/cuda_bf16.h"
 # Neither this machine's GPU nor what it has tuned for it is touched.

@@ -40,7 +40,7 @@ __attribute__((constructor)) static void open_journal(void) {
     if (path && (journal = fopen(path, "w"))) setvbuf(journal, NULL, _IOLBF, 0);
 }
 
-static void say(const char *format, ...) {
+void stand_in_say(const char *format, ...) {
     if (!journal) return;
     va_list values;
     va_start(values, format);
@@ -95,14 +95,14 @@ Result cuCtxGetStreamPriorityRange(int *least, int *greatest) { return *least = 
 Result cuStreamCreate(Handle *stream, unsigned flags) { return *stream = new_handle(), OK; }
 Result cuStreamCreateWithPriority(Handle *stream, unsigned flags, int p) { return *stream = new_handle(), OK; }
 Result cuStreamDestroy_v2(Handle stream) { return OK; }
-Result cuStreamSynchronize(Handle stream) { return say("sync\n"), OK; }
+Result cuStreamSynchronize(Handle stream) { return stand_in_say("sync\n"), OK; }
 Result cuStreamWaitEvent(Handle stream, Handle event, unsigned flags) { return OK; }
 Result cuStreamIsCapturing(Handle stream, int *status) { return *status = 0, OK; }
 Result cuStreamBeginCapture_v2(Handle stream, int mode) { return NOT_SUPPORTED; }
 Result cuEventCreate(Handle *event, unsigned flags) { return *event = calloc(1, sizeof(double)), OK; }
 Result cuEventDestroy_v2(Handle event) { return free(event), OK; }
 Result cuEventRecord(Handle event, Handle stream) { return *(double *)event = clock_ms, OK; }
-Result cuEventSynchronize(Handle event) { return say("sync\n"), OK; }
+Result cuEventSynchronize(Handle event) { return stand_in_say("sync\n"), OK; }
 Result cuEventQuery(Handle event) { return OK; }
 Result cuEventElapsedTime(float *ms, Handle a, Handle b) { return *ms = (float)(*(double *)b - *(double *)a), OK; }
 Result cuEventElapsedTime_v2(float *ms, Handle a, Handle b) { return cuEventElapsedTime(ms, a, b); }
@@ -119,13 +119,13 @@ Result cuMemAlloc_v2(Pointer *pointer, size_t bytes) {
     *page = bytes;
     total += bytes;
     *pointer = (Pointer)page + BEFORE;
-    return say("alloc %zu %zu\n", bytes, total), OK;
+    return stand_in_say("alloc %zu %zu\n", bytes, total), OK;
 }
 Result cuMemFree_v2(Pointer pointer) {
     size_t *page = (size_t *)(pointer - BEFORE), bytes = *page;
     total -= bytes;
     munmap(page, bytes + BEFORE);
-    return say("free %zu %zu\n", bytes, total), OK;
+    return stand_in_say("free %zu %zu\n", bytes, total), OK;
 }
 Result cuMemAllocAsync(Pointer *pointer, size_t bytes, Handle stream) { return cuMemAlloc_v2(pointer, bytes); }
 Result cuMemFreeAsync(Pointer pointer, Handle stream) { return cuMemFree_v2(pointer); }
@@ -133,13 +133,13 @@ Result cuMemGetInfo_v2(size_t *free, size_t *all) { return *all = MEMORY, *free 
 Result cuMemAllocHost_v2(Handle *p, size_t bytes) { return *p = aligned_alloc(4096, (bytes + 4095) / 4096 * 4096), OK; }
 Result cuMemFreeHost(Handle pointer) { return free(pointer), OK; }
 Result cuMemcpyHtoDAsync_v2(Pointer to, Handle from, size_t bytes, Handle stream) {
-    return memcpy((Handle)to, from, bytes), say("h2d %zu\n", bytes), OK;
+    return memcpy((Handle)to, from, bytes), stand_in_say("h2d %zu\n", bytes), OK;
 }
 Result cuMemcpyDtoHAsync_v2(Handle to, Pointer from, size_t bytes, Handle stream) {
-    return memcpy(to, (Handle)from, bytes), say("d2h %zu\n", bytes), OK;
+    return memcpy(to, (Handle)from, bytes), stand_in_say("d2h %zu\n", bytes), OK;
 }
 Result cuMemcpyDtoDAsync_v2(Pointer to, Pointer from, size_t bytes, Handle stream) {
-    return memmove((Handle)to, (Handle)from, bytes), say("d2d %zu\n", bytes), OK;
+    return memmove((Handle)to, (Handle)from, bytes), stand_in_say("d2d %zu\n", bytes), OK;
 }
 typedef struct {
     size_t x, y;
@@ -158,7 +158,7 @@ Result cuMemcpy2DAsync_v2(const Copy *copy, Handle stream) {
     char *from = a->kind == 1 ? a->host : (char *)a->device, *to = b->kind == 1 ? b->host : (char *)b->device;
     for (size_t row = 0; row < copy->height; row++)
         memcpy(to + (b->y + row) * b->pitch + b->x, from + (a->y + row) * a->pitch + a->x, copy->width);
-    return say("copy2d %zu %zu\n", copy->width, copy->height), OK;
+    return stand_in_say("copy2d %zu %zu\n", copy->width, copy->height), OK;
 }
 
 // Kernels.
@@ -167,7 +167,7 @@ typedef struct {
     Handle module;
 } Kernel;
 Result cuModuleLoadData(Handle *module, const char *ptx) {
-    return *module = new_handle(), say("module %zu\n", strlen(ptx)), OK;
+    return *module = new_handle(), stand_in_say("module %zu\n", strlen(ptx)), OK;
 }
 Result cuModuleUnload(Handle module) { return OK; }
 Result cuModuleGetFunction(Kernel **kernel, Handle module, const char *name) {
@@ -184,7 +184,7 @@ Result cuLaunchKernel(Kernel *kernel, unsigned gx, unsigned gy, unsigned gz, uns
     int fits = threads > 0 && gy <= 65535 && gz <= 65535 && bz <= 64 && bx * by * bz <= 1024 && shared <= SHARED;
     int measures = strstr(kernel->name, "throughput") || strstr(kernel->name, "overhead");
     clock_ms += measures ? 0.002 + threads * 32 / 3e9 : 1e-5;
-    say("%s %lx %s %u %u %u %u %u %u %u\n", fits ? "launch" : "REFUSED", (unsigned long)kernel->module, kernel->name,
+    stand_in_say("%s %lx %s %u %u %u %u %u %u %u\n", fits ? "launch" : "REFUSED", (unsigned long)kernel->module, kernel->name,
         gx, gy, gz, bx, by, bz, shared);
     return fits ? OK : INVALID;
 }

@@ -1,4 +1,4 @@
-//! `examples/cuda`: the stand-ins for driver and NVRTC build and answer, and a journal is read as it was written.
+//! `examples/cuda`: the stand-ins for driver, NVRTC and cuDNN build and answer, and a journal is read as it was written.
 //!
 //! Skipped, aloud, where there is no `cc` or no `python3`; `FERKD_PYTHON` names another interpreter.
 
@@ -45,15 +45,53 @@ print(launch(1), launch(70000))
 program = ctypes.c_void_p()
 assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), b"__global__ void k() {}", None, 0, None, None) == 0
 assert nvrtc.nvrtcCompileProgram(program, 0, None) == 0
+
+# Two pictures of one pixel and two channels, summed up by a convolution with one output.
+def filled(kind, *attributes):
+    made = ctypes.c_void_p()
+    assert cuda.cudnnBackendCreateDescriptor(kind, ctypes.byref(made)) == 0
+    for name, type, values in attributes:
+        size = ctypes.c_int64(len(values))
+        assert cuda.cudnnBackendSetAttribute(made, name, type, size, values) == 0
+    return made
+
+def made(kind, *attributes):
+    done = filled(kind, *attributes)
+    assert cuda.cudnnBackendFinalize(done) == 0
+    return done
+
+whole = lambda *values: (ctypes.c_int64 * len(values))(*values)
+parts = lambda *values: (ctypes.c_void_p * len(values))(*values)
+tensor = lambda uid, shape: made(17, (906, 3, whole(uid)), (901, 1, (ctypes.c_int * 1)(0)), (902, 3, whole(*shape)),
+    (903, 3, whole(shape[1] * shape[2] * shape[3], 1, shape[3] * shape[1], shape[1])), (900, 3, whole(4)))
+x, weight, y = tensor(1, [2, 2, 1, 1]), tensor(2, [1, 2, 1, 1]), tensor(3, [2, 1, 1, 1])
+convolution = made(1, *((name, 3, whole(*at)) for name, at in [(102, (1, 1)), (103, (1, 1)), (104, (0, 0)), (105, (0, 0))]))
+operation = made(10, *((name, 15, parts(part)) for name, part in [(702, convolution), (703, weight), (704, x), (705, y)]))
+graph = made(15, (801, 15, parts(operation)))
+heuristics, count = made(4, (201, 15, parts(graph))), ctypes.c_int64()
+assert cuda.cudnnBackendGetAttribute(heuristics, 202, 15, ctypes.c_int64(0), ctypes.byref(count), None) == 0
+config = filled(3)
+assert cuda.cudnnBackendGetAttribute(heuristics, 202, 15, ctypes.c_int64(1), ctypes.byref(count), parts(config)) == 0
+floats = lambda *values: (ctypes.c_float * len(values))(*values)
+numbers = [floats(1, 2, 3, 4), floats(10, 1), floats(0, 0), floats(0)]
+address = [ctypes.c_void_p(ctypes.addressof(values)) for values in numbers]
+pack = made(16, (1000, 3, whole(1, 2, 3)), (1001, 6, parts(*address[:3])), (1003, 6, parts(address[3])))
+handle = ctypes.c_void_p()
+assert cuda.cudnnCreate(ctypes.byref(handle)) == 0 and cuda.cudnnSetStream(handle, None) != 0
+assert cuda.cudnnBackendExecute(handle, made(5, (401, 15, parts(config))), pack) == 0
+print(list(numbers[2]))
+askew = filled(17, (903, 3, whole(2, 1, 1, 1)))
+assert cuda.cudnnBackendSetAttribute(filled(10), 704, 15, ctypes.c_int64(1), parts(askew)) != 0, "it is not finished"
 "#;
 
 #[test]
 fn the_stand_ins_answer_and_keep_a_journal() {
     let at = tempfile::tempdir().unwrap();
-    for (source, library) in [("stand_in_driver.c", "libcuda.so"), ("stand_in_nvrtc.c", "libnvrtc.so")] {
+    let both = ["stand_in_driver.c", "stand_in_cudnn.c"].as_slice();
+    for (sources, library) in [(both, "libcuda.so"), (&["stand_in_nvrtc.c"], "libnvrtc.so")] {
         let mut cc = Command::new("cc");
         cc.args(["-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-o"]).arg(at.path().join(library));
-        let Some(built) = run(cc.arg(example(source))) else { return };
+        let Some(built) = run(cc.args(sources.iter().map(|source| example(source)))) else { return };
         assert!(built.status.success(), "{}", text(&built.stderr));
     }
     let mut ask = python();
@@ -61,10 +99,15 @@ fn the_stand_ins_answer_and_keep_a_journal() {
     ask.env("STAND_IN_LOG", at.path().join("journal")).env("STAND_IN_SOURCES", at.path());
     let Some(done) = run(&mut ask) else { return };
     assert!(done.status.success(), "{}", text(&done.stderr));
-    assert_eq!(text(&done.stdout).trim(), "0 1", "one launch fits, the other does not");
+    let answers = text(&done.stdout);
+    assert_eq!(
+        answers.trim(),
+        "0 1\n[12.0, 34.0]",
+        "one launch fits, the other does not; the convolution's numbers"
+    );
     let journal = std::fs::read_to_string(at.path().join("journal")).unwrap();
     let said: Vec<&str> = journal.lines().filter_map(|line| line.split(' ').nth(1)).collect();
-    assert_eq!(said, ["alloc", "h2d", "d2h", "module", "launch", "REFUSED"], "{journal}");
+    assert_eq!(said, ["alloc", "h2d", "d2h", "module", "launch", "REFUSED", "launch"], "{journal}");
     assert_eq!(std::fs::read_to_string(at.path().join("00001.cu")).unwrap(), "__global__ void k() {}");
 }
 

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 /// Device `index`, as the driver numbers them.
 ///
 /// # Errors
-/// No such device, or nothing to compile kernels with.
+/// No such device, nothing to compile kernels with, or a choice of who convolves that cannot be met.
 pub(super) fn open(index: usize) -> Result<Device> {
     static FIRST: Once = Once::new();
     FIRST.call_once(keep_kernels);
@@ -22,6 +22,7 @@ pub(super) fn open(index: usize) -> Result<Device> {
             .remedy("install the NVIDIA driver, or choose --device flex"));
     }
     kernels_can_be_compiled()?;
+    super::cudnn::state()?;
     Ok(Device::cuda(index))
 }
 

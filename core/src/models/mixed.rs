@@ -9,6 +9,8 @@ use burn::nn::Linear;
 use burn::nn::conv::Conv2d;
 use burn::tensor::module::{attention as plain_attention, linear as plain_linear};
 use burn::tensor::ops::AttentionModuleOptions;
+#[cfg(feature = "cuda")]
+use burn::tensor::ops::ConvOptions;
 use burn::tensor::{DType, Tensor};
 
 use super::ops::attend;
@@ -21,11 +23,36 @@ fn cast<const D: usize>(parameter: &Param<Tensor<D>>, dtype: DType) -> Param<Ten
 /// A convolution in the type of `x`, shape (N, channels, height, width).
 pub(super) fn conv(layer: &Conv2d, x: Tensor<4>) -> Tensor<4> {
     let dtype = x.dtype();
+    #[cfg(feature = "cuda")]
+    if layer.bias.is_none() && crate::device::is_cuda(&x.device()) {
+        // Cast and laid out with channels last at once, as it will be read.
+        let weight = layer.weight.val().permute([0, 2, 3, 1]).cast(dtype).permute([0, 3, 1, 2]);
+        let options = options(layer, x.dims());
+        return super::ops::convolve(x, weight, options);
+    }
     if dtype == DType::F32 {
         return layer.forward(x);
     }
     let bias = layer.bias.as_ref().map(|bias| cast(bias, dtype));
     Conv2d { weight: cast(&layer.weight, dtype), bias, ..layer.clone() }.forward(x)
+}
+
+/// How a layer convolves pictures of shape (N, channels, height, width).
+#[cfg(feature = "cuda")]
+fn options(layer: &Conv2d, [_, _, height, width]: [usize; 4]) -> ConvOptions<2> {
+    use burn::nn::PaddingConfig2d;
+    // As many outputs as strides, and what is missing on the second side first (TensorFlow's SAME).
+    let same = |i: usize, side: usize| {
+        let reach = (side.div_ceil(layer.stride[i]) - 1) * layer.stride[i] + layer.kernel_size[i];
+        let missing = reach.saturating_sub(side);
+        (missing / 2, missing - missing / 2)
+    };
+    let padding = match layer.padding {
+        PaddingConfig2d::Valid => [(0, 0); 2],
+        PaddingConfig2d::Same => [same(0, height), same(1, width)],
+        PaddingConfig2d::Explicit(top, left, bottom, right) => [(top, bottom), (left, right)],
+    };
+    ConvOptions::new_with_padding(layer.stride, padding, layer.dilation, layer.groups)
 }
 
 /// A convolution of square kernels that do not overlap, in the type of `x`, shape (N, channels, height, width), to one

@@ -398,6 +398,8 @@ struct Environment {
     os: &'static str,
     cpu_threads: usize,
     device: String,
+    /// Who computes convolutions.
+    convolutions: String,
     /// Devices of this process, and processes, that train together.
     replicas: usize,
     nodes: usize,
@@ -415,6 +417,7 @@ impl Environment {
             os: std::env::consts::OS,
             cpu_threads: rayon::current_num_threads(),
             device: trainer.config().device.clone(),
+            convolutions: crate::device::convolves(&trainer.config().device),
             replicas: trainer.replicas(),
             nodes: trainer.share().of,
             seed: trainer.config().seed,

@@ -6,6 +6,8 @@
 
 mod attention;
 mod batch_norm;
+#[cfg(any(test, feature = "cuda"))]
+mod convolution;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod cubes;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
@@ -22,6 +24,8 @@ use burn::tensor::FloatDType;
 
 pub(super) use attention::attend;
 pub(super) use batch_norm::{Clip, batch_norm, batch_norm_add};
+#[cfg(feature = "cuda")]
+pub(super) use convolution::convolve;
 pub(super) use rows::layer_norm;
 
 /// A tensor in another type, or as it is.
