@@ -104,10 +104,9 @@ pub(crate) fn is_cuda(device: &Device) -> bool {
     matches!(device.clone().inner().as_dispatch(), DispatchDevice::Cube(cubecl::Device::Cuda(_)))
 }
 
-/// Whether a device name means the CPU, which decoding needs too.
+/// Whether a device's name, or the first of a list, means the CPU, which decoding needs too.
 pub fn is_cpu(name: &str) -> bool {
-    let kind = name.split(':').next().unwrap_or(name);
-    matches!(kind, "flex" | "cpu") || (kind == "auto" && hardware().is_none())
+    kind(name) == "flex"
 }
 
 /// The best device that is no CPU, where there is one.
@@ -161,24 +160,25 @@ fn cuda(_index: usize) -> Result<Device> {
 /// several chosen, when they are first wanted.
 #[cfg(not(target_family = "wasm"))]
 pub(crate) fn first_use(name: &str, listen: crate::events::Listener<'_>) {
+    let mut tell = |text: String| listen(&crate::events::Event::Notice { text });
     if kind(name) == "cuda" {
         let text = "the first step compiles and tunes CUDA kernels for this network and size, which takes minutes \
                     or more; ~/.cache/cubecl keeps them for later runs";
-        listen(&crate::events::Event::Notice { text: text.into() });
-        listen(&crate::events::Event::Notice {
-            text: format!("convolutions are computed by {}", convolves(name)),
-        });
+        tell(text.into());
+    }
+    if let Some(who) = convolves(name) {
+        tell(format!("convolutions are computed by {who}"));
     }
 }
 
-/// Who computes convolutions on a device, as a person or a run's record is told.
-pub(crate) fn convolves(name: &str) -> String {
+/// Who computes convolutions on a device of CUDA's, as a person or a run's record is told.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) fn convolves(_name: &str) -> Option<String> {
     #[cfg(feature = "cuda")]
-    if kind(name) == "cuda" {
-        return cudnn::state().map_or_else(|_| "burn".into(), |state| state.to_string());
+    if kind(_name) == "cuda" {
+        return Some(cudnn::state().map_or_else(|_| "burn".into(), |state| state.to_string()));
     }
-    let _ = name;
-    "burn".into()
+    None
 }
 
 fn wgpu() -> Result<Device> {
@@ -264,6 +264,7 @@ mod tests {
             let error = listed(wrong).unwrap_err().to_string();
             assert!(error.contains(why) && error.contains("cuda:0-3"), "{error}");
         }
+        assert!(is_cpu("flex,flex") && is_cpu("cpu") && !is_cpu("cuda:0-3") && !is_cpu("wgpu"));
         assert!(open("flex,flex").unwrap_err().to_string().contains("ferkd train"));
         assert!(open_all("flex,").is_err() && open_all("").is_err());
     }

@@ -4,8 +4,8 @@
 #
 #   examples/bench/gpu.sh [OUT]
 #
-# Set FERKD, DEVICE, PYTHON, TURNS, SECONDS_A_TURN or BATCH to change what it runs with. A program that knows CUDA
-# takes `cargo build --release --features cuda`; Python needs numpy, torch and torchvision. A part that fails is
+# Set FERKD, DEVICE, PYTHON, TURNS, SECONDS_A_TURN or BATCH to change what it runs with. cuDNN comes from PyTorch where
+# it is not installed otherwise. A program that knows CUDA takes `cargo build --release --features cuda`; Python needs numpy, torch and torchvision. A part that fails is
 # named at the end and does not keep the others from running. Each part's first run compiles and tunes kernels, for
 # many minutes; they are kept in ~/.cache/cubecl, so that a second run of the script measures at once.
 set -u
@@ -19,6 +19,10 @@ seconds=${SECONDS_A_TURN:-5}
 batch=${BATCH:-256}
 mkdir -p "$out"
 failed=''
+# PyTorch brings cuDNN along: the very one that it computes with.
+pip_cudnn=$("$python" -c 'import glob, nvidia; print(":".join(d for p in nvidia.__path__ for d in sorted(glob.glob(p + "/c*/lib"))))' 2>/dev/null)
+LD_LIBRARY_PATH=${pip_cudnn:+$pip_cudnn:}${LD_LIBRARY_PATH:-}
+export LD_LIBRARY_PATH
 
 # part NAME COMMAND...: runs it, keeps what it says, notes whether it failed.
 part() {
@@ -51,7 +55,7 @@ train() {
 
 torch_line() { echo "$python $here/torch_step.py --device ${device%%:*} --seconds $seconds --warmup 15 $*"; }
 
-step() { # ARCH SIDE BATCH PRECISION
+step() { # ARCH SIDE BATCH PRECISION; FERKD_CONVOLUTIONS chooses who convolves
     "$ferkd" bench step --arch "$1" --side "$2" --batch "$3" --precision "$4" --device "$device" \
         --repetitions "$turns" --seconds "$seconds" \
         --yardstick "$(torch_line --arch "$1" --side "$2" --batch "$3" --precision "$4")"
@@ -71,9 +75,18 @@ done
 part step-small step resnet18 64 32 f32
 part step-resnet50-f32 step resnet50 224 "$batch" f32
 part step-resnet50-bf16 step resnet50 224 "$batch" bf16
+# cuDNN's kernels by its heuristics, the same in every run; then those that are the fastest here.
+export FERKD_CONVOLUTIONS=measured
+part step-resnet50-bf16-measured step resnet50 224 "$batch" bf16
+unset FERKD_CONVOLUTIONS
 part step-vit-s16-bf16 step vit-s16 224 "$batch" bf16
 part torch-compiled sh -c "$(torch_line --arch resnet50 --side 224 --batch "$batch" --precision bf16 --compile)"
 part teacher "$ferkd" bench teacher --batch "$batch" --device "$device" --repetitions "$turns" --seconds "$seconds"
+# Last, because burn's candidates for a convolution take NVRTC half an hour.
+export FERKD_CONVOLUTIONS=burn
+part step-small-by-burn step resnet18 64 32 f32
+part step-resnet50-bf16-by-burn step resnet50 224 "$batch" bf16
+unset FERKD_CONVOLUTIONS
 nvidia-smi --query-gpu=memory.used --format=csv 2>/dev/null
 
 echo "results are in $out"

@@ -97,6 +97,9 @@ pub fn step(what: &StepBench, timing: Timing, yardstick: Option<&Yardstick>) -> 
     report.fact("regions_per_step", what.regions_per_step);
     report.fact("precision", if what.precision == Arithmetic::Bf16 { "bf16" } else { "f32" });
     report.fact("device", what.device.as_str());
+    if let Some(who) = crate::device::convolves(&what.device) {
+        report.fact("convolutions", who);
+    }
     Ok(report)
 }
 

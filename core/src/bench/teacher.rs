@@ -57,5 +57,8 @@ pub fn teacher(what: &TeacherBench, timing: Timing, yardstick: Option<&Yardstick
     report.fact("side_px", side);
     report.fact("batch", what.batch);
     report.fact("device", what.device.as_str());
+    if let Some(who) = crate::device::convolves(&what.device) {
+        report.fact("convolutions", who);
+    }
     Ok(report)
 }

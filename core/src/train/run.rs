@@ -398,8 +398,9 @@ struct Environment {
     os: &'static str,
     cpu_threads: usize,
     device: String,
-    /// Who computes convolutions.
-    convolutions: String,
+    /// Who computes convolutions on CUDA.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    convolutions: Option<String>,
     /// Devices of this process, and processes, that train together.
     replicas: usize,
     nodes: usize,
