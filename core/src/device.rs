@@ -104,6 +104,15 @@ pub(crate) fn is_cuda(device: &Device) -> bool {
     matches!(device.clone().inner().as_dispatch(), DispatchDevice::Cube(cubecl::Device::Cuda(_)))
 }
 
+/// Whether a device has memory of its own, or may have: the CPU has not.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) fn has_memory(_device: &Device) -> bool {
+    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    return matches!(_device.clone().inner().as_dispatch(), burn::backend::DispatchDevice::Cube(_));
+    #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
+    false
+}
+
 /// Whether a device's name, or the first of a list, means the CPU, which decoding needs too.
 pub fn is_cpu(name: &str) -> bool {
     kind(name) == "flex"

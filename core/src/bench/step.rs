@@ -10,7 +10,6 @@ use super::{Report, Timing, Yardstick};
 use crate::data::batch::Batch;
 use crate::data::classes::ClassSpace;
 use crate::data::images::ImageList;
-use crate::data::prefetch::Prefetch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::models::{Arch, Model};
 use crate::train::loss::{DeviceTargets, soft_cross_entropy};
@@ -60,7 +59,7 @@ pub fn step(what: &StepBench, timing: Timing, yardstick: Option<&Yardstick>) -> 
     let device = trainer.device().clone().inner();
     // Batches are prepared from the first step of a turn to its last, and never in the yardstick's turn.
     let mut whole = || -> Result<f64> {
-        let mut batches = Prefetch::new(trainer.batcher().clone(), trainer.step(), trainer.config().prefetch);
+        let mut batches = trainer.batches();
         let mut queue = Queue::new(&device);
         let step = || match batches.next() {
             Some(batch) => trainer.advance(&batch?).and_then(|_| queue.add()),

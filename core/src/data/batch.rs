@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use burn::tensor::DType;
+use burn::tensor::{DType, Device, Tensor};
 use image::RgbImage;
 use rayon::prelude::*;
 
@@ -88,8 +88,10 @@ pub struct Batch {
     pub first: usize,
     /// Number of the step's regions; more than N where this is a share.
     pub total: usize,
-    /// The student's pixels, in the type that it computes with: shape (N, 3, side, side).
+    /// The student's pixels, in the type that it computes with: shape (N, 3, side, side); empty where they were sent.
     pub pixels: Pictures,
+    /// The student's pixels on their devices already, each with the rows that it works on.
+    pub sent: Vec<(Range<usize>, Tensor<4>)>,
     /// An online teacher's pixels, in f32: shape (N, 3, its side, its side); empty without one.
     pub teacher_pixels: Pictures,
     /// The labels.
@@ -98,6 +100,32 @@ pub struct Batch {
     pub kinds: KindCounts,
     /// Images of the step of which no region survived mining.
     pub fallbacks: u64,
+}
+
+impl Batch {
+    /// With the student's pixels on the devices that share its rows in their order, instead of on the host.
+    #[must_use]
+    pub fn sent_to(mut self, devices: &[Device], side: u32) -> Self {
+        let of = devices.len();
+        let rows = |number: usize| Share { number, of }.range(self.len);
+        let send = |(number, device)| (rows(number), self.pixels.sent(device, side, rows(number)));
+        self.sent = devices.iter().enumerate().map(send).collect();
+        self.pixels = Pictures::F32(Vec::new());
+        self
+    }
+
+    /// The student's pixels of some rows on a device: shape (rows, 3, side, side). Rows that were sent are on the device
+    /// that they were sent to.
+    pub fn pixels_on(&self, device: &Device, side: u32, rows: Range<usize>) -> Tensor<4> {
+        let within = |(of, _): &&(Range<usize>, Tensor<4>)| of.start <= rows.start && rows.end <= of.end;
+        let Some((of, pixels)) = self.sent.iter().find(within) else {
+            return self.pixels.on(device, side, rows);
+        };
+        let pixels = pixels.clone();
+        // Sent to where gradients are kept.
+        let pixels = if device.is_autodiff() { pixels } else { pixels.inner() };
+        if *of == rows { pixels } else { pixels.slice_dim(0, rows.start - of.start..rows.end - of.start) }
+    }
 }
 
 /// Sparse labels of N regions: `rest` on every class, plus a weight on each listed one.
@@ -266,6 +294,7 @@ impl Batcher {
             first: rows.start,
             total: partners.len(),
             pixels: Pictures::of(pixels, self.dtype),
+            sent: Vec::new(),
             teacher_pixels: Pictures::F32(teacher_pixels),
             targets: if share == Share::WHOLE { targets } else { targets.rows(rows) },
             kinds,

@@ -35,15 +35,31 @@ impl Pictures {
 
     /// Pictures `rows` on a device: shape (rows, 3, side, side).
     pub fn on(&self, device: &Device, side: u32, rows: Range<usize>) -> Tensor<4> {
+        self.tensor(self.data(side, rows), device)
+    }
+
+    /// The same, by memory that the device reads from while it computes, where it has such.
+    pub fn sent(&self, device: &Device, side: u32, rows: Range<usize>) -> Tensor<4> {
+        let mut data = self.data(side, rows);
+        device.staging(std::iter::once(&mut data));
+        self.tensor(data, device)
+    }
+
+    fn data(&self, side: u32, rows: Range<usize>) -> TensorData {
         let side = side as usize;
         let shape = [rows.len(), 3, side, side];
         let size = 3 * side * side;
         let span = rows.start * size..rows.end * size;
         match self {
-            Self::F32(values) => Tensor::from_data(TensorData::new(values[span].to_vec(), shape), device),
-            Self::Bf16(values) => {
-                Tensor::from_data(TensorData::new(values[span].to_vec(), shape), (device, DType::BF16))
-            }
+            Self::F32(values) => TensorData::new(values[span].to_vec(), shape),
+            Self::Bf16(values) => TensorData::new(values[span].to_vec(), shape),
+        }
+    }
+
+    fn tensor(&self, data: TensorData, device: &Device) -> Tensor<4> {
+        match self {
+            Self::F32(_) => Tensor::from_data(data, device),
+            Self::Bf16(_) => Tensor::from_data(data, (device, DType::BF16)),
         }
     }
 }

@@ -1,6 +1,10 @@
-//! Batches ahead of time: a thread prepares the next ones while the device works on this one.
+//! Batches ahead of time: a thread prepares the next ones while the device works on this one, and another sends them to
+//! a device that has memory of its own.
 
 use std::sync::Arc;
+
+#[cfg(not(target_family = "wasm"))]
+use burn::tensor::Device;
 
 use crate::data::batch::{Batch, Batcher};
 use crate::data::share::Share;
@@ -18,12 +22,7 @@ pub struct Prefetch {
 }
 
 impl Prefetch {
-    /// Starts at step `start`.
-    pub fn new(batcher: Arc<Batcher>, start: u64, ahead: usize) -> Self {
-        Self::of(batcher, Share::WHOLE, start, ahead)
-    }
-
-    /// The same, a share of each batch.
+    /// Starts at step `start`, with a share of each batch.
     #[cfg(not(target_family = "wasm"))]
     pub fn of(batcher: Arc<Batcher>, share: Share, start: u64, ahead: usize) -> Self {
         let (send, queue) = std::sync::mpsc::sync_channel(ahead);
@@ -42,10 +41,34 @@ impl Prefetch {
         Self { queue }
     }
 
-    /// The same, a share of each batch.
+    /// Starts at step `start`, with a share of each batch.
     #[cfg(target_family = "wasm")]
     pub fn of(batcher: Arc<Batcher>, share: Share, start: u64, _ahead: usize) -> Self {
         Self { next: (batcher, start, None, share) }
+    }
+}
+
+#[cfg(not(target_family = "wasm"))]
+impl Prefetch {
+    /// With the student's pixels on the devices that work on them, one batch ahead: a thread of its own sends them, in a
+    /// queue of its own, while the devices compute. The CPU has them where they are.
+    /// `devices` are a trainer's, which keep gradients.
+    #[must_use]
+    pub fn sent_to(self, devices: Vec<Device>, side: u32) -> Self {
+        if !devices.iter().all(crate::device::has_memory) {
+            return self;
+        }
+        // Handed over, not kept: one is on its way while the one before is worked on.
+        let (send, queue) = std::sync::mpsc::sync_channel(0);
+        std::thread::spawn(move || {
+            for batch in self {
+                let failed = batch.is_err();
+                if send.send(batch.map(|batch| batch.sent_to(&devices, side))).is_err() || failed {
+                    break;
+                }
+            }
+        });
+        Self { queue }
     }
 }
 

@@ -71,7 +71,8 @@ pub struct MemoryEstimate {
     pub average_bytes: u64,
     /// The online teacher's weights.
     pub teacher_bytes: u64,
-    /// The pixels of the regions that are computed at once.
+    /// The pixels of the regions that are computed at once; on a device with memory of its own the whole step's, and those
+    /// of the next one.
     pub batch_bytes: u64,
     /// Activations that are kept for the backward pass.
     pub activations_bytes: u64,
@@ -107,7 +108,11 @@ pub fn estimate(what: &Training) -> MemoryEstimate {
     let (tape, kept) = passes(what, rows);
     let held = tape.heap.peak();
     let sum = if what.accumulate > 1 { trained } else { 0 };
-    let batch = rows * pixels(what.side) / NUMBER * what.conditions.width;
+    let picture = pixels(what.side) / NUMBER * what.conditions.width;
+    // A device with memory of its own has the whole step's, and the next step's on their way.
+    let ahead = if what.conditions.threads.is_some() { 0 } else { what.batch as u64 * picture };
+    let part = if what.accumulate > 1 || ahead == 0 { rows * picture } else { 0 };
+    let batch = 2 * ahead + part;
     let passes = MemoryEstimate {
         weights_bytes: weights,
         gradients_bytes: sum + held.gradients,
@@ -121,17 +126,16 @@ pub fn estimate(what: &Training) -> MemoryEstimate {
         peak: Moment::Backward,
         kept_bytes: kept,
         host_bytes: what.batch as u64 * {
-            let student = pixels(what.side) / NUMBER * what.conditions.width;
             let teacher = what.teacher.map_or(0, |(_, side)| pixels(side));
             // Pixels are made in f32, and rounded when a batch is whole.
             let unrounded = if what.conditions.width < NUMBER { pixels(what.side) } else { 0 };
-            (what.prefetch as u64 + 2) * (student + teacher) + unrounded
+            (what.prefetch as u64 + 2) * (picture + teacher) + unrounded
         },
     };
     // New weights are made one by one beside the old ones, and each gradient goes when it has been used.
     let update = MemoryEstimate {
         gradients_bytes: tape.heap.held().gradients.max(trained),
-        batch_bytes: 0,
+        batch_bytes: ahead,
         activations_bytes: 0,
         workspace_bytes: if what.conditions.threads.is_some() { largest } else { 4 * largest },
         peak: Moment::Update,

@@ -148,13 +148,11 @@ impl Replica {
         let Lesson { config, side, step, .. } = *lesson;
         if config.freeze_backbone {
             // As in evaluation: batch norms go by their running statistics, and leave them as they are.
-            let features = self
-                .student
-                .valid()
-                .features(batch.pixels.on(&self.device.clone().inner(), side, rows), None);
+            let images = batch.pixels_on(&self.device.clone().inner(), side, rows);
+            let features = self.student.valid().features(images, None);
             return self.student.classify(features);
         }
-        let images = batch.pixels.on(&self.device, side, rows.clone());
+        let images = batch.pixels_on(&self.device, side, rows.clone());
         let drop = self.student.droppable().filter(|_| config.drop_path > 0.0).map(|depth| DropPath {
             rate: config.drop_path,
             seed: config.seed,

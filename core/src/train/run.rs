@@ -12,7 +12,6 @@ use burn::tensor::Tensor;
 
 use crate::atomic;
 use crate::classifier::read;
-use crate::data::prefetch::Prefetch;
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::events::{Event, Listener};
 use crate::lock::FolderLock;
@@ -159,7 +158,7 @@ impl Run {
         crate::device::first_use(&config.device, listen);
         let mut clock = (Instant::now(), first, 0u64);
         let mut last_eval: Option<EvalReport> = None;
-        for batch in Prefetch::of(trainer.batcher().clone(), trainer.share(), first, config.prefetch) {
+        for batch in trainer.batches() {
             let batch = batch?;
             let output = trainer.advance_with(&batch, stop.load(Ordering::Relaxed))?;
             let all_stop = output.stops;

@@ -9,6 +9,8 @@ use crate::classifier::{Card, Classifier};
 use crate::data::batch::{Batch, Batcher, View};
 use crate::data::images::ImageList;
 use crate::data::plan::Plan;
+#[cfg(not(target_family = "wasm"))]
+use crate::data::prefetch::Prefetch;
 use crate::data::select::{Boxes, Labels};
 #[cfg(not(target_family = "wasm"))]
 use crate::data::share::Share;
@@ -245,6 +247,14 @@ impl Trainer {
     /// What makes batches; a pure function of the step.
     pub fn batcher(&self) -> &Arc<Batcher> {
         &self.batcher
+    }
+
+    /// The batches of this process from the next step on, made ahead and sent to the devices.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn batches(&self) -> Prefetch {
+        let batches = Prefetch::of(self.batcher.clone(), self.share(), self.step, self.config.prefetch);
+        let devices = self.team.replicas().map(|replica| replica.device.clone());
+        batches.sent_to(devices.collect(), self.card.side)
     }
 
     /// What the student is.

@@ -6,7 +6,6 @@ use std::time::Instant;
 use super::meet::{Hello, Meeting};
 use super::settings::shared;
 use crate::classifier::read;
-use crate::data::prefetch::Prefetch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::{Event, Listener};
 use crate::mining::KindCounts;
@@ -123,7 +122,7 @@ fn all(trainer: &mut Trainer, stop: &AtomicBool, listen: Listener) -> Result<Tra
     let job = format!("{node}: training with {}{}", config.supervision.name(), trainer.company());
     listen(&Event::Started { job: job.clone(), total: steps, unit: "steps".into(), done: first });
     let (mut whole, mut window, mut since) = (Seen::default(), Seen::default(), Instant::now());
-    for batch in Prefetch::of(trainer.batcher().clone(), share, first, config.prefetch) {
+    for batch in trainer.batches() {
         let batch = batch?;
         let StepOutput { loss, lr, stops, .. } =
             trainer.advance_with(&batch, stop.load(Ordering::Relaxed))?;

@@ -3,6 +3,7 @@
 use super::*;
 use crate::data::batch::{Batch, Batcher, View};
 use crate::data::pictures::Pictures;
+use crate::data::prefetch::Prefetch;
 use crate::data::share::Share;
 use crate::pixels::Filter;
 use crate::selfmix::Mix;
@@ -62,4 +63,45 @@ fn a_share_decodes_its_own_images() {
     let half = |number| batcher.share(0, &mut None, Share { number, of: 2 });
     assert_eq!(half(0).unwrap().unwrap().len, 10);
     assert!(half(1).unwrap_err().to_string().contains(&broken));
+}
+
+#[test]
+fn what_is_sent_ahead_is_what_would_have_been_uploaded() {
+    let batcher = trainer(&transformer(), 10, 1).batcher().clone();
+    let side = batcher.student.side;
+    for name in ["flex", "wgpu"] {
+        let device = match crate::device::open(name) {
+            Ok(device) => device.autodiff(),
+            Err(error) => {
+                eprintln!("skipped: no {name} device: {error}");
+                continue;
+            }
+        };
+        for of in 1..=3 {
+            let devices = vec![device.clone(); of];
+            let plain = Prefetch::of(batcher.clone(), Share::WHOLE, 0, 2);
+            let ahead = Prefetch::of(batcher.clone(), Share::WHOLE, 0, 2).sent_to(devices.clone(), side);
+            let (mut steps, has_memory) = (0, crate::device::has_memory(&device));
+            for (plain, ahead) in plain.zip(ahead) {
+                let (plain, ahead) = (plain.unwrap(), ahead.unwrap());
+                assert_eq!(ahead.sent.len(), if has_memory { of } else { 0 });
+                let sent = if has_memory { ahead } else { ahead.sent_to(&devices, side) };
+                assert_eq!(sent.pixels.bytes(), 0);
+                for number in 0..of {
+                    let own = Share { number, of }.range(plain.len);
+                    for rows in [own.clone(), own.start + 1..own.end] {
+                        let found = sent.pixels_on(&device, side, rows.clone());
+                        assert!(found.device().is_autodiff());
+                        let expected = plain.pixels.on(&Device::flex(), side, rows.clone()).into_data();
+                        assert_eq!(found.into_data(), expected);
+                        let found = sent.pixels_on(&device.clone().inner(), side, rows);
+                        assert!(!found.device().is_autodiff());
+                        assert_eq!(found.into_data(), expected);
+                    }
+                }
+                steps += 1;
+            }
+            assert_eq!(steps, batcher.plan.steps());
+        }
+    }
 }
