@@ -1,9 +1,9 @@
 """What a training step asks of CUDA, read from a stand-in's journal: launches by kernel, and bytes across the bus.
 
-    python3 examples/cuda/launches.py JOURNAL [--steps 3]
+    python3 examples/cuda/launches.py JOURNAL [--steps 10]
 
-A step begins where the pictures are uploaded: the largest upload that comes again and again. The last whole steps are
-averaged.
+A step begins where the pictures are uploaded: the largest upload that comes again and again. They are sent ahead, so that
+this is not where the step before ends; the last steps are averaged.
 """
 
 import argparse
@@ -38,7 +38,7 @@ def kind(name: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("journal", type=Path)
-    parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=10)
     args = parser.parse_args()
     lines = [line.split() for line in args.journal.read_text().splitlines()]
     lines = [line for line in lines if len(line) > 1]
