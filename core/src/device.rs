@@ -4,6 +4,8 @@
 mod cuda;
 #[cfg(feature = "cuda")]
 pub(crate) mod cudnn;
+#[cfg(feature = "cuda")]
+pub(crate) mod launches;
 
 use burn::tensor::Device;
 

@@ -6,6 +6,8 @@
 
 mod generated;
 mod input;
+#[cfg(feature = "cuda")]
+mod kernels;
 mod labels;
 mod machine;
 mod mine;

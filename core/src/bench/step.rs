@@ -39,7 +39,8 @@ const IMAGES: usize = 32;
 const REGIONS: u32 = 16;
 
 /// Seconds of a step of `ferkd`, its batches prepared meanwhile, beside burn's forward pass, backward pass and SGD
-/// with the same network and loss on tensors that are there already.
+/// with the same network and loss on tensors that are there already. Where the program knows CUDA, and the device has
+/// kernels, also the time of each kind of kernel in a step of the latter.
 ///
 /// # Errors
 /// Settings that cannot be trained with, or a yardstick that fails.
@@ -90,6 +91,8 @@ pub fn step(what: &StepBench, timing: Timing, yardstick: Option<&Yardstick>) -> 
     if let Some(yardstick) = yardstick {
         report.yardstick(&yardstick.line, "yardstick_steps_per_s", &rates, &others);
     }
+    #[cfg(feature = "cuda")]
+    super::kernels::kernels(&mut report, &device, || bare.step(), || wait(&device))?;
     report.fact("arch", what.arch.name());
     report.fact("side_px", what.side);
     report.fact("batch", what.batch);

@@ -109,12 +109,22 @@ const TIMED: usize = 10;
 /// The kernels that may compute a problem.
 #[derive(Debug)]
 struct Kernels {
+    pass: Pass,
     plans: Vec<Plan>,
     /// The place of the one that does, once it is known.
     taken: OnceLock<usize>,
 }
 
 impl Kernels {
+    /// What a profile calls them.
+    fn name(&self) -> &'static str {
+        match self.pass {
+            Pass::Forward => "cudnn_forward",
+            Pass::ToX => "cudnn_to_x",
+            Pass::ToWeight => "cudnn_to_weight",
+        }
+    }
+
     /// Bytes of its own that a kernel takes, or any of them.
     fn room(&self) -> usize {
         match self.taken.get() {
@@ -137,7 +147,7 @@ fn planned(client: &Client, problem: Problem) -> Option<Arc<Kernels>> {
     // Without the lock: other devices plan meanwhile.
     let plans = stream::plan(client, &key.1, if measured { TIMED } else { 1 });
     let kernels = plans
-        .map(|plans| Arc::new(Kernels { plans, taken: OnceLock::new() }))
+        .map(|plans| Arc::new(Kernels { pass: key.1.pass, plans, taken: OnceLock::new() }))
         .inspect_err(|error| eprintln!("cuDNN leaves a convolution to burn: {error}"))
         .ok();
     all().get_or_insert_default().insert(key, kernels.clone());

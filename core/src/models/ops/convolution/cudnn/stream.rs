@@ -23,6 +23,7 @@ use cudarc::driver::sys::{CUevent, CUevent_flags, CUstream};
 use super::descriptor::checked;
 use super::plan::{Plan, Target};
 use super::{Kernels, Problem};
+use crate::device::launches::watched;
 
 /// What launches the kernels of a CUDA device, on a thread of its own.
 type Server = <CudaRuntime as Runtime>::Server;
@@ -51,6 +52,23 @@ pub(super) fn plan(client: &Client, problem: &Problem, most: usize) -> Result<Ve
 /// `operands`, each with channels last and without gaps; `room` is what any of the kernels takes. Which one, is measured
 /// the first time. What fails is told to who reads what was to be computed.
 pub(super) fn run(
+    client: &Client,
+    kernels: Arc<Kernels>,
+    operands: [&Handle; 2],
+    computed: &Handle,
+    room: Option<Handle>,
+) {
+    let Some(launches) = watched() else {
+        return submit(client, kernels, operands, computed, room);
+    };
+    let (name, window) = (kernels.name(), client.profile_start());
+    submit(client, kernels, operands, computed, room);
+    if let Ok(took) = window.and_then(|window| client.profile_end(window)) {
+        launches.add(name, took);
+    }
+}
+
+fn submit(
     client: &Client,
     kernels: Arc<Kernels>,
     operands: [&Handle; 2],
