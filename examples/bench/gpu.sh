@@ -31,7 +31,7 @@ part() {
     echo "== $name: $*"
     begun=$(date +%s)
     if "$@" >"$out/$name.txt" 2>&1; then said=done; else said=FAILED; failed="$failed $name"; fi
-    tail -n 12 "$out/$name.txt"
+    tail -n 32 "$out/$name.txt"
     echo "== $name: $said after $(($(date +%s) - begun)) s"
 }
 

@@ -10,6 +10,8 @@ mod input;
 mod kernels;
 mod labels;
 mod machine;
+#[cfg(feature = "cuda")]
+mod memory;
 mod mine;
 mod report;
 mod step;

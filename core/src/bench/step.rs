@@ -40,7 +40,7 @@ const REGIONS: u32 = 16;
 
 /// Seconds of a step of `ferkd`, its batches prepared meanwhile, beside burn's forward pass, backward pass and SGD
 /// with the same network and loss on tensors that are there already. Where the program knows CUDA, and the device has
-/// kernels, also the time of each kind of kernel in a step of the latter.
+/// kernels, also the time of each kind of kernel in a step of the latter, and the memory of a step of the former.
 ///
 /// # Errors
 /// Settings that cannot be trained with, or a yardstick that fails.
@@ -56,10 +56,9 @@ pub fn step(what: &StepBench, timing: Timing, yardstick: Option<&Yardstick>) -> 
         let problem = format!("a step has {} regions, not {}", first.total, what.batch);
         return Err(Error::usage("bench step", problem).remedy("take a multiple of --regions-per-step"));
     }
-    let mut bare = Bare::new(&trainer, &first)?;
     let device = trainer.device().clone().inner();
     // Batches are prepared from the first step of a turn to its last, and never in the yardstick's turn.
-    let mut whole = || -> Result<f64> {
+    let whole = |trainer: &mut Trainer| -> Result<f64> {
         let mut batches = trainer.batches();
         let mut queue = Queue::new(&device);
         let step = || match batches.next() {
@@ -68,15 +67,18 @@ pub fn step(what: &StepBench, timing: Timing, yardstick: Option<&Yardstick>) -> 
         };
         timing.turn_until(step, || wait(&device))
     };
+    whole(&mut trainer)?;
+    #[cfg(feature = "cuda")]
+    let memory = super::memory::while_done(&device, || whole(&mut trainer))?;
+    let mut bare = Bare::new(&trainer, &first)?;
     let mut alone = || -> Result<f64> {
         let mut queue = Queue::new(&device);
         timing.turn_until(|| bare.step().and_then(|()| queue.add()), || wait(&device))
     };
     let (mut rates, mut bares, mut others) = (Vec::new(), Vec::new(), Vec::new());
-    whole()?;
     alone()?;
     for _ in 0..timing.repetitions {
-        rates.push(whole()?);
+        rates.push(whole(&mut trainer)?);
         bares.push(alone()?);
         if let Some(yardstick) = yardstick {
             others.push(yardstick.rate("steps/s")?);
@@ -92,7 +94,14 @@ pub fn step(what: &StepBench, timing: Timing, yardstick: Option<&Yardstick>) -> 
         report.yardstick(&yardstick.line, "yardstick_steps_per_s", &rates, &others);
     }
     #[cfg(feature = "cuda")]
-    super::kernels::kernels(&mut report, &device, || bare.step(), || wait(&device))?;
+    {
+        if let Some(memory) = memory {
+            report.fact("memory_estimated_bytes", trainer.memory().total_bytes);
+            report.fact("memory_in_use_bytes", memory.in_use);
+            report.fact("memory_reserved_bytes", memory.reserved);
+        }
+        super::kernels::kernels(&mut report, &device, || bare.step(), || wait(&device))?;
+    }
     report.fact("arch", what.arch.name());
     report.fact("side_px", what.side);
     report.fact("batch", what.batch);
