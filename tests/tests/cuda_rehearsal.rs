@@ -128,7 +128,9 @@ fn launches_are_counted_step_by_step() {
     }
     let path = at.path().join("journal");
     std::fs::write(&path, journal).unwrap();
-    let Some(done) = run(python().arg(example("launches.py")).arg(&path)) else { return };
+    let mut count = python();
+    count.arg(example("launches.py")).arg(&path).args(["--steps", "3"]);
+    let Some(done) = run(&mut count) else { return };
     let said = text(&done.stdout);
     assert!(said.starts_with("3 launches a step, 0.90 MB up, over the last 3 of 5 steps\n"), "{said}");
     assert!(said.contains("0 launches refused, 2.00 GB"), "{said}");
