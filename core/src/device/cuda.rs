@@ -2,7 +2,7 @@
 
 use std::sync::Once;
 
-use burn::tensor::{Device, DeviceType, Devices};
+use burn::tensor::{Device, DeviceType};
 use cubecl_runtime::config::cache::CacheConfig;
 use cubecl_runtime::config::{CubeClRuntimeConfig, RuntimeConfig};
 
@@ -28,7 +28,7 @@ pub(super) fn open(index: usize) -> Result<Device> {
 
 /// Devices that the driver knows; none without a driver.
 pub(super) fn count() -> usize {
-    Devices::from(Device::enumerate(DeviceType::Cuda)).into_vec().len()
+    Device::enumerate(DeviceType::Cuda).into_vec().len()
 }
 
 /// Has compiled kernels kept beside what was tuned, in the user's cache: a few hundred, each of which takes NVRTC a

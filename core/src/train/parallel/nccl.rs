@@ -5,13 +5,13 @@
 //! order of the replicas.
 
 use burn::tensor::distributed::{ReduceOperation, all_reduce as collective};
-use burn::tensor::{Device, DeviceType, Devices, Tensor};
+use burn::tensor::{Device, DeviceType, Tensor};
 
 /// The devices to add up over, if NCCL can: several of CUDA's, and its library is here. Without the library burn would
 /// panic on the first sum; the host makes it instead.
 pub(super) fn group<'a>(devices: impl Iterator<Item = &'a Device>) -> Option<Vec<Device>> {
     let group: Vec<Device> = devices.map(|device| device.clone().inner()).collect();
-    let cuda = Devices::from(Device::enumerate(DeviceType::Cuda)).into_vec();
+    let cuda = Device::enumerate(DeviceType::Cuda).into_vec();
     if group.len() < 2 || !group.iter().all(|device| cuda.contains(device)) {
         return None;
     }

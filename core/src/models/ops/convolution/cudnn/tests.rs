@@ -8,9 +8,11 @@ use cudarc::cudnn::sys::cudnnBackendDescriptorType_t as Kind;
 /// An H100 as cuDNN itself describes devices.
 const H100: &str = include_str!("../../../../../../examples/cuda/h100.json");
 
-/// Convolutions of ResNet-18, ResNet-50 and EfficientNet-Lite0 for 224 pixels, each kind once: channels, side, outputs,
-/// kernel, stride, padding, groups.
-const LAYERS: [(usize, usize, usize, usize, usize, (usize, usize), usize); 17] = [
+/// Channels, side, outputs, kernel, stride, padding before and after, groups.
+type Layer = (usize, usize, usize, usize, usize, (usize, usize), usize);
+
+/// Convolutions of ResNet-18, ResNet-50 and EfficientNet-Lite0 for 224 pixels, each kind once.
+const LAYERS: [Layer; 17] = [
     (3, 224, 64, 7, 2, (3, 3), 1),
     (64, 56, 64, 1, 1, (0, 0), 1),
     (64, 56, 64, 3, 1, (1, 1), 1),
@@ -32,15 +34,7 @@ const LAYERS: [(usize, usize, usize, usize, usize, (usize, usize), usize); 17] =
 
 fn problem(
     pass: Pass,
-    (channels, side, outputs, kernel, stride, padding, groups): (
-        usize,
-        usize,
-        usize,
-        usize,
-        usize,
-        (usize, usize),
-        usize,
-    ),
+    (channels, side, outputs, kernel, stride, padding, groups): Layer,
     half: bool,
 ) -> Problem {
     let options = ConvOptions::new_with_padding([stride; 2], [padding; 2], [1, 1], groups);
