@@ -29,6 +29,8 @@ pub(super) fn while_done<T>(device: &Device, work: impl FnOnce() -> Result<T>) -
     }
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        // Also where the work panics: the scope waits for its threads.
+        let end = End(&done);
         let watch = scope.spawn(|| {
             let mut most = Memory::default();
             while !done.load(Ordering::Relaxed) {
@@ -41,8 +43,17 @@ pub(super) fn while_done<T>(device: &Device, work: impl FnOnce() -> Result<T>) -
             most
         });
         let worked = work();
-        done.store(true, Ordering::Relaxed);
+        drop(end);
         let most = watch.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         worked.map(|_| Some(most))
     })
+}
+
+/// Ends the watch when it is dropped.
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }

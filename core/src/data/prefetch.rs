@@ -2,9 +2,11 @@
 //! a device that has memory of its own.
 
 use std::sync::Arc;
+#[cfg(not(target_family = "wasm"))]
+use std::sync::LazyLock;
 
 #[cfg(not(target_family = "wasm"))]
-use burn::tensor::Device;
+use burn::tensor::{Device, StreamId};
 
 use crate::data::batch::{Batch, Batcher};
 use crate::data::share::Share;
@@ -58,16 +60,19 @@ impl Prefetch {
         if !devices.iter().all(crate::device::has_memory) {
             return self;
         }
+        // One queue for all that is ever sent: each has memory of its own on a device.
+        static QUEUE: LazyLock<StreamId> = LazyLock::new(StreamId::allocate);
         // Handed over, not kept: one is on its way while the one before is worked on.
         let (send, queue) = std::sync::mpsc::sync_channel(0);
-        std::thread::spawn(move || {
+        let all = move || {
             for batch in self {
                 let failed = batch.is_err();
                 if send.send(batch.map(|batch| batch.sent_to(&devices, side))).is_err() || failed {
                     break;
                 }
             }
-        });
+        };
+        std::thread::spawn(|| QUEUE.executes(all));
         Self { queue }
     }
 }

@@ -10,8 +10,8 @@ use crate::error::{Error, Result};
 /// What says who convolves: `auto`, `cudnn`, `measured` or `burn`.
 const CHOICE: &str = "FERKD_CONVOLUTIONS";
 
-/// The oldest version whose graph API is used here as it is.
-const OLDEST: usize = 90_000;
+/// The versions whose graph API is used here as it is: those of cuDNN 9.
+const VERSIONS: std::ops::Range<usize> = 90_000..100_000;
 
 /// Who convolves on CUDA devices.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,9 +72,11 @@ fn open() -> std::result::Result<String, String> {
     }
     // SAFETY: the library is there, and this takes nothing.
     let version = unsafe { sys::cudnnGetVersion() };
-    let words = format!("{}.{}.{}", version / 10_000, version / 100 % 100, version % 100);
-    if version < OLDEST {
-        return Err(format!("cuDNN is of version {words}, older than 9.0"));
+    // 9.13.0 is 91300; before 9, 8.9.7 was 8907.
+    let major = if version < VERSIONS.start { 1000 } else { 10_000 };
+    let words = format!("{}.{}.{}", version / major, version % major / 100, version % 100);
+    if !VERSIONS.contains(&version) {
+        return Err(format!("cuDNN is of version {words}, not 9"));
     }
     Ok(words)
 }

@@ -109,8 +109,10 @@ pub fn estimate(what: &Training) -> MemoryEstimate {
     let held = tape.heap.peak();
     let sum = if what.accumulate > 1 { trained } else { 0 };
     let picture = pixels(what.side) / NUMBER * what.conditions.width;
-    // A device with memory of its own has the whole step's, and the next step's on their way.
-    let ahead = if what.conditions.threads.is_some() { 0 } else { what.batch as u64 * picture };
+    // A device with memory of its own has the whole step's, and the next step's on their way; nothing is sent ahead in a
+    // browser.
+    let sent = what.conditions.threads.is_none() && !cfg!(target_family = "wasm");
+    let ahead = if sent { what.batch as u64 * picture } else { 0 };
     let part = if what.accumulate > 1 || ahead == 0 { rows * picture } else { 0 };
     let batch = 2 * ahead + part;
     let passes = MemoryEstimate {
@@ -129,7 +131,9 @@ pub fn estimate(what: &Training) -> MemoryEstimate {
             let teacher = what.teacher.map_or(0, |(_, side)| pixels(side));
             // Pixels are made in f32, and rounded when a batch is whole.
             let unrounded = if what.conditions.width < NUMBER { pixels(what.side) } else { 0 };
-            (what.prefetch as u64 + 2) * (picture + teacher) + unrounded
+            // Two copies of what is sent, one of them where the device reads it.
+            let copies = if sent { 2 * picture } else { 0 };
+            (what.prefetch as u64 + 2) * (picture + teacher) + unrounded + copies
         },
     };
     // New weights are made one by one beside the old ones, and each gradient goes when it has been used.

@@ -51,8 +51,8 @@ values! {
 #[derive(Debug)]
 pub(super) struct Descriptor(sys::cudnnBackendDescriptor_t);
 
-// SAFETY: cuDNN ties descriptors to no thread; this type never lets two at one of them, but for finished ones, which
-// nothing changes.
+// SAFETY: cuDNN ties descriptors to no thread. What changes one takes it by value or by a unique reference, so that
+// several threads at most read a finished one.
 unsafe impl Send for Descriptor {}
 // SAFETY: as above.
 unsafe impl Sync for Descriptor {}
@@ -67,19 +67,19 @@ impl Descriptor {
     }
 
     /// With an attribute of one or several values.
-    pub fn with<T: Value>(self, name: Name, values: &[T]) -> Result<Self, String> {
+    pub fn with<T: Value>(mut self, name: Name, values: &[T]) -> Result<Self, String> {
         self.set(name, T::TYPE, values)?;
         Ok(self)
     }
 
     /// With an attribute that refers to finished descriptors.
-    pub fn with_all(self, name: Name, others: &[&Self]) -> Result<Self, String> {
+    pub fn with_all(mut self, name: Name, others: &[&Self]) -> Result<Self, String> {
         let raw: Vec<sys::cudnnBackendDescriptor_t> = others.iter().map(|other| other.0).collect();
         self.set(name, Type::CUDNN_TYPE_BACKEND_DESCRIPTOR, &raw)?;
         Ok(self)
     }
 
-    fn set<T>(&self, name: Name, kind: Type, values: &[T]) -> Result<(), String> {
+    fn set<T>(&mut self, name: Name, kind: Type, values: &[T]) -> Result<(), String> {
         let (count, values) = (values.len() as i64, values.as_ptr().cast());
         // SAFETY: as many values of the type are there, and they are copied.
         let status = unsafe { sys::cudnnBackendSetAttribute(self.0, name, kind, count, values) };

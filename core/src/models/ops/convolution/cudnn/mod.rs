@@ -1,6 +1,7 @@
 //! Convolutions by NVIDIA's cuDNN, on CubeCL's buffers and in its streams.
 //!
 //! - `descriptor`: what cuDNN's graph API is told with.
+//! - `graph`: the convolution and its tensors.
 //! - `plan`: the kernels that cuDNN's heuristics name for a convolution. The first is taken, as PyTorch does by default,
 //!   and the same in every run; or they are timed, as PyTorch does with `cudnn.benchmark`.
 //! - `stream`: a kernel takes its place among the launches of CubeCL's.
@@ -9,6 +10,7 @@
 //! in an order that does not change from run to run. What cuDNN has no such kernel for is left to burn.
 
 mod descriptor;
+mod graph;
 mod plan;
 mod stream;
 #[cfg(test)]

@@ -21,7 +21,8 @@ use cudarc::driver::result::event;
 use cudarc::driver::sys::{CUevent, CUevent_flags, CUstream};
 
 use super::descriptor::checked;
-use super::plan::{Plan, Target};
+use super::graph::Target;
+use super::plan::Plan;
 use super::{Kernels, Problem};
 use crate::device::launches::watched;
 
