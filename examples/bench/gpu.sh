@@ -5,9 +5,10 @@
 #   examples/bench/gpu.sh [OUT]
 #
 # Set FERKD, DEVICE, PYTHON, TURNS, SECONDS_A_TURN or BATCH to change what it runs with. cuDNN comes from PyTorch where
-# it is not installed otherwise. A program that knows CUDA takes `cargo build --release --features cuda`; Python needs numpy, torch and torchvision. A part that fails is
-# named at the end and does not keep the others from running. Each part's first run compiles and tunes kernels, for
-# many minutes; they are kept in ~/.cache/cubecl, so that a second run of the script measures at once.
+# it is not installed otherwise. A program that knows CUDA takes `cargo build --release --features cuda`; Python needs
+# numpy, torch and torchvision. A part that fails is named at the end and does not keep the others from running. Each
+# part's first run compiles and tunes kernels, for many minutes; they are kept in ~/.cache/cubecl, so that a second run
+# of the script measures at once.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 out=${1:-gpu-bench}

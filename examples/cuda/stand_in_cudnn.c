@@ -12,13 +12,12 @@
 
 typedef int Status;
 typedef void *Handle;
-enum { OK = 0, BAD_PARAMETER = 2000, NOT_SUPPORTED = 3000 };
+enum { OK = 0, BAD_PARAMETER = 2000 };
 enum { CANDIDATES = 3 };
 enum { FLOAT = 0, BFLOAT16 = 9 };                                              // of numbers
-enum { TYPE_INT64 = 3, TYPE_DESCRIPTOR = 15 };                                 // of attributes
+enum { TYPE_DESCRIPTOR = 15 };                                                 // of attributes
 enum {                                                                         // kinds of descriptors
-    CONVOLUTION = 1, ENGINE = 2, ENGINE_CONFIG = 3, HEURISTICS = 4, PLAN = 5, GRAPH = 15, PACK = 16, TENSOR = 17,
-    FORWARD = 10, TO_WEIGHT = 11, TO_X = 12,
+    ENGINE = 2, ENGINE_CONFIG = 3, HEURISTICS = 4, PLAN = 5, FORWARD = 10, TO_WEIGHT = 11, TO_X = 12, GRAPH = 15, PACK = 16,
 };
 
 void stand_in_say(const char *format, ...);

@@ -35,14 +35,14 @@ impl Pictures {
 
     /// Pictures `rows` on a device: shape (rows, 3, side, side).
     pub fn on(&self, device: &Device, side: u32, rows: Range<usize>) -> Tensor<4> {
-        self.tensor(self.data(side, rows), device)
+        tensor(self.data(side, rows), device)
     }
 
     /// The same, by memory that the device reads from while it computes, where it has such.
     pub fn sent(&self, device: &Device, side: u32, rows: Range<usize>) -> Tensor<4> {
         let mut data = self.data(side, rows);
         device.staging(std::iter::once(&mut data));
-        self.tensor(data, device)
+        tensor(data, device)
     }
 
     fn data(&self, side: u32, rows: Range<usize>) -> TensorData {
@@ -55,13 +55,12 @@ impl Pictures {
             Self::Bf16(values) => TensorData::new(values[span].to_vec(), shape),
         }
     }
+}
 
-    fn tensor(&self, data: TensorData, device: &Device) -> Tensor<4> {
-        match self {
-            Self::F32(_) => Tensor::from_data(data, device),
-            Self::Bf16(_) => Tensor::from_data(data, (device, DType::BF16)),
-        }
-    }
+/// In the type that the numbers have.
+fn tensor(data: TensorData, device: &Device) -> Tensor<4> {
+    let dtype = data.dtype();
+    Tensor::from_data(data, (device, dtype))
 }
 
 #[cfg(all(test, feature = "flex"))]

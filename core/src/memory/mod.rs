@@ -113,7 +113,7 @@ pub fn estimate(what: &Training) -> MemoryEstimate {
     // browser.
     let sent = what.conditions.threads.is_none() && !cfg!(target_family = "wasm");
     let ahead = if sent { what.batch as u64 * picture } else { 0 };
-    let part = if what.accumulate > 1 || ahead == 0 { rows * picture } else { 0 };
+    let part = if what.accumulate > 1 || !sent { rows * picture } else { 0 };
     let batch = 2 * ahead + part;
     let passes = MemoryEstimate {
         weights_bytes: weights,

@@ -214,12 +214,7 @@ impl Run {
                 .remedy("go on with the same command and --resume"));
             }
         }
-        if trainer.step() < steps {
-            return Err(Error::mismatch(
-                self.folder.display().to_string(),
-                "batches ended before the plan did",
-            ));
-        }
+        trainer.finished(&self.folder.display().to_string())?;
         // A run that was finished before is evaluated again, so that its summary is whole.
         if last_eval.is_none() && trainer.can_evaluate() {
             last_eval = Some(trainer.evaluate()?);

@@ -257,6 +257,18 @@ impl Trainer {
         batches.sent_to(devices.collect(), self.card.side)
     }
 
+    /// Checks that no step is left; `origin` is what the error calls the run.
+    ///
+    /// # Errors
+    /// Batches that ended too soon.
+    #[cfg(not(target_family = "wasm"))]
+    pub(super) fn finished(&self, origin: &str) -> Result<()> {
+        if self.step < self.steps() {
+            return Err(Error::mismatch(origin, "batches ended before the plan did"));
+        }
+        Ok(())
+    }
+
     /// What the student is.
     pub fn card(&self) -> &Card {
         &self.card

@@ -164,9 +164,7 @@ fn all(trainer: &mut Trainer, stop: &AtomicBool, listen: Listener) -> Result<Tra
                 .remedy("go on with the same commands and --resume"));
         }
     }
-    if trainer.step() < steps {
-        return Err(Error::mismatch(node, "batches ended before the plan did"));
-    }
+    trainer.finished(&node)?;
     let time_s = begun.elapsed().as_secs_f64();
     listen(&Event::Done { job, time_s });
     Ok(TrainSummary {

@@ -17,7 +17,7 @@ mod stream;
 mod tests;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
 use burn::backend::TensorMetadata;
 use burn::tensor::DType;
@@ -139,19 +139,20 @@ impl Kernels {
 /// The kernels for a problem, looked for when they are first wanted: nothing where cuDNN is absent, unwanted, or has none.
 fn planned(client: &Client, problem: Problem) -> Option<Arc<Kernels>> {
     type All = HashMap<(DeviceId, Problem), Option<Arc<Kernels>>>;
-    static ALL: Mutex<Option<All>> = Mutex::new(None);
-    let Ok(State::Open { measured, .. }) = state() else { return None };
+    static ALL: LazyLock<Mutex<All>> = LazyLock::new(Mutex::default);
     let key = (client.service_id().device, problem);
     let all = || ALL.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(found) = all().get_or_insert_default().get(&key) {
+    if let Some(found) = all().get(&key) {
         return found.clone();
     }
     // Without the lock: other devices plan meanwhile.
-    let plans = stream::plan(client, &key.1, if measured { TIMED } else { 1 });
-    let kernels = plans
-        .map(|plans| Arc::new(Kernels { pass: key.1.pass, plans, taken: OnceLock::new() }))
-        .inspect_err(|error| eprintln!("cuDNN leaves a convolution to burn: {error}"))
-        .ok();
-    all().get_or_insert_default().insert(key, kernels.clone());
+    let kernels = match state() {
+        Ok(State::Open { measured, .. }) => stream::plan(client, &key.1, if measured { TIMED } else { 1 })
+            .map(|plans| Arc::new(Kernels { pass: key.1.pass, plans, taken: OnceLock::new() }))
+            .inspect_err(|error| eprintln!("cuDNN leaves a convolution to burn: {error}"))
+            .ok(),
+        _ => None,
+    };
+    all().insert(key, kernels.clone());
     kernels
 }
