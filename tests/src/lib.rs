@@ -7,10 +7,10 @@ pub mod seeded;
 pub mod simulated;
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use ferkd_skip::skipped;
 use serde_json::Value;
 
 /// What the program answered.
@@ -165,20 +165,15 @@ pub fn same(a: &BTreeMap<String, Vec<u8>>, b: &BTreeMap<String, Vec<u8>>) {
 /// says aloud.
 pub fn test_data(name: &str) -> Option<PathBuf> {
     let Some(root) = std::env::var_os("FERKD_TEST_DATA") else {
-        skipped(&format!("{name} needs FERKD_TEST_DATA"));
+        skipped(format_args!("{name} needs FERKD_TEST_DATA"));
         return None;
     };
     let path = Path::new(&root).canonicalize().expect("FERKD_TEST_DATA is a folder").join(name);
     if !path.exists() {
-        skipped(&format!("there is no {}", path.display()));
+        skipped(format_args!("there is no {}", path.display()));
         return None;
     }
     Some(path)
-}
-
-/// Says aloud that a test is skipped: past the test harness, which keeps what a passing test prints.
-pub fn skipped(reason: &str) {
-    let _ = writeln!(std::io::stderr(), "skipped: {reason}");
 }
 
 /// Settings of the smallest run there is, on a folder of two images: one step.

@@ -8,7 +8,9 @@ use ferkd::store::{CHECKSUMS, MemoryFiles, ReadAt};
 use serde_json::Value;
 
 use crate::browser::{Browser, chromium};
-use crate::{repository, skipped};
+use ferkd_skip::not_installed;
+
+use crate::repository;
 
 /// One browser at a time: each takes what a small machine has.
 static ONE: Mutex<()> = Mutex::new(());
@@ -29,11 +31,11 @@ pub struct Visit {
 pub fn visit(with_webgpu: bool) -> Option<Visit> {
     let page = std::env::var_os("FERKD_PAGE").map_or_else(|| repository("dist"), PathBuf::from);
     if !page.join("index.html").exists() {
-        skipped("the page is not built: cargo xtask web");
+        not_installed("the page is not built: cargo xtask web");
         return None;
     }
     let Some(program) = chromium() else {
-        skipped("the page needs Chromium, and there is none");
+        not_installed("there is no Chromium: FERKD_CHROMIUM names one");
         return None;
     };
     let one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());

@@ -121,7 +121,9 @@ mod tests {
     fn a_shader_cuts_what_the_host_cuts_into_the_tensors_own_buffer() {
         let shared = match ferkd::device::open_shared() {
             Ok(shared) => shared,
-            Err(error) => return eprintln!("SKIPPED: no wgpu adapter: {error}"),
+            Err(error) => {
+                return ferkd_skip::not_installed(format_args!("there is no wgpu adapter: {error}"));
+            }
         };
         let image = RgbImage::from_fn(90, 70, |x, y| image::Rgb([x as u8 * 2, y as u8 * 3, (x * y) as u8]));
         let mut source = Source::new(image);

@@ -313,8 +313,7 @@ fn three_steps_on_wgpu_are_those_on_flex() {
     let device = match ferkd::device::open("wgpu") {
         Ok(device) => device,
         Err(error) => {
-            eprintln!("SKIPPED three_steps_on_wgpu_are_those_on_flex: {error}");
-            return;
+            return ferkd_skip::not_installed(format_args!("there is no wgpu adapter: {error}"));
         }
     };
     let lesson = lesson(&[Supervision::FerkdSelfmix]);

@@ -1,0 +1,40 @@
+//! The README's first command, word for word, and the table that it prints.
+
+use std::fs;
+
+use ferkd_tests::{ferkd, repository};
+use serde_json::Value;
+
+const SUPERVISIONS: [&str; 5] = ["hard", "kd", "fkd", "ferkd", "ferkd+selfmix"];
+
+/// What the README's first `cargo run` gives to the program.
+fn first_command() -> String {
+    let readme = fs::read_to_string(repository("README.md")).unwrap();
+    let line = readme.lines().find_map(|line| line.strip_prefix("cargo run --release -- ")).unwrap();
+    line.split('#').next().unwrap().trim().to_owned()
+}
+
+#[test]
+fn the_first_command_of_the_readme_prints_its_table() {
+    let at = tempfile::tempdir().unwrap();
+    let done = ferkd(at.path(), &first_command()).ok();
+    let folder = at.path().join("ferkd-demo");
+    let summary = fs::read(folder.join("summary.json")).unwrap();
+    let summary: Value = serde_json::from_slice(&summary).unwrap();
+    let report = fs::read_to_string(folder.join("report.html")).unwrap();
+    for name in SUPERVISIONS {
+        let accuracy = summary["supervisions"][name]["accuracy"].as_f64().unwrap();
+        // One of ten digits: each has learnt far more than guessing.
+        assert!(accuracy > 0.3 && accuracy < 1.0, "{name}: {accuracy}");
+        let row = done.stdout.lines().find(|line| line.split_whitespace().next() == Some(name));
+        let row = row.unwrap_or_else(|| panic!("no row of {name}: {}", done.stdout));
+        assert!(row.contains(&format!("{:.1} %", 100.0 * accuracy)), "{accuracy} in {row}");
+        assert!(report.contains(name), "{name} is not in the report");
+    }
+    let shares: f64 = summary["shares"].as_array().unwrap().iter().map(|share| share.as_f64().unwrap()).sum();
+    assert!((shares - 1.0).abs() < 1e-9, "{shares}");
+    assert!(summary["confidence_auc"].as_f64().unwrap() > 0.7, "{summary}");
+    // What it leaves is as any other store and run.
+    ferkd(&folder, "verify store").ok();
+    ferkd(&folder, "eval runs/ferkd scenes").ok();
+}

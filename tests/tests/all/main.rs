@@ -1,0 +1,37 @@
+//! What crosses crates, in one program: linking one takes as long as linking each of thirty.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+mod bench;
+mod checkpoints;
+mod cuda_rehearsal;
+mod demo;
+mod fkd_decoding;
+mod fkd_import;
+mod hard_times;
+#[cfg(unix)]
+mod jobs;
+#[cfg(unix)]
+mod killed;
+mod lite0;
+mod lite_weights;
+#[cfg(target_os = "linux")]
+mod million;
+mod page;
+mod page_data;
+#[cfg(unix)]
+mod parallel;
+mod pillow;
+mod plan;
+mod program;
+mod real_images;
+mod recipes;
+mod reference_models;
+#[cfg(unix)]
+mod refusals;
+mod scale;
+mod shaders;
+mod store_python;
+mod sweep;
+mod torch_files;
+mod torchvision_keys;
+mod transfer;

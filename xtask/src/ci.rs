@@ -1,0 +1,43 @@
+//! What has to pass before a merge, with both cores of a small machine busy.
+
+use std::thread::{ScopedJoinHandle, scope};
+use std::time::Instant;
+
+use crate::steps::is_ok;
+use crate::{lint, machine, tests, web};
+
+/// The page and the tests at once: each has crates that keep one core busy for minutes. Whether both compiled.
+pub fn build() -> bool {
+    scope(|scope| {
+        let page = scope.spawn(web::build);
+        let built = is_ok(tests::build());
+        is_ok(joined(page)) && built
+    })
+}
+
+/// Prepares the machine, builds, lints and tests; with `FERKD_NIGHTLY` the page is the one that is published. Tests run
+/// although lints fail.
+pub fn run() -> bool {
+    let begun = Instant::now();
+    let page = if std::env::var_os("FERKD_NIGHTLY").is_some() { web::build_release } else { web::build };
+    let (python, is_built, is_clean) = scope(|scope| {
+        let machine = scope.spawn(machine::prepare);
+        let page = scope.spawn(page);
+        // One after the other, for cargo's lock lets no two work; the page's has a folder of its own.
+        let (built, linted) = (tests::build(), lint::run_all());
+        println!("tests built and linted after {} s", begun.elapsed().as_secs());
+        let (page, python) = (joined(page), joined(machine));
+        println!("the page built after {} s", begun.elapsed().as_secs());
+        (python, is_ok(built) & is_ok(page), is_ok(linted))
+    });
+    let variables: Vec<(&str, &str)> = match &python {
+        Ok(Some(python)) => vec![("FERKD_PYTHON", python)],
+        _ => Vec::new(),
+    };
+    let is_ready = is_ok(python.as_ref().map_err(String::clone));
+    is_built && tests::run(&variables) && is_ready && is_clean
+}
+
+fn joined<T>(work: ScopedJoinHandle<'_, Result<T, String>>) -> Result<T, String> {
+    work.join().unwrap_or_else(|_| Err("a step panicked".into()))
+}

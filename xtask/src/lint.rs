@@ -1,0 +1,19 @@
+//! What is checked without running anything.
+
+use crate::steps::{is_installed, run};
+
+/// Formatting, clippy, rustdoc, and licences.
+///
+/// # Errors
+/// The first that fails.
+pub fn run_all() -> Result<(), String> {
+    run("cargo fmt --all --check", &[])?;
+    // All features that tests have, so that dependencies are checked once for both.
+    run("cargo clippy --workspace --all-targets --locked -- -D warnings", &[])?;
+    run("cargo doc --workspace --no-deps --locked --quiet", &[("RUSTDOCFLAGS", "-D warnings")])?;
+    if is_installed("cargo-deny") {
+        // Advisories are fetched from the network: the workflow on GitHub asks for them.
+        run("cargo deny --locked check licenses bans sources", &[])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,61 @@
+//! Installs what tests need beside Rust, where `.ci/run` asks for it by `FERKD_STRICT=1`.
+
+use std::env::var_os;
+use std::path::{Path, PathBuf};
+
+use crate::steps::{is_installed, output, run, run_in};
+
+/// What the label store's tests read it with.
+const NUMPY: &str = "numpy==2.4.6";
+
+/// Installs what is missing of packages and numpy; the Python that has it, where it is not the system's.
+///
+/// # Errors
+/// Something cannot be installed.
+pub fn prepare() -> Result<Option<String>, String> {
+    if var_os(ferkd_skip::STRICT).is_none_or(|value| value != "1") {
+        return Ok(None);
+    }
+    packages()?;
+    python()
+}
+
+/// The page is tested in Chromium; shaders and pictures are drawn by a software adapter.
+fn packages() -> Result<(), String> {
+    let mut missing = Vec::new();
+    if !is_installed("chromium") && var_os("FERKD_CHROMIUM").is_none() {
+        missing.push("chromium");
+    }
+    if !is_installed("Xvfb") {
+        missing.push("xvfb");
+    }
+    let drivers = std::fs::read_dir("/usr/share/vulkan/icd.d").into_iter().flatten().flatten();
+    if !drivers.into_iter().any(|file| file.file_name().to_string_lossy().starts_with("lvp_icd")) {
+        missing.push("mesa-vulkan-drivers");
+    }
+    if missing.is_empty() || !is_installed("apt-get") {
+        return Ok(());
+    }
+    let root = if output("id", &["-u"]).is_some_and(|id| id.trim() == "0") { "" } else { "sudo " };
+    run(&format!("{root}apt-get update --quiet"), &[])?;
+    let install = "apt-get install --quiet --yes --no-install-recommends";
+    run(&format!("{root}env DEBIAN_FRONTEND=noninteractive {install} {}", missing.join(" ")), &[])
+}
+
+/// A virtual environment with numpy beside the user's caches.
+fn python() -> Result<Option<String>, String> {
+    if var_os("FERKD_PYTHON").is_some() {
+        return Ok(None);
+    }
+    let home = || Some(PathBuf::from(var_os("HOME")?).join(".cache"));
+    let cache = var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home);
+    let cache = cache.ok_or("expected HOME or XDG_CACHE_HOME, for a Python with numpy")?;
+    let venv = cache.join("ferkd-ci-python");
+    let program = |name: &str| venv.join("bin").join(name).display().to_string();
+    let python = program("python");
+    if output(&python, &["-c", "import numpy"]).is_none() {
+        run_in(Path::new("."), "python3", &[Path::new("-m"), Path::new("venv"), &venv], &[])?;
+        run_in(Path::new("."), &program("pip"), &["install", "--quiet", NUMPY], &[])?;
+    }
+    Ok(Some(python))
+}
