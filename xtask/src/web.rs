@@ -3,9 +3,10 @@
 mod assemble;
 mod release;
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use crate::steps::{output, run};
+use crate::steps::{output, run, run_in};
 
 /// Where the page is put.
 pub const PAGE: &str = "dist";
@@ -25,7 +26,19 @@ pub fn build() -> Result<(), String> {
     target()?;
     run(&format!("cargo build --locked --package ferkd-web --target {TARGET} --profile {PROFILE}"), &[])?;
     let program = target_folder()?.join(TARGET).join(PROFILE).join("ferkd-web.wasm");
-    assemble::page(Path::new("web"), &program, Path::new(PAGE))
+    // Compiled here rather than before everything else, and in the folder whose lock no test wants.
+    let xtask =
+        ["run", "--quiet", "--locked", "--package", "xtask", "--features", "page", "--profile", PROFILE];
+    let arguments = xtask.into_iter().chain(["--", "assemble"]).map(OsStr::new).chain([program.as_os_str()]);
+    run_in(Path::new("."), "cargo", &arguments.collect::<Vec<_>>(), &[])
+}
+
+/// Lays out the page around its compiled program; the second half of [`build`], in a program that has wasm-bindgen.
+///
+/// # Errors
+/// wasm-bindgen is missing or does not understand the program, or `web/index.html` asks for what is not there.
+pub fn assemble(program: &str) -> Result<(), String> {
+    assemble::page(Path::new("web"), Path::new(program), Path::new(PAGE))
 }
 
 /// Builds the page that is published into `dist`, by trunk.

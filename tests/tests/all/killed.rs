@@ -98,7 +98,11 @@ fn hammer(at: &Path, folder: &str, seed: u64, first: &str, resume: &str, begun: 
         }
     }
     assert!(states.len() >= 4 && states.contains(&0), "the kills met the same few moments: {states:?}");
-    eprintln!("{rounds} kills at {} states of {}, {in_writes} within a write", states.len(), folder.display());
+    eprintln!(
+        "{rounds} kills at {} states of {}, {in_writes} within a write",
+        states.len(),
+        folder.display()
+    );
     ferkd(at, if begun(&folder) { resume } else { first }).ok();
 }
 

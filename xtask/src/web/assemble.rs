@@ -3,8 +3,6 @@
 use std::fs;
 use std::path::Path;
 
-use wasm_bindgen_cli_support::Bindgen;
-
 /// Name of the program's files.
 const NAME: &str = "ferkd-web";
 
@@ -29,11 +27,17 @@ pub fn page(web: &Path, program: &Path, dist: &Path) -> Result<(), String> {
     fs::write(&to, html.join("\n") + "\n").map_err(|error| format!("{}: {error}", to.display()))
 }
 
+#[cfg(feature = "page")]
 fn bindgen(program: &Path, dist: &Path) -> Result<(), String> {
-    let mut bindgen = Bindgen::new();
+    let mut bindgen = wasm_bindgen_cli_support::Bindgen::new();
     // Names are half of the file, and no test reads them.
     bindgen.input_path(program).out_name(NAME).typescript(false).remove_name_section(true);
     bindgen.web(true).and_then(|bindgen| bindgen.generate(dist)).map_err(|error| format!("{error:#}"))
+}
+
+#[cfg(not(feature = "page"))]
+fn bindgen(_: &Path, _: &Path) -> Result<(), String> {
+    Err("xtask was compiled without its feature `page`: `cargo xtask web` has it".into())
 }
 
 /// One `<link data-trunk ...>` of the page.
