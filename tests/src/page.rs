@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
 
 use ferkd::store::{CHECKSUMS, MemoryFiles, ReadAt};
+use ferkd_skip::not_installed;
 use serde_json::Value;
 
 use crate::browser::{Browser, chromium};
-use ferkd_skip::not_installed;
-
 use crate::repository;
 
 /// One browser at a time: each takes what a small machine has.
