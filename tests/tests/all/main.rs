@@ -1,4 +1,4 @@
-//! What crosses crates, in one program: linking one takes as long as linking each of thirty.
+//! What crosses crates, in one program, which is linked once.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 mod bench;
