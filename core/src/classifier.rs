@@ -161,7 +161,7 @@ impl Classifier {
         let model = dict.load_into(card.spec.init(0, &device)?, origin)?.valid();
         Ok(Self {
             name: name.to_owned(),
-            sha256: crate::store::checksums::sha256(bytes),
+            sha256: crate::digest::sha256(bytes),
             card,
             #[cfg(feature = "flex")]
             host: if device == Device::flex() { model.host()? } else { None },

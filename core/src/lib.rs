@@ -49,6 +49,7 @@ pub mod confusion;
 pub mod data;
 pub mod demo;
 pub mod device;
+pub mod digest;
 pub mod error;
 pub mod events;
 pub mod heat;

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::data::images::Split;
 use crate::data::names::Names;
+use crate::data::split::Split;
 use crate::error::{Error, IoContext, Result};
 
 /// Where the images of one half are to be looked for.

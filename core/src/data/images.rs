@@ -4,34 +4,15 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-
 use crate::data::cache::{Budget, Cache};
 use crate::data::folder::{Listing, Place, list, locate};
 use crate::data::names::Names;
 use crate::data::shards::Shards;
+pub use crate::data::split::Split;
 use crate::data::synthetic::{is_synthetic, synthetic};
+use crate::digest::image_list_sha256;
 use crate::error::{Error, IoContext, Result};
 use crate::pixels::{Decoded, OrientationRule, decode};
-
-/// Which half of an image folder is meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Split {
-    /// `IMAGES/train` where there is one, else IMAGES.
-    Train,
-    /// `IMAGES/val` where there is one, else IMAGES.
-    Val,
-}
-
-impl Split {
-    /// Name of the folder that holds it.
-    pub fn folder(self) -> &'static str {
-        match self {
-            Self::Train => "train",
-            Self::Val => "val",
-        }
-    }
-}
 
 /// A list of images in a fixed order (by relative path), with the class folder of each.
 ///
@@ -81,8 +62,8 @@ impl ImageList {
     }
 
     fn find(path: &Path, split: Split) -> Result<(Self, bool)> {
-        if let Some(list) = synthetic(path, split)? {
-            return Ok((list, true));
+        if let Some(images) = synthetic(path, split)? {
+            return Ok((Self::in_memory(images), true));
         }
         let (place, told) = locate(path, split)?;
         let (source, listing, told) = match place {
@@ -285,12 +266,7 @@ impl ImageList {
 
     /// SHA-256 over the sorted list of relative paths, each with a newline: what a store remembers of the list.
     pub fn digest(&self) -> String {
-        let mut hash = Sha256::new();
-        for name in self.names.iter() {
-            hash.update(name.as_bytes());
-            hash.update(b"\n");
-        }
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        image_list_sha256(self.names.iter())
     }
 }
 

@@ -12,5 +12,6 @@ pub mod prefetch;
 pub mod select;
 mod shards;
 pub mod share;
+mod split;
 pub mod synthetic;
 pub mod tar;

@@ -9,8 +9,8 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use crate::data::folder::{Listing, loose_beside_classes, may_be_image};
-use crate::data::images::Split;
 use crate::data::names::Names;
+use crate::data::split::Split;
 use crate::data::tar::{Entry, Kind, entries};
 use crate::error::{Error, IoContext, Result};
 

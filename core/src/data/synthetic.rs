@@ -12,7 +12,7 @@ use image::{Rgb, RgbImage};
 use rayon::prelude::*;
 
 use crate::data::classes::ClassSpace;
-use crate::data::images::{ImageList, Split};
+use crate::data::split::Split;
 use crate::error::{Error, Result};
 use crate::rng::{Purpose, Stream};
 
@@ -56,6 +56,9 @@ pub fn is_synthetic(path: &Path) -> bool {
     path.to_str().is_some_and(|text| text.starts_with(PREFIX))
 }
 
+/// A synthetic image: its relative path, its class folder, and the bytes of its file.
+pub type SyntheticImage = (String, String, Arc<[u8]>);
+
 /// The images that a path such as `synthetic:1281167x1000` names: so many images in so many class folders. None if
 /// it is a path like any other.
 ///
@@ -64,7 +67,7 @@ pub fn is_synthetic(path: &Path) -> bool {
 ///
 /// # Errors
 /// A number that is none, no image, fewer images than classes, or too many.
-pub fn synthetic(path: &Path, split: Split) -> Result<Option<ImageList>> {
+pub fn synthetic(path: &Path, split: Split) -> Result<Option<Vec<SyntheticImage>>> {
     let Some(text) = path.to_str().and_then(|text| text.strip_prefix(PREFIX)) else { return Ok(None) };
     let wrong = |problem: String| {
         Err(Error::usage(path.display().to_string(), problem)
@@ -85,7 +88,7 @@ pub fn synthetic(path: &Path, split: Split) -> Result<Option<ImageList>> {
         let folder = &names[i % classes];
         (format!("{folder}/{half}_{i:08}.JPEG"), folder.clone(), pool[i % pool.len()].clone())
     });
-    Ok(Some(ImageList::in_memory(list.collect())))
+    Ok(Some(list.collect()))
 }
 
 /// Names of class folders.
@@ -134,10 +137,11 @@ const GRAIN: f64 = 22.0;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::images::ImageList;
     use crate::pixels::OrientationRule;
 
     fn open(text: &str, split: Split) -> Result<Option<ImageList>> {
-        synthetic(Path::new(text), split)
+        Ok(synthetic(Path::new(text), split)?.map(ImageList::in_memory))
     }
 
     #[test]

@@ -5,10 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use sha2::{Digest, Sha256};
-
 use super::layout::belongs;
-use super::manifest_check::is_sha256;
+use crate::digest::{is_sha256, sha256};
 use crate::error::{Error, Result};
 
 /// SHA-256 in lower-case hexadecimal of each recorded file, by its name.
@@ -66,15 +64,6 @@ impl Checksums {
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
-}
-
-/// SHA-256 of `bytes` in lower-case hexadecimal.
-pub fn sha256(bytes: &[u8]) -> String {
-    hex(Sha256::new_with_prefix(bytes))
-}
-
-pub(super) fn hex(hash: Sha256) -> String {
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -6,10 +6,11 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::checksums::{Checksums, hex};
-use super::manifest::Manifest;
-use super::source::MAX_SMALL_FILE;
-use super::{CHECKSUMS, MANIFEST};
+use super::checksums::Checksums;
+use super::file_names::{CHECKSUMS, MANIFEST, MAX_SMALL_FILE};
+use super::layout::{FileId, Layout, Table};
+use super::manifest_types::Manifest;
+use crate::digest::{ListDigest, hex};
 use crate::error::{Error, IoContext, Result};
 
 /// The bytes of the small file `name` in `folder`; `None` where there is none.
@@ -75,4 +76,14 @@ pub(super) fn hash_file(path: &Path, mut visit: impl FnMut(&[u8])) -> Result<Str
             Err(error) => return Err(Error::io(path, error)),
         }
     }
+}
+
+/// The digest of all names of a store, shard by shard, as its manifest carries it.
+pub(super) fn list_sha256(folder: &Path, layout: &Layout) -> Result<String> {
+    let mut list = ListDigest::default();
+    for shard in 0..layout.shards() {
+        let names = FileId { table: Table::Names, shard };
+        hash_file(&folder.join(names.to_string()), |block| list.lines(block))?;
+    }
+    Ok(list.finish())
 }

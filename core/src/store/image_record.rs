@@ -10,9 +10,6 @@
 //! | `orientation` | u8 | 32 |
 //! | `reserved` | 15 x u8, zero | 33 |
 
-use sha2::{Digest, Sha256};
-
-use super::checksums::hex;
 use super::npy::Field;
 use crate::error::{Error, Result};
 
@@ -166,17 +163,6 @@ pub(super) fn check_name(name: &str) -> Result<()> {
     };
     let shown: String = name.chars().take(200).collect();
     Err(Error::usage(shown.escape_debug().to_string(), problem).remedy("rename the image"))
-}
-
-/// The hash of an image list that a manifest carries: SHA-256 of each path and a newline, in lower-case
-/// hexadecimal. `names` come in ascending order of their bytes.
-pub fn image_list_sha256<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
-    let mut hash = Sha256::new();
-    for name in names {
-        hash.update(name.as_bytes());
-        hash.update(b"\n");
-    }
-    hex(hash)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@
 //! Under marginal renorm the probabilities are those after the division by their sum, and the decoded tail is
 //! scaled to fill up to 1: the first probability is as exact as under the other codecs. Ours.
 
-use super::manifest::{LabelFormat, Manifest};
+use super::manifest_types::{LabelFormat, Manifest};
 use super::npy::Field;
 use super::quantise;
 use crate::error::{Error, Result};

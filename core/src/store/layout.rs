@@ -2,9 +2,11 @@
 
 use std::fmt;
 
-use super::manifest::{Boxes, Manifest};
+use super::file_names::{MANIFEST, SKIPPED};
+use super::label_record::LabelCodec;
+use super::manifest_types::{Boxes, Manifest};
 use super::npy::header;
-use super::{MANIFEST, SKIPPED, box_record, image_record, label_record::LabelCodec};
+use super::{box_record, image_record};
 use crate::error::{Error, Result};
 
 /// The files of a shard.

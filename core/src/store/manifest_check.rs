@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::manifest::{Boxes, FORMAT, LabelFormat, Manifest, Teacher};
+use super::manifest_types::{Boxes, FORMAT, LabelFormat, Manifest, Teacher};
+use crate::digest::is_sha256;
 use crate::label::Codec;
 
 /// A field and what is wrong with it.
@@ -90,11 +91,6 @@ fn demand(holds: bool, field: &'static str, problem: impl FnOnce() -> String) ->
 }
 
 const NO_SHA256: &str = "it must be 64 digits of lower-case hexadecimal";
-
-/// Whether `text` is a SHA-256 as this crate writes it.
-pub(super) fn is_sha256(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-}
 
 /// The first field of `found` that `known` lacks; types of other modules let unknown fields pass.
 pub(super) fn unknown_field(found: &Value, known: &Value, path: String) -> Option<String> {

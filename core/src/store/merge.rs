@@ -3,13 +3,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::checksums::{Checksums, sha256};
+use super::checksums::Checksums;
+use super::file_names::{CHECKSUMS, LOCK, MANIFEST, SKIPPED, WRITING};
 use super::files::{file_len, read_checksums, read_manifest, read_small};
 use super::layout::{FileId, Layout};
 use super::part::{Part, parts_in};
 use super::writer::{is_leftover, names};
-use super::{CHECKSUMS, LOCK, MANIFEST, SKIPPED, WRITING};
 use crate::atomic;
+use crate::digest::sha256;
 use crate::error::{Error, IoContext, Result};
 use crate::lock::FolderLock;
 

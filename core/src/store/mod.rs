@@ -7,6 +7,7 @@
 
 pub mod box_record;
 pub mod checksums;
+mod file_names;
 #[cfg(not(target_family = "wasm"))]
 mod files;
 pub mod image_record;
@@ -14,6 +15,7 @@ pub mod label_record;
 pub mod layout;
 pub mod manifest;
 mod manifest_check;
+mod manifest_types;
 mod memory;
 #[cfg(not(target_family = "wasm"))]
 mod merge;
@@ -34,12 +36,13 @@ mod verify_shard;
 #[cfg(not(target_family = "wasm"))]
 mod writer;
 
+pub use crate::digest::image_list_sha256;
 pub use box_record::ExplicitBox;
-
-pub use image_record::{ImageEntry, image_list_sha256};
+pub use file_names::{CHECKSUMS, LOCK, MANIFEST, SKIPPED};
+pub use image_record::ImageEntry;
 pub use label_record::{LabelCodec, ShardLabels};
 pub use layout::{FileId, Layout, Slice, Table};
-pub use manifest::{Boxes, LabelFormat, LabelSpace, Manifest, Regions, Teacher};
+pub use manifest_types::{Boxes, LabelFormat, LabelSpace, Manifest, Regions, Teacher};
 pub use memory::MemoryFiles;
 #[cfg(not(target_family = "wasm"))]
 pub use merge::{holds_parts, merge};
@@ -54,22 +57,6 @@ pub use source::ReadAt;
 pub use verify::{Damage, VerifyReport, verify};
 #[cfg(not(target_family = "wasm"))]
 pub use writer::{StoreWriter, forget_shards};
-
-/// Name of the manifest's file.
-pub const MANIFEST: &str = "manifest.json";
-/// Name of the file with every other file's checksum.
-pub const CHECKSUMS: &str = "checksums.sha256";
-/// Name of the file with the images that were passed over; only where such were looked for.
-pub const SKIPPED: &str = "skipped.json";
-/// Name of the file that a writer locks.
-pub const LOCK: &str = "writer.lock";
-/// What a store's lock keeps others from.
-#[cfg(not(target_family = "wasm"))]
-const WRITING: &str = "writing this store";
-
-/// What to do about a file that is not what it should be.
-const REDO: &str =
-    "run `ferkd verify` on the store, then `ferkd label` again: it redoes only what is damaged";
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -8,15 +8,16 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use super::box_record::ExplicitBox;
-use super::checksums::{Checksums, sha256};
+use super::checksums::Checksums;
+use super::file_names::{CHECKSUMS, MANIFEST, REDO, SKIPPED};
 use super::image_record::{ImageEntry, ImageRecord, check_name};
 use super::layout::{FileId, Layout, Slice, Table};
-use super::manifest::{Boxes, Manifest};
+use super::manifest_types::{Boxes, Manifest};
 #[cfg(not(target_family = "wasm"))]
 use super::merge::holds_parts;
 use super::skipped::Skipped;
 use super::source::{Opened, ReadAt, Source};
-use super::{CHECKSUMS, MANIFEST, REDO, SKIPPED};
+use crate::digest::sha256;
 use crate::error::{Error, Result};
 use crate::label::{SoftLabel, TopK};
 use crate::mining::Confidence;

@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::checksums::sha256;
+use super::file_names::{LOCK, SKIPPED, WRITING};
 use super::files::{read_checksums, read_small};
 use super::skipped::{Skipped, SkippedImage};
 use super::writer::check_is_ours;
-use super::{LOCK, SKIPPED, WRITING};
 use crate::atomic;
+use crate::digest::sha256;
 use crate::error::{Error, IoContext, Result};
 use crate::lock::FolderLock;
 

@@ -1,9 +1,10 @@
 //! How many bytes a store takes, from its manifest alone.
 
-use super::MANIFEST;
-use super::checksums::{Checksums, sha256};
+use super::checksums::Checksums;
+use super::file_names::MANIFEST;
 use super::layout::{Layout, Table};
-use super::manifest::Manifest;
+use super::manifest_types::Manifest;
+use crate::digest::sha256;
 use crate::error::Result;
 
 /// Exact length in bytes of all files of a complete store together; `names` is that of the images' relative paths,

@@ -3,8 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::SKIPPED;
-use super::manifest_check::is_sha256;
+use super::file_names::SKIPPED;
+use crate::digest::is_sha256;
 use crate::error::{Error, Result};
 
 /// The images that a store passed over.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 #[cfg(not(target_family = "wasm"))]
 use std::path::PathBuf;
 
-use super::REDO;
+use super::file_names::{MAX_SMALL_FILE, REDO};
 use super::layout::{FileId, Layout, Slice};
 use crate::error::{Error, Result};
 
@@ -129,9 +129,6 @@ impl Source {
         }
     }
 }
-
-/// Largest manifest or list of checksums that is read: ten times what the largest store needs.
-pub(super) const MAX_SMALL_FILE: u64 = 1 << 28;
 
 #[cfg(not(target_family = "wasm"))]
 fn map(path: &std::path::Path) -> Result<Opened> {

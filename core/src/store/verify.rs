@@ -1,18 +1,19 @@
 //! Checks a store from end to end: every file against its checksum, every record against its meaning.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::checksums::{Checksums, hex, sha256};
-use super::files::{hash_file, read_small};
+use super::checksums::Checksums;
+use super::file_names::{CHECKSUMS, LOCK, MANIFEST, SKIPPED, WRITING};
+use super::files::{hash_file, list_sha256, read_small};
 use super::layout::{FileId, Layout, Table};
-use super::manifest::Manifest;
+use super::manifest_types::Manifest;
 use super::part::Part;
-use super::verify_shard::{Checked, check_shard};
+use super::verify_shard::{Checked, WRONG_CHECKSUM, check_shard};
 use super::writer::{is_leftover, names};
-use super::{CHECKSUMS, LOCK, MANIFEST, SKIPPED, WRITING};
+use crate::digest::sha256;
 use crate::error::Result;
 use crate::lock::FolderLock;
 
@@ -154,7 +155,6 @@ fn check_skipped(folder: &Path, sums: &Checksums, report: &mut VerifyReport) -> 
     Ok(())
 }
 
-pub(super) const WRONG_CHECKSUM: &str = "it does not have its recorded checksum";
 const NOT_RECORDED: &str = "its checksum is not recorded";
 
 fn compare_only(folder: &Path, sums: &Checksums, report: &mut VerifyReport) -> Result<()> {
@@ -266,13 +266,4 @@ fn check_shards(
     let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
     found.sort_unstable_by_key(|&(shard, _)| shard);
     found.into_iter().map(|(_, checked)| checked).collect()
-}
-
-fn list_sha256(folder: &Path, layout: &Layout) -> Result<String> {
-    let mut list = sha2::Sha256::default();
-    for shard in 0..layout.shards() {
-        let path: PathBuf = folder.join(FileId { table: Table::Names, shard }.to_string());
-        hash_file(&path, |block| sha2::Digest::update(&mut list, block))?;
-    }
-    Ok(hex(list))
 }

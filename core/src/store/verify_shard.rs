@@ -7,8 +7,7 @@ use super::checksums::Checksums;
 use super::files::{file_len, hash_file};
 use super::image_record::{ImageRecord, MAX_NAME, check_name};
 use super::layout::{FileId, Layout, Table};
-use super::manifest::Manifest;
-use super::verify::WRONG_CHECKSUM;
+use super::manifest_types::Manifest;
 use crate::error::{Error, Result};
 
 /// What was found in a shard.
@@ -20,6 +19,9 @@ pub(super) struct Checked {
     /// First and last name, where the names are sound.
     pub(super) ends: Option<(String, String)>,
 }
+
+/// What is wrong with a file whose bytes are not those that were recorded.
+pub(super) const WRONG_CHECKSUM: &str = "it does not have its recorded checksum";
 
 /// Most damaged records that are listed one by one for a file.
 const MOST_RECORDS: usize = 8;

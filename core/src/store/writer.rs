@@ -4,16 +4,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::box_record::ExplicitBox;
-use super::checksums::{Checksums, hex, sha256};
-use super::files::{file_len, hash_file, read_checksums, read_manifest, read_small};
+use super::checksums::Checksums;
+use super::file_names::{CHECKSUMS, LOCK, MANIFEST, SKIPPED, WRITING};
+use super::files::{file_len, list_sha256, read_checksums, read_manifest, read_small};
 use super::image_record::{self, ImageEntry, ImageRecord};
 use super::label_record::ShardLabels;
 use super::layout::{FileId, Layout, Table, belongs};
-use super::manifest::{Boxes, Manifest};
+use super::manifest_types::{Boxes, Manifest};
 use super::part::Part;
 use super::skipped::Skipped;
-use super::{CHECKSUMS, LOCK, MANIFEST, SKIPPED, WRITING};
 use crate::atomic;
+use crate::digest::sha256;
 use crate::error::{Error, IoContext, Result};
 use crate::lock::FolderLock;
 
@@ -135,12 +136,7 @@ impl StoreWriter {
             let problem = format!("{missing} of {} shards are missing", self.layout.shards());
             return Err(Error::damaged(&self.folder, problem).remedy("run `ferkd label` again: it goes on"));
         }
-        let mut list = sha2::Sha256::default();
-        for shard in 0..self.layout.shards() {
-            let file = FileId { table: Table::Names, shard };
-            hash_file(&self.folder.join(file.to_string()), |block| sha2::Digest::update(&mut list, block))?;
-        }
-        if hex(list) != self.manifest.image_list_sha256 {
+        if list_sha256(&self.folder, &self.layout)? != self.manifest.image_list_sha256 {
             let problem = "its images are not those of the list whose hash is `image_list_sha256`";
             return Err(Error::mismatch(self.folder.join(MANIFEST).display().to_string(), problem)
                 .remedy("label into another folder; the images may have changed meanwhile"));

@@ -41,7 +41,7 @@ pub(crate) fn manifest(images: u64, codec: Codec, k: u32) -> Manifest {
         },
         teacher: Teacher {
             name: "lite0".into(),
-            sha256: Some(checksums::sha256(b"weights")),
+            sha256: Some(crate::digest::sha256(b"weights")),
             side: 224,
             filter: Filter::Bicubic,
             normalisation: Normalisation { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },

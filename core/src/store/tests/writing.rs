@@ -102,7 +102,7 @@ fn boxes_are_demanded_where_they_are_explicit() {
 fn other_images_than_the_lists_are_found_at_the_end() {
     let folder = tempfile::tempdir().unwrap();
     let mut manifest = manifest(3, Codec::MarginalSmoothing, 5);
-    manifest.image_list_sha256 = checksums::sha256(b"another list");
+    manifest.image_list_sha256 = crate::digest::sha256(b"another list");
     let error = write(folder.path(), &manifest).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Mismatch);
     assert!(!verify(folder.path(), 1).unwrap().is_sound());

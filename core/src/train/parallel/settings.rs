@@ -60,7 +60,7 @@ pub(super) fn shared(trainer: &Trainer) -> Result<toml::Table> {
     }
     if trainer.config().weights.is_some() {
         let bytes = StateDict::of(trainer.student()).to_bytes(Precision::F32)?;
-        put("weights (SHA-256)", crate::store::checksums::sha256(&bytes));
+        put("weights (SHA-256)", crate::digest::sha256(&bytes));
     }
     Ok(table)
 }
