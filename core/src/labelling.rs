@@ -15,6 +15,7 @@ use crate::data::images::{ImageList, Split};
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::{Event, Listener};
 use crate::label::{Codec, softmax};
+use crate::labelling::search::{search, stopped};
 use crate::pixels::OrientationRule;
 use crate::region::RegionSampler;
 use crate::rng::path_hash;
@@ -192,7 +193,7 @@ pub fn label(
     check(config)?;
     space(&images, &teacher, config.classes)?;
     let skipped = match config.skip_bad {
-        true => Some(search::search(&images, &folder, config.orientation, stop, listen)?),
+        true => Some(search(&images, &folder, config.orientation, stop, listen)?),
         false => None,
     };
     if let Some(skipped) = &skipped {
@@ -232,12 +233,6 @@ fn folder(out: &Path, config: &LabelConfig) -> Result<PathBuf> {
             .remedy("repeat --skip-bad, or name another folder"));
     }
     Ok(folder)
-}
-
-/// What to say when the user has asked to stop.
-fn stopped(folder: &Path) -> Error {
-    Error::new(ErrorKind::Interrupted, folder.display().to_string(), "labelling was stopped")
-        .remedy("run the same command again: it goes on where it stopped")
 }
 
 /// A teacher pass, ready to run.

@@ -7,7 +7,9 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 
-use super::{Report, Timing, Yardstick};
+use super::report::Report;
+use super::timing::Timing;
+use super::yardstick::Yardstick;
 use crate::data::batch::View;
 use crate::data::images::{ImageList, Split};
 use crate::error::{Error, Result};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use burn::tensor::Device;
 use serde_json::{Map, Value};
 
-use super::Report;
+use super::report::Report;
 use crate::device::launches::Launches;
 use crate::error::Result;
 

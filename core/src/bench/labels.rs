@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use rayon::prelude::*;
 
 use super::generated::{Scratch, entry, size_of, store};
-use super::{Report, Timing, Yardstick};
+use super::report::Report;
+use super::timing::Timing;
+use super::yardstick::Yardstick;
 use crate::data::classes::ClassSpace;
 use crate::error::Result;
 use crate::rng::{Purpose, Stream};

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use super::labels::open;
-use super::{Report, Timing, Yardstick};
+use super::report::Report;
+use super::timing::Timing;
+use super::yardstick::Yardstick;
 use crate::error::Result;
 use crate::mining::{Confidence, Rule};
 

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value};
 
-use super::{Machine, Timing};
+use super::machine::Machine;
+use super::timing::Timing;
 
 /// A measured figure.
 #[derive(Debug, Clone, PartialEq)]

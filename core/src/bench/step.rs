@@ -6,7 +6,9 @@ use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::{Device, Tensor};
 
 use super::generated::{Scratch, entry, picture, store};
-use super::{Report, Timing, Yardstick};
+use super::report::Report;
+use super::timing::Timing;
+use super::yardstick::Yardstick;
 use crate::data::batch::Batch;
 use crate::data::classes::ClassSpace;
 use crate::data::images::ImageList;

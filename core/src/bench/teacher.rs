@@ -2,7 +2,9 @@
 
 use burn::tensor::{Tensor, TensorData};
 
-use super::{Report, Timing, Yardstick};
+use super::report::Report;
+use super::timing::Timing;
+use super::yardstick::Yardstick;
 use crate::classifier::{Classifier, read};
 use crate::error::{Error, Result};
 use crate::rng::{Purpose, Stream};

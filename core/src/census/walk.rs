@@ -1,6 +1,6 @@
 //! A census that is counted a slice at a time: a window counts a store of a million images while it is drawn.
 
-use super::{Census, Counter};
+use super::count::{Census, Counter};
 use crate::error::Result;
 use crate::mining::Confidence;
 use crate::store::Store;

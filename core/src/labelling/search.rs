@@ -7,9 +7,8 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 
-use super::stopped;
 use crate::data::images::ImageList;
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::events::{Event, Listener};
 use crate::pixels::OrientationRule;
 use crate::store::{SkipSearch, Skipped, SkippedImage};
@@ -58,4 +57,10 @@ pub(super) fn search(
     }
     listen(&Event::Done { job, time_s: begun.elapsed().as_secs_f64() });
     Ok(search.finish())
+}
+
+/// What to say when the user has asked to stop.
+pub(super) fn stopped(folder: &Path) -> Error {
+    Error::new(ErrorKind::Interrupted, folder.display().to_string(), "labelling was stopped")
+        .remedy("run the same command again: it goes on where it stopped")
 }

@@ -1,6 +1,6 @@
 //! What becomes of each region when the settings change.
 
-use super::{Kind, KindCounts};
+use super::kind::{Kind, KindCounts};
 
 /// How many regions go from each kind to each other one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

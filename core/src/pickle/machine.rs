@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::cursor::{Cursor, Problem};
 use super::text;
-use super::{Allowed, Id, Node, Object, Pickle};
+use super::values::{Allowed, Id, Node, Object, Pickle};
 use crate::error::{Error, ErrorKind, Result};
 
 /// No weights or label file comes near so many values; they would take 64 MB.

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::{Id, Node, Pickle};
+use super::values::{Id, Node, Pickle};
 
 /// The names that arrays need; [`Allowed::globals`](super::Allowed::globals) takes them.
 pub const GLOBALS: &[&str] = &[

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::Node;
 use super::cursor::Problem;
+use super::values::Node;
 
 /// UTF-8, as names and text have it.
 pub(super) fn utf8(bytes: &[u8]) -> Result<&str, Problem> {

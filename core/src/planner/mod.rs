@@ -3,59 +3,27 @@
 //! Bytes are exact: the store's own layout says them. Times are this machine's: [`Rates`] measures them in a
 //! few seconds, and the plan multiplies.
 
+mod images;
 mod rates;
 mod stand_in;
 
+pub use images::Images;
 pub use rates::{Rates, Subject, measure};
-
-use std::path::Path;
 
 use serde::Serialize;
 
 use crate::classifier::Classifier;
-use crate::data::images::{ImageList, Split};
+use crate::data::images::ImageList;
 use crate::data::plan::{Length, Plan};
 use crate::error::{Error, Result};
 use crate::labelling::{LabelConfig, manifest};
 use crate::store::{LabelSpace, Manifest, store_len};
-
-/// Images that are planned for.
-#[derive(Debug, Clone)]
-pub enum Images {
-    /// Those of a folder.
-    Folder(ImageList),
-    /// So many, which are not at hand.
-    Count(u64),
-}
 
 /// Most images that are planned for.
 const MOST_IMAGES: u64 = 1_000_000_000;
 
 /// Bytes of the name of an image that is not at hand: as in `n01440764/n01440764_10026.JPEG`.
 pub const NAME_BYTES: u64 = 30;
-
-impl Images {
-    /// The images in a folder.
-    ///
-    /// # Errors
-    /// Those of [`ImageList::open`].
-    pub fn open(path: &Path) -> Result<Self> {
-        Ok(Self::Folder(ImageList::open(path, Split::Train)?))
-    }
-
-    /// Number of images.
-    pub fn len(&self) -> u64 {
-        match self {
-            Self::Folder(list) => list.len() as u64,
-            Self::Count(count) => *count,
-        }
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
 
 /// What is planned.
 #[derive(Debug, Clone, PartialEq)]

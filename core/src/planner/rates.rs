@@ -12,7 +12,7 @@ use crate::data::images::ImageList;
 use crate::error::{Error, IoContext, Result};
 use crate::models::Arch;
 use crate::pixels::{Filter, OrientationRule, crop_resize, decode};
-use crate::planner::Images;
+use crate::planner::images::Images;
 use crate::planner::stand_in;
 use crate::region::RegionSampler;
 use crate::train::config::{Supervision, TrainConfig};

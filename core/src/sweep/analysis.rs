@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::stats::{Difference, Sample, holm};
 use crate::sweep::config::Plan;
-use crate::sweep::table::Finished;
+use crate::sweep::finished::Finished;
 use crate::train::report::{accuracy_curve, loss_curve};
 
 /// One arm with one budget.

@@ -2,7 +2,15 @@
 
 use crate::stats::{Difference, Sample, binomial_error};
 use crate::sweep::analysis::{Analysis, Cell};
-use crate::sweep::table::quoted;
+
+/// A text as a field of a CSV file.
+pub(super) fn quoted(text: &str) -> String {
+    if text.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
+}
 
 /// A number, or an empty field.
 fn field(value: Option<f64>) -> String {
@@ -134,8 +142,9 @@ mod tests {
     use crate::events::Event;
     use crate::mining::KindCounts;
     use crate::sweep::config::{Plan, SweepConfig};
+    use crate::sweep::finished::Finished;
     use crate::sweep::markdown::markdown;
-    use crate::sweep::table::{Finished, results};
+    use crate::sweep::table::results;
     use crate::train::run::TrainSummary;
 
     const FILE: &str = r#"

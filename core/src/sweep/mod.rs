@@ -4,6 +4,7 @@ pub mod analysis;
 pub mod arms;
 pub mod config;
 pub mod csv;
+pub mod finished;
 pub mod markdown;
 pub mod page;
 pub mod run;

@@ -195,7 +195,7 @@ fn own(plan: &Plan) -> Text {
 
 fn tables(plan: &Plan) -> Vec<toml::Table> {
     // Epochs and seed are a run's own.
-    let table = |arm: &crate::sweep::Arm| {
+    let table = |arm: &crate::sweep::arms::Arm| {
         let mut table = toml::Table::try_from(arm.config.resolved()).unwrap_or_default();
         table.remove("epochs");
         table.remove("seed");

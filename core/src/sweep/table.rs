@@ -4,28 +4,12 @@ use std::path::{Path, PathBuf};
 
 use crate::atomic;
 use crate::error::Result;
-use crate::events::Event;
 use crate::sweep::analysis::Analysis;
 use crate::sweep::config::Plan;
+use crate::sweep::csv::quoted;
+use crate::sweep::finished::Finished;
 use crate::sweep::markdown::markdown;
 use crate::sweep::{csv, page};
-use crate::train::config::TrainConfig;
-use crate::train::run::TrainSummary;
-
-/// A run that is done.
-#[derive(Debug, Clone)]
-pub struct Finished {
-    /// Arm and budget: index of the arm times the number of budgets, plus that of the budget.
-    pub cell: usize,
-    /// Index of its arm.
-    pub arm: usize,
-    /// Its settings, resolved.
-    pub config: TrainConfig,
-    /// How it ended.
-    pub summary: TrainSummary,
-    /// What happened meanwhile.
-    pub events: Vec<Event>,
-}
 
 /// Writes all tables and pictures into the folder `out`; says which files they are.
 ///
@@ -135,13 +119,4 @@ pub fn results(plan: &Plan, finished: &[Finished], validation_images: u64) -> St
         out.push('\n');
     }
     out
-}
-
-/// A text as a field of a CSV file.
-pub fn quoted(text: &str) -> String {
-    if text.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text.to_owned()
-    }
 }

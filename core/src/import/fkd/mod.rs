@@ -4,6 +4,7 @@
 //! every image and decides which are good, so that the store's list of images is known; the second writes the
 //! shards. Interrupted, the same command goes on.
 
+mod job;
 pub mod label_file;
 mod pairing;
 mod survey;
@@ -12,14 +13,14 @@ mod survey;
 mod tests;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use rayon::prelude::*;
 
 use crate::data::classes::ClassSpace;
 use crate::data::images::{ImageList, Split};
-use crate::error::{Error, ErrorKind, IoContext, Result};
+use crate::error::{Error, Result};
 use crate::events::{Event, Listener};
 use crate::label::Codec;
 use crate::pixels::{Filter, Normalisation, OrientationRule, measure};
@@ -28,6 +29,7 @@ use crate::store::{
     Boxes, ImageEntry, LabelFormat, LabelSpace, Manifest, Regions, ShardLabels, SkippedImage, StoreWriter,
     Teacher,
 };
+use job::{GROUP, Import, progress};
 use label_file::{Form, LabelFile, LabelType};
 use survey::Survey;
 
@@ -75,12 +77,6 @@ pub struct FkdSummary {
     /// Seconds that it took.
     pub time_s: f64,
 }
-
-/// Images that are read at once; between two of these groups an interrupt is heard.
-const GROUP: usize = 128;
-
-/// A label file of 500 regions and all of 100,000 classes would be as large.
-const MAX_LABEL_BYTES: u64 = 256 << 20;
 
 /// Imports the label files under `labels` for the images under `images` into the store `out`.
 ///
@@ -157,38 +153,7 @@ fn classes(images: &ImageList, config: &FkdConfig) -> Result<(ClassSpace, Vec<u3
     }
 }
 
-struct Import<'a> {
-    labels: PathBuf,
-    images: ImageList,
-    classes: ClassSpace,
-    /// Class of each class folder.
-    folders: Vec<u32>,
-    out: &'a Path,
-    stop: &'a AtomicBool,
-}
-
 impl Import<'_> {
-    fn check_stop(&self) -> Result<()> {
-        if !self.stop.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        let error =
-            Error::new(ErrorKind::Interrupted, self.out.display().to_string(), "the import was stopped");
-        Err(error.remedy("run the same command again: it goes on where it stopped"))
-    }
-
-    /// The label file of the image called `name`.
-    fn label_file(&self, name: &str) -> Result<LabelFile> {
-        let path = self.labels.join(pairing::label_name(name));
-        let len = std::fs::metadata(&path).at(&path)?.len();
-        if len > MAX_LABEL_BYTES {
-            return Err(Error::damaged(&path, format!("{len} bytes are too many for one image's labels"))
-                .remedy("leave it out"));
-        }
-        let bytes = std::fs::read(&path).at(&path)?;
-        LabelFile::read(&bytes, &path.display().to_string(), self.classes.len())
-    }
-
     /// The manifest of a store of all images.
     fn manifest(&self, form: Form, config: &FkdConfig) -> Result<Manifest> {
         let Form { regions, labels } = form;
@@ -281,9 +246,4 @@ impl Import<'_> {
         let checksum = xxhash_rust::xxh3::xxh3_64(&bytes);
         Ok((ImageEntry { name: name.to_owned(), width, height, class, checksum, orientation }, file))
     }
-}
-
-fn progress(done: u64, total: u64, now: u64, begun: Instant) -> Event {
-    let units_per_s = now as f64 / begun.elapsed().as_secs_f64();
-    Event::Progress { done, total, units_per_s, eta_s: (total - done) as f64 / units_per_s }
 }

@@ -7,8 +7,9 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 
+use super::job::{GROUP, Import, progress};
 use super::label_file::Form;
-use super::{GROUP, Import, pairing, progress};
+use super::pairing;
 use crate::data::images::ImageList;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::{Event, Listener};

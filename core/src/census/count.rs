@@ -1,17 +1,10 @@
-//! Every confidence of a set of regions with how often it occurs: what a threshold that is dragged asks.
-//!
-//! Stored confidences are quantised, so that even a large store has few different ones. Counts under any
-//! thresholds take a binary search, and are exactly those of [`mine`](crate::mine::mine).
-
-mod walk;
+//! The counts of a census, in all and by class.
 
 use std::collections::BTreeMap;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::mining::{Confidence, Counts, Histogram, KindCounts, Rule, Thresholds, Transitions};
 use crate::store::Store;
-
-pub use walk::CensusWalk;
 
 /// The confidences of a set of regions, in all and by class.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -73,14 +66,14 @@ impl Tally {
 
 /// Counts while regions go by.
 #[derive(Debug, Default)]
-struct Counter {
+pub(super) struct Counter {
     /// By class and by the confidence's bits, which ascend with it.
     counts: BTreeMap<(Option<u32>, u32), u64>,
     strange: Option<f32>,
 }
 
 impl Counter {
-    fn add(&mut self, class: Option<u32>, c: f32) {
+    pub(super) fn add(&mut self, class: Option<u32>, c: f32) {
         if c >= 0.0 {
             // Adding 0 turns -0 into +0.
             *self.counts.entry((class, (c + 0.0).to_bits())).or_default() += 1;
@@ -89,7 +82,7 @@ impl Counter {
         }
     }
 
-    fn close(self) -> Result<Census> {
+    pub(super) fn close(self) -> Result<Census> {
         if let Some(c) = self.strange {
             let problem = format!("{c} among the labels");
             return Err(Error::new(ErrorKind::Numeric, "confidence", problem)
