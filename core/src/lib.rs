@@ -64,6 +64,7 @@ pub mod memory;
 pub mod mine;
 pub mod mining;
 pub mod models;
+pub mod number_of;
 pub mod pickle;
 pub mod pixels;
 #[cfg(not(target_family = "wasm"))]

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::manifest_types::{Boxes, FORMAT, LabelFormat, Manifest, Teacher};
 use crate::digest::is_sha256;
 use crate::label::Codec;
+use crate::region::check_scale;
 
 /// A field and what is wrong with it.
 type Complaint = (&'static str, String);
@@ -28,10 +29,8 @@ pub(super) fn check(manifest: &Manifest) -> Result<(), Complaint> {
         format!("{per_image}: it must be in 1..={MAX_REGIONS}")
     })?;
     if let Boxes::Generated(sampler) = &regions.boxes {
-        let (low, high) = sampler.scale;
-        demand(0.0 < low && low <= high && high <= 1.0, "regions.boxes.generated.scale", || {
-            format!("({low}, {high}): shares of an image ascend within 0..=1")
-        })?;
+        check_scale(sampler.scale.into())
+            .map_err(|error| ("regions.boxes.generated.scale", error.problem().to_owned()))?;
         let (low, high) = sampler.ratio;
         demand(0.0 < low && low <= high && high.is_finite(), "regions.boxes.generated.ratio", || {
             format!("({low}, {high}): ratios of width to height ascend from above 0")

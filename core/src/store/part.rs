@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Error;
 #[cfg(not(target_family = "wasm"))]
 use crate::error::{IoContext, Result};
+use crate::number_of::number_of;
 
 /// Part `number` of `of`: every `of`-th shard, so that parts are equally long whatever the order of images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -60,12 +61,11 @@ impl FromStr for Part {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let numbers = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
-        match numbers {
-            Some((number, of)) if 1 <= number && number <= of && of <= MOST => Ok(Self { of, number }),
-            _ => Err(Error::usage("part", format!("{text:?} is no part"))
-                .remedy("write 2/4 for the second of four")),
-        }
+        let (number, of) = number_of(text, 1..=MOST).ok_or_else(|| {
+            let problem = format!("invalid part {text:?}: expected a number of a count, up to {MOST}");
+            Error::usage("part", problem).remedy("write 2/4 for the second of four")
+        })?;
+        Ok(Self { of, number })
     }
 }
 

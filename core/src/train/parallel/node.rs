@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::share::Share;
 use crate::error::{Error, Result};
+use crate::number_of::number_of;
 
 /// Process `number` of `of`, counted from 1: the first leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -60,14 +61,12 @@ impl FromStr for Node {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let numbers = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
-        match numbers {
-            Some((number, of)) if 1 <= number && number <= of && (2..=MOST).contains(&of) => {
-                Ok(Self { number, of })
-            }
-            _ => Err(Error::usage("node", format!("{text:?} is no node"))
-                .remedy("write 2/4 for the second of four; leave it out for one alone")),
-        }
+        let (number, of) = number_of(text, 2..=MOST).ok_or_else(|| {
+            let problem = format!("invalid node {text:?}: expected a number of a count, from 2 to {MOST}");
+            Error::usage("node", problem)
+                .remedy("write 2/4 for the second of four; leave it out for one alone")
+        })?;
+        Ok(Self { number, of })
     }
 }
 
