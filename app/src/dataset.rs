@@ -238,10 +238,11 @@ impl DataSet {
         {
             return Err(Error::mismatch(&*image.name, "it has no class").remedy("give it one, or use max"));
         }
-        Census::of(images.iter().flat_map(|image| {
-            let truth = image.truth.unwrap_or_default();
-            image.labels.iter().flatten().map(move |label| (image.truth, which.of(label, truth)))
-        }))
+        let regions = images.iter().flat_map(|image| {
+            let judged = |label| which.of(label, image.truth).map(|c| (image.truth, c));
+            image.labels.iter().flatten().map(judged)
+        });
+        Census::of(regions.collect::<Result<Vec<_>>>()?)
     }
 
     /// The class of an image, where it has one.

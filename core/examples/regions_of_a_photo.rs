@@ -45,14 +45,13 @@ fn main() -> ferkd::Result<()> {
         .collect::<ferkd::Result<Vec<_>>>()?;
 
     let thresholds = Rule::default().resolve(|see| {
-        labels.iter().for_each(|label| see(Confidence::Max.of(label, truth)));
-        Ok(())
+        labels.iter().try_for_each(|label| Confidence::Max.of(label, Some(truth)).map(&mut *see))
     })?;
     println!("thresholds: {} {} {}", thresholds.low, thresholds.mid, thresholds.high);
     for (region, label) in regions.iter().zip(labels) {
-        let kind = thresholds.kind(Confidence::Max.of(&label, truth))?;
+        let kind = thresholds.kind(Confidence::Max.of(&label, Some(truth))?)?;
         let (guess, p) = label.top()[0];
-        let adapted = Adaptation::Full.adapt(label, kind, truth, 0.1);
+        let adapted = Adaptation::Full.adapt(label, kind, Some(truth), 0.1)?;
         println!(
             "{:>4} x {:<4} {:>5.1} % {:<24} {:<10} ground truth in the label: {:.3}",
             region.width,

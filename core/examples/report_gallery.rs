@@ -221,15 +221,17 @@ fn labels(seen: &[Seen]) -> Result<Section, Box<dyn Error>> {
     for kind in Kind::ALL {
         let Some((i, s)) = seen.iter().enumerate().find(|(_, s)| s.boxed.kind == kind) else { continue };
         let arm = Adaptation::Full;
-        let adapted = arm.adapt(s.label.clone(), kind, TRUTH, EPSILON);
-        let bars = |label: &SoftLabel| LabelBars::of(label, 5, TRUTH, name);
+        let adapted = arm.adapt(s.label.clone(), kind, Some(TRUTH), EPSILON)?;
+        let bars = |label: &SoftLabel| LabelBars::of(label, 5, Some(TRUTH), name);
         pairs.push(LabelPair {
             name: format!("Region {}", i + 1),
             picture: Some(Picture::png(&s.pixels, SIDE, SIDE)?),
             kind,
             before: bars(&s.label),
-            after: (!arm.removes(kind)).then(|| bars(&adapted)),
-            total_variation: s.label.total_variation(&adapted),
+            after: match arm.removes(kind) {
+                true => After::Removed,
+                false => After::Label(bars(&adapted), s.label.total_variation(&adapted)),
+            },
             why: why(s.boxed.confidence, &THRESHOLDS, kind, &name(TRUTH), EPSILON, arm),
         });
     }

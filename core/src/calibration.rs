@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Result};
 use crate::label::SoftLabel;
 use crate::mining::Kind;
 
@@ -37,8 +38,21 @@ impl Adaptation {
     }
 
     /// The label that a region is trained with: the teacher's, or the softened ground truth `truth`.
-    pub fn adapt(self, teacher: SoftLabel, kind: Kind, truth: u32, epsilon: f32) -> SoftLabel {
-        if self.calibrates(kind) { SoftLabel::smoothed(truth, teacher.classes(), epsilon) } else { teacher }
+    ///
+    /// # Errors
+    /// A label to be calibrated where the ground truth is not known.
+    pub fn adapt(
+        self,
+        teacher: SoftLabel,
+        kind: Kind,
+        truth: Option<u32>,
+        epsilon: f32,
+    ) -> Result<SoftLabel> {
+        match (self.calibrates(kind), truth) {
+            (false, _) => Ok(teacher),
+            (true, Some(truth)) => Ok(SoftLabel::smoothed(truth, teacher.classes(), epsilon)),
+            (true, None) => Err(Error::unknown_class("calibration")),
+        }
     }
 }
 
@@ -55,7 +69,7 @@ mod tests {
             for arm in [Adaptation::None, Adaptation::Full, Adaptation::DropOnly, Adaptation::CalibrateOnly] {
                 let (codec, k) = Codec::MarginalSmoothing.resolve(5, p.len());
                 let teacher = TopK::of(&p, k).decode(codec, p.len()).unwrap();
-                let adapted = arm.adapt(teacher.clone(), Kind::ALL[kind], truth, epsilon);
+                let adapted = arm.adapt(teacher.clone(), Kind::ALL[kind], Some(truth), epsilon).unwrap();
                 let sum: f64 = adapted.dense().iter().map(|&p| f64::from(p)).sum();
                 prop_assert!((sum - 1.0).abs() < 1e-6);
                 if Kind::ALL[kind] == Kind::Important {
@@ -68,8 +82,18 @@ mod tests {
     #[test]
     fn context_becomes_the_softened_truth() {
         let teacher = SoftLabel::one_hot(0, 10);
-        let adapted = Adaptation::Full.adapt(teacher, Kind::Context, 7, 0.1);
+        let adapted = Adaptation::Full.adapt(teacher, Kind::Context, Some(7), 0.1).unwrap();
         assert!((adapted.probability(7) - 0.9).abs() < 1e-6);
         assert!((adapted.probability(0) - 0.1 / 9.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn only_what_is_calibrated_needs_the_class() {
+        for arm in [Adaptation::None, Adaptation::Full, Adaptation::DropOnly, Adaptation::CalibrateOnly] {
+            for kind in Kind::ALL {
+                let adapted = arm.adapt(SoftLabel::one_hot(0, 10), kind, None, 0.1);
+                assert_eq!(adapted.is_err(), arm.calibrates(kind), "{arm:?} {kind:?}");
+            }
+        }
     }
 }

@@ -63,6 +63,13 @@ impl Error {
         Self::new(ErrorKind::Pending, subject, problem)
     }
 
+    /// An image's class is not known, and `needs` cannot do without it; [`about`](Self::about) names the image.
+    pub fn unknown_class(needs: &str) -> Self {
+        Self::mismatch("image", format!("its class is not known, which {needs} needs")).remedy(
+            "put the images into class folders, or use what needs no class: --supervision fkd, --confidence max",
+        )
+    }
+
     /// Whether what was asked for is on its way, and nothing is wrong.
     pub fn is_pending(&self) -> bool {
         self.kind == ErrorKind::Pending
@@ -102,6 +109,12 @@ impl Error {
     /// Says what the user can do about it.
     pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
         self.remedy = Some(remedy.into());
+        self
+    }
+
+    /// The same about another file or field.
+    pub fn about(mut self, subject: impl Into<String>) -> Self {
+        self.subject = subject.into();
         self
     }
 

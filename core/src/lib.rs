@@ -27,9 +27,9 @@
 //! // The teacher is unsure about this region of a picture of class 2.
 //! let label = TopK::of(&[0.3, 0.25, 0.2, 0.15, 0.1], 2).decode(Codec::MarginalSmoothing, 5)?;
 //! let thresholds = Thresholds { low: 0.25, mid: 0.5, high: 0.99 };
-//! let kind = thresholds.kind(Confidence::Max.of(&label, 2))?;
+//! let kind = thresholds.kind(Confidence::Max.of(&label, Some(2))?)?;
 //! assert_eq!(kind, Kind::Context);
-//! let adapted = Adaptation::Full.adapt(label, kind, 2, 0.1);
+//! let adapted = Adaptation::Full.adapt(label, kind, Some(2), 0.1)?;
 //! assert!((adapted.probability(2) - 0.9).abs() < 1e-6);
 //! # Ok(())
 //! # }

@@ -247,7 +247,7 @@ mod tests {
             let truth = store.class(image).unwrap();
             for label in store.labels(image).unwrap() {
                 if label.top().first().map(|&(class, _)| class) == truth {
-                    let c = confidence.of(&label, truth.unwrap());
+                    let c = confidence.of(&label, truth).unwrap();
                     right.kinds.add(thresholds.kind(c).unwrap());
                     right.histogram.add(c);
                 }

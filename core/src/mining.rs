@@ -39,11 +39,15 @@ impl Confidence {
         }
     }
 
-    /// The confidence of a region with the label `label`, whose image has the class `truth`.
-    pub fn of(self, label: &SoftLabel, truth: u32) -> f32 {
-        match self {
-            Self::Max => label.top().first().map_or(label.rest(), |&(_, p)| p),
-            Self::Target => label.probability(truth),
+    /// The confidence of a region with the label `label`, whose image has the class `truth`, where it is known.
+    ///
+    /// # Errors
+    /// [`Self::Target`] without a class.
+    pub fn of(self, label: &SoftLabel, truth: Option<u32>) -> Result<f32> {
+        match (self, truth) {
+            (Self::Max, _) => Ok(label.top().first().map_or(label.rest(), |&(_, p)| p)),
+            (Self::Target, Some(truth)) => Ok(label.probability(truth)),
+            (Self::Target, None) => Err(Error::unknown_class("--confidence target")),
         }
     }
 }

@@ -25,10 +25,10 @@ pub fn ui(state: &mut State, ui: &mut Ui) {
         return;
     };
     let truth = shown.truth;
-    let adapted = match (truth, settings.adaptation.removes(kind)) {
-        (_, true) => None,
-        (Some(truth), false) => Some(settings.adaptation.adapt(label.clone(), kind, truth, settings.epsilon)),
-        (None, false) => Some(label.clone()),
+    let removed = settings.adaptation.removes(kind);
+    let adapted = match removed {
+        true => None,
+        false => settings.adaptation.adapt(label.clone(), kind, truth, settings.epsilon).ok(),
     };
     ui.horizontal_wrapped(|ui| {
         ui.strong(what);
@@ -51,7 +51,7 @@ pub fn ui(state: &mut State, ui: &mut Ui) {
             Some(adapted) => bars(&mut columns[1], "Adapted", adapted, truth, kind, &name),
             None => {
                 columns[1].strong("Adapted");
-                columns[1].weak("Not trained on");
+                columns[1].weak(if removed { "Not trained on" } else { "Unknown: this image has no class" });
             }
         }
     });

@@ -475,10 +475,7 @@ impl State {
         label: &SoftLabel,
         truth: Option<u32>,
     ) -> Option<(f32, Kind)> {
-        if settings.confidence == ferkd::mining::Confidence::Target && truth.is_none() {
-            return None;
-        }
-        let c = settings.confidence.of(label, truth.unwrap_or_default());
+        let c = settings.confidence.of(label, truth).ok()?;
         let kind = self.thresholds_in(data, settings).ok()?.kind(c).ok()?;
         Some((c, kind))
     }

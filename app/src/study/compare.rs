@@ -91,8 +91,7 @@ impl CompareStudy {
             let (other, truth) = theirs.as_ref().map_or((label, class), |(label, class)| (label, *class));
             let judged =
                 [(left, label, class), (right, other, truth)].map(|((which, thresholds), label, class)| {
-                    // A census of `target` has failed before, where an image has no class.
-                    let c = which.of(label, class.unwrap_or_default());
+                    let c = which.of(label, class)?;
                     thresholds.kind(c).map(|kind| (c, kind))
                 });
             match judged {

@@ -103,13 +103,10 @@ pub(crate) fn adapt(
     label: &SoftLabel,
     truth: Option<u32>,
 ) -> Option<Adapted> {
-    if settings.confidence == ferkd::mining::Confidence::Target && truth.is_none() {
-        return None;
-    }
-    let c = settings.confidence.of(label, truth.unwrap_or_default());
+    let c = settings.confidence.of(label, truth).ok()?;
     let kind = thresholds.kind(c).ok()?;
     let label = match truth {
-        Some(truth) => settings.adaptation.adapt(label.clone(), kind, truth, settings.epsilon),
+        Some(_) => settings.adaptation.adapt(label.clone(), kind, truth, settings.epsilon).ok()?,
         None => label.clone(),
     };
     Some(Adapted { c, kind, label, is_met: !settings.adaptation.removes(kind) })

@@ -60,8 +60,8 @@ impl Found {
             region,
             truth,
             guess: label.guess()?,
-            p_guess: Confidence::Max.of(label, truth),
-            p_truth: Confidence::Target.of(label, truth),
+            p_guess: Confidence::Max.of(label, Some(truth)).ok()?,
+            p_truth: Confidence::Target.of(label, Some(truth)).ok()?,
             visible: None,
         })
     }

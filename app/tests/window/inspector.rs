@@ -214,7 +214,7 @@ fn the_table_lists_regions_and_a_row_chooses_one() {
     // The least confident region stands first.
     let state = window.state_mut().state();
     let image = state.shown().unwrap();
-    let c = |i: &usize| Confidence::Max.of(image.labels[*i].as_ref().unwrap(), 0);
+    let c = |i: &usize| Confidence::Max.of(image.labels[*i].as_ref().unwrap(), None).unwrap();
     let least = (0..48usize).min_by(|a, b| c(a).total_cmp(&c(b))).unwrap();
     let text = format!("{:.3}", c(&least));
     window.get_all_by_label(&text).next().unwrap().click();

@@ -59,7 +59,7 @@ fn same_numbers(shared: &SharedWgpu, name: &str, weights: &[u8], regions: &[Regi
             .map(|class| (found.probability(class) - expected.probability(class)).abs())
             .fold(0.0, f32::max);
         assert!(off <= TOLERANCE, "{name}: a probability is off by {off}");
-        let (c, truth) = (Confidence::Max.of(&found, 0), Confidence::Max.of(&expected, 0));
+        let [c, truth] = [&found, &expected].map(|label| Confidence::Max.of(label, None).unwrap());
         for low in 1..50 {
             let low = low as f32 * 0.01;
             let thresholds = Thresholds { low, mid: low + 0.1, high: low + 0.4 };

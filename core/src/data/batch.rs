@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use crate::data::images::ImageList;
 use crate::data::pictures::Pictures;
 use crate::data::plan::Plan;
-use crate::data::select::{Boxes, Labels, Selection};
+use crate::data::select::{Asked, Boxes, Labels, Selection};
 use crate::data::share::Share;
 use crate::error::{Error, ErrorKind, Result};
 use crate::label::SoftLabel;
@@ -306,9 +306,8 @@ impl Batcher {
     fn select(&self, image: usize, pass: u64, want: usize) -> Result<Selection> {
         let name = self.images.name(image);
         let order = self.plan.region_order(path_hash(name), pass, self.boxes.per_image() as usize);
-        let truth =
-            self.images.folder(image).and_then(|f| self.folder_classes.get(f as usize)).copied().unwrap_or(0);
-        self.labels.select(image, truth, &order, want)
+        let truth = self.images.folder(image).and_then(|f| self.folder_classes.get(f as usize)).copied();
+        self.labels.select(&Asked { index: image, name, truth }, &order, want)
     }
 
     /// Cuts the wanted regions out, one after the other. Every image writes into its own place: threads decide

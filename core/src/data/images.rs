@@ -213,6 +213,18 @@ impl ImageList {
         at.checked_sub(1).map(|at| self.spans[at].1).filter(|&folder| folder != NO_FOLDER)
     }
 
+    /// The first image that lies in no class folder; none where all do.
+    pub fn first_without_folder(&self) -> Option<usize> {
+        match self.spans.first() {
+            Some(&(0, _)) => {
+                let loose = self.spans.iter().find(|&&(_, folder)| folder == NO_FOLDER);
+                loose.map(|&(first, _)| first as usize)
+            }
+            // What comes before the first span lies in no folder.
+            _ => (!self.is_empty()).then_some(0),
+        }
+    }
+
     /// Where the images come from, for messages.
     pub fn root(&self) -> Cow<'_, str> {
         match &self.source {
@@ -313,6 +325,7 @@ mod tests {
         let names: Vec<&str> = (0..list.len()).map(|i| list.name(i)).collect();
         assert_eq!(names, ["a/0.webp", "a/x/1.JPEG", "b/2.png"]);
         assert_eq!(list.folder(2), Some(1));
+        assert_eq!(list.first_without_folder(), None);
         // The same images are the same list, whether their parent was named or the folder itself.
         let inner = ImageList::open(&dir.path().join("train"), Split::Train).unwrap();
         assert_eq!(list.digest(), inner.digest());
@@ -340,6 +353,7 @@ mod tests {
         touch(dir.path(), "1.png");
         let list = ImageList::open(dir.path(), Split::Train).unwrap();
         assert_eq!((list.len(), list.folder(0), list.folders().len()), (1, None, 0));
+        assert_eq!(list.first_without_folder(), Some(0));
     }
 
     #[test]

@@ -25,11 +25,14 @@ struct Entry {
 }
 
 impl LabelBars {
-    /// The `top` most probable classes of a label, and class `truth` where it is not among them. `name` says
-    /// what a class is called.
-    pub fn of(label: &SoftLabel, top: usize, truth: u32, name: impl Fn(u32) -> String) -> Self {
+    /// The `top` most probable classes of a label, and class `truth`, where it is known, if it is not among them.
+    /// `name` says what a class is called.
+    pub fn of(label: &SoftLabel, top: usize, truth: Option<u32>, name: impl Fn(u32) -> String) -> Self {
         let mut listed: Vec<(u32, f32)> = label.top().iter().copied().take(top.max(1)).collect();
-        if truth < label.classes() && !listed.iter().any(|&(class, _)| class == truth) {
+        if let Some(truth) = truth
+            && truth < label.classes()
+            && !listed.iter().any(|&(class, _)| class == truth)
+        {
             listed.push((truth, label.probability(truth)));
         }
         let sum: f64 = listed.iter().map(|&(_, p)| f64::from(p)).sum();
@@ -37,7 +40,7 @@ impl LabelBars {
         let entry = |(class, p): (u32, f32)| Entry {
             name: name(class),
             probability: f64::from(p),
-            truth: class == truth,
+            truth: Some(class) == truth,
         };
         let entries = listed.into_iter().map(entry).collect();
         // Rounding in f32 leaves crumbs that are nobody's probability.
@@ -94,12 +97,21 @@ pub struct LabelPair {
     pub kind: Kind,
     /// The teacher's label.
     pub before: LabelBars,
-    /// The adapted label; none where the region is not trained on.
-    pub after: Option<LabelBars>,
-    /// Total variation between both, in 0..=1; without meaning where the region is not trained on.
-    pub total_variation: f64,
+    /// The adapted label.
+    pub after: After,
     /// One sentence on why, as [`why`](super::why) writes it.
     pub why: String,
+}
+
+/// What a region is trained with.
+#[derive(Debug, Clone, PartialEq)]
+pub enum After {
+    /// A label, and its total variation from the teacher's, in 0..=1.
+    Label(LabelBars, f64),
+    /// Nothing: the region is not trained on.
+    Removed,
+    /// The softened class of its image, which is not known.
+    Unknown,
 }
 
 /// Labels before and after, region by region.
@@ -149,17 +161,20 @@ fn write_pair(html: &mut Html, pair: &LabelPair) {
     html.raw("<div class=\"labels\">");
     pair.before.write(html, "Teacher");
     match &pair.after {
-        Some(after) => {
+        After::Label(after, _) => {
             let same = *after == pair.before;
             after.write(html, if same { "Student, unchanged" } else { "Student" });
         }
-        None => {
+        After::Removed => {
             html.raw("<div class=\"label\"><h4>Student</h4><p class=\"empty\">Not trained on.</p></div>");
         }
+        After::Unknown => html.raw(
+            "<div class=\"label\"><h4>Student</h4><p class=\"empty\">Unknown, as the image's class is.</p></div>",
+        ),
     }
     html.raw("</div>");
-    if pair.after.is_some() {
-        let distance = decimals(pair.total_variation, 3);
+    if let After::Label(_, total_variation) = pair.after {
+        let distance = decimals(total_variation, 3);
         html.paragraph("fine", &format!("Total variation between both: {distance}"));
     }
     html.close("article");
@@ -183,25 +198,24 @@ mod tests {
     #[test]
     fn the_bars_of_a_label_sum_to_one() {
         for truth in [3, 7] {
-            let bars = LabelBars::of(&teacher(), 2, truth, name);
+            let bars = LabelBars::of(&teacher(), 2, Some(truth), name);
             let sum: f64 = bars.entries.iter().map(|e| e.probability).sum::<f64>() + bars.others;
             assert!((sum - 1.0).abs() < 1e-6);
             assert_eq!(bars.entries.iter().filter(|e| e.truth).count(), 1);
             assert_eq!(bars.entries.len() as u32 + bars.other_classes, 10);
         }
-        assert_eq!(LabelBars::of(&SoftLabel::one_hot(0, 1), 5, 0, name).others, 0.0);
+        assert_eq!(LabelBars::of(&SoftLabel::one_hot(0, 1), 5, Some(0), name).others, 0.0);
     }
 
     #[test]
     fn a_removed_region_has_no_second_label() {
-        let before = LabelBars::of(&teacher(), 5, 7, name);
+        let before = LabelBars::of(&teacher(), 5, Some(7), name);
         let pair = LabelPair {
             name: "<img>".into(),
             picture: None,
             kind: Kind::Trivial,
-            after: None,
+            after: After::Removed,
             before: before.clone(),
-            total_variation: f64::NAN,
             why: "<u>".into(),
         };
         let rendered = |pairs: Vec<LabelPair>| {
@@ -212,8 +226,14 @@ mod tests {
         let page = rendered(vec![pair.clone()]);
         assert!(page.contains("Not trained on") && !page.contains("Total variation"));
         assert!(!page.contains("<3>") && !page.contains("<u>") && !page.contains("<img>"));
-        let page = rendered(vec![LabelPair { after: Some(before), total_variation: 0.0, ..pair }]);
+        let page = rendered(vec![LabelPair { after: After::Label(before, 0.0), ..pair.clone() }]);
         assert!(page.contains("unchanged") && page.contains("0.000"));
+        let page = rendered(vec![LabelPair { after: After::Unknown, ..pair }]);
+        assert!(
+            page.contains("Unknown") && !page.contains("Not trained on") && !page.contains("Total variation")
+        );
+        let bars = LabelBars::of(&teacher(), 2, None, name);
+        assert!(bars.entries.len() == 2 && bars.entries.iter().all(|entry| !entry.truth));
         assert!(rendered(vec![]).contains("no label"));
     }
 }

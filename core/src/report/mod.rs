@@ -24,7 +24,7 @@ pub use curves::{Curve, Curves};
 pub use histogram::{ConfidenceHistogram, Separation};
 pub use intervals::{Interval, Intervals};
 pub use kind::{kind_color, meaning, why};
-pub use labels::{LabelBars, LabelPair, LabelPairs};
+pub use labels::{After, LabelBars, LabelPair, LabelPairs};
 pub use mixes::{MixedPair, SelfmixPairs};
 pub use picture::Picture;
 pub use regions::{ImageRegions, RegionBox, RegionGrid, RegionItem};

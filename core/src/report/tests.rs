@@ -23,15 +23,14 @@ fn everything(name: &str) -> Report {
     };
     let region = Region { top: 0, left: 1, height: 2, width: 2, flip: false };
     let boxes = vec![RegionBox { region, kind: Kind::Trivial, confidence: 0.95 }];
-    let bars = |label: &SoftLabel| LabelBars::of(label, 3, 1, |class| format!("{name} {class}"));
+    let bars = |label: &SoftLabel| LabelBars::of(label, 3, Some(1), |class| format!("{name} {class}"));
     let (teacher, adapted) = (SoftLabel::smoothed(0, 10, 0.4), SoftLabel::smoothed(1, 10, 0.1));
     let pair = LabelPair {
         name: name.into(),
         picture: Some(picture.clone()),
         kind: Kind::Context,
         before: bars(&teacher),
-        after: Some(bars(&adapted)),
-        total_variation: teacher.total_variation(&adapted),
+        after: After::Label(bars(&adapted), teacher.total_variation(&adapted)),
         why: why(0.2, &thresholds, Kind::Context, name, 0.1, Adaptation::Full),
     };
     let mixed = MixedPair {

@@ -148,11 +148,7 @@ impl LabelCodec {
                 self.read(record, scratch)?;
                 self.probability(scratch, truth)
             }
-            (Confidence::Target, None) => Err(Error::mismatch(
-                "confidence",
-                "the probability of the ground-truth class is asked for, but the image has no class",
-            )
-            .remedy("use --confidence max")),
+            (Confidence::Target, None) => Err(Error::unknown_class("--confidence target")),
         }
     }
 

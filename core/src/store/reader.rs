@@ -250,7 +250,9 @@ impl Store {
         let slice = self.layout.label_record(image, region)?;
         let truth = match which {
             Confidence::Max => None,
-            Confidence::Target => Some(self.image_record(image)?.class.ok_or_else(|| no_class(image))?),
+            Confidence::Target => {
+                Some(self.image_record(image)?.class.ok_or_else(|| self.unknown_class(image, TARGET))?)
+            }
         };
         let found = self.layout.label().confidence(&self.read(slice)?, which, truth, &mut TopK::default());
         found.map_err(|e| self.damaged(slice.file, place(image, region), e))
@@ -298,10 +300,8 @@ impl fmt::Debug for Store {
     }
 }
 
-pub(super) fn no_class(image: u64) -> Error {
-    let problem = "the probability of the ground-truth class is asked for, but it has no class";
-    Error::mismatch(format!("image {image} of the store"), problem).remedy("use --confidence max")
-}
+/// What needs the ground truth of an image to read a confidence.
+pub(super) const TARGET: &str = "--confidence target";
 
 pub(super) fn place(image: u64, region: u32) -> String {
     format!("region {region} of image {image}")

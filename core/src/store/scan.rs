@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::image_record::{self, ImageRecord};
 use super::layout::{FileId, Table};
-use super::reader::{Store, no_class, place};
+use super::reader::{Store, TARGET, place};
 use crate::error::{Error, Result};
 use crate::label::{Codec, SoftLabel, TopK};
 use crate::mining::{Confidence, Counts, Rule, Thresholds};
@@ -23,11 +23,29 @@ impl Store {
     /// # Errors
     /// No such image, an image without a class, or a damaged file.
     pub fn truth(&self, image: u64) -> Result<u32> {
-        self.image_record(image)?.class.ok_or_else(|| {
-            Error::mismatch(format!("image {image} of the store"), "it has no class").remedy(
-                "label images in class folders, or use what needs no ground truth: fkd, --confidence max",
-            )
-        })
+        self.image_record(image)?.class.ok_or_else(|| self.unknown_class(image, "its label"))
+    }
+
+    /// The first image without a class; none where all have one.
+    ///
+    /// # Errors
+    /// A damaged file.
+    pub fn first_without_class(&self) -> Result<Option<u64>> {
+        for shard in 0..self.layout.shards() {
+            let classes = self.classes(shard, 0, self.layout.images_in(shard) as usize)?;
+            self.release(FileId { table: Table::Images, shard });
+            if let Some(row) = classes.iter().position(Option::is_none) {
+                return Ok(Some(self.layout.image(shard, row as u32)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The error for an image whose class is not known, and which `needs` cannot do without; it names the image.
+    pub(crate) fn unknown_class(&self, image: u64, needs: &str) -> Error {
+        let name =
+            self.image(image).map_or_else(|_| format!("image {image} of the store"), |entry| entry.name);
+        Error::unknown_class(needs).about(name)
     }
 
     /// The class of an image, where it has one.
@@ -182,7 +200,7 @@ impl Store {
             for (row, class) in rows.zip(classes) {
                 let image = self.layout.image(shard, row as u32);
                 if which == Confidence::Target && class.is_none() {
-                    return Err(no_class(image));
+                    return Err(self.unknown_class(image, TARGET));
                 }
                 let left = per_image as usize - region as usize;
                 let shown = left.min(self.per_image.saturating_sub(region) as usize);

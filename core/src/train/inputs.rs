@@ -9,9 +9,9 @@ use crate::data::images::ImageList;
 #[cfg(not(target_family = "wasm"))]
 use crate::data::images::Split;
 use crate::error::{Error, Result};
+use crate::mining::Confidence;
 use crate::store::Store;
-#[cfg(not(target_family = "wasm"))]
-use crate::train::config::TrainConfig;
+use crate::train::config::{Supervision, TrainConfig};
 
 /// What a trainer works on.
 pub struct Inputs {
@@ -92,6 +92,27 @@ pub(super) fn classes(
         }
         None => Ok(ClassSpace::of_folders(images.folders())),
     }
+}
+
+/// Checks that every image has the class that its label needs, before anything is trained.
+///
+/// # Errors
+/// The first image without one, by name.
+pub(super) fn check_classes(config: &TrainConfig, images: &ImageList, store: Option<&Store>) -> Result<()> {
+    if config.supervision == Supervision::Fkd {
+        return Ok(());
+    }
+    if let Some(image) = images.first_without_folder() {
+        return Err(Error::unknown_class(config.supervision.name()).about(images.label_of(image)));
+    }
+    if let Some(store) = store
+        && config.supervision.needs_store()
+        && config.confidence == Confidence::Target
+        && let Some(image) = store.first_without_class()?
+    {
+        return Err(store.unknown_class(image, "--confidence target"));
+    }
+    Ok(())
 }
 
 /// The images that a store was made from: these, without those that it passed over.

@@ -12,7 +12,7 @@ use crate::mine::{MiningReport, mine};
 use crate::mining::{Confidence, Kind, Thresholds};
 use crate::pixels::{Filter, crop_resize, whole_resize};
 use crate::report::{
-    Cell, ConfidenceHistogram, Curves, Definitions, ImageRegions, LabelBars, LabelPair, LabelPairs,
+    After, Cell, ConfidenceHistogram, Curves, Definitions, ImageRegions, LabelBars, LabelPair, LabelPairs,
     MixedPair, Picture, RegionBox, RegionGrid, RegionItem, Report, Section, SelfmixPairs, Table, why,
 };
 use crate::rng::{Purpose, Stream};
@@ -88,12 +88,11 @@ pub struct Pick {
 }
 
 impl Gallery<'_> {
-    fn name(&self, class: u32) -> String {
-        self.store.manifest().label.class_names.get(class as usize).cloned().unwrap_or_default()
-    }
-
-    fn truth(&self, image: u64) -> (u32, String) {
-        self.store.truth(image).map_or((0, "unknown".into()), |class| (class, self.name(class)))
+    /// What a class is called; one that is not known, "unknown".
+    fn name(&self, class: Option<u32>) -> String {
+        let names = &self.store.manifest().label.class_names;
+        let name = class.and_then(|class| names.get(class as usize));
+        name.cloned().unwrap_or_else(|| "unknown".into())
     }
 
     /// `count` regions of every kind, each of another image as far as there are; the seed is fixed.
@@ -144,8 +143,8 @@ impl Gallery<'_> {
                 picture: self.picture(pick)?,
                 kind: pick.kind,
                 confidence: pick.c,
-                teacher: label.top().first().map(|&(c, _)| self.name(c)).unwrap_or_default(),
-                truth: self.truth(pick.image).1,
+                teacher: self.name(label.guess()),
+                truth: self.name(self.store.class(pick.image)?),
                 visible: visible(pick),
             })
         };
@@ -190,68 +189,83 @@ impl Gallery<'_> {
     /// Labels before and after adaptation.
     pub fn labels(&self, picks: &[Pick]) -> Result<LabelPairs> {
         let pair = |pick: &Pick| -> Result<LabelPair> {
-            let (truth, truth_name) = self.truth(pick.image);
+            let truth = self.store.class(pick.image)?;
             let before = self.store.label(pick.image, pick.region)?;
-            let after = self.adaptation.adapt(before.clone(), pick.kind, truth, self.epsilon);
-            let bars = |label: &SoftLabel| LabelBars::of(label, 5, truth, |c| self.name(c));
-            let removed = self.adaptation.removes(pick.kind);
+            let bars = |label: &SoftLabel| LabelBars::of(label, 5, truth, |c| self.name(Some(c)));
+            let after = match self.adapted(pick)? {
+                _ if self.adaptation.removes(pick.kind) => After::Removed,
+                Some(after) => After::Label(bars(&after), before.total_variation(&after)),
+                None => After::Unknown,
+            };
             Ok(LabelPair {
                 name: format!("{}, region {}", self.store.image(pick.image)?.name, pick.region),
                 picture: Some(self.picture(pick)?),
                 kind: pick.kind,
                 before: bars(&before),
-                after: (!removed).then(|| bars(&after)),
-                total_variation: before.total_variation(&after),
-                why: why(pick.c, &self.thresholds, pick.kind, &truth_name, self.epsilon, self.adaptation),
+                after,
+                why: why(
+                    pick.c,
+                    &self.thresholds,
+                    pick.kind,
+                    &self.name(truth),
+                    self.epsilon,
+                    self.adaptation,
+                ),
             })
         };
         Ok(LabelPairs::new("Labels before and after", picks.iter().map(pair).collect::<Result<_>>()?))
     }
 
-    /// A region's adapted label.
-    fn adapted(&self, pick: &Pick) -> Result<SoftLabel> {
-        let truth = self.truth(pick.image).0;
-        Ok(self.adaptation.adapt(self.store.label(pick.image, pick.region)?, pick.kind, truth, self.epsilon))
+    /// A region's adapted label; none where it is calibrated and the class of its image is not known.
+    fn adapted(&self, pick: &Pick) -> Result<Option<SoftLabel>> {
+        let truth = self.store.class(pick.image)?;
+        if truth.is_none() && self.adaptation.calibrates(pick.kind) {
+            return Ok(None);
+        }
+        let label = self.store.label(pick.image, pick.region)?;
+        self.adaptation.adapt(label, pick.kind, truth, self.epsilon).map(Some)
     }
 
     /// `count` mixtures of two regions of one image, and how far labels move when regions of two images are mixed
     /// instead.
     pub fn selfmix(&self, count: usize) -> Result<SelfmixPairs> {
-        let trained = |image: u64| -> Result<Vec<Pick>> {
+        let trained = |image: u64| -> Result<Vec<(Pick, SoftLabel)>> {
             let mut picks = Vec::new();
             for region in 0..self.store.per_image() {
                 let c = self.store.confidence(image, region, self.confidence)?;
                 let kind = self.thresholds.kind(c)?;
-                if !self.adaptation.removes(kind) {
-                    picks.push(Pick { image, region, c, kind });
+                let pick = Pick { image, region, c, kind };
+                if !self.adaptation.removes(kind)
+                    && let Some(label) = self.adapted(&pick)?
+                {
+                    picks.push((pick, label));
                 }
             }
             Ok(picks)
         };
         let order = Stream::new(1, Purpose::ImageOrder, u64::MAX, 0)
             .permutation(self.store.len().min(1 << 20) as usize);
-        let (mut pairs, mut before): (Vec<MixedPair>, Option<Pick>) = (Vec::new(), None);
+        let (mut pairs, mut before): (Vec<MixedPair>, Option<SoftLabel>) = (Vec::new(), None);
         let (mut across, mut across_count) = (0.0, 0u32);
         for &image in order.iter().take(400) {
             let picks = trained(image.into())?;
-            let [a, b, ..] = picks[..] else { continue };
+            let [(a, own), (b, other), ..] = &picks[..] else { continue };
             let step = u64::from(image);
             let Some(mixing) = Mixing::draw(Mix::Selfmix, &MixStrength::default(), 0, step, self.side)?
             else {
                 continue;
             };
-            let moved = |other: &Pick| -> Result<[f64; 2]> {
-                let (x, y) = (self.adapted(&a)?, self.adapted(other)?);
-                let tv = x.total_variation(&y);
-                Ok([tv * f64::from(1.0 - mixing.l), tv * f64::from(mixing.l)])
+            let moved = |other: &SoftLabel| {
+                let tv = own.total_variation(other);
+                [tv * f64::from(1.0 - mixing.l), tv * f64::from(mixing.l)]
             };
             if let Some(other) = before {
-                across += moved(&other)?.iter().sum::<f64>() / 2.0;
+                across += moved(&other).iter().sum::<f64>() / 2.0;
                 across_count += 1;
             }
-            before = Some(a);
+            before = Some(own.clone());
             if pairs.len() < count {
-                let (pixels_a, pixels_b) = (self.crop(&a)?, self.crop(&b)?);
+                let (pixels_a, pixels_b) = (self.crop(a)?, self.crop(b)?);
                 pairs.push(MixedPair {
                     name: format!(
                         "{}, regions {} and {}",
@@ -263,7 +277,7 @@ impl Gallery<'_> {
                     b: self.encode(&pixels_b)?,
                     mixed: self.encode(&mixed_picture(&pixels_a, &pixels_b, &mixing, self.side))?,
                     mixing,
-                    total_variation: moved(&b)?,
+                    total_variation: moved(other),
                 });
             }
         }

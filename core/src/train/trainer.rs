@@ -11,7 +11,7 @@ use crate::data::images::ImageList;
 use crate::data::plan::Plan;
 #[cfg(not(target_family = "wasm"))]
 use crate::data::prefetch::Prefetch;
-use crate::data::select::{Boxes, Labels};
+use crate::data::select::{Boxes, Labels, Mining};
 #[cfg(not(target_family = "wasm"))]
 use crate::data::share::Share;
 use crate::error::{Error, Result};
@@ -28,7 +28,7 @@ use crate::train::ema::Ema;
 use crate::train::eval::{EvalReport, evaluate};
 #[cfg(not(target_family = "wasm"))]
 use crate::train::inputs::image_lists;
-use crate::train::inputs::{Inputs, classes, labelled};
+use crate::train::inputs::{Inputs, check_classes, classes, labelled};
 use crate::train::parallel::{Step, Team};
 use crate::train::precision::training_device;
 use crate::train::pretrained::Pretrained;
@@ -123,12 +123,7 @@ impl Trainer {
         if let Some(store) = &store {
             images = labelled(store, images)?;
         }
-        if config.supervision != Supervision::Fkd && images.folders().is_empty() {
-            let problem = format!("its images have no classes, which {} needs", config.supervision.name());
-            return Err(
-                Error::mismatch(images.root(), problem).remedy("put them into class folders, or use fkd")
-            );
-        }
+        check_classes(&config, &images, store.as_deref())?;
         if let Some(teacher) = &mut teacher {
             let mut outputs =
                 teacher.card.classes.map_folders(&classes.ids, &format!("the teacher {}", teacher.name))?;
@@ -175,15 +170,17 @@ impl Trainer {
             }
             _ => None,
         };
-        let labels = match &store {
-            Some(store) if config.supervision.needs_store() => Labels::Store {
+        let labels = match (&store, thresholds) {
+            (Some(store), Some(thresholds)) => Labels::Adapted {
                 store: store.clone(),
-                adaptation: config.supervision.adaptation(),
-                // FKD looks at no threshold; these make every region important.
-                thresholds: thresholds.unwrap_or(Thresholds { low: -2.0, mid: -1.0, high: 2.0 }),
-                confidence: config.confidence,
-                epsilon: config.epsilon,
+                mining: Mining {
+                    thresholds,
+                    confidence: config.confidence,
+                    adaptation: config.supervision.adaptation(),
+                    epsilon: config.epsilon,
+                },
             },
+            (Some(store), None) if config.supervision.needs_store() => Labels::Stored(store.clone()),
             _ => Labels::Truth { smoothing: config.label_smoothing, classes: card.classes.len() as u32 },
         };
         let orientation = store.as_ref().map_or(OrientationRule::Apply, |s| s.manifest().orientation);
@@ -314,7 +311,9 @@ impl Trainer {
     #[cfg(not(target_family = "wasm"))]
     pub(super) fn store(&self) -> Option<&Store> {
         match (&self.batcher.boxes, &self.batcher.labels) {
-            (Boxes::Store(store), _) | (_, Labels::Store { store, .. }) => Some(store),
+            (Boxes::Store(store), _) | (_, Labels::Stored(store) | Labels::Adapted { store, .. }) => {
+                Some(store)
+            }
             _ => None,
         }
     }
@@ -390,8 +389,9 @@ impl Trainer {
             return;
         }
         let batcher = Arc::make_mut(&mut self.batcher);
-        if let Labels::Store { thresholds, confidence, epsilon, .. } = &mut batcher.labels {
-            (*thresholds, *confidence, *epsilon) = (tuning.thresholds, tuning.confidence, tuning.epsilon);
+        if let Labels::Adapted { mining, .. } = &mut batcher.labels {
+            let Tuning { thresholds, confidence, epsilon, .. } = *tuning;
+            *mining = Mining { thresholds, confidence, epsilon, ..*mining };
         }
         self.thresholds = Some(tuning.thresholds);
     }

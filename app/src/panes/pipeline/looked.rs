@@ -116,8 +116,8 @@ fn adapted(state: &State, shown: &Shown, label: &SoftLabel, kind: Kind) -> Optio
     if settings.adaptation.removes(kind) {
         return None;
     }
-    Some(match shown.truth {
-        Some(truth) => settings.adaptation.adapt(label.clone(), kind, truth, settings.epsilon),
-        None => label.clone(),
-    })
+    match shown.truth {
+        Some(_) => settings.adaptation.adapt(label.clone(), kind, shown.truth, settings.epsilon).ok(),
+        None => Some(label.clone()),
+    }
 }

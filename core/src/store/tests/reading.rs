@@ -86,7 +86,7 @@ fn a_scan_gives_every_confidence_in_order() {
         let mut expected = Vec::new();
         for image in 0..5 {
             for region in 0..REGIONS {
-                let c = Confidence::Max.of(&store.label(image, region).unwrap(), 0);
+                let c = Confidence::Max.of(&store.label(image, region).unwrap(), None).unwrap();
                 assert_eq!(store.confidence(image, region, Confidence::Max).unwrap(), c);
                 expected.push((image, region, entry(image).class, c));
             }
@@ -115,7 +115,10 @@ fn the_targets_confidence_needs_a_class() {
     let folder = stored(&manifest(5, Codec::MarginalSmoothing, 5));
     let store = Store::open(folder.path()).unwrap();
     let label = store.label(2, 3).unwrap();
-    assert_eq!(store.confidence(2, 3, Confidence::Target).unwrap(), Confidence::Target.of(&label, 2));
+    assert_eq!(
+        store.confidence(2, 3, Confidence::Target).unwrap(),
+        Confidence::Target.of(&label, Some(2)).unwrap()
+    );
     let error = store.confidence(1, 0, Confidence::Target).unwrap_err();
     assert!(error.to_string().contains("image 1"), "{error}");
     assert!(store.scan_confidences(Confidence::Target, &mut |_, _, _, _| {}).is_err());
