@@ -38,6 +38,46 @@ impl Codec {
     }
 }
 
+/// How the listed probabilities of a label become those of a distribution.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reading {
+    /// What each one is divided by, if at all.
+    divisor: Option<f64>,
+    /// The probability of each class that is not listed.
+    rest: f32,
+}
+
+impl Reading {
+    /// How `listed` probabilities that sum to `sum` are read over `classes` classes, of which they are some; a hard
+    /// label is not read at all.
+    ///
+    /// # Errors
+    /// More listed than there are, or a sum of 0 to divide by.
+    pub fn of(codec: Codec, listed: usize, sum: f64, classes: usize) -> Result<Self> {
+        let Some(others) = classes.checked_sub(listed) else {
+            return Err(Error::mismatch("soft label", format!("it lists {listed} of {classes} classes")));
+        };
+        // A sum above 1 is what quantisation and 16-bit floats leave; nothing remains for the other classes then.
+        if codec != Codec::MarginalRenorm && others > 0 && sum <= 1.0 {
+            return Ok(Self { divisor: None, rest: ((1.0 - sum) / others as f64) as f32 });
+        }
+        if sum <= 0.0 {
+            return Err(Error::mismatch("soft label", "its probabilities sum to 0"));
+        }
+        Ok(Self { divisor: Some(sum), rest: 0.0 })
+    }
+
+    /// The probability of a class that is listed with `p`.
+    pub fn listed(&self, p: f32) -> f32 {
+        self.divisor.map_or(p, |sum| (f64::from(p) / sum) as f32)
+    }
+
+    /// The probability of each class that is not listed.
+    pub fn rest(&self) -> f32 {
+        self.rest
+    }
+}
+
 /// The K most probable classes of one region, in descending order, ties to the lower class.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct TopK {
@@ -75,40 +115,48 @@ impl TopK {
         if top.is_empty() {
             return Err(Error::mismatch("soft label", "it lists no class"));
         }
-        for (i, &(class, p)) in top.iter().enumerate() {
+        for &(class, p) in &top {
             if class as usize >= classes {
                 let problem = format!("class {class} is outside of 0..{classes}");
                 return Err(Error::mismatch("soft label", problem));
             }
-            if !(0.0..=1.0 + TOLERANCE).contains(&p) {
+            if !is_probability(p) {
                 return Err(Error::mismatch("soft label", format!("{p} of class {class} is no probability")));
             }
-            // A full label has been checked when it was written; quadratic work would hurt at C = 1000.
-            if top.len() <= 64 && top[..i].iter().any(|&(c, _)| c == class) {
-                return Err(Error::mismatch("soft label", format!("class {class} is listed twice")));
-            }
+        }
+        // A full label has been checked when it was written; sorting would hurt at C = 1000.
+        if keep <= 64
+            && let Some(class) = first_repeated(&self.classes[..top.len()])
+        {
+            return Err(Error::mismatch("soft label", format!("class {class} is listed twice")));
         }
         if codec == Codec::Hard {
             return Ok(SoftLabel { classes: classes as u32, rest: 0.0, top: vec![(top[0].0, 1.0)] });
         }
         let sum: f64 = top.iter().map(|&(_, p)| f64::from(p)).sum();
-        let others = classes - top.len();
-        let renormalise = codec == Codec::MarginalRenorm || others == 0 || sum > 1.0;
-        if renormalise {
-            if sum <= 0.0 {
-                return Err(Error::mismatch("soft label", "its probabilities sum to 0"));
-            }
-            for (_, p) in &mut top {
-                *p = (f64::from(*p) / sum) as f32;
-            }
-        }
-        let rest = if renormalise { 0.0 } else { ((1.0 - sum) / others as f64) as f32 };
-        Ok(SoftLabel { classes: classes as u32, rest, top })
+        let reading = Reading::of(codec, top.len(), sum, classes)?;
+        top.iter_mut().for_each(|(_, p)| *p = reading.listed(*p));
+        Ok(SoftLabel { classes: classes as u32, rest: reading.rest(), top })
     }
 }
 
 /// Slack for a probability that rounding pushed above 1.
 const TOLERANCE: f32 = 1e-3;
+
+/// Whether `p` is a number in 0..=1, save for the rounding of 16-bit floats.
+pub fn is_probability(p: f32) -> bool {
+    (0.0..=1.0 + TOLERANCE).contains(&p)
+}
+
+/// A class that is listed more than once, where there is one.
+pub fn first_repeated(classes: &[u32]) -> Option<u32> {
+    if classes.len() <= 32 {
+        return (1..classes.len()).find(|&i| classes[..i].contains(&classes[i])).map(|i| classes[i]);
+    }
+    let mut sorted = classes.to_vec();
+    sorted.sort_unstable();
+    sorted.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
+}
 
 /// A distribution over `classes` classes: some listed, all others sharing `rest` each.
 #[derive(Debug, Clone, PartialEq)]
@@ -321,6 +369,16 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_repeated_class_is_found_in_short_and_long_lists() {
+        for len in [2, 5, 32, 33, 200] {
+            let mut classes: Vec<u32> = (0..len).rev().collect();
+            assert_eq!(first_repeated(&classes), None);
+            classes[0] = classes[len as usize - 1];
+            assert_eq!(first_repeated(&classes), Some(0), "{len}");
+        }
+    }
+
+    #[test]
     fn foreign_pairs_are_refused() {
         let label = |classes: &[u32], p: &[f32]| {
             TopK { classes: classes.to_vec(), probabilities: p.to_vec() }.decode(Codec::MarginalSmoothing, 4)
@@ -330,6 +388,7 @@ pub(crate) mod tests {
         assert!(label(&[1], &[f32::NAN]).is_err());
         assert!(label(&[1], &[-0.1]).is_err());
         assert!(label(&[], &[]).is_err());
+        assert!(label(&[0; 100], &[0.001; 100]).is_err());
     }
 
     #[test]

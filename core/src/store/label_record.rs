@@ -14,10 +14,10 @@ use super::manifest_types::{LabelFormat, Manifest};
 use super::npy::Field;
 use super::quantise;
 use crate::error::{Error, Result};
-use crate::label::{Codec, SoftLabel, TopK};
+use crate::label::{Codec, Reading, SoftLabel, TopK, first_repeated, is_probability};
 use crate::mining::Confidence;
 
-/// How far a probability may lie above 1, and the sum of a full label from 1: 16-bit floats do that.
+/// How far the sum of a full label may lie from 1: 16-bit floats do that.
 const TOLERANCE: f64 = 1e-3;
 
 /// Writes labels as records of one length, and reads them back.
@@ -179,18 +179,15 @@ impl LabelCodec {
     /// What [`TopK::decode`] gives `class`, without building the label.
     fn probability(&self, top: &TopK, class: u32) -> Result<f32> {
         let listed = top.classes.iter().position(|&c| c == class).map(|at| top.probabilities[at]);
-        let others = self.classes - top.classes.len();
-        let sum = quantise::sum(&top.probabilities);
-        let divided = self.codec == Codec::MarginalRenorm || others == 0 || sum > 1.0;
-        match listed {
-            _ if class as usize >= self.classes => Err(bad(self.out_of_range(class))),
-            _ if self.codec == Codec::Hard => Ok(if listed.is_some() { 1.0 } else { 0.0 }),
-            _ if divided && sum <= 0.0 => Err(bad("its probabilities sum to 0")),
-            Some(p) if divided => Ok((f64::from(p) / sum) as f32),
-            Some(p) => Ok(p),
-            None if divided => Ok(0.0),
-            None => Ok(((1.0 - sum) / others as f64) as f32),
+        if class as usize >= self.classes {
+            return Err(bad(self.out_of_range(class)));
         }
+        if self.codec == Codec::Hard {
+            return Ok(if listed.is_some() { 1.0 } else { 0.0 });
+        }
+        let sum = quantise::sum(&top.probabilities);
+        let reading = Reading::of(self.codec, top.classes.len(), sum, self.classes)?;
+        Ok(listed.map_or(reading.rest(), |p| reading.listed(p)))
     }
 
     /// Reads the pairs of a record into `top`.
@@ -284,20 +281,6 @@ fn check_full(probabilities: &[f32]) -> Result<()> {
         return Err(bad(format!("its probabilities sum to {sum}")));
     }
     Ok(())
-}
-
-/// Whether `p` is a number in 0..=1, save for rounding.
-fn is_probability(p: f32) -> bool {
-    (0.0..=1.0 + TOLERANCE).contains(&f64::from(p))
-}
-
-fn first_repeated(classes: &[u32]) -> Option<u32> {
-    if classes.len() <= 32 {
-        return (1..classes.len()).find(|&i| classes[..i].contains(&classes[i])).map(|i| classes[i]);
-    }
-    let mut sorted = classes.to_vec();
-    sorted.sort_unstable();
-    sorted.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
 }
 
 fn bad(problem: impl Into<String>) -> Error {

@@ -4,7 +4,7 @@
 //! height and width in fractions of the image, flips (M), and labels of one of four shapes.
 
 use crate::error::{Error, Result};
-use crate::label::TopK;
+use crate::label::{TopK, first_repeated, is_probability};
 use crate::pickle::numpy::{self, Array, Kind, shown};
 use crate::pickle::{Allowed, Pickle};
 use crate::region::FractionBox;
@@ -183,10 +183,9 @@ fn pairs(indices: &[f32], probabilities: &[f32], classes: usize, exact: usize) -
         pairs.push((class, probability(p).map_err(|problem| format!("{problem} (of class {class})"))?));
     }
     pairs.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-    let mut listed: Vec<u32> = pairs.iter().map(|&(class, _)| class).collect();
-    listed.sort_unstable();
-    if let Some(twice) = listed.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(format!("class {} is listed twice", twice[0]));
+    let listed: Vec<u32> = pairs.iter().map(|&(class, _)| class).collect();
+    if let Some(class) = first_repeated(&listed) {
+        return Err(format!("class {class} is listed twice"));
     }
     if pairs.first().is_none_or(|&(_, p)| p <= 0.0) {
         return Err("no class has a probability above 0".into());
@@ -212,10 +211,5 @@ fn full(values: &[f32]) -> Result<TopK, String> {
 }
 
 fn probability(p: f32) -> Result<f32, String> {
-    // The store takes no more than a thousandth above 1.
-    match p {
-        p if (0.0..=1.0).contains(&p) => Ok(p),
-        p if p > 1.0 && p <= 1.001 => Ok(1.0),
-        other => Err(format!("{other} is no probability")),
-    }
+    if is_probability(p) { Ok(p.min(1.0)) } else { Err(format!("{p} is no probability")) }
 }
