@@ -7,7 +7,7 @@ use serde::Serialize;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 /// Share of intervals that hold the truth.
-pub const CONFIDENCE: f64 = 0.95;
+const CONFIDENCE: f64 = 0.95;
 
 /// Mean and spread of a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]

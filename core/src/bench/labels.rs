@@ -24,7 +24,7 @@ pub struct LabelsBench {
 }
 
 /// Regions of an image of a made-up store: FKD's M.
-pub(super) const PER_IMAGE: u64 = 500;
+const PER_IMAGE: u64 = 500;
 
 /// The store of a bench, and the folder that it must outlive.
 pub(super) fn open(given: Option<&PathBuf>, regions: u64) -> Result<(Store, Option<Scratch>, u64)> {

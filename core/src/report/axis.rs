@@ -113,7 +113,7 @@ fn widened(low: f64, high: f64) -> (f64, f64) {
 }
 
 /// The smallest of 1, 2, 5 times a power of ten that is at least `raw`.
-pub(super) fn nice_step(raw: f64) -> f64 {
+fn nice_step(raw: f64) -> f64 {
     let power = 10f64.powi(raw.log10().floor() as i32);
     let mantissa = [1.0, 2.0, 5.0].into_iter().find(|m| m * power >= raw * (1.0 - 1e-9)).unwrap_or(10.0);
     mantissa * power

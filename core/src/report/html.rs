@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Write};
 
 /// An attribute: a literal name, and any value, which is escaped; one without a value is left out.
-pub(super) type Attribute<'a> = (&'static str, &'a dyn Display);
+type Attribute<'a> = (&'static str, &'a dyn Display);
 
 /// HTML (and the SVG in it) under construction.
 #[derive(Default)]

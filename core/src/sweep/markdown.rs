@@ -12,7 +12,7 @@ fn points(share: f64) -> String {
 }
 
 /// A mean and its standard deviation, in percent.
-pub(super) fn mean_sd(sample: &Sample) -> String {
+fn mean_sd(sample: &Sample) -> String {
     match sample.sd {
         Some(sd) => format!("{} ± {}", points(sample.mean), points(sd)),
         None => points(sample.mean),
