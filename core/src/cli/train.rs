@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use ferkd::Result;
 use ferkd::events::Event;
 use ferkd::memory::{MemoryEstimate, Moment};
 use ferkd::train::{Meeting, Node, TrainConfig, TrainSummary, Trainer, train, train_together};
+use ferkd::{Error, Result};
 
 use crate::cli::overrides::Overrides;
 use crate::cli::terminal::{Terminal, duration};
@@ -27,18 +27,8 @@ use crate::cli::{Output, STOP, percent};
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    /// Folder of the run.
-    #[arg(long)]
-    run: PathBuf,
-    /// TOML file with settings; flags win over it. Can be given several times.
-    #[arg(long)]
-    config: Vec<PathBuf>,
-    /// Go on with the run that is there.
-    #[arg(long)]
-    resume: bool,
-    /// Say what would be done, and stop.
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    run: RunArgs,
     /// Which of several processes that train together this is: 2/4 for the second of four. The first
     /// writes the run folder.
     #[arg(long, value_name = "I/N", requires = "meet")]
@@ -46,26 +36,51 @@ pub struct Args {
     /// Where they meet: an address of node 1 and a free port there, the same on every node.
     #[arg(long, value_name = "HOST:PORT", requires = "node")]
     meet: Option<String>,
+}
+
+// What every command that trains asks for; a doc comment would become the text of `--help`.
+#[derive(Debug, clap::Args)]
+pub(super) struct RunArgs {
+    /// Folder of the run.
+    #[arg(long)]
+    pub(super) run: PathBuf,
+    /// TOML file with settings; flags win over it. Can be given several times.
+    #[arg(long = "config", value_name = "CONFIG")]
+    files: Vec<PathBuf>,
+    /// Go on with the run that is there.
+    #[arg(long)]
+    pub(super) resume: bool,
+    /// Say what would be done, and stop.
+    #[arg(long)]
+    pub(super) dry_run: bool,
     #[command(flatten)]
     settings: Overrides<TrainConfig>,
 }
 
+impl RunArgs {
+    /// The settings: `layers`, then the files, then the flags.
+    pub(super) fn config(&self, layers: Vec<(String, toml::Table)>) -> Result<TrainConfig> {
+        self.settings.resolve_over(layers, &self.files)
+    }
+}
+
 impl Args {
     pub fn run(self) -> Result<Output> {
-        let config = self.settings.resolve(&self.config)?;
-        if self.dry_run {
+        let RunArgs { run, resume, .. } = &self.run;
+        let config = self.run.config(Vec::new())?;
+        if self.run.dry_run {
             return dry_run(config);
         }
         let mut terminal = Terminal::new();
         let listen = &mut |event: &Event| terminal.hear(event);
         let (Some(node), Some(address)) = (self.node, self.meet) else {
-            let summary = train(&config, &self.run, self.resume, &STOP, listen)?;
-            return report(&self.run, &summary);
+            let summary = train(&config, run, *resume, &STOP, listen)?;
+            return report(run, &summary);
         };
         let meeting = Meeting::new(node, &address)?;
-        let summary = train_together(&config, &self.run, self.resume, meeting, &STOP, listen)?;
+        let summary = train_together(&config, run, *resume, meeting, &STOP, listen)?;
         if node.leads() {
-            return report(&self.run, &summary);
+            return report(run, &summary);
         }
         let text = format!(
             "node {node}: {} steps in {}, training loss {:.4}; node 1 has the run",
@@ -99,7 +114,8 @@ pub(super) fn report(run: &Path, summary: &TrainSummary) -> Result<Output> {
 /// What a run would do.
 pub(super) fn dry_run(config: TrainConfig) -> Result<Output> {
     let trainer = Trainer::new(config)?;
-    let config = toml::to_string(trainer.config()).unwrap_or_default();
+    let config = toml::to_string(trainer.config())
+        .map_err(|e| Error::usage("configuration", format!("it cannot be written as TOML: {e}")))?;
     let parameters = trainer.parameters();
     let macs = trainer.student().macs(trainer.card().side as usize);
     let memory = trainer.memory();

@@ -2,13 +2,12 @@
 
 use std::path::PathBuf;
 
+use ferkd::train::train;
 use ferkd::train::transfer::{check, starting_point};
-use ferkd::train::{TrainConfig, train};
 use ferkd::{Error, Result};
 
-use crate::cli::overrides::Overrides;
 use crate::cli::terminal::Terminal;
-use crate::cli::train::{dry_run, report};
+use crate::cli::train::{RunArgs, dry_run, report};
 use crate::cli::{Output, STOP};
 
 /// Take a trained network to an image folder's own classes: fine-tune all of it, or its last layer
@@ -28,23 +27,11 @@ pub struct Args {
     /// Images in class folders, or the parent of train/ and val/.
     #[arg(value_name = "IMAGES")]
     folder: PathBuf,
-    /// Folder of the run.
-    #[arg(long)]
-    run: PathBuf,
     /// Train the last layer alone, on frozen features (a linear probe).
     #[arg(long)]
     probe: bool,
-    /// TOML file with settings; flags win over it. Can be given several times.
-    #[arg(long)]
-    config: Vec<PathBuf>,
-    /// Go on with the run that is there.
-    #[arg(long)]
-    resume: bool,
-    /// Say what would be done, and stop.
-    #[arg(long)]
-    dry_run: bool,
     #[command(flatten)]
-    settings: Overrides<TrainConfig>,
+    run: RunArgs,
 }
 
 impl Args {
@@ -52,13 +39,14 @@ impl Args {
         let mut start = starting_point(&self.from, self.probe)?;
         start.images = self.folder;
         let base = toml::Table::try_from(&start).map_err(|e| Error::usage("transfer", e.to_string()))?;
-        let config = self.settings.resolve_over(vec![("transfer".into(), base)], &self.config)?;
+        let config = self.run.config(vec![("transfer".into(), base)])?;
         check(&config, &start)?;
-        if self.dry_run {
+        if self.run.dry_run {
             return dry_run(config);
         }
+        let RunArgs { run, resume, .. } = &self.run;
         let mut terminal = Terminal::new();
-        let summary = train(&config, &self.run, self.resume, &STOP, &mut |e| terminal.hear(e))?;
-        report(&self.run, &summary)
+        let summary = train(&config, run, *resume, &STOP, &mut |e| terminal.hear(e))?;
+        report(run, &summary)
     }
 }
