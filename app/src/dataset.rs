@@ -105,7 +105,7 @@ impl DataSet {
         let image = |&(name, bytes): &(&str, &'static [u8])| {
             (name.to_owned(), name.split('/').next().unwrap_or_default().to_owned(), bytes)
         };
-        let list = ImageList::in_memory(assets::PHOTOS.iter().map(image).collect());
+        let list = ImageList::in_memory(assets::PHOTOS.iter().map(image).collect())?;
         Ok(Self::of_store("Photos", store, Pictures::List(list)))
     }
 
@@ -239,7 +239,7 @@ impl DataSet {
             return Err(Error::mismatch(&*image.name, "it has no class").remedy("give it one, or use max"));
         }
         let regions = images.iter().flat_map(|image| {
-            let judged = |label| which.of(label, image.truth).map(|c| (image.truth, c));
+            let judged = move |label| which.of(label, image.truth).map(|c| (image.truth, c));
             image.labels.iter().flatten().map(judged)
         });
         Census::of(regions.collect::<Result<Vec<_>>>()?)
@@ -424,7 +424,7 @@ fn memory_half(maker: &SceneMaker, half: Half) -> Result<ImageList> {
         let class = name.split('/').next().unwrap_or_default().to_owned();
         files.push((name, class, maker.png(digit, 0)?));
     }
-    Ok(ImageList::in_memory(files))
+    ImageList::in_memory(files)
 }
 
 #[cfg(test)]

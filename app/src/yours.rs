@@ -102,7 +102,7 @@ impl State {
             return false;
         }
         let set = self.set_mut(Data::Yours);
-        let attached = set.and_then(|set| set.attach(ImageList::in_memory(found)));
+        let attached = set.and_then(|set| set.attach(ImageList::in_memory(found).ok()?));
         self.say_attached(attached)
     }
 

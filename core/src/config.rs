@@ -101,8 +101,16 @@ pub fn resolve<T: Options>(layers: &[(String, toml::Table)]) -> Result<T> {
 }
 
 /// A configuration as a table, as its file would hold it: numbers of 32 bits in their shortest form.
-pub fn table<T: Serialize>(config: &T) -> toml::Table {
-    toml::to_string(config).ok().and_then(|text| text.parse().ok()).unwrap_or_default()
+///
+/// # Errors
+/// A value that TOML cannot hold, such as a whole number of more than 63 bits.
+pub fn table<T: Serialize>(config: &T) -> Result<toml::Table> {
+    let unwritable = |problem: String| {
+        Error::usage("configuration", format!("it cannot be written as TOML: {problem}"))
+            .remedy("keep whole numbers below 2^63")
+    };
+    let text = toml::to_string(config).map_err(|e| unwritable(e.to_string()))?;
+    text.parse().map_err(|e: toml::de::Error| unwritable(first_line(&e.to_string())))
 }
 
 fn first_line(text: &str) -> String {

@@ -12,14 +12,14 @@ use rayon::prelude::*;
 use crate::classifier::Classifier;
 use crate::data::classes::ClassSpace;
 use crate::data::images::{ImageList, Split};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::events::{Event, Listener};
 use crate::label::{Codec, softmax};
 use crate::labelling::search::{search, stopped};
 use crate::pixels::OrientationRule;
 use crate::region::RegionSampler;
 use crate::rng::path_hash;
-use crate::store::manifest::FORMAT;
+use crate::store::manifest::{FORMAT, created_by};
 use crate::store::{
     Boxes, ImageEntry, LabelFormat, LabelSpace, MANIFEST, Manifest, Part, Regions, SKIPPED, ShardLabels,
     Skipped, SkippedImage, StoreWriter,
@@ -123,8 +123,9 @@ fn space(images: &ImageList, teacher: &Classifier, asked: Option<LabelSpace>) ->
                 return Err(Error::mismatch(images.root(), "two of its class folders are the same class")
                     .remedy("merge them"));
             }
-            let position = |class: &u32| outputs.binary_search(class).unwrap_or_default() as u32;
-            let folders = folders.iter().map(position).collect();
+            // Each folder's class is one of the outputs, which ascend: its place is the number of those below it.
+            let place = |class: &u32| outputs.partition_point(|output| output < class) as u32;
+            let folders = folders.iter().map(place).collect();
             Ok(Space { kind: LabelSpace::Folder, classes: all.subset(&outputs), outputs, folders })
         }
     }
@@ -148,7 +149,7 @@ fn describe(images: &ImageList, teacher: &Classifier, config: &LabelConfig, spac
     let (codec, k) = config.codec.resolve(config.top_k, space.classes.len());
     Manifest {
         format: FORMAT,
-        created_by: format!("ferkd {}", env!("CARGO_PKG_VERSION")),
+        created_by: created_by(),
         images: images.len() as u64,
         shard_images: config.shard_images,
         image_list_sha256: images.digest(),
@@ -176,7 +177,7 @@ struct Group {
 /// Labels the images under `images` into the store `out`; goes on where an earlier pass stopped.
 ///
 /// # Errors
-/// Images, teacher or store that cannot be used; [`ErrorKind::Interrupted`] when `stop` was set.
+/// Images, teacher or store that cannot be used; [`ErrorKind::Interrupted`](crate::ErrorKind::Interrupted) when `stop` was set.
 pub fn label(
     images: &Path,
     teacher: &str,
@@ -378,7 +379,7 @@ impl<'a> Pass<'a> {
                 let region = self.sampler.region(hash, number as u32, width, height);
                 view.cut(&decoded.image, &region, out)?;
             }
-            let class = self.images.folder(image).and_then(|f| self.space.folders.get(f as usize).copied());
+            let class = self.images.class(image, &self.space.folders);
             let checksum = xxhash_rust::xxh3::xxh3_64(&bytes);
             let orientation = decoded.orientation;
             Ok((ImageEntry { name: name.to_owned(), width, height, class, checksum, orientation }, pixels))

@@ -48,7 +48,7 @@ fn main() -> Result<()> {
 
 /// Measures a step and prints a row.
 fn row<'a>(arch: &str, side: usize, batch: usize, changes: impl Iterator<Item = &'a str>) -> Result<()> {
-    let mut settings = table(&settings(arch, side as u32, batch)?);
+    let mut settings = table(&settings(arch, side as u32, batch)?)?;
     let mut said = Vec::new();
     for change in changes {
         let (key, value) = change.split_once('=').unwrap_or((change, "true"));

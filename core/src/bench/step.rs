@@ -157,7 +157,7 @@ fn trainer(what: &StepBench, scratch: &Scratch) -> Result<Trainer> {
         .iter()
         .enumerate()
         .map(|(number, entry)| Ok((entry.name.clone(), folder(entry.class), picture(number as u64)?)));
-    let images = ImageList::in_memory(files.collect::<Result<_>>()?);
+    let images = ImageList::in_memory(files.collect::<Result<_>>()?)?;
     let config = TrainConfig {
         images: "pictures in memory".into(),
         store: Some("in memory".into()),

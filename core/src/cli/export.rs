@@ -46,7 +46,7 @@ impl Args {
         model.card.put(&mut dict);
         let precision = if self.f16 { Precision::F16 } else { Precision::F32 };
         dict.write(&out, precision)?;
-        let bytes = std::fs::metadata(&out).map(|m| m.len()).unwrap_or_default();
+        let bytes = std::fs::metadata(&out).at(&out)?.len();
         let text = format!(
             "{}: {} tensors, {bytes} bytes, {}",
             out.display(),

@@ -46,7 +46,8 @@ fn value_name(key: &Key) -> &'static str {
 
 impl<T: Options> clap::Args for Overrides<T> {
     fn augment_args(command: Command) -> Command {
-        let defaults = table(&T::default());
+        // Defaults are written into the help only, which cannot fail.
+        let defaults = table(&T::default()).unwrap_or_default();
         T::KEYS.iter().fold(command, |command, key| {
             let name = key.name();
             let default = match defaults.get(&name) {

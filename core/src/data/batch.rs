@@ -306,7 +306,7 @@ impl Batcher {
     fn select(&self, image: usize, pass: u64, want: usize) -> Result<Selection> {
         let name = self.images.name(image);
         let order = self.plan.region_order(path_hash(name), pass, self.boxes.per_image() as usize);
-        let truth = self.images.folder(image).and_then(|f| self.folder_classes.get(f as usize)).copied();
+        let truth = self.images.class(image, &self.folder_classes);
         self.labels.select(&Asked { index: image, name, truth }, &order, want)
     }
 

@@ -63,7 +63,7 @@ impl ImageList {
 
     fn find(path: &Path, split: Split) -> Result<(Self, bool)> {
         if let Some(images) = synthetic(path, split)? {
-            return Ok((Self::in_memory(images), true));
+            return Ok((Self::in_memory(images)?, true));
         }
         let (place, told) = locate(path, split)?;
         let (source, listing, told) = match place {
@@ -86,7 +86,10 @@ impl ImageList {
     }
 
     /// Images in memory: relative path, class folder, and the file's bytes. Sorted by path.
-    pub fn in_memory<B: Into<Arc<[u8]>>>(mut images: Vec<(String, String, B)>) -> Self {
+    ///
+    /// # Errors
+    /// Paths of more than 4 GiB together.
+    pub fn in_memory<B: Into<Arc<[u8]>>>(mut images: Vec<(String, String, B)>) -> Result<Self> {
         images.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         let mut folders: Vec<String> = images.iter().map(|(_, folder, _)| folder.clone()).collect();
         folders.sort_unstable();
@@ -94,17 +97,14 @@ impl ImageList {
         let mut names = Names::default();
         let (mut spans, mut files) = (Vec::new(), Vec::with_capacity(images.len()));
         for (name, folder, bytes) in images {
-            // Names that fill 4 GiB do not fit beside their pictures.
-            if names.push(&name).is_err() {
-                break;
-            }
+            names.push(&name)?;
             let folder = folders.binary_search(&folder).map_or(NO_FOLDER, |i| i as u32);
             if spans.last().is_none_or(|&(_, last)| last != folder) {
                 spans.push((files.len() as u32, folder));
             }
             files.push(bytes.into());
         }
-        Self { source: Source::Memory(files), folders, names, spans, cache: None }
+        Ok(Self { source: Source::Memory(files), folders, names, spans, cache: None })
     }
 
     /// The list without some images, whose names come in ascending order; names that it does not hold are of no
@@ -211,6 +211,11 @@ impl ImageList {
     pub fn folder(&self, i: usize) -> Option<u32> {
         let at = self.spans.partition_point(|&(first, _)| first as usize <= i);
         at.checked_sub(1).map(|at| self.spans[at].1).filter(|&folder| folder != NO_FOLDER)
+    }
+
+    /// The class of image `i`, where `classes` are those of the [`folders`](Self::folders); none in a flat folder.
+    pub fn class(&self, i: usize, classes: &[u32]) -> Option<u32> {
+        self.folder(i).and_then(|folder| classes.get(folder as usize).copied())
     }
 
     /// The first image that lies in no class folder; none where all do.
@@ -326,6 +331,7 @@ mod tests {
         assert_eq!(names, ["a/0.webp", "a/x/1.JPEG", "b/2.png"]);
         assert_eq!(list.folder(2), Some(1));
         assert_eq!(list.first_without_folder(), None);
+        assert_eq!([0, 1, 2].map(|i| list.class(i, &[7])), [Some(7), Some(7), None]);
         // The same images are the same list, whether their parent was named or the folder itself.
         let inner = ImageList::open(&dir.path().join("train"), Split::Train).unwrap();
         assert_eq!(list.digest(), inner.digest());

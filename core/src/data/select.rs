@@ -144,9 +144,9 @@ impl Labels {
             Self::Adapted { store, mining } => mining.select(store, image, order, want)?,
         };
         let different = chosen.len();
-        chosen.reserve_exact(want.saturating_sub(different));
-        for place in different..want {
-            chosen.push(chosen[place - different].clone());
+        if different > 0 {
+            chosen.reserve_exact(want.saturating_sub(different));
+            (different..want).for_each(|place| chosen.push(chosen[place - different].clone()));
         }
         Ok(Selection { chosen, fallback })
     }
@@ -236,9 +236,10 @@ mod tests {
         let folder = stored(&manifest);
         let file = |entry: std::io::Result<std::fs::DirEntry>| {
             let path = entry.unwrap().path();
-            (path.file_name().unwrap().to_str().unwrap().to_owned(), std::fs::read(&path).unwrap().into())
+            let bytes: Arc<[u8]> = std::fs::read(&path).unwrap().into();
+            (path.file_name().unwrap().to_str().unwrap().to_owned(), bytes)
         };
-        let files = std::fs::read_dir(folder.path()).unwrap().map(file).collect();
+        let files: MemoryFiles = std::fs::read_dir(folder.path()).unwrap().map(file).collect();
         let labels = Arc::new(AtomicUsize::new(0));
         let label_len = LabelCodec::of(&manifest.label).record_len();
         let store = Store::open_slices(Box::new(Counting { files, label_len, labels: labels.clone() }));

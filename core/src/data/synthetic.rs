@@ -141,7 +141,7 @@ mod tests {
     use crate::pixels::OrientationRule;
 
     fn open(text: &str, split: Split) -> Result<Option<ImageList>> {
-        Ok(synthetic(Path::new(text), split)?.map(ImageList::in_memory))
+        synthetic(Path::new(text), split)?.map(ImageList::in_memory).transpose()
     }
 
     #[test]

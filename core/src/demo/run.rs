@@ -66,7 +66,7 @@ struct Marker {
 }
 
 /// The settings of the demo's teacher pass.
-pub fn label_config(seed: u64) -> LabelConfig {
+fn label_config(seed: u64) -> LabelConfig {
     // At temperature 1 a third of the labels would round to certainty, and nothing could be told to be trivial.
     LabelConfig { regions: 16, temperature: 2.0, seed, device: "flex".into(), ..LabelConfig::default() }
 }
@@ -102,7 +102,7 @@ pub fn demo(out: &Path, seed: u64, stop: &AtomicBool, listen: Listener) -> Resul
     let page = page(&maker, &store, &scenes, &mined, &truth, &students, &config)?;
     atomic::write(&report, page.as_bytes())?;
     let result = |s: &Student| StudentResult {
-        accuracy: s.summary.accuracy.unwrap_or_default(),
+        accuracy: s.accuracy,
         train_loss: s.summary.train_loss,
         time_s: s.summary.time_s,
     };
@@ -235,8 +235,8 @@ fn page(
     .mark_best(1, Best::Highest);
     let mut accuracy = Curves::new("Held-out accuracy", "epoch", "of the held-out scenes").percent();
     let mut loss = Curves::new("Training loss", "epoch", "nats");
-    for Student { supervision, summary, events } in students {
-        let right = summary.accuracy.unwrap_or_default();
+    for Student { supervision, summary, accuracy: right, events } in students {
+        let right = *right;
         let context = match summary.kinds.total() {
             0 => Cell::text("not mined"),
             total => Cell::percent(summary.kinds.of(Kind::Context) as f64 / total as f64).plain(),
@@ -321,7 +321,7 @@ fn page(
         .section(
             Section::new("How this was made")
                 .with(provenance)
-                .with(settings(config))
+                .with(settings(config)?)
                 .with(Text::new().paragraph("Every step can be repeated alone:").code(&commands)),
         )
         .render())

@@ -18,6 +18,8 @@ pub(super) struct Student {
     pub supervision: Supervision,
     /// How it did.
     pub summary: TrainSummary,
+    /// Its accuracy on the held-out scenes, in 0..=1.
+    pub accuracy: f64,
     /// What happened meanwhile.
     pub events: Vec<Event>,
 }
@@ -105,7 +107,10 @@ impl School<'_> {
             // The other end closes only when the demo has failed.
             let _ = events.send((supervision, event.clone()));
         })?;
-        Ok(Student { supervision, summary, events: read_metrics(&run.join("metrics.jsonl"))? })
+        let accuracy = summary.accuracy.ok_or_else(|| {
+            Error::mismatch(run.display().to_string(), "the student was not tried on the held-out scenes")
+        })?;
+        Ok(Student { supervision, summary, accuracy, events: read_metrics(&run.join("metrics.jsonl"))? })
     }
 }
 

@@ -298,7 +298,7 @@ fn stepping(subject: &Subject, regions: usize, classes: usize) -> Result<(Steps,
         let class = format!("c{:06}", i % classes);
         (format!("{class}/{i}.png"), class, scene.clone())
     };
-    let images = ImageList::in_memory((0..classes.max(regions)).map(one).collect());
+    let images = ImageList::in_memory((0..classes.max(regions)).map(one).collect())?;
     let inputs = Inputs { images, validation: None, store: None, teacher: None };
     let device = crate::device::open(&subject.device)?;
     let mut trainer = Trainer::with_inputs(config, inputs, device)?;

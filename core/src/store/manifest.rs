@@ -7,6 +7,11 @@ use super::manifest_types::Manifest;
 pub use super::manifest_types::{FORMAT, SHARD_IMAGES};
 use crate::error::{Error, ErrorKind, Result};
 
+/// What a manifest says wrote its store: this version of the program.
+pub fn created_by() -> String {
+    format!("ferkd {}", env!("CARGO_PKG_VERSION"))
+}
+
 impl Manifest {
     /// Reads a manifest from the bytes of its file; `file` is the name that errors give it.
     ///

@@ -104,7 +104,10 @@ pub fn merge(root: impl AsRef<Path>, others: &[PathBuf]) -> Result<u32> {
         for file in source.files(&layout) {
             let name = file.to_string();
             source.hand_over(root, &name)?;
-            sums.insert(name.clone(), source.sums.get(&name).unwrap_or_default().to_owned());
+            // That each one is recorded has been checked above.
+            if let Some(sha256) = source.sums.get(&name).map(str::to_owned) {
+                sums.insert(name, sha256);
+            }
         }
     }
     if let Some(bytes) = skipped {

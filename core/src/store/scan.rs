@@ -42,7 +42,7 @@ impl Store {
     }
 
     /// The error for an image whose class is not known, and which `needs` cannot do without; it names the image.
-    pub(crate) fn unknown_class(&self, image: u64, needs: &str) -> Error {
+    pub fn unknown_class(&self, image: u64, needs: &str) -> Error {
         let name =
             self.image(image).map_or_else(|_| format!("image {image} of the store"), |entry| entry.name);
         Error::unknown_class(needs).about(name)

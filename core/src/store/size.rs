@@ -2,7 +2,7 @@
 
 use super::checksums::Checksums;
 use super::file_names::MANIFEST;
-use super::layout::{Layout, Table};
+use super::layout::Layout;
 use super::manifest_types::Manifest;
 use crate::digest::sha256;
 use crate::error::Result;
@@ -21,7 +21,8 @@ pub fn store_len(manifest: &Manifest, names: u64) -> Result<u64> {
     for shard in 0..layout.shards() {
         for file in layout.files(shard) {
             bytes += digest + file.to_string().len() as u64 + 1;
-            bytes += if file.table == Table::Names { 0 } else { layout.file_len(file).unwrap_or_default() };
+            // The length of names, which alone have none in the layout, is `names`.
+            bytes += layout.file_len(file).unwrap_or(0);
         }
     }
     Ok(bytes)

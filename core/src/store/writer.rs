@@ -194,8 +194,9 @@ impl StoreWriter {
         for shard in 0..self.layout.shards() {
             if self.is_recorded(shard) && self.has_right_lengths(shard)? {
                 for name in self.layout.files(shard).map(|file| file.to_string()) {
-                    let sha256 = self.sums.get(&name).unwrap_or_default().to_owned();
-                    sums.insert(name, sha256);
+                    if let Some(sha256) = self.sums.get(&name).map(str::to_owned) {
+                        sums.insert(name, sha256);
+                    }
                 }
             }
         }

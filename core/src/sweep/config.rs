@@ -111,10 +111,9 @@ impl SweepConfig {
             }
         }
         // One list of images for teacher and students: both take the same ones.
-        let shared = arms.first().map(|arm| &arm.config);
-        let val = shared.and_then(|config| config.val.clone());
-        let images = shared.map(|config| config.images.clone()).unwrap_or_default();
-        label.images_per_class = shared.and_then(|config| config.images_per_class);
+        let Some(first) = arms.first() else { return Err(Error::usage("sweep", "it has no arm")) };
+        let (images, val) = (first.config.images.clone(), first.config.val.clone());
+        label.images_per_class = first.config.images_per_class;
         for arm in &mut arms {
             let config = &mut arm.config;
             if config.images != images || config.images_per_class != label.images_per_class {

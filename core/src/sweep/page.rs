@@ -1,5 +1,6 @@
 //! `report.html` of a sweep, and its charts as files of their own.
 
+use crate::error::{Error, Result};
 use crate::report::{Cell as Field, Curve, Curves, Definitions, Intervals, Report, Section, Table, Text};
 use crate::stats::Sample;
 use crate::sweep::analysis::{Analysis, Cell};
@@ -10,7 +11,11 @@ use crate::sweep::markdown::{caveats, with_interval};
 const CURVES: usize = 9;
 
 /// The page.
-pub fn page(plan: &Plan, analysis: &Analysis) -> String {
+///
+/// # Errors
+/// Settings that TOML cannot hold.
+pub fn page(plan: &Plan, analysis: &Analysis) -> Result<String> {
+    let tables = tables(plan)?;
     let mut report = Report::new("Sweep")
         .subtitle(format!(
             "{} arms, budgets of {} epochs, {} seeds; {} held-out images",
@@ -34,7 +39,8 @@ pub fn page(plan: &Plan, analysis: &Analysis) -> String {
     if let Some(&epochs) = plan.epochs.last() {
         report = report.section(courses(plan, analysis, epochs));
     }
-    report.section(Section::new("Settings").with(shared(plan)).with(own(plan))).render()
+    let settings = Section::new("Settings").with(shared(plan, &tables)).with(own(plan, &tables));
+    Ok(report.section(settings).render())
 }
 
 /// The chart to show elsewhere: each arm's difference to its baseline, with the largest budget.
@@ -164,8 +170,7 @@ fn courses(plan: &Plan, analysis: &Analysis, epochs: usize) -> Section {
 }
 
 /// Settings that all arms have in common.
-fn shared(plan: &Plan) -> Definitions {
-    let tables: Vec<toml::Table> = tables(plan);
+fn shared(plan: &Plan, tables: &[toml::Table]) -> Definitions {
     let list = Definitions::new("All arms").item("teacher", plan.teacher.clone());
     let list = list.item("regions labelled of each image", plan.label.regions.to_string());
     let list = list.item("teacher's temperature", plan.label.temperature.to_string());
@@ -177,15 +182,14 @@ fn shared(plan: &Plan) -> Definitions {
 }
 
 /// Settings in which arms differ.
-fn own(plan: &Plan) -> Text {
-    let tables = tables(plan);
+fn own(plan: &Plan, tables: &[toml::Table]) -> Text {
     let Some(first) = tables.first() else { return Text::new() };
     let mut keys: Vec<&String> = tables.iter().flat_map(|table| table.keys()).collect();
     keys.sort_unstable();
     keys.dedup();
     keys.retain(|key| tables.iter().any(|table| table.get(*key) != first.get(*key)));
     let mut lines = String::new();
-    for (arm, table) in plan.arms.iter().zip(&tables) {
+    for (arm, table) in plan.arms.iter().zip(tables) {
         let fields: Vec<String> =
             keys.iter().filter_map(|key| Some(format!("{key} = {}", plain(table.get(*key)?)))).collect();
         lines += &format!("{}: {}\n", arm.name, fields.join(", "));
@@ -193,13 +197,15 @@ fn own(plan: &Plan) -> Text {
     Text::new().code(lines)
 }
 
-fn tables(plan: &Plan) -> Vec<toml::Table> {
+/// The settings of each arm, but for what is a run's own.
+fn tables(plan: &Plan) -> Result<Vec<toml::Table>> {
     // Epochs and seed are a run's own.
     let table = |arm: &crate::sweep::arms::Arm| {
-        let mut table = toml::Table::try_from(arm.config.resolved()).unwrap_or_default();
+        let table = toml::Table::try_from(arm.config.resolved());
+        let mut table = table.map_err(|e| Error::usage(format!("arm `{}`", arm.name), e.to_string()))?;
         table.remove("epochs");
         table.remove("seed");
-        table
+        Ok(table)
     };
     plan.arms.iter().map(table).collect()
 }

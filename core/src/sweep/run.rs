@@ -173,8 +173,8 @@ struct Shared {
 
 impl Shared {
     fn open(plan: &Plan) -> Result<Self> {
-        let config = plan.arms.first().map(|arm| arm.config.clone()).unwrap_or_default();
-        let (images, validation) = image_lists(&config)?;
+        let first = plan.arms.first().ok_or_else(|| Error::usage("sweep", "it has no arm"))?;
+        let (images, validation) = image_lists(&first.config)?;
         let waiting = Mutex::new(VecDeque::new());
         Ok(Self { images, validation, waiting, halt: AtomicBool::new(false) })
     }

@@ -27,7 +27,7 @@ pub fn write_results(
         ("pairs.csv", csv::pairs(analysis)),
         ("reach.csv", csv::reach(analysis)),
         ("tables.md", markdown(analysis)),
-        ("report.html", page::page(plan, analysis)),
+        ("report.html", page::page(plan, analysis)?),
     ];
     files.extend(page::accuracy_svg(plan, analysis).map(|svg| ("accuracy.svg", svg)));
     files.extend(page::differences_svg(plan, analysis).map(|svg| ("differences.svg", svg)));

@@ -229,9 +229,13 @@ impl Gallery<'_> {
     /// `count` mixtures of two regions of one image, and how far labels move when regions of two images are mixed
     /// instead.
     pub fn selfmix(&self, count: usize) -> Result<SelfmixPairs> {
+        // The first two regions of an image that a student meets.
         let trained = |image: u64| -> Result<Vec<(Pick, SoftLabel)>> {
             let mut picks = Vec::new();
             for region in 0..self.store.per_image() {
+                if picks.len() == 2 {
+                    break;
+                }
                 let c = self.store.confidence(image, region, self.confidence)?;
                 let kind = self.thresholds.kind(c)?;
                 let pick = Pick { image, region, c, kind };
@@ -297,12 +301,15 @@ pub fn histogram(mined: &MiningReport) -> ConfidenceHistogram {
 }
 
 /// Settings as a list.
-pub fn settings(config: &TrainConfig) -> Definitions {
-    let table = crate::config::table(config);
-    table.iter().fold(Definitions::new("Settings"), |list, (key, value)| {
+///
+/// # Errors
+/// A value that TOML cannot hold.
+pub fn settings(config: &TrainConfig) -> Result<Definitions> {
+    let table = crate::config::table(config)?;
+    Ok(table.iter().fold(Definitions::new("Settings"), |list, (key, value)| {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         list.item(key.clone(), value)
-    })
+    }))
 }
 
 /// The report of a run.
@@ -353,7 +360,7 @@ pub fn run_report(trainer: &Trainer, summary: &TrainSummary, events: &[Event]) -
             )
             .section(Section::new("Labels").with(gallery.labels(&labels)?));
     }
-    Ok(report.section(Section::new("Settings").with(settings(config))).render())
+    Ok(report.section(Section::new("Settings").with(settings(config)?)).render())
 }
 
 #[cfg(test)]

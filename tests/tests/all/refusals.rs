@@ -57,6 +57,27 @@ fn an_answer_that_cannot_be_printed_is_no_success() {
     done.fails(1, &["standard output"]);
 }
 
+#[test]
+fn an_image_whose_class_is_needed_and_not_known_is_named_before_training() {
+    let at = tempfile::tempdir().unwrap();
+    few_scenes(at.path());
+    fs::create_dir(at.path().join("flat")).unwrap();
+    for (i, bytes) in files(&at.path().join("scenes/train")).values().enumerate() {
+        fs::write(at.path().join(format!("flat/{i:03}.png")), bytes).unwrap();
+    }
+    ferkd(at.path(), &format!("{} --out store", LABEL.replace("scenes", "flat"))).ok();
+    let train = |supervision: &str, more: &str| {
+        let line = TRAIN.replace("scenes", "flat").replace("hard", supervision);
+        ferkd(at.path(), &format!("{line} {more} --run {supervision}"))
+    };
+    train("hard", "").fails(1, &["000.png", "hard", "class folders", "fkd"]);
+    let mined = "--store store --low 0.1 --mid 0.3 --high 0.9";
+    train("ferkd", mined).fails(1, &["000.png", "ferkd", "class folders", "fkd"]);
+    // FKD looks neither at a class nor at a confidence.
+    train("fkd", "--store store --confidence target").ok();
+    ferkd(at.path(), "mine store --confidence target").fails(1, &["000.png", "--confidence max"]);
+}
+
 /// A file where a folder should be: even the superuser cannot write there.
 #[test]
 fn a_place_that_cannot_be_written_is_named() {

@@ -24,7 +24,7 @@ use crate::error::{Error, Result};
 use crate::events::{Event, Listener};
 use crate::label::Codec;
 use crate::pixels::{Filter, Normalisation, OrientationRule, measure};
-use crate::store::manifest::{FORMAT, SHARD_IMAGES};
+use crate::store::manifest::{FORMAT, SHARD_IMAGES, created_by};
 use crate::store::{
     Boxes, ImageEntry, LabelFormat, LabelSpace, Manifest, Regions, ShardLabels, SkippedImage, StoreWriter,
     Teacher,
@@ -82,7 +82,8 @@ pub struct FkdSummary {
 ///
 /// # Errors
 /// Folders that cannot be read, two images that share a label file, classes that are not known, no image that
-/// can be imported, a store that holds something else; [`ErrorKind::Interrupted`] when `stop` was set. What is
+/// can be imported, a store that holds something else;
+/// [`ErrorKind::Interrupted`](crate::ErrorKind::Interrupted) when `stop` was set. What is
 /// wrong with single files stands in the summary.
 pub fn import(
     labels: &Path,
@@ -170,7 +171,7 @@ impl Import<'_> {
         };
         Ok(Manifest {
             format: FORMAT,
-            created_by: format!("ferkd {}", env!("CARGO_PKG_VERSION")),
+            created_by: created_by(),
             images: self.images.len() as u64,
             shard_images: config.shard_images,
             image_list_sha256: self.images.digest(),
@@ -242,7 +243,7 @@ impl Import<'_> {
         }
         let bytes = images.read(image)?;
         let (width, height, orientation) = measure(&bytes, &images.label_of(image))?;
-        let class = images.folder(image).and_then(|folder| self.folders.get(folder as usize).copied());
+        let class = images.class(image, &self.folders);
         let checksum = xxhash_rust::xxh3::xxh3_64(&bytes);
         Ok((ImageEntry { name: name.to_owned(), width, height, class, checksum, orientation }, file))
     }

@@ -15,7 +15,7 @@ const FREE: [&str; 5] = ["device", "prefetch", "cache-mb", "checkpoint-every", "
 pub(crate) fn same_settings(path: &Path, now: &str) -> Result<()> {
     // Settings that a later version added are at their defaults in older runs.
     let before: TrainConfig = crate::config::resolve(&[crate::config::read_layer(path)?])?;
-    let before = crate::config::table(&before);
+    let before = crate::config::table(&before)?;
     let now: toml::Table = now.parse().map_err(|e| Error::usage("configuration", format!("{e}")))?;
     let differences = differences(&before, &now);
     if differences.is_empty() {
@@ -46,7 +46,7 @@ pub(super) fn differences(there: &toml::Table, now: &toml::Table) -> String {
 /// # Errors
 /// Weights that cannot be read back.
 pub(super) fn shared(trainer: &Trainer) -> Result<toml::Table> {
-    let mut table = crate::config::table(trainer.config());
+    let mut table = crate::config::table(trainer.config())?;
     FREE.iter().chain(&["val", "images", "store", "weights", "teacher"]).for_each(|key| {
         table.remove(*key);
     });

@@ -72,7 +72,7 @@ fn resnet() -> TrainConfig {
 
 /// A trainer on `count` pictures, by so many replicas.
 fn trainer(config: &TrainConfig, count: u32, replicas: usize) -> Trainer {
-    let images = ImageList::in_memory(pictures(count));
+    let images = ImageList::in_memory(pictures(count)).unwrap();
     let inputs = Inputs { images, validation: None, store: None, teacher: None };
     Trainer::on_devices(config.clone(), inputs, vec![Device::flex(); replicas]).unwrap()
 }

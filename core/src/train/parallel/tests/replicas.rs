@@ -103,7 +103,7 @@ fn every_replica_asks_its_own_teacher() {
         TrainConfig { supervision: Supervision::Kd, teacher: Some("digits".into()), ..transformer() };
     let begin = |replicas| {
         let teacher = crate::classifier::Classifier::load("digits", &Device::flex()).unwrap();
-        let images = ImageList::in_memory(images.clone());
+        let images = ImageList::in_memory(images.clone()).unwrap();
         let inputs = Inputs { images, validation: None, store: None, teacher: Some(teacher) };
         Trainer::on_devices(config.clone(), inputs, vec![Device::flex(); replicas]).unwrap()
     };

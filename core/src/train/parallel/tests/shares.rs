@@ -59,7 +59,7 @@ fn a_share_decodes_its_own_images() {
     // An image of the second half is broken: the first half never looks at it.
     let broken = batcher.images.name(order[7] as usize).to_owned();
     images.iter_mut().filter(|(name, ..)| *name == broken).for_each(|(_, _, bytes)| bytes.truncate(40));
-    let batcher = Batcher { images: ImageList::in_memory(images), ..Batcher::clone(&batcher) };
+    let batcher = Batcher { images: ImageList::in_memory(images).unwrap(), ..Batcher::clone(&batcher) };
     let half = |number| batcher.share(0, &mut None, Share { number, of: 2 });
     assert_eq!(half(0).unwrap().unwrap().len, 10);
     assert!(half(1).unwrap_err().to_string().contains(&broken));
