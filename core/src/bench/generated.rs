@@ -1,18 +1,16 @@
 //! Made-up pictures and stores for benches: the same ones everywhere, from a seed.
 
-use std::io::Cursor;
 use std::path::{Path, PathBuf};
-
-use image::codecs::jpeg::JpegEncoder;
-use image::{Rgb, RgbImage};
+use std::sync::Arc;
 
 use crate::data::classes::ClassSpace;
+use crate::data::synthetic::photo;
 use crate::error::{Error, IoContext, Result};
 use crate::label::{Codec, TopK};
 use crate::pixels::{Filter, Normalisation, OrientationRule};
 use crate::region::RegionSampler;
 use crate::rng::{Purpose, Stream};
-use crate::store::manifest::{FORMAT, SHARD_IMAGES};
+use crate::store::manifest::{FORMAT, SHARD_IMAGES, created_by};
 use crate::store::{
     Boxes, ImageEntry, LabelFormat, LabelSpace, Manifest, Regions, ShardLabels, Store, StoreWriter, Teacher,
     image_list_sha256,
@@ -53,9 +51,14 @@ impl Drop for Scratch {
     }
 }
 
-/// The entry of made-up image `number` of `count`, spread over the classes of `space` in order.
+/// The class of made-up image `number` of `count`: they are spread over the classes of `space` in order.
+pub(super) fn class_of(number: u64, count: u64, space: &ClassSpace) -> usize {
+    (u128::from(number) * space.len() as u128 / u128::from(count.max(1))) as usize
+}
+
+/// The entry of made-up image `number` of `count`.
 pub(super) fn entry(number: u64, count: u64, space: &ClassSpace) -> ImageEntry {
-    let class = (u128::from(number) * space.len() as u128 / u128::from(count.max(1))) as usize;
+    let class = class_of(number, count, space);
     let (width, height) = SIZE;
     ImageEntry {
         // Names ascend with the number, whatever the order of the classes' identifiers.
@@ -99,7 +102,7 @@ pub(super) fn store(
             normalisation: Normalisation::IMAGENET,
         },
         orientation: OrientationRule::Apply,
-        created_by: format!("ferkd {}", env!("CARGO_PKG_VERSION")),
+        created_by: created_by(),
     };
     let mut writer = StoreWriter::open(folder, manifest)?;
     let mut labels: Option<ShardLabels> = None;
@@ -137,21 +140,9 @@ fn label(number: u64, classes: u32) -> TopK {
     top
 }
 
-/// The JPEG file of made-up picture `number`: waves of colour under noise, as hard to decode as a photo.
-pub(super) fn picture(number: u64) -> Result<Vec<u8>> {
-    let mut draw = Stream::new(0, Purpose::Bench, number, 1);
-    let waves: [f64; 6] = std::array::from_fn(|_| draw.uniform(0.01, 0.2));
-    let image = RgbImage::from_fn(SIZE.0, SIZE.1, |x, y| {
-        let grain = draw.uniform(-12.0, 12.0);
-        Rgb(std::array::from_fn(|channel| {
-            let phase = waves[channel] * f64::from(x) + waves[channel + 3] * f64::from(y);
-            (128.0 + 90.0 * libm::sin(phase) + grain) as u8
-        }))
-    });
-    let mut bytes = Cursor::new(Vec::new());
-    let fail = |e: image::ImageError| Error::mismatch("made-up picture", e.to_string());
-    image.write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, 90)).map_err(fail)?;
-    Ok(bytes.into_inner())
+/// The JPEG file of made-up picture `number`.
+pub(super) fn picture(number: u64) -> Result<Arc<[u8]>> {
+    photo(number as u32, SIZE)
 }
 
 /// Bytes that a store's folder takes.

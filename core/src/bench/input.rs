@@ -1,9 +1,9 @@
 //! The input pipeline: read a file, decode it, cut its regions, resize and normalise them.
 
 use std::path::PathBuf;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Instant;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 
@@ -31,6 +31,55 @@ pub struct InputBench {
 /// Images of each thread between two looks at the clock.
 const IMAGES_A_ROUND: usize = 8;
 
+/// The way of an image from its file to a network's input, with a look at the clock between its parts.
+pub(crate) struct Pipeline<'a> {
+    /// The images.
+    pub(crate) images: &'a ImageList,
+    /// What the network sees.
+    pub(crate) view: View,
+    /// Regions that are cut from an image.
+    pub(crate) regions: u32,
+}
+
+/// What became of one image.
+pub(crate) struct Prepared {
+    /// Time to read its file.
+    pub(crate) reading: Duration,
+    /// Time to decode it.
+    pub(crate) decoding: Duration,
+    /// Time to cut, resize and normalise all of its regions.
+    pub(crate) cutting: Duration,
+    /// Its width and height in pixels.
+    size: (u32, u32),
+    regions: Vec<Region>,
+}
+
+impl Pipeline<'_> {
+    /// Room for the regions of one image: shape (regions, 3, side, side).
+    pub(crate) fn room(&self) -> Vec<f32> {
+        vec![0.0; self.view.size() * self.regions as usize]
+    }
+
+    /// Prepares image `image` into `pixels`, which is [`room`](Self::room), on this thread.
+    ///
+    /// # Errors
+    /// An image that cannot be read or decoded.
+    pub(crate) fn prepare(&self, image: usize, pixels: &mut [f32]) -> Result<Prepared> {
+        let begun = Instant::now();
+        let bytes = self.images.read(image)?;
+        let read = Instant::now();
+        let picture = decode(&bytes, &self.images.label_of(image), OrientationRule::Apply)?.image;
+        let decoded = Instant::now();
+        let (hash, size) = (path_hash(self.images.name(image)), picture.dimensions());
+        let regions = RegionSampler::new(0).regions(hash, self.regions, size.0, size.1);
+        for (region, out) in regions.iter().zip(pixels.chunks_mut(self.view.size())) {
+            self.view.cut(&picture, region, out)?;
+        }
+        let (reading, decoding, cutting) = (read - begun, decoded - read, decoded.elapsed());
+        Ok(Prepared { reading, decoding, cutting, size, regions })
+    }
+}
+
 /// Images per second and thread, and which share of the time each part takes.
 ///
 /// # Errors
@@ -42,30 +91,17 @@ pub fn input(what: &InputBench, timing: Timing, yardstick: Option<&Yardstick>) -
     }
     let images = ImageList::open(&what.images, Split::Train)?;
     let view = View { side: what.side, filter: Filter::Bilinear, normalisation: Normalisation::IMAGENET };
-    let sampler = RegionSampler::new(0);
-    let size = 3 * what.side as usize * what.side as usize;
-    let [reading, decoding, cutting] = [const { AtomicU64::new(0) }; 3];
+    let pipeline = Pipeline { images: &images, view, regions: what.regions };
+    let spent = [const { AtomicU64::new(0) }; 3];
     let unused = Mutex::new(Share::default());
     let prepare = |pixels: &mut Vec<f32>, number: usize| -> Result<()> {
-        let image = number % images.len();
-        let begun = Instant::now();
-        let bytes = images.read(image)?;
-        let read = Instant::now();
-        let picture = decode(&bytes, &images.label_of(image), OrientationRule::Apply)?.image;
-        let decoded = Instant::now();
-        let hash = path_hash(images.name(image));
-        let regions = sampler.regions(hash, what.regions, picture.width(), picture.height());
-        for (region, out) in regions.iter().zip(pixels.chunks_mut(size)) {
-            view.cut(&picture, region, out)?;
-        }
-        for (sum, from, to) in
-            [(&reading, begun, read), (&decoding, read, decoded), (&cutting, decoded, Instant::now())]
-        {
-            sum.fetch_add((to - from).as_nanos() as u64, Ordering::Relaxed);
+        let done = pipeline.prepare(number % images.len(), pixels)?;
+        for (sum, part) in spent.iter().zip([done.reading, done.decoding, done.cutting]) {
+            sum.fetch_add(part.as_nanos() as u64, Ordering::Relaxed);
         }
         // Once for each image, and most of them while it warms up.
         if let (true, Ok(mut unused)) = (number < images.len(), unused.lock()) {
-            unused.add(picture.dimensions(), &regions);
+            unused.add(done.size, &done.regions);
         }
         Ok(())
     };
@@ -76,7 +112,7 @@ pub fn input(what: &InputBench, timing: Timing, yardstick: Option<&Yardstick>) -
         let first = next.fetch_add(round, Ordering::Relaxed);
         (first..first + round)
             .into_par_iter()
-            .map_init(|| vec![0.0; size * what.regions as usize], |pixels, i| prepare(pixels, i))
+            .map_init(|| pipeline.room(), |pixels, i| prepare(pixels, i))
             .collect::<Result<()>>()?;
         Ok(round as u64)
     };
@@ -93,12 +129,12 @@ pub fn input(what: &InputBench, timing: Timing, yardstick: Option<&Yardstick>) -
     report.fact("images", images.len());
     report.fact("regions_per_image", what.regions);
     report.fact("side_px", what.side);
-    let spent = [reading, decoding, cutting].map(|sum| sum.into_inner() as f64);
+    let spent = spent.map(|sum| sum.into_inner() as f64);
     let all: f64 = spent.iter().sum();
     for (key, part) in ["read_share", "decode_share", "cut_share"].into_iter().zip(spent) {
         report.fact(key, part / all.max(1.0));
     }
-    let unused = unused.into_inner().unwrap_or_default();
+    let unused = unused.into_inner().unwrap_or_else(PoisonError::into_inner);
     report.fact("blocks_in_no_region", unused.blocks as f64 / unused.of.max(1) as f64);
     Ok(report)
 }

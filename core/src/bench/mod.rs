@@ -19,12 +19,14 @@ mod teacher;
 mod timing;
 mod yardstick;
 
+pub(crate) use input::Pipeline;
 pub use input::{InputBench, input};
 pub use labels::{LabelsBench, labels};
 pub use machine::Machine;
 pub use mine::{MineBench, mine};
 pub use report::{Figure, Report};
 pub use step::{StepBench, step};
+pub(crate) use teacher::Crops;
 pub use teacher::{TeacherBench, teacher};
 pub use timing::Timing;
 pub use yardstick::Yardstick;

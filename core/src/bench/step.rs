@@ -4,8 +4,9 @@ use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::{Device, Tensor};
+use rayon::prelude::*;
 
-use super::generated::{Scratch, entry, picture, store};
+use super::generated::{Scratch, class_of, entry, picture, store};
 use super::report::Report;
 use super::timing::Timing;
 use super::yardstick::Yardstick;
@@ -14,6 +15,7 @@ use crate::data::classes::ClassSpace;
 use crate::data::images::ImageList;
 use crate::error::{Error, ErrorKind, Result};
 use crate::models::{Arch, Model};
+use crate::store::ImageEntry;
 use crate::train::loss::{DeviceTargets, soft_cross_entropy};
 use crate::train::precision::Arithmetic;
 use crate::train::{Inputs, Supervision, TrainConfig, Trainer};
@@ -152,12 +154,12 @@ fn trainer(what: &StepBench, scratch: &Scratch) -> Result<Trainer> {
     let images = IMAGES.max(what.batch.div_ceil(what.regions_per_step.max(1))) as u64;
     let entries: Vec<_> = (0..images).map(|number| entry(number, images, &space)).collect();
     let store = store(scratch.path(), &entries, REGIONS, &space)?;
-    let folder = |class: Option<u32>| space.ids[class.unwrap_or_default() as usize].clone();
-    let files = entries
-        .iter()
-        .enumerate()
-        .map(|(number, entry)| Ok((entry.name.clone(), folder(entry.class), picture(number as u64)?)));
-    let images = ImageList::in_memory(files.collect::<Result<_>>()?)?;
+    let file = |(number, entry): (usize, &ImageEntry)| {
+        let folder = space.ids[class_of(number as u64, images, &space)].clone();
+        Ok((entry.name.clone(), folder, picture(number as u64)?))
+    };
+    let files: Result<Vec<_>> = entries.par_iter().enumerate().map(file).collect();
+    let images = ImageList::in_memory(files?)?;
     let config = TrainConfig {
         images: "pictures in memory".into(),
         store: Some("in memory".into()),

@@ -1,6 +1,6 @@
 //! The teacher's forward pass, on crops that are ready.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use super::report::Report;
 use super::timing::Timing;
@@ -20,6 +20,30 @@ pub struct TeacherBench {
     pub device: String,
 }
 
+/// Made-up crops that a teacher looks at together.
+pub(crate) struct Crops {
+    count: usize,
+    side: u32,
+    /// Normalised pixels: shape (count, 3, side, side).
+    pixels: Vec<f32>,
+}
+
+impl Crops {
+    /// `count` crops of the size that a teacher looks at. They are noise: what a network computes takes as long
+    /// whatever it sees, unless it is all zeros.
+    pub(crate) fn of(teacher: &Classifier, count: usize) -> Self {
+        let side = teacher.card.side;
+        let mut draw = Stream::new(0, Purpose::Bench, 0, 2);
+        let numbers = count * 3 * side as usize * side as usize;
+        Self { count, side, pixels: (0..numbers).map(|_| draw.uniform(-1.0, 1.0) as f32).collect() }
+    }
+
+    /// Lets the teacher look at all of them, the whole way from the host and back; how many there are.
+    pub(crate) fn look(&self, teacher: &Classifier, device: &Device) -> Result<u64> {
+        teacher.logits(self.pixels.clone(), self.side, device).map(|_| self.count as u64)
+    }
+}
+
 /// Crops per second.
 ///
 /// # Errors
@@ -32,12 +56,11 @@ pub fn teacher(what: &TeacherBench, timing: Timing, yardstick: Option<&Yardstick
     let device = crate::device::open(&what.device)?;
     let teacher = Classifier::load(&what.teacher, &device)?;
     let side = teacher.card.side;
-    let mut draw = Stream::new(0, Purpose::Bench, 0, 2);
-    let pixels: Vec<f32> =
-        (0..what.batch * 3 * side as usize * side as usize).map(|_| draw.uniform(-1.0, 1.0) as f32).collect();
-    let work = || teacher.logits(pixels.clone(), side, &device).map(|_| what.batch as u64);
+    let crops = Crops::of(&teacher, what.batch);
+    let work = || crops.look(&teacher, &device);
     let shape = [what.batch, 3, side as usize, side as usize];
-    let images = Tensor::<4>::from_data(TensorData::new(pixels.clone(), shape), &device.clone().inner());
+    let images =
+        Tensor::<4>::from_data(TensorData::new(crops.pixels.clone(), shape), &device.clone().inner());
     let mut others = Vec::new();
     let other = || {
         if let Some(yardstick) = yardstick {

@@ -101,11 +101,15 @@ fn folders(classes: usize) -> Vec<String> {
 }
 
 fn pool(count: usize) -> Result<Vec<Arc<[u8]>>> {
-    (0..count).into_par_iter().map(|i| picture(i as u32, SIZES[i % SIZES.len()])).collect()
+    (0..count).into_par_iter().map(|i| photo(i as u32, SIZES[i % SIZES.len()])).collect()
 }
 
-/// A JPEG of soft colours and grain, about as heavy as a photo of its size.
-fn picture(number: u32, (width, height): (u32, u32)) -> Result<Arc<[u8]>> {
+/// Made-up photo `number`: a JPEG of soft colours and grain, about as heavy, and as hard to decode, as a photo of its
+/// width and height. The same everywhere.
+///
+/// # Errors
+/// A size that no JPEG has.
+pub fn photo(number: u32, (width, height): (u32, u32)) -> Result<Arc<[u8]>> {
     let mut draw = Stream::new(0, Purpose::Synthetic, 0, number);
     let waves: Vec<[f64; 5]> = (0..9)
         .map(|_| {
@@ -168,6 +172,12 @@ mod tests {
         }
         assert!((pixels / 25.0 / 180_557.0 - 1.0).abs() < 0.1, "{} pixels", pixels / 25.0);
         assert!((bytes / pixels / 0.594 - 1.0).abs() < 0.1, "{} bytes a pixel", bytes / pixels);
+    }
+
+    #[test]
+    fn a_photo_of_the_most_frequent_size_weighs_what_photos_weigh() {
+        let bytes = photo(0, (500, 375)).unwrap();
+        assert!((60_000..160_000).contains(&bytes.len()), "{}", bytes.len());
     }
 
     #[test]

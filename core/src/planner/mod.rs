@@ -5,7 +5,6 @@
 
 mod images;
 mod rates;
-mod stand_in;
 
 pub use images::Images;
 pub use rates::{Rates, Subject, measure};

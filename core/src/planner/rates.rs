@@ -2,19 +2,19 @@
 
 use std::fmt;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::bench::{Crops, Pipeline, Timing};
 use crate::classifier::{Classifier, read};
+use crate::data::batch::View;
 use crate::data::images::ImageList;
+use crate::data::synthetic::photo;
 use crate::error::{Error, IoContext, Result};
 use crate::models::Arch;
-use crate::pixels::{Filter, OrientationRule, crop_resize, decode};
+use crate::pixels::{Filter, Normalisation};
 use crate::planner::images::Images;
-use crate::planner::stand_in;
-use crate::region::RegionSampler;
 use crate::train::config::{Supervision, TrainConfig};
 use crate::train::{Inputs, Trainer};
 
@@ -155,7 +155,13 @@ impl Rates {
 }
 
 /// How long each rate is measured.
-const LONG_ENOUGH: Duration = Duration::from_millis(1200);
+const TIMING: Timing = Timing { repetitions: 1, seconds: 1.2 };
+
+/// Images to measure with, at the most.
+const SAMPLE: usize = 24;
+
+/// Regions that are cut from each of them.
+const REGIONS: u32 = 4;
 
 /// Multiply-adds of a step that is short enough to be measured.
 const STEP_MACS: u64 = 6_000_000_000;
@@ -184,14 +190,11 @@ pub fn measure(images: &Images, teacher: &Classifier, subject: &Subject, batch: 
         more = stepping(subject, measured_regions, spec.classes)?.0;
     }
 
-    let files: Vec<(String, Vec<u8>)> = match images {
-        Images::Folder(list) => sample(list)?,
-        Images::Count(_) => vec![("a stand-in photo".into(), stand_in::photo()?)],
-    };
-    let (decode_s, pictures) = decoding(&files)?;
-    let view = teacher.view();
-    let teacher_crop_s = cropping(&pictures, view.side, view.filter)?;
-    let student_crop_s = cropping(&pictures, subject.side, Filter::Bilinear)?;
+    let sample = sample(images)?;
+    let (decode_s, teacher_crop_s) = preparing(&sample, teacher.view())?;
+    let student =
+        View { side: subject.side, filter: Filter::Bilinear, normalisation: Normalisation::IMAGENET };
+    let (_, student_crop_s) = preparing(&sample, student)?;
     let teacher_regions_per_s = asking(teacher, &device)?;
 
     // Elsewhere it is the device's memory that counts, which nobody says.
@@ -221,66 +224,51 @@ pub fn measure(images: &Images, teacher: &Classifier, subject: &Subject, batch: 
     })
 }
 
-/// Files of a few images, spread over the list.
-fn sample(list: &ImageList) -> Result<Vec<(String, Vec<u8>)>> {
-    let step = (list.len() / 24).max(1);
-    (0..list.len())
-        .step_by(step)
-        .take(24)
-        .map(|i| Ok((list.label_of(i), list.read(i)?.into_owned())))
-        .collect()
-}
-
-/// Repeats `work` until it has taken long enough; seconds of one repetition.
-fn timed(mut work: impl FnMut() -> Result<()>) -> Result<f64> {
-    // The first one is slower than all others: caches are cold, kernels are compiled.
-    work()?;
-    let begun = Instant::now();
-    let mut count = 0u32;
-    loop {
-        work()?;
-        count += 1;
-        let taken = begun.elapsed();
-        if taken >= LONG_ENOUGH {
-            return Ok(taken.as_secs_f64() / f64::from(count));
+/// A few images to measure with, spread over the list, or a made-up photo of ImageNet's most frequent size.
+fn sample(images: &Images) -> Result<(ImageList, Vec<usize>)> {
+    match images {
+        Images::Folder(list) => {
+            let step = (list.len() / SAMPLE).max(1);
+            Ok((list.clone(), (0..list.len()).step_by(step).take(SAMPLE).collect()))
+        }
+        Images::Count(_) => {
+            let made_up = vec![("made-up photo".into(), String::new(), photo(0, (500, 375))?)];
+            Ok((ImageList::in_memory(made_up)?, vec![0]))
         }
     }
 }
 
-/// Decodes on one thread; the pictures are handed on.
-fn decoding(files: &[(String, Vec<u8>)]) -> Result<(f64, Vec<image::RgbImage>)> {
-    let all = || {
-        let one = |(name, bytes): &(String, Vec<u8>)| Ok(decode(bytes, name, OrientationRule::Apply)?.image);
-        files.iter().map(one).collect::<Result<Vec<_>>>()
-    };
-    let pictures = all()?;
-    let seconds = timed(|| all().map(drop))?;
-    Ok((seconds / files.len() as f64, pictures))
+/// Repeats `work` for a turn, after once to warm up: caches are cold, kernels are compiled. Seconds of one repetition.
+fn timed(mut work: impl FnMut() -> Result<()>) -> Result<f64> {
+    work()?;
+    TIMING.turn(|| work().map(|()| 1)).map(|rate| 1.0 / rate)
 }
 
-/// Cuts regions on one thread.
-fn cropping(pictures: &[image::RgbImage], side: u32, filter: Filter) -> Result<f64> {
-    let sampler = RegionSampler::new(0);
-    let seconds = timed(|| {
-        for (i, picture) in pictures.iter().enumerate() {
-            let region = sampler.region(i as u64, 0, picture.width(), picture.height());
-            crop_resize(picture, &region, side, filter)?;
+/// Seconds to read and decode one image, and to cut one region of it for a network, on one thread.
+fn preparing((images, sample): &(ImageList, Vec<usize>), view: View) -> Result<(f64, f64)> {
+    let pipeline = Pipeline { images, view, regions: REGIONS };
+    let mut pixels = pipeline.room();
+    sample.iter().try_for_each(|&image| pipeline.prepare(image, &mut pixels).map(drop))?;
+    let (mut decoding, mut cutting, mut count) = (Duration::ZERO, Duration::ZERO, 0u32);
+    let mut all = || -> Result<u64> {
+        for &image in sample {
+            let done = pipeline.prepare(image, &mut pixels)?;
+            decoding += done.reading + done.decoding;
+            cutting += done.cutting;
+            count += 1;
         }
-        Ok(())
-    })?;
-    Ok(seconds / pictures.len() as f64)
+        Ok(sample.len() as u64)
+    };
+    TIMING.turn(&mut all)?;
+    let each = |time: Duration| time.as_secs_f64() / f64::from(count);
+    Ok((each(decoding), each(cutting) / f64::from(REGIONS)))
 }
 
 /// Asks the teacher; regions per second.
 fn asking(teacher: &Classifier, device: &burn::tensor::Device) -> Result<f64> {
-    const REGIONS: usize = 16;
-    let side = teacher.card.side;
-    let size = 3 * side as usize * side as usize;
-    // Noise: what a network computes takes as long, whatever it sees, unless it is all zeros.
-    let pixels: Vec<f32> =
-        (0..REGIONS * size).into_par_iter().map(|i| (i * 7919 % 256) as f32 / 128.0 - 1.0).collect();
-    let seconds = timed(|| teacher.logits(pixels.clone(), side, device).map(drop))?;
-    Ok(REGIONS as f64 / seconds)
+    let crops = Crops::of(teacher, 16);
+    crops.look(teacher, device)?;
+    TIMING.turn(|| crops.look(teacher, device))
 }
 
 /// What was seen of some training steps.
@@ -292,11 +280,11 @@ struct Steps {
 /// Trains the student for some steps of `regions` regions, with its own trainer; its parameters, too.
 fn stepping(subject: &Subject, regions: usize, classes: usize) -> Result<(Steps, u64)> {
     let config = TrainConfig { batch: regions, ..subject.config() };
-    let scene = stand_in::scene()?;
+    let picture = photo(0, (96, 96))?;
     // Images of every class: a student has as many outputs as there are classes.
     let one = |i: usize| {
         let class = format!("c{:06}", i % classes);
-        (format!("{class}/{i}.png"), class, scene.clone())
+        (format!("{class}/{i}.jpg"), class, picture.clone())
     };
     let images = ImageList::in_memory((0..classes.max(regions)).map(one).collect())?;
     let inputs = Inputs { images, validation: None, store: None, teacher: None };
