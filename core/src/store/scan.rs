@@ -43,9 +43,8 @@ impl Store {
 
     /// The error for an image whose class is not known, and which `needs` cannot do without; it names the image.
     pub fn unknown_class(&self, image: u64, needs: &str) -> Error {
-        let name =
-            self.image(image).map_or_else(|_| format!("image {image} of the store"), |entry| entry.name);
-        Error::unknown_class(needs).about(name)
+        let name = self.image(image).map_or_else(|_| String::new(), |entry| format!(", {}", entry.name));
+        Error::unknown_class(needs).about(format!("image {image} of the store{name}"))
     }
 
     /// The class of an image, where it has one.
