@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::batch::View;
 use crate::data::classes::ClassSpace;
+pub(crate) use crate::device::read::read;
+pub use crate::device::read::read_async;
 use crate::error::{Error, IoContext, Result};
 use crate::models::{Arch, Model, ModelSpec};
 use crate::pixels::{Filter, Normalisation};
 use crate::store::Teacher;
-use crate::train::eval::Scores;
 use crate::weights::StateDict;
 
 /// Key of a weights file's metadata that holds a [`Card`].
@@ -285,6 +286,24 @@ impl Classifier {
     }
 }
 
+/// Something that gives logits and knows its classes.
+pub trait Scores {
+    /// Logits of shape (N, C) for images of shape (N, 3, side, side).
+    fn scores(&self, images: Tensor<4>) -> Tensor<2>;
+    /// The classes, in output order.
+    fn classes(&self) -> &ClassSpace;
+}
+
+impl Scores for (&Model, &ClassSpace) {
+    fn scores(&self, images: Tensor<4>) -> Tensor<2> {
+        self.0.forward(images)
+    }
+
+    fn classes(&self) -> &ClassSpace {
+        self.1
+    }
+}
+
 impl Scores for Classifier {
     fn scores(&self, images: Tensor<4>) -> Tensor<2> {
         self.forward(images)
@@ -293,24 +312,6 @@ impl Scores for Classifier {
     fn classes(&self) -> &ClassSpace {
         &self.card.classes
     }
-}
-
-/// Reads a float tensor back to the host.
-pub(crate) fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
-    tensor
-        .try_into_vec_as::<f32>()
-        .map_err(|e| Error::new(crate::ErrorKind::Io, "device", format!("reading back: {e}")))
-}
-
-/// Reads a float tensor back to the host without blocking.
-///
-/// # Errors
-/// A device that cannot be read from.
-pub async fn read_async<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
-    let failed =
-        |problem: String| Error::new(crate::ErrorKind::Io, "device", format!("reading back: {problem}"));
-    let data = tensor.into_data_async().await.map_err(|e| failed(format!("{e:?}")))?;
-    data.convert::<f32>().try_into_vec::<f32>().map_err(|e| failed(format!("{e:?}")))
 }
 
 /// The weights of a run: its best checkpoint, else its last.

@@ -6,6 +6,7 @@ mod cuda;
 pub(crate) mod cudnn;
 #[cfg(feature = "cuda")]
 pub(crate) mod launches;
+pub mod read;
 
 use burn::tensor::Device;
 

@@ -79,6 +79,7 @@ pub mod stats;
 pub mod store;
 #[cfg(not(target_family = "wasm"))]
 pub mod sweep;
+mod tensor;
 pub mod torch;
 pub mod train;
 pub mod weights;

@@ -10,15 +10,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use crate::error::{Error, IoContext, Result};
 use crate::models::{Arch, Model, ModelSpec, PathStack, replace};
 use crate::seal;
-
-/// A tensor on the host.
-#[derive(Debug, Clone, PartialEq)]
-pub struct HostTensor {
-    /// Its shape, in PyTorch's layout.
-    pub shape: Vec<usize>,
-    /// Its values, row by row.
-    pub values: Vec<f32>,
-}
+pub use crate::tensor::HostTensor;
 
 /// All parameters and running statistics of a model, under PyTorch's names, and what else a file says.
 #[derive(Debug, Clone, PartialEq, Default)]

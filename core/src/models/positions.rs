@@ -5,7 +5,7 @@ use fast_image_resize::pixels::F32;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 
 use crate::error::{Error, Result};
-use crate::weights::HostTensor;
+use crate::tensor::HostTensor;
 
 /// Resizes positions of shape (1, 1 + grid x grid, width) to `grid` patches along a side; the class token's, which
 /// is first, stays.

@@ -6,7 +6,7 @@ use super::{TorchFile, damaged};
 use crate::error::Result;
 use crate::pickle::numpy::{shown, strided};
 use crate::pickle::{Allowed, Id, Node, Pickle};
-use crate::weights::HostTensor;
+use crate::tensor::HostTensor;
 
 /// The names that weights and what trainers keep beside them ask for. Nothing of them is ever called.
 const ALLOWED: Allowed = Allowed {

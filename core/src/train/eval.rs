@@ -6,13 +6,12 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::classifier::read;
+pub use crate::classifier::Scores;
 use crate::data::batch::View;
-use crate::data::classes::ClassSpace;
 use crate::data::images::ImageList;
+use crate::device::read::read;
 use crate::error::{Error, ErrorKind, Result};
 use crate::label::softmax;
-use crate::models::Model;
 use crate::pixels::{OrientationRule, centre_resize};
 use crate::store::SkippedImage;
 
@@ -59,24 +58,6 @@ pub struct Confusion {
 
 /// Images that go through the model at once.
 const BATCH: usize = 64;
-
-/// Something that gives logits and knows its classes.
-pub trait Scores {
-    /// Logits of shape (N, C) for images of shape (N, 3, side, side).
-    fn scores(&self, images: Tensor<4>) -> Tensor<2>;
-    /// The classes, in output order.
-    fn classes(&self) -> &ClassSpace;
-}
-
-impl Scores for (&Model, &ClassSpace) {
-    fn scores(&self, images: Tensor<4>) -> Tensor<2> {
-        self.0.forward(images)
-    }
-
-    fn classes(&self) -> &ClassSpace {
-        self.1
-    }
-}
 
 /// Tries `model` on `images`, whose class folders are the model's classes `folder_classes`.
 ///

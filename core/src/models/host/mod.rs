@@ -17,7 +17,7 @@ use burn::nn::{BatchNorm, Linear};
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use crate::classifier::read;
+use crate::device::read::read;
 use crate::error::Result;
 use conv::{Conv, Pool};
 pub(super) use kernels::Activation;
