@@ -11,7 +11,7 @@ use crate::data::classes::ClassSpace;
 pub(crate) use crate::device::read::read;
 pub use crate::device::read::read_async;
 use crate::error::{Error, IoContext, Result};
-use crate::models::{Arch, Model, ModelSpec};
+use crate::models::{Model, ModelSpec};
 use crate::pixels::{Filter, Normalisation};
 use crate::store::Teacher;
 use crate::weights::StateDict;
@@ -73,12 +73,8 @@ impl Card {
 
     /// Side in pixels and normalisation that published weights of a network go with.
     pub fn usual(spec: &ModelSpec) -> (u32, Normalisation) {
-        let normalisation = match spec.arch {
-            arch if arch.is_lite() => Normalisation::LITE,
-            Arch::EvaG14 => Normalisation::CLIP,
-            _ => Normalisation::IMAGENET,
-        };
-        (spec.vit.map_or(spec.arch.imagenet_side(), |size| size.side as u32), normalisation)
+        let side = spec.vit.map_or(spec.arch.imagenet_side(), |size| size.side as u32);
+        (side, spec.arch.imagenet_normalisation())
     }
 }
 

@@ -8,7 +8,7 @@ use burn::tensor::{Tensor, TensorData};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::error::{Error, IoContext, Result};
-use crate::models::{Arch, Model, ModelSpec, PathStack, replace};
+use crate::models::{Model, ModelSpec, PathStack, replace};
 use crate::seal;
 pub use crate::tensor::HostTensor;
 
@@ -197,55 +197,7 @@ impl StateDict {
     /// # Errors
     /// Names that belong to no known network.
     pub fn infer_spec(&self, origin: &str) -> Result<ModelSpec> {
-        let rows = |name: &str| self.tensors.get(name).and_then(|t| t.shape.first().copied());
-        let blocks = |layer: usize| {
-            (0..).take_while(|i| rows(&format!("layer{layer}.{i}.conv1.weight")).is_some()).count()
-        };
-        if let Some(classes) = rows("_fc.weight") {
-            let blocks = (0..).take_while(|i| rows(&format!("_blocks.{i}._project_conv.weight")).is_some());
-            let head = self.tensors.get("_conv_head.weight").and_then(|t| t.shape.get(1).copied());
-            // Lite1 and Lite2 round their depths to the same one.
-            let arch = match (blocks.count(), head.unwrap_or_default()) {
-                (16, 320) => Arch::EfficientnetLite0,
-                (21, 320) => Arch::EfficientnetLite1,
-                (21, 352) => Arch::EfficientnetLite2,
-                (blocks, head) => {
-                    let problem =
-                        format!("an EfficientNet of {blocks} blocks and {head} channels before its head");
-                    return Err(
-                        Error::mismatch(origin, problem).remedy("known are EfficientNet-Lite0, 1 and 2")
-                    );
-                }
-            };
-            return Ok(ModelSpec::new(arch, classes));
-        }
-        if let Some(spec) =
-            ModelSpec::infer_vit(|name| self.tensors.get(name).map(|tensor| tensor.shape.clone()))
-        {
-            return Ok(spec);
-        }
-        let bottleneck = rows("layer1.0.conv3.weight").is_some();
-        let small = self.tensors.get("conv1.weight").is_some_and(|conv| conv.shape.last() == Some(&3));
-        let arch = match ([blocks(1), blocks(2), blocks(3), blocks(4)], bottleneck, small) {
-            ([1, 1, 1, 0], false, true) => Some(Arch::Resnet8),
-            ([2, 2, 2, 0], false, true) => Some(Arch::Resnet14),
-            ([3, 3, 3, 0], false, true) => Some(Arch::Resnet20),
-            ([2, 2, 2, 2], false, false) => Some(Arch::Resnet18),
-            ([3, 4, 6, 3], false, false) => Some(Arch::Resnet34),
-            ([3, 4, 6, 3], true, false) => Some(Arch::Resnet50),
-            ([3, 4, 23, 3], true, false) => Some(Arch::Resnet101),
-            ([2, 2, 2, 2], false, true) => Some(Arch::Resnet18Cifar),
-            ([3, 4, 6, 3], false, true) => Some(Arch::Resnet34Cifar),
-            ([3, 4, 6, 3], true, true) => Some(Arch::Resnet50Cifar),
-            _ => None,
-        };
-        match (arch, rows("fc.weight"), rows("conv1.weight")) {
-            (Some(arch), Some(classes), Some(width)) => {
-                Ok(ModelSpec { width: arch.has_width().then_some(width), ..ModelSpec::new(arch, classes) })
-            }
-            _ => Err(Error::mismatch(origin, "its tensors are of no known network")
-                .remedy("known are torchvision's ResNets, CIFAR ResNets, EfficientNet-Lite, and timm's DeiT and EVA giant")),
-        }
+        ModelSpec::recognise(&|name| self.tensors.get(name).map(|tensor| tensor.shape.clone()), origin)
     }
 }
 
@@ -329,6 +281,7 @@ impl ModuleMapper for Loader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::models::Arch;
     use burn::tensor::Device;
 
     fn model(seed: u64, classes: usize) -> Model {

@@ -1,22 +1,23 @@
 //! The backward pass over a tape: what is kept goes, and gradients come.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
-use super::heap::{BlockId, Use};
-use super::tape::{Back, Tape};
+use crate::memory::heap::{Block, Use, is_unique};
+use crate::memory::tape::{Back, Tape};
 
 /// A result that the backward pass needs: how often, and where it is.
 #[derive(Debug, Default)]
 struct Needed {
     times: u32,
-    block: Option<BlockId>,
+    block: Option<Rc<Block>>,
 }
 
 /// The backward pass.
 struct Backward<'a> {
     tape: &'a mut Tape,
     needed: HashMap<usize, Needed>,
-    gradients: HashMap<usize, BlockId>,
+    gradients: HashMap<usize, Rc<Block>>,
 }
 
 impl Tape {
@@ -46,7 +47,7 @@ impl Tape {
         for (node, block) in std::mem::take(&mut self.kept) {
             match needed.get_mut(&node) {
                 Some(entry) if entry.block.is_none() => entry.block = Some(block),
-                _ => self.heap.release(block),
+                _ => drop(block),
             }
         }
         needed
@@ -54,40 +55,31 @@ impl Tape {
 }
 
 impl Backward<'_> {
-    /// Takes a result that was kept, or computes it anew. The caller owns the share.
-    fn retrieve(&mut self, node: usize) -> Option<BlockId> {
+    /// Takes a result that was kept, or computes it anew.
+    fn retrieve(&mut self, node: usize) -> Option<Rc<Block>> {
         if self.needed.get(&node)?.block.is_none() {
             let inputs: Vec<usize> = self.tape.nodes[node].inputs.iter().map(|(i, _)| *i).collect();
-            let sources: Vec<BlockId> = inputs.into_iter().filter_map(|i| self.retrieve(i)).collect();
+            let sources: Vec<Rc<Block>> = inputs.into_iter().filter_map(|i| self.retrieve(i)).collect();
             let new = match sources.first() {
-                Some(&source) if self.tape.nodes[node].view => self.tape.heap.share(source),
+                Some(source) if self.tape.nodes[node].view => source.clone(),
                 _ => self.tape.heap.take(self.tape.nodes[node].bytes, Use::Kept),
             };
-            sources.into_iter().for_each(|source| self.tape.heap.release(source));
+            drop(sources);
             self.needed.get_mut(&node)?.block = Some(new);
         }
         let entry = self.needed.get_mut(&node)?;
         entry.times -= 1;
-        let block = entry.block?;
-        if entry.times == 0 {
-            self.needed.remove(&node);
-            Some(block)
-        } else {
-            Some(self.tape.heap.share(block))
-        }
+        if entry.times == 0 { self.needed.remove(&node)?.block } else { entry.block.clone() }
     }
 
     /// Adds a gradient to what a node has already.
-    fn register(&mut self, node: usize, block: BlockId) {
-        let heap = &mut self.tape.heap;
+    fn register(&mut self, node: usize, block: Rc<Block>) {
         let sum = match self.gradients.remove(&node) {
             None => block,
             Some(old) => {
-                let (to, from) = if heap.is_unique(block) { (block, old) } else { (old, block) };
-                let sum =
-                    if heap.is_unique(to) { heap.share(to) } else { heap.take(heap.bytes(to), Use::Work) };
-                heap.release(to);
-                heap.release(from);
+                let (to, from) = if is_unique(&block) { (block, old) } else { (old, block) };
+                let sum = if is_unique(&to) { to } else { self.tape.heap.take(to.bytes, Use::Work) };
+                drop(from);
                 sum
             }
         };
@@ -97,29 +89,25 @@ impl Backward<'_> {
     fn step(&mut self, node: usize) {
         let Some(gradient) = self.gradients.remove(&node) else { return };
         let needs = self.tape.nodes[node].needs.clone();
-        let retrieved: Vec<BlockId> = needs.into_iter().filter_map(|n| self.retrieve(n)).collect();
-        let what = &self.tape.nodes[node];
-        let (back, inputs, state) = (what.back, what.inputs.clone(), what.state);
+        let retrieved: Vec<Rc<Block>> = needs.into_iter().filter_map(|n| self.retrieve(n)).collect();
+        let what = &mut self.tape.nodes[node];
+        let (back, inputs, state) = (what.back, what.inputs.clone(), what.state.take());
         let (gradients, scratch) = (what.gradients, what.scratch);
         for (input, bytes) in inputs {
-            let heap = &mut self.tape.heap;
             let new = match back {
-                Back::Pass => heap.share(gradient),
-                Back::Over if heap.is_unique(gradient) && heap.bytes(gradient) >= bytes => {
-                    heap.share(gradient)
-                }
-                _ => heap.take(bytes, Use::Work),
+                Back::Pass => gradient.clone(),
+                Back::Over if is_unique(&gradient) && gradient.bytes >= bytes => gradient.clone(),
+                _ => self.tape.heap.take(bytes, Use::Work),
             };
-            heap.scratch(scratch.input);
+            self.tape.heap.scratch(scratch.input);
             self.register(input, new);
         }
-        let heap = &mut self.tape.heap;
         if gradients > 0 {
-            heap.take(gradients, Use::Gradient);
-            heap.scratch(scratch.weights);
+            let new = self.tape.heap.take(gradients, Use::Gradient);
+            self.tape.gradients.push(new);
+            self.tape.heap.scratch(scratch.weights);
         }
-        retrieved.into_iter().for_each(|block| heap.release(block));
-        state.into_iter().for_each(|block| heap.release(block));
-        heap.release(gradient);
+        // All of these were there until now.
+        drop((retrieved, state, gradient));
     }
 }

@@ -3,7 +3,7 @@
 use burn::nn::PaddingConfig2d;
 use burn::nn::conv::Conv2d;
 
-use super::tape::{Back, Operation, Scratch, Tape, Value};
+use crate::memory::tape::{Back, Operation, Scratch, Tape, Value};
 
 /// Pictures of a tile of burn-flex's matrix product (`TILE_SIZE` of its `ops/conv.rs`).
 const TILE: u64 = 512;
@@ -29,7 +29,7 @@ struct Sizes {
 impl Tape {
     /// A convolution of pictures of side `side`, and the side of what comes out. Holds for odd kernels padded by half
     /// their size, for TensorFlow's SAME padding, and for kernels as large as their stride.
-    pub(crate) fn conv(&mut self, layer: &Conv2d, x: Value, side: usize) -> (Value, usize) {
+    pub(super) fn conv(&mut self, layer: &Conv2d, x: Value, side: usize) -> (Value, usize) {
         let [channels, group, height, width] = layer.weight.lazy_shape().dims::<4>();
         let stride = layer.stride[0];
         let out = side.div_ceil(stride);

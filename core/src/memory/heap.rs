@@ -1,5 +1,8 @@
 //! Memory as a training step takes it and gives it back: how much is held, and how much was at most.
 
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
 /// What memory is held for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Use {
@@ -33,89 +36,78 @@ impl Held {
     }
 }
 
-/// A piece of memory that one or several tensors share.
-#[derive(Debug, Clone, Copy)]
-struct Block {
-    bytes: u64,
-    owners: u32,
-    usage: Use,
+/// A piece of memory. Tensors that share it each own an [`Rc`] of it; it is given back with the last one.
+#[derive(Debug)]
+pub(super) struct Block {
+    pub bytes: u64,
+    usage: Cell<Use>,
+    heap: Heap,
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        *self.heap.0.borrow_mut().held.of(self.usage.get()) -= self.bytes;
+    }
+}
+
+/// Whether a piece of memory has one owner, who may write into it.
+pub(super) fn is_unique(block: &Rc<Block>) -> bool {
+    Rc::strong_count(block) == 1
 }
 
 /// The memory of a device.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Heap(Rc<RefCell<Ledger>>);
+
 #[derive(Debug, Default)]
-pub(super) struct Heap {
-    blocks: Vec<Block>,
+struct Ledger {
     held: Held,
     peak: Held,
 }
 
-/// A number of a [`Block`].
-pub(super) type BlockId = usize;
-
-impl Heap {
-    /// New memory with one owner.
-    pub fn take(&mut self, bytes: u64, usage: Use) -> BlockId {
-        self.blocks.push(Block { bytes, owners: 1, usage });
-        *self.held.of(usage) += bytes;
-        self.note();
-        self.blocks.len() - 1
-    }
-
-    /// One more owner.
-    pub fn share(&mut self, id: BlockId) -> BlockId {
-        self.blocks[id].owners += 1;
-        id
-    }
-
-    /// One owner less; memory without an owner is given back.
-    pub fn release(&mut self, id: BlockId) {
-        let block = &mut self.blocks[id];
-        block.owners -= 1;
-        if block.owners == 0 {
-            *self.held.of(block.usage) -= block.bytes;
-        }
-    }
-
-    /// Whether it has one owner, who may write into it.
-    pub fn is_unique(&self, id: BlockId) -> bool {
-        self.blocks[id].owners == 1
-    }
-
-    pub fn bytes(&self, id: BlockId) -> u64 {
-        self.blocks[id].bytes
-    }
-
-    /// From now on it counts as held for the backward pass.
-    pub fn keep(&mut self, id: BlockId) {
-        let block = &mut self.blocks[id];
-        if block.usage == Use::Work {
-            self.held.work -= block.bytes;
-            self.held.kept += block.bytes;
-            block.usage = Use::Kept;
-        }
-    }
-
-    /// Memory that is needed for a moment.
-    pub fn scratch(&mut self, bytes: u64) {
-        self.held.work += bytes;
-        self.note();
-        self.held.work -= bytes;
-    }
-
-    /// What is held now.
-    pub fn held(&self) -> Held {
-        self.held
-    }
-
-    /// What was held when it was most.
-    pub fn peak(&self) -> Held {
-        self.peak
-    }
-
+impl Ledger {
     fn note(&mut self) {
         if self.held.total() > self.peak.total() {
             self.peak = self.held;
         }
+    }
+}
+
+impl Heap {
+    /// New memory with one owner.
+    pub fn take(&self, bytes: u64, usage: Use) -> Rc<Block> {
+        let mut ledger = self.0.borrow_mut();
+        *ledger.held.of(usage) += bytes;
+        ledger.note();
+        Rc::new(Block { bytes, usage: Cell::new(usage), heap: self.clone() })
+    }
+
+    /// From now on it counts as held for the backward pass.
+    pub fn keep(&self, block: &Block) {
+        if block.usage.get() == Use::Work {
+            let mut ledger = self.0.borrow_mut();
+            ledger.held.work -= block.bytes;
+            ledger.held.kept += block.bytes;
+            block.usage.set(Use::Kept);
+        }
+    }
+
+    /// Memory that is needed for a moment.
+    pub fn scratch(&self, bytes: u64) {
+        let mut ledger = self.0.borrow_mut();
+        ledger.held.work += bytes;
+        ledger.note();
+        ledger.held.work -= bytes;
+    }
+
+    /// What is held now.
+    pub fn held(&self) -> Held {
+        self.0.borrow().held
+    }
+
+    /// What was held when it was most.
+    pub fn peak(&self) -> Held {
+        self.0.borrow().peak
     }
 }
 
@@ -125,15 +117,16 @@ mod tests {
 
     #[test]
     fn shared_memory_counts_once_and_goes_with_its_last_owner() {
-        let mut heap = Heap::default();
+        let heap = Heap::default();
         let a = heap.take(10, Use::Work);
-        let b = heap.share(a);
-        heap.keep(a);
+        let b = a.clone();
+        heap.keep(&a);
         heap.scratch(5);
-        assert!(!heap.is_unique(a));
-        heap.release(a);
+        assert!(!is_unique(&a));
+        drop(a);
+        assert!(is_unique(&b));
         assert_eq!(heap.held(), Held { kept: 10, gradients: 0, work: 0 });
-        heap.release(b);
+        drop(b);
         assert_eq!(heap.held().total(), 0);
         assert_eq!(heap.peak(), Held { kept: 10, gradients: 0, work: 5 });
     }

@@ -1,9 +1,10 @@
 //! What layers and losses hold, composed of operations as burn composes them.
 
 use burn::nn::conv::Conv2d;
+use burn::nn::pool::MaxPool2d;
 use burn::nn::{BatchNorm, LayerNorm, Linear};
 
-use super::tape::{Back, Operation, Tape, Value};
+use crate::memory::tape::{Back, Operation, Tape, Value};
 
 /// An operation on every number by itself.
 fn elementwise(x: &Value, needs: &[usize]) -> Operation {
@@ -14,13 +15,13 @@ fn elementwise(x: &Value, needs: &[usize]) -> Operation {
 
 impl Tape {
     /// A linear layer on vectors, as many as there are in `x`.
-    pub(crate) fn linear(&mut self, layer: &Linear, x: Value) -> Value {
+    pub(super) fn linear(&mut self, layer: &Linear, x: Value) -> Value {
         let sizes = layer.weight.lazy_shape().dims::<2>().map(|n| n as u64);
         self.product_with_weights(sizes, layer.bias.is_some(), x)
     }
 
     /// A convolution of kernels that do not overlap, as a product with their pixels in rows.
-    pub(crate) fn patches(&mut self, layer: &Conv2d, images: Value) -> Value {
+    pub(super) fn patches(&mut self, layer: &Conv2d, images: Value) -> Value {
         let [outputs, channels, side, _] = layer.weight.lazy_shape().dims::<4>().map(|n| n as u64);
         let count = images.count;
         let rows = self.part(images, count);
@@ -52,7 +53,7 @@ impl Tape {
     }
 
     /// Numbers of `width` bytes.
-    pub(crate) fn cast(&mut self, x: Value, width: u64) -> Value {
+    pub(super) fn cast(&mut self, x: Value, width: u64) -> Value {
         if x.width == width {
             return x;
         }
@@ -61,13 +62,13 @@ impl Tape {
     }
 
     /// A batch norm and its activation: one operation that keeps its input, and that can be made anew.
-    pub(crate) fn batch_norm(&mut self, layer: &BatchNorm, x: Value) -> Value {
+    pub(super) fn batch_norm(&mut self, layer: &BatchNorm, x: Value) -> Value {
         let what = Operation { cheap: true, ..self.norm(layer, &x) };
         self.run(vec![x], what)
     }
 
     /// A batch norm, a sum and an activation: one operation that keeps what was normalised, and its output.
-    pub(crate) fn batch_norm_add(&mut self, layer: &BatchNorm, x: Value, other: Value) -> Value {
+    pub(super) fn batch_norm_add(&mut self, layer: &BatchNorm, x: Value, other: Value) -> Value {
         let what = self.norm(layer, &x);
         let y = self.run(vec![x, other], what);
         self.keep_result(&y);
@@ -82,49 +83,49 @@ impl Tape {
         what
     }
 
-    pub(crate) fn relu(&mut self, x: Value) -> Value {
+    pub(super) fn relu(&mut self, x: Value) -> Value {
         let what = elementwise(&x, &[0]);
         self.run(vec![x], what)
     }
 
-    pub(crate) fn gelu(&mut self, x: Value) -> Value {
+    pub(super) fn gelu(&mut self, x: Value) -> Value {
         let what = elementwise(&x, &[0]);
         self.run(vec![x], what)
     }
 
     /// A sum; the gradient goes to both as it is.
-    pub(crate) fn add(&mut self, a: Value, b: Value) -> Value {
+    pub(super) fn add(&mut self, a: Value, b: Value) -> Value {
         let what = Operation { back: Back::Pass, ..elementwise(&a, &[]) };
         self.run(vec![a, b], what)
     }
 
     /// Something added to, or a factor of, every number that is small beside it.
-    pub(crate) fn by_something_small(&mut self, x: Value) -> Value {
+    pub(super) fn by_something_small(&mut self, x: Value) -> Value {
         let what = elementwise(&x, &[]);
         self.run(vec![x], what)
     }
 
     /// Rows of pictures by a factor that is not trained.
-    pub(crate) fn scale_rows(&mut self, x: Value) -> Value {
+    pub(super) fn scale_rows(&mut self, x: Value) -> Value {
         let what = Operation { cheap: false, ..elementwise(&x, &[]) };
         self.run(vec![x], what)
     }
 
     /// A sum with `trained` numbers that are the same for every picture.
-    pub(crate) fn add_trained(&mut self, x: Value, trained: u64) -> Value {
+    pub(super) fn add_trained(&mut self, x: Value, trained: u64) -> Value {
         let what = Operation { back: Back::Pass, gradients: 4 * trained, ..elementwise(&x, &[]) };
         self.run(vec![x], what)
     }
 
     /// Tokens put behind others: a copy of `count` numbers in all.
-    pub(crate) fn join(&mut self, x: Value, count: u64) -> Value {
+    pub(super) fn join(&mut self, x: Value, count: u64) -> Value {
         let what = Operation::new(count, x.width, Back::Fresh);
         self.run(vec![x], what)
     }
 
-    /// A pooling with stride 2 that remembers where its numbers came from.
-    pub(crate) fn max_pool(&mut self, x: Value, side: usize) -> (Value, usize) {
-        let out = side.div_ceil(2);
+    /// A pooling, padded by half its window, that remembers where its numbers came from; and the side of what comes out.
+    pub(super) fn max_pool(&mut self, pool: &MaxPool2d, x: Value, side: usize) -> (Value, usize) {
+        let out = side.div_ceil(pool.stride[0]);
         let count = x.count / (side * side) as u64 * (out * out) as u64;
         let mut what = Operation::new(count, x.width, Back::Fresh);
         (what.needs, what.state) = (vec![0], 4 * count);
@@ -132,20 +133,20 @@ impl Tape {
     }
 
     /// A mean or a sum that leaves `count` numbers.
-    pub(crate) fn reduce(&mut self, x: Value, count: u64) -> Value {
+    pub(super) fn reduce(&mut self, x: Value, count: u64) -> Value {
         let what = Operation::new(count, x.width, Back::Fresh);
         self.run(vec![x], what)
     }
 
     /// A copy of a part, or of all in another order: `count` numbers.
-    pub(crate) fn part(&mut self, x: Value, count: u64) -> Value {
+    pub(super) fn part(&mut self, x: Value, count: u64) -> Value {
         let mut what = Operation::new(count, x.width, Back::Fresh);
         what.cheap = true;
         self.run(vec![x], what)
     }
 
     /// Means of all pixels of a channel, in f32: (N, channels).
-    pub(crate) fn global_pool(&mut self, x: Value, side: usize) -> Value {
+    pub(super) fn global_pool(&mut self, x: Value, side: usize) -> Value {
         let count = x.count / (side * side) as u64;
         let x = self.cast(x, 4);
         let x = self.view(x);
@@ -155,7 +156,7 @@ impl Tape {
 
     /// A layer norm to numbers of `width` bytes: one operation that keeps its input and two numbers a row, and that can
     /// be made anew.
-    pub(crate) fn layer_norm(&mut self, layer: &LayerNorm, x: Value, width: u64) -> Value {
+    pub(super) fn layer_norm(&mut self, layer: &LayerNorm, x: Value, width: u64) -> Value {
         let features = layer.gamma.lazy_shape().num_elements() as u64;
         let mut what = Operation::new(x.count, width, Back::Fresh);
         (what.cheap, what.needs) = (true, vec![0]);
@@ -165,7 +166,7 @@ impl Tape {
 
     /// Attention of `heads` heads over `tokens` tokens, from queries, keys and values side by side: one operation that
     /// keeps what it gets, and the softmax.
-    pub(crate) fn attention(&mut self, qkv: Value, heads: u64, tokens: u64) -> Value {
+    pub(super) fn attention(&mut self, qkv: Value, heads: u64, tokens: u64) -> Value {
         let (count, width) = (qkv.count / 3, qkv.width);
         let scores = self.rows * heads * tokens * tokens;
         let all = self.conditions.bytes(scores, width, tokens);
@@ -185,7 +186,7 @@ impl Tape {
         let shifted = self.by_something_small(x);
         let what = elementwise(&shifted, &[0]);
         let powers = self.run(vec![shifted], what);
-        let copy = self.copy(&powers);
+        let copy = powers.clone();
         let sum = self.reduce(copy, rows);
         let what = Operation { back: Back::Fresh, ..elementwise(&powers, &[0, 1]) };
         self.run(vec![powers, sum], what)
@@ -195,7 +196,7 @@ impl Tape {
     fn log_softmax(&mut self, x: Value, of: u64) -> Value {
         let rows = x.count / of;
         let shifted = self.by_something_small(x);
-        let copy = self.copy(&shifted);
+        let copy = shifted.clone();
         let what = elementwise(&copy, &[0]);
         let powers = self.run(vec![copy], what);
         let sum = self.reduce(powers, rows);
@@ -208,7 +209,7 @@ impl Tape {
     pub(super) fn cross_entropy(&mut self, logits: Value, classes: u64) -> Value {
         let logits = self.by_something_small(logits);
         let logs = self.log_softmax(logits, classes);
-        let copy = self.copy(&logs);
+        let copy = logs.clone();
         let listed = self.reduce(copy, self.rows);
         let all = self.reduce(logs, self.rows);
         let sum = self.add(listed, all);
@@ -220,7 +221,7 @@ impl Tape {
         let logits = self.by_something_small(logits);
         let logs = self.log_softmax(logits, classes);
         let tracks = std::mem::replace(&mut self.tracks, false);
-        let copy = self.copy(&teacher);
+        let copy = teacher.clone();
         let shares = self.softmax(copy, classes);
         let theirs = self.log_softmax(teacher, classes);
         self.tracks = tracks;

@@ -8,14 +8,16 @@ mod backward;
 mod convolution;
 mod heap;
 mod layers;
+mod network;
 mod tape;
 
 use serde::Serialize;
 
 pub use tape::Conditions;
-pub(crate) use tape::{Tape, Value};
 
 use crate::models::Model;
+use network::Pass;
+use tape::Tape;
 
 /// A student in training, and how it is trained.
 #[derive(Debug)]
@@ -179,7 +181,8 @@ fn passes(what: &Training, rows: u64) -> (Tape, u64) {
     let Conditions { width, .. } = what.conditions;
     let mut tape = Tape::new(rows, what.conditions);
     let images = tape.input(rows * (3 * what.side * what.side) as u64, width);
-    let logits = what.student.trace(&mut tape, images, what.side, what.frozen, what.drop_path);
+    let student = Pass { side: what.side, frozen: what.frozen, drops: what.drop_path };
+    let logits = tape.logits(what.student, images, student);
     let classes = what.classes as u64;
     let loss = match what.teacher {
         None => tape.cross_entropy(logits, classes),
@@ -189,15 +192,14 @@ fn passes(what: &Training, rows: u64) -> (Tape, u64) {
             tape.rows = threads.map_or(rows, |threads| threads.min(rows));
             tape.track(false);
             let images = tape.input(tape.rows * (3 * side * side) as u64, NUMBER);
-            let theirs = teacher.trace(&mut tape, images, side, true, false);
-            tape.drop(theirs);
+            drop(tape.logits(teacher, images, Pass { side, frozen: true, drops: false }));
             let theirs = tape.input(rows * classes, NUMBER);
             tape.rows = rows;
             tape.track(true);
             tape.distillation(logits, theirs, classes)
         }
     };
-    tape.drop(loss);
+    drop(loss);
     let kept = tape.heap.held().kept;
     tape.backward();
     (tape, kept)

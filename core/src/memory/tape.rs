@@ -4,13 +4,16 @@
 //! Operations are those of `burn-autodiff` 0.22 (`ops/tensor.rs`, `ops/module.rs`, `ops/activation.rs`): what each
 //! of them checkpoints is what it keeps here. An operation that burn marks as bound by memory is `cheap`.
 
-use super::heap::{BlockId, Heap, Use};
+use std::rc::Rc;
 
-/// A tensor of the forward pass. It owns a share of its memory: it is moved into an operation, or copied first.
-#[derive(Debug)]
-pub(crate) struct Value {
+use crate::memory::heap::{Block, Heap, Use, is_unique};
+
+/// A tensor of the forward pass. It owns a share of its memory, as burn's tensors do: it is moved into an operation,
+/// or cloned first.
+#[derive(Debug, Clone)]
+pub(super) struct Value {
     pub(super) node: usize,
-    pub(super) block: BlockId,
+    pub(super) block: Rc<Block>,
     /// Numbers in it.
     pub(super) count: u64,
     /// Bytes of a number.
@@ -22,11 +25,6 @@ pub(crate) struct Value {
 }
 
 impl Value {
-    /// Bytes of a number.
-    pub(crate) fn width(&self) -> u64 {
-        self.width
-    }
-
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -58,7 +56,7 @@ pub(super) struct Node {
     /// Nodes whose results the backward pass needs.
     pub needs: Vec<usize>,
     /// Memory that the operation itself owns until its backward pass: masks, indices.
-    pub state: Option<BlockId>,
+    pub state: Option<Rc<Block>>,
     /// Bytes of the gradients of its weights.
     pub gradients: u64,
     pub scratch: Scratch,
@@ -136,11 +134,13 @@ impl Conditions {
 
 /// The tape of one forward pass.
 #[derive(Debug)]
-pub(crate) struct Tape {
+pub(super) struct Tape {
     pub(super) heap: Heap,
     pub(super) nodes: Vec<Node>,
     /// What is kept: the shares that the tape owns, by node.
-    pub(super) kept: Vec<(usize, BlockId)>,
+    pub(super) kept: Vec<(usize, Rc<Block>)>,
+    /// Gradients of weights, once they are there.
+    pub(super) gradients: Vec<Rc<Block>>,
     pub(super) conditions: Conditions,
     /// Pictures that are computed at once.
     pub(super) rows: u64,
@@ -150,17 +150,12 @@ pub(crate) struct Tape {
 
 impl Tape {
     pub(super) fn new(rows: u64, conditions: Conditions) -> Self {
-        let (heap, nodes, kept) = Default::default();
-        Self { heap, nodes, kept, conditions, rows, tracks: true }
-    }
-
-    /// Pictures that are computed at once.
-    pub(crate) fn rows(&self) -> u64 {
-        self.rows
+        let (heap, nodes, kept, gradients) = Default::default();
+        Self { heap, nodes, kept, gradients, conditions, rows, tracks: true }
     }
 
     /// Whether the following operations are written down, and whether those before were.
-    pub(crate) fn track(&mut self, tracks: bool) -> bool {
+    pub(super) fn track(&mut self, tracks: bool) -> bool {
         std::mem::replace(&mut self.tracks, tracks)
     }
 
@@ -187,16 +182,6 @@ impl Tape {
         }
     }
 
-    /// The same tensor once more.
-    pub(crate) fn copy(&mut self, x: &Value) -> Value {
-        Value { block: self.heap.share(x.block), ..*x }
-    }
-
-    /// Lets a tensor go.
-    pub(crate) fn drop(&mut self, x: Value) {
-        self.heap.release(x.block);
-    }
-
     /// Whether a gradient goes to a node.
     pub(super) fn is_tracked(&self, node: usize) -> bool {
         let node = &self.nodes[node];
@@ -205,9 +190,8 @@ impl Tape {
 
     /// Holds the result of a node until the backward pass has used it.
     fn keep(&mut self, x: &Value) {
-        self.heap.keep(x.block);
-        let block = self.heap.share(x.block);
-        self.kept.push((x.node, block));
+        self.heap.keep(&x.block);
+        self.kept.push((x.node, x.block.clone()));
     }
 
     /// Keeps the result of the operation that was written down last for its own backward pass.
@@ -233,10 +217,10 @@ impl Tape {
                 self.keep(input);
             }
         }
-        let free = |x: &&Value| x.bytes() == bytes && self.heap.is_unique(x.block);
+        let free = |x: &&Value| x.bytes() == bytes && is_unique(&x.block);
         let over = matches!(what.back, Back::Over | Back::Pass).then(|| inputs.iter().find(free)).flatten();
-        let block = match over.map(|x| x.block) {
-            Some(block) => self.heap.share(block),
+        let block = match over {
+            Some(input) => input.block.clone(),
             None => self.heap.take(bytes, Use::Work),
         };
         self.heap.scratch(what.scratch.forward);
@@ -254,12 +238,12 @@ impl Tape {
             gradients: what.gradients,
             scratch: what.scratch,
         });
-        inputs.into_iter().for_each(|x| self.drop(x));
+        drop(inputs);
         Value { node: self.nodes.len() - 1, block, count, width, row: what.row, bytes }
     }
 
     /// The same numbers in another shape or order, in the same memory.
-    pub(crate) fn view(&mut self, x: Value) -> Value {
+    pub(super) fn view(&mut self, x: Value) -> Value {
         let (bytes, tracked) = (x.bytes(), self.tracks && self.is_tracked(x.node));
         if self.conditions.recompute && tracked && !self.nodes[x.node].cheap {
             self.keep(&x);

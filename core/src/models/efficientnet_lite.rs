@@ -4,12 +4,10 @@
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig, PaddingConfig2d};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 
-use crate::memory::{Tape, Value};
-use crate::models::ops::{Clip, batch_norm, batch_norm_add};
-use crate::models::resnet::{global_pool, linear_macs};
-use crate::models::{conv_macs, mixed};
+use crate::models::network::{Network, Ops, Shapes};
+use crate::models::ops::activation::Activation;
 
 /// Repeats, kernel, stride, expansion, inputs, outputs of each stage.
 const STAGES: [[usize; 6]; 7] = [
@@ -21,6 +19,9 @@ const STAGES: [[usize; 6]; 7] = [
     [4, 5, 2, 6, 112, 192],
     [1, 3, 1, 6, 192, 320],
 ];
+
+/// Channels of the last stage.
+const LAST: usize = STAGES[STAGES.len() - 1][5];
 
 /// EfficientNet-Lite; Lite1 and Lite2 differ by their multipliers of width and depth.
 #[derive(Module, Debug)]
@@ -86,34 +87,18 @@ impl MbConv {
         }
     }
 
-    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let mut y = x.clone();
-        if let (Some(conv), Some(norm)) = (&self.expand_conv, &self.bn0) {
-            y = batch_norm(norm, mixed::conv(conv, y), Clip::Relu6);
+    /// `x` through the block.
+    fn apply<O: Ops>(&self, ops: &mut O, x: O::Map) -> O::Map {
+        let shortcut = self.residual.then(|| x.clone());
+        let y = match (&self.expand_conv, &self.bn0) {
+            (Some(conv), Some(norm)) => ops.conv_norm(conv, norm, x, Activation::Relu6),
+            _ => x,
+        };
+        let y = ops.conv_norm(&self.depthwise_conv, &self.bn1, y, Activation::Relu6);
+        match shortcut {
+            Some(x) => ops.conv_norm_add(&self.project_conv, &self.bn2, y, x, Activation::None),
+            None => ops.conv_norm(&self.project_conv, &self.bn2, y, Activation::None),
         }
-        y = batch_norm(&self.bn1, mixed::conv(&self.depthwise_conv, y), Clip::Relu6);
-        y = mixed::conv(&self.project_conv, y);
-        if self.residual {
-            return batch_norm_add(&self.bn2, y, x, Clip::Nothing);
-        }
-        batch_norm(&self.bn2, y, Clip::Nothing)
-    }
-
-    /// [`forward`](Self::forward), for the memory it takes, and the side of what comes out.
-    fn trace(&self, tape: &mut Tape, x: Value, side: usize) -> (Value, usize) {
-        let mut y = tape.copy(&x);
-        if let (Some(conv), Some(norm)) = (&self.expand_conv, &self.bn0) {
-            y = tape.conv(conv, y, side).0;
-            y = tape.batch_norm(norm, y);
-        }
-        let (y, side) = tape.conv(&self.depthwise_conv, y, side);
-        let y = tape.batch_norm(&self.bn1, y);
-        let y = tape.conv(&self.project_conv, y, side).0;
-        if self.residual {
-            return (tape.batch_norm_add(&self.bn2, y, x), side);
-        }
-        tape.drop(x);
-        (tape.batch_norm(&self.bn2, y), side)
     }
 }
 
@@ -123,9 +108,8 @@ impl EfficientNetLite {
     pub(super) fn new(width: f64, depth: f64, classes: usize, device: &Device) -> Self {
         let channels = |base: usize| scaled_channels(base, width);
         let mut blocks = Vec::new();
-        for (stage, [repeats, kernel, stride, expansion, inputs, outputs]) in STAGES.into_iter().enumerate() {
-            let fixed = stage == 0 || stage == STAGES.len() - 1;
-            let repeats = if fixed { repeats } else { (repeats as f64 * depth).ceil() as usize };
+        for (stage, [_, kernel, stride, expansion, inputs, outputs]) in STAGES.into_iter().enumerate() {
+            let repeats = repeats(stage, depth);
             // The stem's 32 channels are not scaled.
             let inputs = if stage == 0 { inputs } else { channels(inputs) };
             for i in 0..repeats {
@@ -138,74 +122,48 @@ impl EfficientNetLite {
                 conv_stem: conv([3, 32], 3, 2, 1, device),
                 bn0: norm(32, device),
                 blocks,
-                conv_head: conv([channels(320), 1280], 1, 1, 1, device),
+                conv_head: conv([channels(LAST), 1280], 1, 1, 1, device),
                 bn1: norm(1280, device),
                 fc: LinearConfig::new(1280, classes).init(device),
             },
         }
     }
 
-    /// What the head sees: shape (N, channels).
-    pub(super) fn features(&self, images: Tensor<4>) -> Tensor<2> {
-        let net = &self.lite;
-        let x = batch_norm(&net.bn0, mixed::conv(&net.conv_stem, images), Clip::Relu6);
-        let x = net.blocks.iter().fold(x, |x, block| block.forward(x));
-        let x = batch_norm(&net.bn1, mixed::conv(&net.conv_head, x), Clip::Relu6);
-        global_pool(x)
+    /// Blocks of a file's EfficientNet, and channels before its head.
+    pub(super) fn found(shape: Shapes) -> Option<(usize, usize)> {
+        shape("_fc.weight")?;
+        let blocks = (0..).take_while(|i| shape(&format!("_blocks.{i}._project_conv.weight")).is_some());
+        let channels = shape("_conv_head.weight").and_then(|head| head.get(1).copied());
+        Some((blocks.count(), channels.unwrap_or_default()))
     }
 
-    pub(super) fn head(&self) -> &Linear {
+    /// Whether tensors of these names and shapes are the network of these multipliers.
+    pub(super) fn fits(width: f64, depth: f64, shape: Shapes) -> bool {
+        // Lite1 and Lite2 round their depths to the same one.
+        let blocks: usize = (0..STAGES.len()).map(|stage| repeats(stage, depth)).sum();
+        Self::found(shape) == Some((blocks, scaled_channels(LAST, width)))
+    }
+}
+
+impl Network for EfficientNetLite {
+    fn apply<O: Ops>(&self, ops: &mut O, images: O::Map) -> O::Features {
+        let net = &self.lite;
+        let x = ops.conv_norm(&net.conv_stem, &net.bn0, images, Activation::Relu6);
+        let x = net.blocks.iter().fold(x, |x, block| block.apply(ops, x));
+        let x = ops.conv_norm(&net.conv_head, &net.bn1, x, Activation::Relu6);
+        ops.global_pool(x)
+    }
+
+    fn head(&self) -> &Linear {
         &self.lite.fc
     }
+}
 
-    #[cfg(feature = "flex")]
-    pub(super) fn host(&self) -> crate::Result<super::HostNet> {
-        use super::host::{Activation, Builder};
-        let (net, mut layers) = (&self.lite, Builder::default());
-        layers.conv(&net.conv_stem, Some(&net.bn0), Activation::Relu6)?;
-        for block in &net.blocks {
-            if block.residual {
-                layers.keep();
-            }
-            if let (Some(conv), Some(norm)) = (&block.expand_conv, &block.bn0) {
-                layers.conv(conv, Some(norm), Activation::Relu6)?;
-            }
-            layers.conv(&block.depthwise_conv, Some(&block.bn1), Activation::Relu6)?;
-            layers.conv(&block.project_conv, Some(&block.bn2), Activation::None)?;
-            if block.residual {
-                layers.join(Activation::None);
-            }
-        }
-        layers.conv(&net.conv_head, Some(&net.bn1), Activation::Relu6)?;
-        layers.classify(&net.fc)
-    }
-
-    pub(super) fn macs(&self, side: usize) -> u64 {
-        let (mut total, mut side) = conv_macs(&self.lite.conv_stem, side);
-        let mut add = |conv: &Conv2d| {
-            let (macs, out) = conv_macs(conv, side);
-            total += macs;
-            side = out;
-        };
-        for block in &self.lite.blocks {
-            block.expand_conv.iter().for_each(&mut add);
-            add(&block.depthwise_conv);
-            add(&block.project_conv);
-        }
-        add(&self.lite.conv_head);
-        total + linear_macs(&self.lite.fc)
-    }
-
-    /// [`features`](Self::features), for the memory it takes.
-    pub(super) fn trace(&self, tape: &mut Tape, images: Value, side: usize) -> Value {
-        let net = &self.lite;
-        let (x, side) = tape.conv(&net.conv_stem, images, side);
-        let x = tape.batch_norm(&net.bn0, x);
-        let (x, side) = net.blocks.iter().fold((x, side), |(x, side), block| block.trace(tape, x, side));
-        let x = tape.conv(&net.conv_head, x, side).0;
-        let x = tape.batch_norm(&net.bn1, x);
-        tape.global_pool(x, side)
-    }
+/// Blocks of a stage: the first and the last stage keep theirs.
+fn repeats(stage: usize, depth: f64) -> usize {
+    let repeats = STAGES[stage][0];
+    let fixed = stage == 0 || stage == STAGES.len() - 1;
+    if fixed { repeats } else { (repeats as f64 * depth).ceil() as usize }
 }
 
 /// Channels scaled and rounded to a multiple of 8, never down by more than a tenth.

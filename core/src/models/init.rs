@@ -7,12 +7,11 @@
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::models::{Model, PathStack};
+use crate::models::path::PathStack;
 use crate::rng::{Purpose, Stream, path_hash};
 
-/// Replaces the weights of `model`.
-pub(super) fn draw_weights(model: Model, seed: u64) -> Model {
-    let transformer = matches!(model, Model::Vit(_));
+/// Replaces the weights of `model`; a vision transformer's are drawn by laws of their own.
+pub(super) fn draw_weights<M: Module>(model: M, seed: u64, transformer: bool) -> M {
     model.map(&mut Drawer { seed, path: PathStack::default(), linear_inputs: 1, transformer })
 }
 

@@ -13,7 +13,7 @@ use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{DType, Tensor};
 
-use super::ops::attend;
+use crate::models::ops::attend;
 
 /// A parameter's value in another type; the parameter itself stays as it is.
 fn cast<const D: usize>(parameter: &Param<Tensor<D>>, dtype: DType) -> Param<Tensor<D>> {
@@ -28,7 +28,7 @@ pub(super) fn conv(layer: &Conv2d, x: Tensor<4>) -> Tensor<4> {
         // Cast and laid out with channels last at once, as it will be read.
         let weight = layer.weight.val().permute([0, 2, 3, 1]).cast(dtype).permute([0, 3, 1, 2]);
         let options = options(layer, x.dims());
-        return super::ops::convolve(x, weight, options);
+        return crate::models::ops::convolve(x, weight, options);
     }
     if dtype == DType::F32 {
         return layer.forward(x);

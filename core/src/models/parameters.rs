@@ -3,7 +3,10 @@
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 
-use crate::models::{Layers, Model, PathStack};
+use crate::models::layers::Layers;
+use crate::models::network::Network;
+use crate::models::path::PathStack;
+use crate::models::registry::Model;
 
 impl Model {
     /// How many parameters are trained: running statistics apart. Needs no weights.
@@ -38,6 +41,17 @@ impl Model {
     pub fn layers(&self) -> Layers {
         let names: Vec<String> = self.trained().map(|(name, _)| name).collect();
         Layers::of(names.iter().map(String::as_str))
+    }
+
+    /// PyTorch's name and shape of every parameter and running statistic.
+    #[cfg(test)]
+    pub(crate) fn torch_shapes(&self) -> impl Iterator<Item = (String, Vec<usize>)> {
+        self.named_shapes().into_iter().map(|(name, mut shape)| {
+            if shape.len() == 2 {
+                shape.reverse();
+            }
+            (name, shape)
+        })
     }
 
     /// PyTorch's name of every parameter and running statistic, and its shape here: linear weights are (inputs,

@@ -5,11 +5,10 @@ use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
 use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig, PaddingConfig2d};
-use burn::tensor::{Device, FloatDType, Tensor};
+use burn::tensor::Device;
 
-use crate::memory::{Tape, Value};
-use crate::models::ops::{Clip, batch_norm, batch_norm_add};
-use crate::models::{conv_macs, mixed};
+use crate::models::network::{Network, Ops, Shapes};
+use crate::models::ops::activation::Activation;
 
 /// How pictures enter a ResNet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +17,14 @@ pub(super) enum Stem {
     Imagenet,
     /// A 3x3 convolution of stride 1.
     Cifar,
+}
+
+impl Stem {
+    /// The stem of a file's network, by the kernel of its first convolution.
+    pub(super) fn of(shape: Shapes) -> Option<Self> {
+        let kernel = *shape("conv1.weight")?.last()?;
+        Some(if kernel == 3 { Self::Cifar } else { Self::Imagenet })
+    }
 }
 
 /// ResNet-18, 34, 50 or 101.
@@ -93,65 +100,28 @@ impl Block {
         }
     }
 
-    pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+    /// Blocks of a stage of a file's network.
+    pub(super) fn count(stage: usize, shape: Shapes) -> usize {
+        (0..).take_while(|i| shape(&format!("layer{stage}.{i}.conv1.weight")).is_some()).count()
+    }
+
+    /// Whether a file's network has three convolutions a block.
+    pub(super) fn is_bottleneck(shape: Shapes) -> bool {
+        shape("layer1.0.conv3.weight").is_some()
+    }
+
+    /// `x` through the block.
+    pub(super) fn apply<O: Ops>(&self, ops: &mut O, x: O::Map) -> O::Map {
         let shortcut = match &self.downsample {
-            Some(d) => batch_norm(&d.shortcut_norm, mixed::conv(&d.shortcut_conv, x.clone()), Clip::Nothing),
+            Some(d) => ops.conv_norm(&d.shortcut_conv, &d.shortcut_norm, x.clone(), Activation::None),
             None => x.clone(),
         };
-        let y = batch_norm(&self.bn1, mixed::conv(&self.conv1, x), Clip::Relu);
-        let y = mixed::conv(&self.conv2, y);
+        let y = ops.conv_norm(&self.conv1, &self.bn1, x, Activation::Relu);
         let (Some(conv3), Some(bn3)) = (&self.conv3, &self.bn3) else {
-            return batch_norm_add(&self.bn2, y, shortcut, Clip::Relu);
+            return ops.conv_norm_add(&self.conv2, &self.bn2, y, shortcut, Activation::Relu);
         };
-        let y = batch_norm(&self.bn2, y, Clip::Relu);
-        batch_norm_add(bn3, mixed::conv(conv3, y), shortcut, Clip::Relu)
-    }
-
-    #[cfg(feature = "flex")]
-    pub(super) fn host(&self, layers: &mut super::host::Builder) -> crate::Result<()> {
-        use super::host::Activation;
-        layers.keep();
-        if let Some(d) = &self.downsample {
-            layers.shortcut(&d.shortcut_conv, &d.shortcut_norm)?;
-        }
-        layers.conv(&self.conv1, Some(&self.bn1), Activation::Relu)?;
-        let last = if self.conv3.is_some() { Activation::Relu } else { Activation::None };
-        layers.conv(&self.conv2, Some(&self.bn2), last)?;
-        if let Some(conv3) = &self.conv3 {
-            layers.conv(conv3, self.bn3.as_ref(), Activation::None)?;
-        }
-        layers.join(Activation::Relu);
-        Ok(())
-    }
-
-    /// Multiply-adds, and the side of what comes out.
-    pub(super) fn macs(&self, side: usize) -> (u64, usize) {
-        let shortcut = self.downsample.as_ref().map_or(0, |d| conv_macs(&d.shortcut_conv, side).0);
-        let (first, side) = conv_macs(&self.conv1, side);
-        let (second, side) = conv_macs(&self.conv2, side);
-        let third = self.conv3.as_ref().map_or(0, |c| conv_macs(c, side).0);
-        (shortcut + first + second + third, side)
-    }
-
-    /// [`forward`](Self::forward), for the memory it takes, and the side of what comes out.
-    pub(super) fn trace(&self, tape: &mut Tape, x: Value, side: usize) -> (Value, usize) {
-        let copy = tape.copy(&x);
-        let shortcut = match &self.downsample {
-            Some(d) => {
-                let y = tape.conv(&d.shortcut_conv, copy, side).0;
-                tape.batch_norm(&d.shortcut_norm, y)
-            }
-            None => copy,
-        };
-        let (y, side) = tape.conv(&self.conv1, x, side);
-        let y = tape.batch_norm(&self.bn1, y);
-        let (y, side) = tape.conv(&self.conv2, y, side);
-        let (Some(conv3), Some(bn3)) = (&self.conv3, &self.bn3) else {
-            return (tape.batch_norm_add(&self.bn2, y, shortcut), side);
-        };
-        let y = tape.batch_norm(&self.bn2, y);
-        let y = tape.conv(conv3, y, side).0;
-        (tape.batch_norm_add(bn3, y, shortcut), side)
+        let y = ops.conv_norm(&self.conv2, &self.bn2, y, Activation::Relu);
+        ops.conv_norm_add(conv3, bn3, y, shortcut, Activation::Relu)
     }
 }
 
@@ -165,22 +135,16 @@ impl Shortcut {
 }
 
 impl ResNet {
-    pub(super) fn basic(blocks: [usize; 4], stem: Stem, classes: usize, device: &Device) -> Self {
-        Self::new(blocks, stem, 1, classes, device, Block::basic)
-    }
-
-    pub(super) fn bottleneck(blocks: [usize; 4], stem: Stem, classes: usize, device: &Device) -> Self {
-        Self::new(blocks, stem, 4, classes, device, Block::bottleneck)
-    }
-
-    fn new(
+    /// `blocks` in each stage, of two convolutions each, or three if they are bottlenecks.
+    pub(super) fn new(
         blocks: [usize; 4],
+        bottleneck: bool,
         stem: Stem,
-        expansion: usize,
         classes: usize,
         device: &Device,
-        block: fn(usize, usize, usize, &Device) -> Block,
     ) -> Self {
+        let block = if bottleneck { Block::bottleneck } else { Block::basic };
+        let expansion = if bottleneck { 4 } else { 1 };
         let mut inputs = 64;
         let mut layer = |stage: usize| {
             let middle = 64 << stage;
@@ -212,62 +176,29 @@ impl ResNet {
         }
     }
 
+    /// Whether tensors of these names and shapes are such a network.
+    pub(super) fn fits(blocks: [usize; 4], bottleneck: bool, stem: Stem, shape: Shapes) -> bool {
+        let found = [1, 2, 3, 4].map(|stage| Block::count(stage, shape));
+        found == blocks && Block::is_bottleneck(shape) == bottleneck && Stem::of(shape) == Some(stem)
+    }
+
     fn blocks(&self) -> impl Iterator<Item = &Block> {
         self.layer1.iter().chain(&self.layer2).chain(&self.layer3).chain(&self.layer4)
     }
+}
 
-    /// What the head sees: shape (N, channels).
-    pub(super) fn features(&self, images: Tensor<4>) -> Tensor<2> {
-        let x = batch_norm(&self.bn1, mixed::conv(&self.conv1, images), Clip::Relu);
+impl Network for ResNet {
+    fn apply<O: Ops>(&self, ops: &mut O, images: O::Map) -> O::Features {
+        let x = ops.conv_norm(&self.conv1, &self.bn1, images, Activation::Relu);
         let x = match &self.maxpool {
-            Some(pool) => pool.forward(x),
+            Some(pool) => ops.max_pool(pool, x),
             None => x,
         };
-        let x = self.blocks().fold(x, |x, block| block.forward(x));
-        global_pool(x)
+        let x = self.blocks().fold(x, |x, block| block.apply(ops, x));
+        ops.global_pool(x)
     }
 
-    pub(super) fn head(&self) -> &Linear {
+    fn head(&self) -> &Linear {
         &self.fc
     }
-
-    #[cfg(feature = "flex")]
-    pub(super) fn host(&self) -> crate::Result<super::HostNet> {
-        let mut layers = super::host::Builder::default();
-        layers.conv(&self.conv1, Some(&self.bn1), super::host::Activation::Relu)?;
-        self.maxpool.iter().for_each(|pool| layers.max_pool(pool));
-        self.blocks().try_for_each(|block| block.host(&mut layers))?;
-        layers.classify(&self.fc)
-    }
-
-    pub(super) fn macs(&self, side: usize) -> u64 {
-        let (mut total, mut side) = conv_macs(&self.conv1, side);
-        side = if self.maxpool.is_some() { side.div_ceil(2) } else { side };
-        for block in self.blocks() {
-            let (macs, out) = block.macs(side);
-            total += macs;
-            side = out;
-        }
-        total + linear_macs(&self.fc)
-    }
-
-    /// [`features`](Self::features), for the memory it takes.
-    pub(super) fn trace(&self, tape: &mut Tape, images: Value, side: usize) -> Value {
-        let (x, side) = tape.conv(&self.conv1, images, side);
-        let x = tape.batch_norm(&self.bn1, x);
-        let x = if self.maxpool.is_some() { tape.max_pool(x, side) } else { (x, side) };
-        let (x, side) = self.blocks().fold(x, |(x, side), block| block.trace(tape, x, side));
-        tape.global_pool(x, side)
-    }
-}
-
-/// Mean over height and width: (N, channels, height, width) of any type to (N, channels) in f32.
-pub(super) fn global_pool(x: Tensor<4>) -> Tensor<2> {
-    let [n, channels, height, width] = x.dims();
-    let x = x.cast(FloatDType::F32);
-    x.reshape([n, channels, height * width]).mean_dim(2).reshape([n, channels])
-}
-
-pub(super) fn linear_macs(linear: &Linear) -> u64 {
-    linear.weight.lazy_shape().dims::<2>().iter().product::<usize>() as u64
 }

@@ -3,12 +3,11 @@
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::nn::{BatchNorm, Linear, LinearConfig};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 
-use crate::memory::{Tape, Value};
-use crate::models::ops::{Clip, batch_norm};
-use crate::models::resnet::{Block, conv, global_pool, linear_macs, norm};
-use crate::models::{conv_macs, mixed};
+use crate::models::network::{Network, Ops, Shapes};
+use crate::models::ops::activation::Activation;
+use crate::models::resnet::{Block, Stem, conv, norm};
 
 /// `6 n + 2` layers: a 3x3 convolution, three stages of `n` blocks with 1, 2 and 4 times `width` channels.
 #[derive(Module, Debug)]
@@ -22,6 +21,9 @@ pub struct ResNetCifar {
 }
 
 impl ResNetCifar {
+    /// Channels of the first stage, unless others are asked for.
+    pub(super) const WIDTH: usize = 16;
+
     pub(super) fn new(blocks: usize, width: usize, classes: usize, device: &Device) -> Self {
         let stage = |inputs: usize, outputs: usize, stride: usize| {
             let block = |i| match i {
@@ -40,44 +42,27 @@ impl ResNetCifar {
         }
     }
 
+    /// Whether tensors of these names and shapes are such a network, of any width.
+    pub(super) fn fits(blocks: usize, shape: Shapes) -> bool {
+        let found = [1, 2, 3, 4].map(|stage| Block::count(stage, shape));
+        found == [blocks, blocks, blocks, 0]
+            && !Block::is_bottleneck(shape)
+            && Stem::of(shape) == Some(Stem::Cifar)
+    }
+
     fn blocks(&self) -> impl Iterator<Item = &Block> {
         self.layer1.iter().chain(&self.layer2).chain(&self.layer3)
     }
+}
 
-    /// What the head sees: shape (N, channels).
-    pub(super) fn features(&self, images: Tensor<4>) -> Tensor<2> {
-        let x = batch_norm(&self.bn1, mixed::conv(&self.conv1, images), Clip::Relu);
-        let x = self.blocks().fold(x, |x, block| block.forward(x));
-        global_pool(x)
+impl Network for ResNetCifar {
+    fn apply<O: Ops>(&self, ops: &mut O, images: O::Map) -> O::Features {
+        let x = ops.conv_norm(&self.conv1, &self.bn1, images, Activation::Relu);
+        let x = self.blocks().fold(x, |x, block| block.apply(ops, x));
+        ops.global_pool(x)
     }
 
-    pub(super) fn head(&self) -> &Linear {
+    fn head(&self) -> &Linear {
         &self.fc
-    }
-
-    #[cfg(feature = "flex")]
-    pub(super) fn host(&self) -> crate::Result<super::HostNet> {
-        let mut layers = super::host::Builder::default();
-        layers.conv(&self.conv1, Some(&self.bn1), super::host::Activation::Relu)?;
-        self.blocks().try_for_each(|block| block.host(&mut layers))?;
-        layers.classify(&self.fc)
-    }
-
-    pub(super) fn macs(&self, side: usize) -> u64 {
-        let (mut total, mut side) = conv_macs(&self.conv1, side);
-        for block in self.blocks() {
-            let (macs, out) = block.macs(side);
-            total += macs;
-            side = out;
-        }
-        total + linear_macs(&self.fc)
-    }
-
-    /// [`features`](Self::features), for the memory it takes.
-    pub(super) fn trace(&self, tape: &mut Tape, images: Value, side: usize) -> Value {
-        let (x, side) = tape.conv(&self.conv1, images, side);
-        let x = tape.batch_norm(&self.bn1, x);
-        let (x, side) = self.blocks().fold((x, side), |(x, side), block| block.trace(tape, x, side));
-        tape.global_pool(x, side)
     }
 }

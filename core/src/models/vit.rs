@@ -3,14 +3,9 @@
 use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
-use burn::tensor::activation::gelu;
-use burn::tensor::{DType, Device, FloatDType, Tensor};
+use burn::tensor::{Device, Tensor};
 
-use crate::memory::{Tape, Value};
-use crate::models::drop_path::DropPath;
-use crate::models::mixed;
-use crate::models::ops::layer_norm;
-use crate::models::resnet::linear_macs;
+use crate::models::network::{Network, Ops, Shapes};
 use crate::models::vit_size::{VitSize, VitStyle};
 
 /// A vision transformer.
@@ -80,30 +75,13 @@ impl Attention {
         }
     }
 
-    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let mut qkv = mixed::linear(&self.qkv, x);
+    fn apply<O: Ops>(&self, ops: &mut O, x: O::Tokens) -> O::Tokens {
+        let mut qkv = ops.linear(&self.qkv, x);
         if let (Some(q), Some(v)) = (&self.q_bias, &self.v_bias) {
-            let (q, v) = (q.val(), v.val());
-            let bias = Tensor::cat(vec![q.clone(), q.zeros_like(), v], 0);
-            qkv = qkv.clone() + bias.unsqueeze().cast(qkv.dtype());
+            qkv = ops.query_value_bias(q, v, qkv);
         }
-        mixed::linear(&self.proj, mixed::attention(qkv, self.heads))
-    }
-
-    /// The linear layers, and both products of the attention.
-    fn macs(&self, tokens: u64) -> u64 {
-        let width = self.qkv.weight.lazy_shape().to_vec()[0] as u64;
-        tokens * (linear_macs(&self.qkv) + linear_macs(&self.proj)) + 2 * tokens * tokens * width
-    }
-
-    /// [`forward`](Self::forward), for the memory it takes.
-    fn trace(&self, tape: &mut Tape, x: Value, tokens: u64) -> Value {
-        let mut qkv = tape.linear(&self.qkv, x);
-        if self.q_bias.is_some() {
-            qkv = tape.by_something_small(qkv);
-        }
-        let seen = tape.attention(qkv, self.heads as u64, tokens);
-        tape.linear(&self.proj, seen)
+        let y = ops.attention(qkv, self.heads);
+        ops.linear(&self.proj, y)
     }
 }
 
@@ -121,40 +99,16 @@ impl VitBlock {
         }
     }
 
-    /// `block` is the block's number, by which `drop` decides what is left out. The tokens and their norms stay in
-    /// f32; the branches compute in `dtype`.
-    fn forward(&self, x: Tensor<3>, block: usize, dtype: DType, drop: Option<&DropPath>) -> Tensor<3> {
-        let keep = |y: Tensor<3>, half: usize| match drop {
-            Some(drop) => drop.apply(y, block, half),
-            None => y,
-        };
-        let norm = |norm: &LayerNorm, x: Tensor<3>| layer_norm(norm, x, EPSILON, dtype.into());
-        let attn = |x: Tensor<3>| self.attn.forward(x).cast(FloatDType::F32);
-        let x = x.clone() + keep(attn(norm(&self.norm1, x)), 0);
-        let mlp = |x: Tensor<3>| {
-            let hidden = gelu(mixed::linear(&self.mlp.fc1, x));
-            mixed::linear(&self.mlp.fc2, hidden).cast(FloatDType::F32)
-        };
-        x.clone() + keep(mlp(norm(&self.norm2, x)), 1)
-    }
-
-    /// [`forward`](Self::forward), for the memory it takes; products have numbers of `width` bytes.
-    fn trace(&self, tape: &mut Tape, x: Value, tokens: u64, width: u64, drops: bool) -> Value {
-        let join = |tape: &mut Tape, x: Value, y: Value| {
-            let y = tape.cast(y, 4);
-            let y = if drops { tape.scale_rows(y) } else { y };
-            tape.add(x, y)
-        };
-        let copy = tape.copy(&x);
-        let y = tape.layer_norm(&self.norm1, copy, width);
-        let y = self.attn.trace(tape, y, tokens);
-        let x = join(tape, x, y);
-        let copy = tape.copy(&x);
-        let y = tape.layer_norm(&self.norm2, copy, width);
-        let y = tape.linear(&self.mlp.fc1, y);
-        let y = tape.gelu(y);
-        let y = tape.linear(&self.mlp.fc2, y);
-        join(tape, x, y)
+    /// `block` is the block's number, by which drop-path decides what is left out.
+    fn apply<O: Ops>(&self, ops: &mut O, x: O::Tokens, block: usize) -> O::Tokens {
+        let y = ops.layer_norm(&self.norm1, EPSILON, x.clone());
+        let y = self.attn.apply(ops, y);
+        let x = ops.add_branch(x, y, block, 0);
+        let y = ops.layer_norm(&self.norm2, EPSILON, x.clone());
+        let y = ops.linear(&self.mlp.fc1, y);
+        let y = ops.gelu(y);
+        let y = ops.linear(&self.mlp.fc2, y);
+        ops.add_branch(x, y, block, 1)
     }
 }
 
@@ -175,59 +129,56 @@ impl Vit {
         }
     }
 
-    /// What the head sees: shape (N, width).
-    pub(super) fn features(&self, images: Tensor<4>, drop: Option<&DropPath>) -> Tensor<2> {
-        let (n, dtype) = (images.dims()[0], images.dtype());
-        let patches = mixed::patches(&self.patch_embed.proj, images).cast(FloatDType::F32);
-        let [_, count, width] = patches.dims();
-        let class = self.cls_token.val().expand([n, 1, width]);
-        let x = Tensor::cat(vec![class, patches], 1) + self.pos_embed.val();
-        let x = self.blocks.iter().enumerate().fold(x, |x, (i, block)| block.forward(x, i, dtype, drop));
-        if let Some(norm) = &self.norm {
-            // The norm is of each token alone, and only the class token's goes on.
-            let class = x.slice_dim(1, 0..1).reshape([n, width]);
-            return layer_norm(norm, class, EPSILON, FloatDType::F32);
-        }
-        let mean = x.slice_dim(1, 1..count + 1).mean_dim(1).reshape([n, width]);
-        match &self.fc_norm {
-            Some(norm) => layer_norm(norm, mean, EPSILON, FloatDType::F32),
-            None => mean,
+    /// Whether tensors of these names and shapes are such a network, at any input side.
+    pub(super) fn fits(style: VitStyle, size: &VitSize, shape: Shapes) -> bool {
+        let depth = || (0..).take_while(|i| shape(&format!("blocks.{i}.attn.qkv.weight")).is_some()).count();
+        let eva = shape("blocks.0.attn.q_bias").is_some();
+        match (shape("patch_embed.proj.weight").as_deref(), grid(shape)) {
+            (Some(&[width, _, patch, _]), Some(_)) => {
+                eva == (style == VitStyle::Eva)
+                    && [width, patch, depth()] == [size.width, size.patch, size.depth]
+            }
+            _ => false,
         }
     }
 
-    pub(super) fn head(&self) -> &Linear {
+    /// Side in pixels of the input that the positions are for.
+    pub(super) fn side(size: &VitSize, shape: Shapes) -> usize {
+        grid(shape).map_or(size.side, |grid| grid * size.patch)
+    }
+}
+
+/// Patches along a side, by the number of positions: those of a square grid, and one for the class token.
+fn grid(shape: Shapes) -> Option<usize> {
+    let [_, positions, _] = shape("pos_embed")?[..] else { return None };
+    let grid = positions.checked_sub(1)?.isqrt();
+    (grid * grid + 1 == positions).then_some(grid)
+}
+
+impl Network for Vit {
+    fn apply<O: Ops>(&self, ops: &mut O, images: O::Map) -> O::Features {
+        let x = ops.patches(&self.patch_embed.proj, images);
+        let x = ops.embed(&self.cls_token, &self.pos_embed, x);
+        let x = self.blocks.iter().enumerate().fold(x, |x, (i, block)| block.apply(ops, x, i));
+        match (&self.norm, &self.fc_norm) {
+            // The norm is of each token alone, and only the class token's goes on.
+            (Some(norm), _) => {
+                let class = ops.class_token(x);
+                ops.feature_norm(norm, EPSILON, class)
+            }
+            (None, Some(norm)) => {
+                let mean = ops.token_mean(x);
+                ops.feature_norm(norm, EPSILON, mean)
+            }
+            (None, None) => ops.token_mean(x),
+        }
+    }
+
+    fn head(&self) -> &Linear {
         &self.head
     }
 
-    pub(super) fn depth(&self) -> usize {
-        self.blocks.len()
-    }
-
-    /// Multiply-adds of one image of the side that the positions are for.
-    pub(super) fn macs(&self) -> u64 {
-        let tokens = self.pos_embed.lazy_shape().to_vec()[1] as u64;
-        let patches = self.patch_embed.proj.weight.lazy_shape().num_elements() as u64 * (tokens - 1);
-        let block =
-            |b: &VitBlock| b.attn.macs(tokens) + tokens * (linear_macs(&b.mlp.fc1) + linear_macs(&b.mlp.fc2));
-        patches + self.blocks.iter().map(block).sum::<u64>() + linear_macs(&self.head)
-    }
-
-    /// [`features`](Self::features), for the memory it takes, with or without drop-path.
-    pub(super) fn trace(&self, tape: &mut Tape, images: Value, drops: bool) -> Value {
-        let (rows, number) = (tape.rows(), images.width());
-        let [_, tokens, width] = self.pos_embed.lazy_shape().dims::<3>().map(|n| n as u64);
-        let x = tape.patches(&self.patch_embed.proj, images);
-        let x = tape.cast(x, 4);
-        let x = tape.join(x, rows * tokens * width);
-        let x = tape.add_trained(x, tokens * width);
-        let x = self.blocks.iter().fold(x, |x, block| block.trace(tape, x, tokens, number, drops));
-        let x = match &self.norm {
-            Some(_) => tape.part(x, rows * width),
-            None => tape.reduce(x, rows * width),
-        };
-        match self.norm.as_ref().or(self.fc_norm.as_ref()) {
-            Some(norm) => tape.layer_norm(norm, x, 4),
-            None => x,
-        }
+    fn droppable(&self) -> Option<usize> {
+        Some(self.blocks.len())
     }
 }

@@ -1,9 +1,8 @@
-//! What a vision transformer's size is made of, and how a file shows it.
+//! What a vision transformer's size is made of.
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::models::{Arch, ModelSpec};
 
 /// What is between the image and the logits of a vision transformer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,28 +56,5 @@ impl VitSize {
         };
         Err(Error::usage("vision transformer", problem)
             .remedy("patch must divide side, heads divide width; at most width 8192, depth 256, grid 512"))
-    }
-}
-
-impl ModelSpec {
-    /// Recognises a vision transformer of a known size by its tensors' shapes, at any input side. Heads leave no
-    /// trace in the shapes: a width that is no architecture's is not recognised.
-    pub(crate) fn infer_vit(shape: impl Fn(&str) -> Option<Vec<usize>>) -> Option<Self> {
-        let classes = *shape("head.weight")?.first()?;
-        let [width, _, patch, _] = shape("patch_embed.proj.weight")?[..] else { return None };
-        let [_, positions, _] = shape("pos_embed")?[..] else { return None };
-        let depth = (0..).take_while(|i| shape(&format!("blocks.{i}.attn.qkv.weight")).is_some()).count();
-        let eva = shape("blocks.0.attn.q_bias").is_some();
-        let grid = positions.checked_sub(1)?.isqrt();
-        if grid * grid + 1 != positions {
-            return None;
-        }
-        Arch::ALL.into_iter().find_map(|arch| {
-            let (style, size) = arch.vit()?;
-            let same = (style == VitStyle::Eva) == eva
-                && [size.width, size.patch, size.depth] == [width, patch, depth];
-            let size = VitSize { side: grid * patch, ..size };
-            same.then(|| Self { vit: Some(size), ..Self::new(arch, classes) })
-        })
     }
 }

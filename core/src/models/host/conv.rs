@@ -3,10 +3,13 @@
 use burn::nn::conv::Conv2d;
 use burn::nn::pool::MaxPool2d;
 use burn::nn::{BatchNorm, PaddingConfig2d};
+use burn::tensor::Tensor;
 
-use super::kernels::{Axis, depthwise, finish, product};
-use super::{Activation, Map, grow, values};
+use crate::device::read::read;
 use crate::error::{Error, Result};
+use crate::models::host::kernels::{Axis, depthwise, finish, product};
+use crate::models::host::map::{Map, grow};
+use crate::models::ops::activation::Activation;
 
 /// A square window that moves over a picture.
 #[derive(Debug, Clone)]
@@ -59,7 +62,7 @@ impl Conv {
     ///
     /// # Errors
     /// Groups other than one for all or one for each channel, and kernels that are not square.
-    pub(super) fn folded(conv: &Conv2d, norm: Option<&BatchNorm>, then: Activation) -> Result<Self> {
+    pub(super) fn folded(conv: &Conv2d, norm: &BatchNorm, then: Activation) -> Result<Self> {
         let [outputs, inputs, kernel, width] = conv.weight.val().dims();
         let depthwise = conv.groups > 1;
         if kernel != width || conv.dilation != [1, 1] || depthwise && (conv.groups != outputs || inputs != 1)
@@ -72,13 +75,11 @@ impl Conv {
             Some(bias) => values(bias.val())?,
             None => vec![0.0; outputs],
         };
-        if let Some(norm) = norm {
-            let (gamma, beta) = (values(norm.gamma.val())?, values(norm.beta.val())?);
-            let (mean, var) = (values(norm.running_mean.value())?, values(norm.running_var.value())?);
-            for (output, scale) in scale.iter_mut().enumerate() {
-                *scale = gamma[output] / libm::sqrt(var[output] + norm.epsilon);
-                bias[output] = beta[output] + (bias[output] - mean[output]) * *scale;
-            }
+        let (gamma, beta) = (values(norm.gamma.val())?, values(norm.beta.val())?);
+        let (mean, var) = (values(norm.running_mean.value())?, values(norm.running_var.value())?);
+        for (output, scale) in scale.iter_mut().enumerate() {
+            *scale = gamma[output] / libm::sqrt(var[output] + norm.epsilon);
+            bias[output] = beta[output] + (bias[output] - mean[output]) * *scale;
         }
         let taps = kernel * kernel;
         let mut moved = vec![0.0; weight.len()];
@@ -144,6 +145,11 @@ impl Conv {
             }
         }
     }
+}
+
+/// The values of a parameter or a running statistic.
+fn values<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f64>> {
+    Ok(read(tensor)?.into_iter().map(f64::from).collect())
 }
 
 /// A max pool.

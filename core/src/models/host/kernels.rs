@@ -4,24 +4,14 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
-/// What follows a convolution or a sum.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::models) enum Activation {
-    /// Nothing.
-    None,
-    /// Nothing below 0.
-    Relu,
-    /// Nothing below 0 and nothing above 6.
-    Relu6,
-}
+use crate::models::ops::activation::Activation;
 
-impl Activation {
-    fn bounds(self) -> (f32, f32) {
-        match self {
-            Self::None => (f32::NEG_INFINITY, f32::INFINITY),
-            Self::Relu => (0.0, f32::INFINITY),
-            Self::Relu6 => (0.0, 6.0),
-        }
+/// The least and the largest number that an activation lets through.
+fn bounds(then: Activation) -> (f32, f32) {
+    match then {
+        Activation::None => (f32::NEG_INFINITY, f32::INFINITY),
+        Activation::Relu => (0.0, f32::INFINITY),
+        Activation::Relu6 => (0.0, 6.0),
     }
 }
 
@@ -64,7 +54,7 @@ pub(super) fn product(a: &[f32], b: &[f32], out: &mut [f32], [rows, inner, colum
 
 /// Adds a bias to every row, and applies what follows.
 pub(super) fn finish(rows: &mut [f32], bias: &[f32], then: Activation) {
-    let bounds = then.bounds();
+    let bounds = bounds(then);
     Arch::new().dispatch(|| {
         for row in rows.chunks_exact_mut(bias.len()) {
             for (value, bias) in row.iter_mut().zip(bias) {
@@ -75,8 +65,8 @@ pub(super) fn finish(rows: &mut [f32], bias: &[f32], then: Activation) {
 }
 
 /// Adds a shortcut, and applies what follows.
-pub(super) fn join(values: &mut [f32], shortcut: &[f32], then: Activation) {
-    let bounds = then.bounds();
+pub(super) fn add(values: &mut [f32], shortcut: &[f32], then: Activation) {
+    let bounds = bounds(then);
     Arch::new().dispatch(|| {
         for (value, other) in values.iter_mut().zip(shortcut) {
             *value = clamp(*value + other, bounds);
@@ -132,7 +122,7 @@ pub(super) fn depthwise(
     then: Activation,
     out: &mut [f32],
 ) {
-    Arch::new().dispatch(Depthwise { pixels, axes, weight, bias, bounds: then.bounds(), out });
+    Arch::new().dispatch(Depthwise { pixels, axes, weight, bias, bounds: bounds(then), out });
 }
 
 /// The work of [`depthwise`]: a type rather than a closure, since a closure of this size is not inlined into the

@@ -4,8 +4,10 @@
 //! Each is a trait of backends ([`burn::backend::backend_extension`]): loops for burn-flex, kernels for CubeCL's
 //! backends, and a gradient for autodiff that keeps as little as it can.
 
+pub(crate) mod activation;
 mod attention;
 mod batch_norm;
+mod cast;
 #[cfg(any(test, feature = "cuda"))]
 mod convolution;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
@@ -18,17 +20,8 @@ mod rows;
 #[cfg(all(test, feature = "flex"))]
 mod testing;
 
-use burn::backend::tensor::FloatTensor;
-use burn::backend::{Backend, TensorMetadata};
-use burn::tensor::FloatDType;
-
 pub(super) use attention::attend;
-pub(super) use batch_norm::{Clip, batch_norm, batch_norm_add};
+pub(super) use batch_norm::{batch_norm, batch_norm_add};
 #[cfg(feature = "cuda")]
 pub(super) use convolution::convolve;
 pub(super) use rows::layer_norm;
-
-/// A tensor in another type, or as it is.
-fn cast<B: Backend>(x: FloatTensor<B>, dtype: FloatDType) -> FloatTensor<B> {
-    if x.dtype() == dtype.into() { x } else { B::float_cast(x, dtype) }
-}

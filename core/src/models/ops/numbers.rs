@@ -5,7 +5,7 @@ use burn::backend::flex::FlexTensor;
 use burn::tensor::{Element, FloatDType, Shape, TensorData};
 use half::bf16;
 
-use super::cast;
+use super::cast::cast;
 
 /// Numbers that are added up side by side.
 const LANES: usize = 16;

@@ -5,7 +5,7 @@ use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::TensorData;
 use rayon::prelude::*;
 
-use super::super::cast;
+use super::super::cast::cast;
 use super::super::numbers::{Number, in_type, numbers, wide};
 use super::AttentionOps;
 

@@ -13,7 +13,8 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, AutodiffBackend, Backend};
 
-use super::{BatchNormOps, Clip, Rule};
+use super::{BatchNormOps, Rule};
+use crate::models::ops::activation::Activation;
 
 /// What the forward pass leaves to the backward pass.
 #[derive(Debug, Clone)]
@@ -70,7 +71,7 @@ struct Sum;
 
 impl<B: BatchNormOps> Backward<B, 4> for Sum {
     /// The norm's, the output where there is an activation, and which.
-    type State = (State<B>, Option<FloatTensor<B>>, Clip);
+    type State = (State<B>, Option<FloatTensor<B>>, Activation);
 
     fn backward(self, ops: Ops<Self::State, 4>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
         let [x, gamma, beta, other] = ops.parents.map(|parent| parent.map(|node| node.id));
@@ -93,7 +94,7 @@ struct Anew<B: Backend> {
     /// Input, gamma and beta.
     parents: [NodeId; 3],
     norm: FloatTensor<B>,
-    clip: Clip,
+    clip: Activation,
 }
 
 impl<B: BatchNormOps> RetroForward for Anew<B> {
@@ -117,7 +118,7 @@ impl<B: BatchNormOps, C: CheckpointStrategy> BatchNormOps for Autodiff<B, C> {
         (Self::from_inner(norm), Self::from_inner(mean), Self::from_inner(variance))
     }
 
-    fn clip_backward(grad: FloatTensor<Self>, y: FloatTensor<Self>, clip: Clip) -> FloatTensor<Self> {
+    fn clip_backward(grad: FloatTensor<Self>, y: FloatTensor<Self>, clip: Activation) -> FloatTensor<Self> {
         Self::from_inner(B::clip_backward(Self::inner(grad), Self::inner(y), clip))
     }
 
@@ -139,7 +140,7 @@ impl<B: BatchNormOps, C: CheckpointStrategy> BatchNormOps for Autodiff<B, C> {
         norm: FloatTensor<Self>,
         beta: FloatTensor<Self>,
         line: FloatTensor<Self>,
-        clip: Clip,
+        clip: Activation,
     ) -> FloatTensor<Self> {
         let [grad, x, norm, beta, line] = [grad, x, norm, beta, line].map(Self::inner);
         Self::from_inner(B::normalise_backward(grad, x, norm, beta, line, clip))
@@ -192,9 +193,9 @@ impl<B: BatchNormOps, C: CheckpointStrategy> BatchNormOps for Autodiff<B, C> {
         let y = B::normalise_add(values, norm.clone(), beta.clone(), other, rule.clip);
         let y = match node {
             OpsKind::Tracked(mut node) => {
-                let kept = (rule.clip != Clip::Nothing).then(|| y.clone());
+                let kept = (rule.clip != Activation::None).then(|| y.clone());
                 // The activation is taken back before the norm is.
-                let plain = Rule { clip: Clip::Nothing, ..rule };
+                let plain = Rule { clip: Activation::None, ..rule };
                 let x = node.checkpoint(&x);
                 node.finish((State { x, norm, beta, rule: plain }, kept, rule.clip), y)
             }

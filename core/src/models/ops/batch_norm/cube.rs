@@ -12,7 +12,8 @@ use cubecl::{calculate_cube_count_elemwise, tensor_vector_size_parallel};
 
 use super::super::cubes::{Sharing, address, cube_dim, elem_type, empty, rows_arg};
 use super::kernels::{self, StepsLaunch};
-use super::{BatchNormOps, Clip, Rule};
+use super::{BatchNormOps, Rule};
+use crate::models::ops::activation::Activation;
 
 /// An activation as the kernels walk it: (N, C, pixels) in the order it has in memory.
 struct Walk {
@@ -226,7 +227,7 @@ impl BatchNormOps for CubeBackend {
         (norm, mean, variance)
     }
 
-    fn normalise(x: CubeTensor, norm: CubeTensor, beta: CubeTensor, clip: Clip) -> CubeTensor {
+    fn normalise(x: CubeTensor, norm: CubeTensor, beta: CubeTensor, clip: Activation) -> CubeTensor {
         let each = Each::of(x, &[]);
         let ((count, dim), (planes, area)) = (each.cubes(), each.planes_and_area());
         // SAFETY: no unit looks beyond the vectors of `x`, and the output has as many.
@@ -258,7 +259,7 @@ impl BatchNormOps for CubeBackend {
         norm: CubeTensor,
         beta: CubeTensor,
         other: CubeTensor,
-        clip: Clip,
+        clip: Activation,
     ) -> CubeTensor {
         let other = Walk::of(other);
         let each = Each::of(x, &[&other]);
@@ -289,7 +290,7 @@ impl BatchNormOps for CubeBackend {
         each.out
     }
 
-    fn clip_backward(grad: CubeTensor, y: CubeTensor, clip: Clip) -> CubeTensor {
+    fn clip_backward(grad: CubeTensor, y: CubeTensor, clip: Activation) -> CubeTensor {
         let grad = Walk::of(grad);
         let each = Each::of(y, &[&grad]);
         let ((count, dim), (planes, area)) = (each.cubes(), each.planes_and_area());
@@ -383,7 +384,7 @@ impl BatchNormOps for CubeBackend {
         norm: CubeTensor,
         beta: CubeTensor,
         line: CubeTensor,
-        clip: Clip,
+        clip: Activation,
     ) -> CubeTensor {
         let grad = Walk::of(grad);
         let each = Each::of(x, &[&grad]);

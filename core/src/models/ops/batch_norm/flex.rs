@@ -7,9 +7,10 @@ use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{Shape, TensorData};
 use rayon::prelude::*;
 
-use super::super::cast;
+use super::super::cast::cast;
 use super::super::numbers::{Number, WORTH, by_channel, in_type, is_own, numbers, row_sums, tensor, wide};
-use super::{BatchNormOps, Clip, Rule};
+use super::{BatchNormOps, Rule};
+use crate::models::ops::activation::Activation;
 
 /// Channels, and numbers of a channel of a picture, of a shape (N, C, H, W).
 #[derive(Clone, Copy)]
@@ -61,33 +62,33 @@ impl Planes {
 
 /// What an activation makes of a number; what is no number stays none.
 #[inline(always)]
-fn clipped(value: f32, clip: Clip) -> f32 {
+fn clipped(value: f32, clip: Activation) -> f32 {
     match clip {
-        Clip::Nothing => value,
-        Clip::Relu => {
+        Activation::None => value,
+        Activation::Relu => {
             if value <= 0.0 {
                 0.0
             } else {
                 value
             }
         }
-        Clip::Relu6 => value.clamp(0.0, 6.0),
+        Activation::Relu6 => value.clamp(0.0, 6.0),
     }
 }
 
 /// A gradient, where the activation lets it through: `value` is what comes or what went.
 #[inline(always)]
-fn passed(grad: f32, value: f32, clip: Clip) -> f32 {
+fn passed(grad: f32, value: f32, clip: Activation) -> f32 {
     match clip {
-        Clip::Nothing => grad,
-        Clip::Relu => {
+        Activation::None => grad,
+        Activation::Relu => {
             if value <= 0.0 {
                 0.0
             } else {
                 grad
             }
         }
-        Clip::Relu6 => {
+        Activation::Relu6 => {
             if value <= 0.0 || value >= 6.0 {
                 0.0
             } else {
@@ -155,7 +156,7 @@ fn batch_statistics<E: Number>(
     ]
 }
 
-fn normalise<E: Number>(x: &FlexTensor, norm: &Norm, clip: Clip) -> FlexTensor {
+fn normalise<E: Number>(x: &FlexTensor, norm: &Norm, clip: Activation) -> FlexTensor {
     let shape = x.shape();
     let (planes, x) = (Planes::of(&shape), x.to_contiguous());
     let x = numbers::<E>(&x);
@@ -167,7 +168,7 @@ fn normalise<E: Number>(x: &FlexTensor, norm: &Norm, clip: Clip) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(out, shape))
 }
 
-fn normalise_add<E: Number>(x: &FlexTensor, norm: &Norm, other: &FlexTensor, clip: Clip) -> FlexTensor {
+fn normalise_add<E: Number>(x: &FlexTensor, norm: &Norm, other: &FlexTensor, clip: Activation) -> FlexTensor {
     let shape = x.shape();
     let planes = Planes::of(&shape);
     let (x, other) = (x.to_contiguous(), other.to_contiguous());
@@ -218,7 +219,7 @@ fn map_gradient<E: Number, F: Fn(f32, f32) -> f32>(
     FlexTensor::from_data(TensorData::new(out, shape))
 }
 
-fn clip_backward<E: Number>(grad: FlexTensor, y: &FlexTensor, clip: Clip) -> FlexTensor {
+fn clip_backward<E: Number>(grad: FlexTensor, y: &FlexTensor, clip: Activation) -> FlexTensor {
     map_gradient::<E, _>(grad, y, |_| move |grad, y| passed(grad, y, clip))
 }
 
@@ -255,7 +256,7 @@ fn normalise_backward<E: Number>(
     x: &FlexTensor,
     norm: &Norm,
     line: &[f32],
-    clip: Clip,
+    clip: Activation,
 ) -> FlexTensor {
     let (slopes, offsets) = line.split_at(norm.mean.len());
     map_gradient::<E, _>(grad, x, |channel| {
@@ -283,7 +284,7 @@ impl BatchNormOps for Flex {
         (norm, mean, variance)
     }
 
-    fn normalise(x: FlexTensor, norm: FlexTensor, beta: FlexTensor, clip: Clip) -> FlexTensor {
+    fn normalise(x: FlexTensor, norm: FlexTensor, beta: FlexTensor, clip: Activation) -> FlexTensor {
         let (norm, dtype) = (Norm::of(&norm, &beta), x.dtype());
         in_type!(
             dtype,
@@ -297,7 +298,7 @@ impl BatchNormOps for Flex {
         norm: FlexTensor,
         beta: FlexTensor,
         other: FlexTensor,
-        clip: Clip,
+        clip: Activation,
     ) -> FlexTensor {
         let (norm, dtype) = (Norm::of(&norm, &beta), x.dtype());
         in_type!(
@@ -307,7 +308,7 @@ impl BatchNormOps for Flex {
         )
     }
 
-    fn clip_backward(grad: FlexTensor, y: FlexTensor, clip: Clip) -> FlexTensor {
+    fn clip_backward(grad: FlexTensor, y: FlexTensor, clip: Activation) -> FlexTensor {
         let dtype = y.dtype();
         in_type!(
             dtype,
@@ -338,7 +339,7 @@ impl BatchNormOps for Flex {
         norm: FlexTensor,
         beta: FlexTensor,
         line: FlexTensor,
-        clip: Clip,
+        clip: Activation,
     ) -> FlexTensor {
         let (norm, line, dtype) = (Norm::of(&norm, &beta), by_channel(&line), x.dtype());
         in_type!(

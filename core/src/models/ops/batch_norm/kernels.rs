@@ -9,7 +9,7 @@ use cubecl::prelude::*;
 use cubecl::std::FastDivmod;
 
 use super::super::kernels::{Units, add_shares, write_share, write_sums};
-use super::Clip;
+use crate::models::ops::activation::Activation;
 
 /// How far it is from one number to the next, in vectors.
 #[derive(CubeType, CubeLaunch, Clone, Copy)]
@@ -56,13 +56,13 @@ const OFFSET: usize = 1;
 
 /// What an activation makes of numbers; what is no number stays none.
 #[cube]
-fn clipped<N: Size>(value: Vector<f32, N>, #[comptime] clip: Clip) -> Vector<f32, N> {
+fn clipped<N: Size>(value: Vector<f32, N>, #[comptime] clip: Activation) -> Vector<f32, N> {
     let zero = Vector::<f32, N>::new(0.0);
-    if comptime![clip == Clip::Nothing] {
+    if comptime![clip == Activation::None] {
         value
     } else {
         let above = select_many(value.less_equal(&zero), zero, value);
-        if comptime![clip == Clip::Relu] {
+        if comptime![clip == Activation::Relu] {
             above
         } else {
             let six = Vector::<f32, N>::new(6.0);
@@ -73,13 +73,17 @@ fn clipped<N: Size>(value: Vector<f32, N>, #[comptime] clip: Clip) -> Vector<f32
 
 /// Gradients where the activation lets them through: `value` is what comes or what went.
 #[cube]
-fn passed<N: Size>(grad: Vector<f32, N>, value: Vector<f32, N>, #[comptime] clip: Clip) -> Vector<f32, N> {
+fn passed<N: Size>(
+    grad: Vector<f32, N>,
+    value: Vector<f32, N>,
+    #[comptime] clip: Activation,
+) -> Vector<f32, N> {
     let zero = Vector::<f32, N>::new(0.0);
-    if comptime![clip == Clip::Nothing] {
+    if comptime![clip == Activation::None] {
         grad
     } else {
         let above = select_many(value.less_equal(&zero), zero, grad);
-        if comptime![clip == Clip::Relu] {
+        if comptime![clip == Activation::Relu] {
             above
         } else {
             select_many(value.greater_equal(&Vector::<f32, N>::new(6.0)), zero, above)
@@ -143,7 +147,7 @@ pub(super) fn sum_gradients<F: Float, N: Size>(
     rows_of_share: usize,
     channels: usize,
     #[comptime] units: Units,
-    #[comptime] clip: Clip,
+    #[comptime] clip: Activation,
     #[define(F)] _dtype: ElemType,
 ) {
     let channel = CUBE_POS_X as usize * units.lanes + UNIT_POS_X as usize;
@@ -280,7 +284,7 @@ pub(super) fn normalise<F: Float, N: Size>(
     channels: usize,
     vectors: usize,
     #[comptime] channels_last: bool,
-    #[comptime] clip: Clip,
+    #[comptime] clip: Activation,
     #[define(F)] _dtype: ElemType,
 ) {
     if ABSOLUTE_POS >= vectors {
@@ -305,7 +309,7 @@ pub(super) fn normalise_add<F: Float, N: Size>(
     channels: usize,
     vectors: usize,
     #[comptime] channels_last: bool,
-    #[comptime] clip: Clip,
+    #[comptime] clip: Activation,
     #[define(F)] _dtype: ElemType,
 ) {
     if ABSOLUTE_POS >= vectors {
@@ -328,7 +332,7 @@ pub(super) fn clip_backward<F: Float, N: Size>(
     area: FastDivmod<usize>,
     vectors: usize,
     #[comptime] channels_last: bool,
-    #[comptime] clip: Clip,
+    #[comptime] clip: Activation,
     #[define(F)] _dtype: ElemType,
 ) {
     if ABSOLUTE_POS >= vectors {
@@ -355,7 +359,7 @@ pub(super) fn normalise_backward<F: Float, N: Size>(
     channels: usize,
     vectors: usize,
     #[comptime] channels_last: bool,
-    #[comptime] clip: Clip,
+    #[comptime] clip: Activation,
     #[define(F)] _dtype: ElemType,
 ) {
     if ABSOLUTE_POS >= vectors {

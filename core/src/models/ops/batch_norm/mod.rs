@@ -22,18 +22,8 @@ use burn::backend::{Backend, Dispatch, TensorMetadata, backend_extension};
 use burn::nn::BatchNorm;
 use burn::tensor::{FloatDType, Slice, Tensor};
 
-use super::cast;
-
-/// The activation behind a norm.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Clip {
-    /// None.
-    Nothing,
-    /// ReLU.
-    Relu,
-    /// ReLU6.
-    Relu6,
-}
+use crate::models::ops::activation::Activation;
+use crate::models::ops::cast::cast;
 
 /// A layer's settings.
 #[derive(Debug, Clone, Copy)]
@@ -43,7 +33,7 @@ pub(crate) struct Rule {
     /// The share of the batch in the running statistics.
     momentum: f64,
     /// What follows.
-    clip: Clip,
+    clip: Activation,
 }
 
 /// What each backend computes a batch norm with.
@@ -75,7 +65,7 @@ pub(crate) trait BatchNormOps: Backend {
         x: FloatTensor<Self>,
         norm: FloatTensor<Self>,
         beta: FloatTensor<Self>,
-        clip: Clip,
+        clip: Activation,
     ) -> FloatTensor<Self> {
         let dtype = x.dtype();
         let y = scaled::<Self>(x, norm, beta);
@@ -89,7 +79,7 @@ pub(crate) trait BatchNormOps: Backend {
         norm: FloatTensor<Self>,
         beta: FloatTensor<Self>,
         other: FloatTensor<Self>,
-        clip: Clip,
+        clip: Activation,
     ) -> FloatTensor<Self> {
         let dtype = x.dtype();
         let y = scaled::<Self>(x, norm, beta);
@@ -99,7 +89,7 @@ pub(crate) trait BatchNormOps: Backend {
 
     /// The gradient where the activation let through what came: `y` is what it made of it.
     #[fusion(dtype = y, shape = y)]
-    fn clip_backward(grad: FloatTensor<Self>, y: FloatTensor<Self>, clip: Clip) -> FloatTensor<Self>;
+    fn clip_backward(grad: FloatTensor<Self>, y: FloatTensor<Self>, clip: Activation) -> FloatTensor<Self>;
 
     /// Gradients of gamma and beta, and the line, shape (2, C), that the gradient of `x` is made with: slope and offset,
     /// `-factor / (variance + epsilon) * sum(grad * (x - mean)) / n` and `-factor * sum(grad) / n`. `grad` counts as far
@@ -122,7 +112,7 @@ pub(crate) trait BatchNormOps: Backend {
         norm: FloatTensor<Self>,
         beta: FloatTensor<Self>,
         line: FloatTensor<Self>,
-        clip: Clip,
+        clip: Activation,
     ) -> FloatTensor<Self>;
 
     /// A batch norm by the statistics of the batch: its output, and both running statistics.
@@ -167,11 +157,11 @@ fn scaled<B: Backend>(x: FloatTensor<B>, norm: FloatTensor<B>, beta: FloatTensor
     B::float_add(B::float_mul(centred, factor), beta)
 }
 
-fn clipped<B: Backend>(y: FloatTensor<B>, clip: Clip) -> FloatTensor<B> {
+fn clipped<B: Backend>(y: FloatTensor<B>, clip: Activation) -> FloatTensor<B> {
     match clip {
-        Clip::Nothing => y,
-        Clip::Relu => B::relu(y),
-        Clip::Relu6 => B::float_clamp(y, 0.0.into(), 6.0.into()),
+        Activation::None => y,
+        Activation::Relu => B::relu(y),
+        Activation::Relu6 => B::float_clamp(y, 0.0.into(), 6.0.into()),
     }
 }
 
@@ -213,16 +203,21 @@ mod specs {
 ///
 /// A network that is trained goes by the statistics of the batch and moves the running ones by them, as PyTorch does
 /// it (the running variance is the unbiased estimate); any other goes by the running ones.
-pub(crate) fn batch_norm(layer: &BatchNorm, x: Tensor<4>, clip: Clip) -> Tensor<4> {
+pub(crate) fn batch_norm(layer: &BatchNorm, x: Tensor<4>, clip: Activation) -> Tensor<4> {
     forward(layer, x, None, clip)
 }
 
 /// The same, with something of the shape of `x` added before the activation.
-pub(crate) fn batch_norm_add(layer: &BatchNorm, x: Tensor<4>, other: Tensor<4>, clip: Clip) -> Tensor<4> {
+pub(crate) fn batch_norm_add(
+    layer: &BatchNorm,
+    x: Tensor<4>,
+    other: Tensor<4>,
+    clip: Activation,
+) -> Tensor<4> {
     forward(layer, x, Some(other), clip)
 }
 
-fn forward(layer: &BatchNorm, x: Tensor<4>, other: Option<Tensor<4>>, clip: Clip) -> Tensor<4> {
+fn forward(layer: &BatchNorm, x: Tensor<4>, other: Option<Tensor<4>>, clip: Activation) -> Tensor<4> {
     let device = x.device();
     let learns = device.is_autodiff() && layer.training.is_enabled();
     let (x, other) = (x.into_dispatch(), other.map(Tensor::into_dispatch));

@@ -22,14 +22,14 @@ fn layer(channels: usize, device: &Device) -> BatchNorm {
 /// How a layer is used: what is behind it, and whether something is added before that.
 #[derive(Debug, Clone, Copy)]
 struct Use {
-    clip: Clip,
+    clip: Activation,
     adds: bool,
 }
 
-const PLAIN: Use = Use { clip: Clip::Nothing, adds: false };
+const PLAIN: Use = Use { clip: Activation::None, adds: false };
 
 fn uses() -> impl Iterator<Item = Use> {
-    let clips = [Clip::Nothing, Clip::Relu, Clip::Relu6].into_iter();
+    let clips = [Activation::None, Activation::Relu, Activation::Relu6].into_iter();
     clips.flat_map(|clip| [false, true].map(|adds| Use { clip, adds }))
 }
 
@@ -53,9 +53,9 @@ fn burns(layer: &BatchNorm, x: Tensor<4>, other: Tensor<4>, how: Use) -> Tensor<
     }
     let y = if how.adds { y + other.cast(FloatDType::F32) } else { y };
     let y = match how.clip {
-        Clip::Nothing => y,
-        Clip::Relu => burn::tensor::activation::relu(y),
-        Clip::Relu6 => y.clamp(0.0, 6.0),
+        Activation::None => y,
+        Activation::Relu => burn::tensor::activation::relu(y),
+        Activation::Relu6 => y.clamp(0.0, 6.0),
     };
     y.cast(dtype)
 }
@@ -193,7 +193,7 @@ fn a_gradient_is_the_slope_of_the_loss() {
     let loss = |x: &[f32]| -> f64 {
         let device = flex.clone().autodiff();
         let weights = Tensor::<4>::from_data(weights.clone(), &device);
-        let y = batch_norm(&layer(2, &device), tensor(x, &device), Clip::Nothing);
+        let y = batch_norm(&layer(2, &device), tensor(x, &device), Activation::None);
         let y = y.clone() * weights.clone() + y.clone() * y * weights;
         y.into_data().try_to_vec::<f32>().unwrap().iter().map(|&y| f64::from(y)).sum()
     };
@@ -223,13 +223,13 @@ fn a_frozen_or_finished_layer_goes_by_its_running_statistics() {
         let layer = layer(6, &training);
         let input = |device: &Device| Tensor::<4>::from_data(x.clone(), device) * 3.0 - 1.0;
         for _ in 0..3 {
-            batch_norm(&layer, input(&training), Clip::Nothing);
+            batch_norm(&layer, input(&training), Activation::None);
         }
         let reference = {
             let layer = layer.valid().to_device(&Device::flex());
             layer.forward(input(&Device::flex())).into_data()
         };
-        let finished = batch_norm(&layer.valid(), input(&device), Clip::Nothing).into_data();
+        let finished = batch_norm(&layer.valid(), input(&device), Activation::None).into_data();
         close(name, &[finished], std::slice::from_ref(&reference), 2e-5);
         for how in uses() {
             let reference = {
@@ -241,7 +241,7 @@ fn a_frozen_or_finished_layer_goes_by_its_running_statistics() {
         }
         let frozen = layer.freeze();
         let x = input(&training).require_grad();
-        let y = batch_norm(&frozen, x.clone(), Clip::Nothing);
+        let y = batch_norm(&frozen, x.clone(), Activation::None);
         let grads = y.clone().sum().backward();
         close(name, &[y.into_data()], &[reference], 2e-5);
         // A slope of gamma / deviation, the same for a whole channel.
@@ -263,8 +263,8 @@ fn an_output_that_is_made_anew_is_the_same() {
         let (first, second) = (layer(6, &device), layer(6, &device));
         let weights = Tensor::<4>::from_data(weights.clone(), &device);
         // The second norm keeps what the first one makes, or asks for it again.
-        let y = batch_norm(&first, x.clone() * weights.clone(), Clip::Relu);
-        let y = batch_norm_add(&second, y, x.clone(), Clip::Relu6);
+        let y = batch_norm(&first, x.clone() * weights.clone(), Activation::Relu);
+        let y = batch_norm_add(&second, y, x.clone(), Activation::Relu6);
         let grads = (y * weights).sum().backward();
         x.grad(&grads).unwrap().into_data()
     };
@@ -278,7 +278,7 @@ fn what_is_no_number_stays_none() {
         let mut values = vec![0.5f32; 2 * 3 * 4];
         values[5] = f32::NAN;
         let x = Tensor::<4>::from_data(TensorData::new(values, [1, 3, 2, 4]), &device);
-        for clip in [Clip::Nothing, Clip::Relu, Clip::Relu6] {
+        for clip in [Activation::None, Activation::Relu, Activation::Relu6] {
             let y: Vec<f32> =
                 batch_norm(&layer(3, &device), x.clone(), clip).into_data().try_to_vec().unwrap();
             assert!(y[..8].iter().all(|y| y.is_nan()), "{name}, {clip:?}: {y:?}");

@@ -5,7 +5,7 @@ use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{FloatDType, TensorData};
 use rayon::prelude::*;
 
-use super::super::cast;
+use super::super::cast::cast;
 use super::super::numbers::{Number, WORTH, by_channel, in_type, numbers, row_sums, tensor, wide};
 use super::RowOps;
 
