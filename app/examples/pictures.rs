@@ -11,14 +11,15 @@ use egui::Theme;
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 use egui_kittest::wgpu::{WgpuTestRenderer, create_render_state, default_wgpu_setup};
-use ferkd::mining::Thresholds;
-use ferkd::region::Region;
-use ferkd_app::engine::{Request, ThreadEngine};
+use ferkd_app::engine::Request;
+use ferkd_app::engine::thread::ThreadEngine;
 use ferkd_app::experiment::{Data, Experiment, Settings};
-use ferkd_app::panes::PaneKind;
+use ferkd_app::pane_kind::PaneKind;
 use ferkd_app::shell::Nobody;
-use ferkd_app::state::Probe;
+use ferkd_app::state::teachers::Probe;
 use ferkd_app::{Inspector, State};
+use ferkd_method::mining::Thresholds;
+use ferkd_method::region::Region;
 
 /// Steps that students take before their picture is drawn.
 const STEPS: u64 = 210;
@@ -76,18 +77,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// Draws a box of one's own, lets students learn; whether the teacher has answered and they have learned.
 fn prepare(state: &mut State, name: &str, pane: PaneKind) -> bool {
     state.device = Some("CPU (flex)".into());
-    if name.starts_with("image") && state.probe.is_none() {
+    if name.starts_with("image") && state.teachers.probe.is_none() {
         let region = Region { top: 20, left: 150, height: 150, width: 170, flip: false };
-        state.probe = Some(Probe { region, label: None, is_pending: false, time_s: None });
+        state.teachers.probe = Some(Probe::new(region));
     }
     let learns = pane == PaneKind::Training;
-    if learns && state.lesson_missing().is_none() && !state.lesson.has_begun && !state.lesson.is_opening {
-        state.begin_lesson();
+    if learns && state.training_missing().is_none() && !state.training.has_begun && !state.training.is_opening
+    {
+        state.begin_training();
         state.outbox.push(Request::Play(Some(STEPS)));
     }
-    let have_learned = state.lesson.students.iter().any(|student| student.step >= STEPS);
-    let has_answered = state.probe.as_ref().is_none_or(|probe| probe.label.is_some());
-    state.teachers.len() == 2 && has_answered && (have_learned || !learns)
+    let have_learned = state.training.students.iter().any(|student| student.step >= STEPS);
+    let has_answered = state.teachers.probe.as_ref().is_none_or(|probe| probe.label.is_some());
+    state.teachers.ready.len() == 2 && has_answered && (have_learned || !learns)
 }
 
 /// What is drawn: a name, the experiment, and the pane in front.

@@ -38,7 +38,7 @@ impl Asset {
     pub fn teacher(self) -> Option<&'static str> {
         match self {
             Self::Lite0 => Some("efficientnet-lite0"),
-            Self::Digits => Some(ferkd::demo::settings::TEACHER),
+            Self::Digits => Some(ferkd_train::demo::settings::TEACHER),
             Self::Scenes => None,
         }
     }

@@ -1,20 +1,22 @@
-//! What is looked at: images with their regions and labels, from a store or labelled while one looks on.
+//! What is looked at: images with their regions and labels, from a store or labelled while you look on.
 
 use std::sync::Arc;
 
-use ferkd::census::Census;
-use ferkd::data::classes::ClassSpace;
-use ferkd::data::images::ImageList;
-use ferkd::demo::scenes::{Half, Scene, SceneMaker};
-use ferkd::label::SoftLabel;
-use ferkd::mining::Confidence;
-use ferkd::pixels::OrientationRule;
-use ferkd::region::Region;
-use ferkd::store::{MemoryFiles, Store, image_list_sha256};
-use ferkd::{Error, Result};
+use ferkd_data::census::Census;
+use ferkd_data::classes::ClassSpace;
+use ferkd_data::images::ImageList;
+use ferkd_data::pixels::OrientationRule;
+use ferkd_data::scenes::{Half, SceneMaker};
+use ferkd_data::store::{MemoryFiles, Store, image_list_sha256};
+use ferkd_method::label::SoftLabel;
+use ferkd_method::mining::Confidence;
+use ferkd_method::region::Region;
+use ferkd_method::{Error, Result};
 use image::RgbImage;
 
 use crate::assets;
+use crate::live_image::LiveImage;
+use crate::scenes::{in_memory, scene_of, store_seed};
 
 /// Is told image, class of the image, region and label.
 pub type Visit<'a> = &'a mut dyn FnMut(u64, Option<u32>, u32, &SoftLabel);
@@ -26,7 +28,7 @@ const FILES_AHEAD: u64 = 12;
 pub struct DataSet {
     /// What it is called.
     pub name: String,
-    /// The classes that labels speak of.
+    /// The classes that labels refer to.
     pub classes: ClassSpace,
     source: Source,
     /// See [`identity`](Self::identity).
@@ -46,21 +48,6 @@ pub enum Pictures {
     Scenes(Arc<SceneMaker>),
     /// From nowhere: boxes and labels are shown without them.
     None,
-}
-
-/// An image that is labelled while one looks on.
-#[derive(Debug, Clone)]
-pub struct LiveImage {
-    /// Its name.
-    pub name: String,
-    /// The picture.
-    pub picture: Arc<RgbImage>,
-    /// Its class, where one was given.
-    pub truth: Option<u32>,
-    /// Its regions.
-    pub regions: Vec<Region>,
-    /// The teacher's label of each region, once it is known.
-    pub labels: Vec<Option<SoftLabel>>,
 }
 
 /// What is known of one region.
@@ -135,7 +122,7 @@ impl DataSet {
         }
     }
 
-    /// Images that are labelled while one looks on.
+    /// Images that are labelled while you look on.
     pub fn live(name: impl Into<String>, classes: ClassSpace, images: Vec<LiveImage>) -> Self {
         let identity = image_list_sha256(images.iter().map(|image| image.name.as_str()));
         Self { name: name.into(), classes, source: Source::Live(images), identity }
@@ -193,7 +180,7 @@ impl DataSet {
         }
     }
 
-    /// The images that are labelled while one looks on.
+    /// The images that are labelled while you look on.
     pub fn live_images_mut(&mut self) -> Option<&mut Vec<LiveImage>> {
         match &mut self.source {
             Source::Store { .. } => None,
@@ -201,7 +188,7 @@ impl DataSet {
         }
     }
 
-    /// The images that are labelled while one looks on.
+    /// The images that are labelled while you look on.
     pub fn live_images(&self) -> Option<&[LiveImage]> {
         match &self.source {
             Source::Store { .. } => None,
@@ -298,7 +285,7 @@ impl DataSet {
                 return;
             };
             if next < store.len() {
-                // Whoever comes to it is told what is wrong with it.
+                // The pane that shows it says what is wrong with it.
                 let _ = store.label(next, 0);
             }
         }
@@ -383,9 +370,7 @@ impl DataSet {
     /// The training images and held-out ones as files in memory, where students can be trained on them.
     pub fn scenes_in_memory(&self) -> Option<Result<(ImageList, ImageList)>> {
         let Source::Store { pictures: Pictures::Scenes(maker), .. } = &self.source else { return None };
-        Some(
-            memory_half(maker, Half::Train).and_then(|train| Ok((train, memory_half(maker, Half::HeldOut)?))),
-        )
+        Some(in_memory(maker, Half::Train).and_then(|train| Ok((train, in_memory(maker, Half::HeldOut)?))))
     }
 }
 
@@ -397,34 +382,9 @@ pub fn unpack(archive: &[u8], name: &str) -> Result<Store> {
     Store::open_slices(Box::new(MemoryFiles::from_tar(archive, name)?))
 }
 
-/// The scene of a name.
-fn scene_of(maker: &SceneMaker, name: &str) -> Result<Scene> {
-    let (digit, copy) =
-        SceneMaker::parse_name(name).ok_or_else(|| Error::mismatch(name, "it is no scene of the demo"))?;
-    Ok(maker.scene(digit, copy))
-}
-
-/// The seed that a store's boxes, and with them the demo's scenes, were drawn from.
-fn store_seed(store: &Store) -> u64 {
-    match store.manifest().regions.boxes {
-        ferkd::store::Boxes::Generated(sampler) => sampler.seed,
-        ferkd::store::Boxes::Explicit => 0,
-    }
-}
-
 fn find_picture(list: &ImageList, name: &str, orientation: OrientationRule) -> Result<Option<Arc<RgbImage>>> {
     let found = list.position(name);
     found.map(|i| Ok(Arc::new(list.decode(i, orientation)?.image))).transpose()
-}
-
-fn memory_half(maker: &SceneMaker, half: Half) -> Result<ImageList> {
-    let mut files: Vec<(String, String, Vec<u8>)> = Vec::new();
-    for digit in maker.digits(half) {
-        let name = maker.name(digit, 0);
-        let class = name.split('/').next().unwrap_or_default().to_owned();
-        files.push((name, class, maker.png(digit, 0)?));
-    }
-    ImageList::in_memory(files)
 }
 
 #[cfg(test)]
@@ -452,7 +412,7 @@ mod tests {
         let (train, held_out) = scenes.scenes_in_memory().unwrap().unwrap();
         assert_eq!((train.len() as u64, held_out.len()), (scenes.len(), 449));
         // The very images that the store was made from.
-        let ours = crate::lesson::held_out();
+        let ours = crate::scenes::held_out();
         assert!(ours.iter().enumerate().all(|(i, scene)| held_out.name(i) == scene.name));
         assert_eq!(train.digest(), scenes.store().unwrap().manifest().image_list_sha256);
     }

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use burn::tensor::Device;
-use ferkd::data::images::{ImageList, Split};
-use ferkd::device::SharedWgpu;
-use ferkd::store::{MANIFEST, Store};
-use ferkd::train::config::TrainConfig;
-use ferkd::{Error, Result};
+use ferkd_data::images::{ImageList, Split};
+use ferkd_data::store::{MANIFEST, Store};
+use ferkd_method::{Error, Result};
+use ferkd_nn::device::SharedWgpu;
+use ferkd_train::config::TrainConfig;
 
 use crate::dataset::{DataSet, Pictures};
 use crate::experiment::Data;
@@ -47,7 +47,7 @@ pub fn open_device(name: &str) -> Result<Opened> {
     };
     match name {
         "flex" => Ok(cpu(options, None)),
-        "auto" | "wgpu" => match ferkd::device::open_shared() {
+        "auto" | "wgpu" => match ferkd_nn::device::open_shared() {
             Ok(shared) => {
                 if name == "auto" && shared.is_software() {
                     let notice =
@@ -63,7 +63,7 @@ pub fn open_device(name: &str) -> Result<Opened> {
                 Ok(cpu(options, Some(format!("No GPU that can be used ({error}): the CPU computes"))))
             }
         },
-        other => Err(Error::usage("device", format!("`{other}` is no device of the inspector"))
+        other => Err(Error::usage("device", format!("`{other}` is not a valid device of the inspector"))
             .remedy("auto, flex or wgpu")),
     }
 }
@@ -111,14 +111,15 @@ impl State {
 
     /// Takes a folder of images for those of the reader's store, if it holds them.
     fn attach_folder(&mut self, path: &Path) -> bool {
-        let Some(set) = self.set_mut(Data::Yours) else { return false };
+        let Some(set) = self.labels.set_mut(Data::Yours) else { return false };
         let attached = ImageList::open(path, Split::Train).ok().and_then(|list| set.attach(list));
         self.say_attached(attached)
     }
 
     /// Reads what the log of the run has grown by.
     pub fn follow(&mut self) {
-        let Some(run) = self.run.as_mut().filter(|run| run.is_followed && run.log.is_none()) else { return };
+        let run = self.runs.current.as_mut().filter(|run| run.is_followed && run.log.is_none());
+        let Some(run) = run else { return };
         if let Err(error) = read_more(run) {
             run.is_followed = false;
             self.complain(error);
@@ -134,7 +135,7 @@ fn read_more(run: &mut RunView) -> Result<()> {
     let mut file = File::open(&path).map_err(|e| Error::io(&path, e))?;
     let len = file.metadata().map_err(|e| Error::io(&path, e))?.len();
     if len < run.read {
-        // A run that is resumed writes its log anew.
+        // A run that is resumed writes its log again.
         run.restart();
     }
     let mut bytes = Vec::new();
@@ -183,7 +184,7 @@ fn configure(run: &mut RunView, folder: &Path) -> Result<Option<TrainConfig>> {
 
 /// A run's labels and images, by its own configuration: paths in it are relative to where it was started.
 fn labels_of_run(store: &Path, images: &Path, name: String) -> Result<DataSet> {
-    let images = ImageList::open(images, Split::Train).map(Pictures::List).unwrap_or(Pictures::None);
+    let images = ImageList::open(images, Split::Train).map_or(Pictures::None, Pictures::List);
     Ok(DataSet::of_store(name, Store::open(store)?, images))
 }
 
@@ -215,8 +216,8 @@ impl Shell for Window {
         let name = name.to_owned();
         self.ask(move |said| {
             let Some(path) = rfd::FileDialog::new().set_file_name(name).save_file() else { return };
-            if let Err(error) = ferkd::atomic::write(path, &bytes) {
-                // Without a window there is nobody left to tell.
+            if let Err(error) = ferkd_data::atomic::write(path, &bytes) {
+                // Without a window there is no one left to tell.
                 let _ = said.send(Picked::Failed(error.to_string()));
             }
         });

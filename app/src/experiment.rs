@@ -1,19 +1,19 @@
 //! The experiment: everything that decides what is shown, and no more. It is what a link holds, what undo
 //! restores, and what the equivalent command line says.
 
-use ferkd::calibration::Adaptation;
-use ferkd::mining::{Confidence, Rule, Thresholds};
-use ferkd::selfmix::Mix;
-use ferkd::train::config::{Supervision, TrainConfig};
+use ferkd_method::calibration::Adaptation;
+use ferkd_method::mining::{Confidence, Rule, Thresholds};
+use ferkd_method::selfmix::Mix;
+use ferkd_train::config::{Supervision, TrainConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::panes::PaneKind;
+use crate::pane_kind::PaneKind;
 
 /// Version of the link's format. Keys may be added without a new one; old links keep working.
 pub const VERSION: u32 = 1;
 
 /// What is looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Data {
     /// Photos of the program, labelled by EfficientNet-Lite0.
@@ -48,7 +48,7 @@ pub struct Experiment {
     pub mixing: MixSettings,
     /// How students are trained.
     pub training: TrainSettings,
-    /// Panes that are hidden: a teacher's link shows only what a lesson is about.
+    /// Panes that are hidden: a teacher's link shows only what a lecture is about.
     pub hidden: Vec<PaneKind>,
 }
 
@@ -157,7 +157,7 @@ impl Settings {
     ///
     /// # Errors
     /// A run with only some of its thresholds.
-    pub fn of_run(config: &TrainConfig) -> ferkd::Result<Self> {
+    pub fn of_run(config: &TrainConfig) -> ferkd_method::Result<Self> {
         let mut settings = Self {
             confidence: config.confidence,
             epsilon: config.epsilon,
@@ -207,7 +207,7 @@ impl Default for MixSettings {
 impl Default for TrainSettings {
     fn default() -> Self {
         Self {
-            supervisions: ferkd::demo::settings::SUPERVISIONS.to_vec(),
+            supervisions: ferkd_train::demo::settings::SUPERVISIONS.to_vec(),
             lr: 4e-3,
             epochs: 24,
             seed: 0,
@@ -217,83 +217,9 @@ impl Default for TrainSettings {
     }
 }
 
-/// What undo goes back to.
-#[derive(Debug, Default)]
-pub struct History {
-    past: Vec<Experiment>,
-    future: Vec<Experiment>,
-    settled: Option<Experiment>,
-}
-
-/// Steps that can be undone.
-const DEPTH: usize = 200;
-
-impl History {
-    /// Takes note of the experiment once the hand is off it: a drag is one step.
-    pub fn settle(&mut self, now: &Experiment) {
-        match &self.settled {
-            Some(before) if before == now => {}
-            Some(before) => {
-                self.past.push(before.clone());
-                if self.past.len() > DEPTH {
-                    self.past.remove(0);
-                }
-                self.future.clear();
-                self.settled = Some(now.clone());
-            }
-            None => self.settled = Some(now.clone()),
-        }
-    }
-
-    /// Whether there is something to go back to.
-    pub fn can_undo(&self) -> bool {
-        !self.past.is_empty()
-    }
-
-    /// Whether there is something to go forward to again.
-    pub fn can_redo(&self) -> bool {
-        !self.future.is_empty()
-    }
-
-    /// The experiment before the last change.
-    pub fn undo(&mut self, now: &Experiment) -> Option<Experiment> {
-        let before = self.past.pop()?;
-        self.future.push(now.clone());
-        self.settled = Some(before.clone());
-        Some(before)
-    }
-
-    /// The experiment that was undone last.
-    pub fn redo(&mut self, now: &Experiment) -> Option<Experiment> {
-        let after = self.future.pop()?;
-        self.past.push(now.clone());
-        self.settled = Some(after.clone());
-        Some(after)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn undo_and_redo_walk_the_same_road() {
-        let mut history = History::default();
-        let mut now = Experiment::default();
-        history.settle(&now);
-        now.settings.epsilon = 0.2;
-        history.settle(&now);
-        history.settle(&now);
-        now.image = 1;
-        history.settle(&now);
-        let back = history.undo(&now).unwrap();
-        assert_eq!((back.image, back.settings.epsilon), (0, 0.2));
-        let first = history.undo(&back).unwrap();
-        assert_eq!(first, Experiment::default());
-        assert!(!history.can_undo());
-        let again = history.redo(&first).unwrap();
-        assert_eq!(history.redo(&again).unwrap(), now);
-    }
 
     #[test]
     fn unknown_keys_are_ignored_and_missing_ones_are_defaults() {

@@ -1,15 +1,15 @@
-//! The stages of the road from image to student, in words: what each does, its formula, and the formula with the
+//! The stages of the pipeline from image to student, in words: what each does, its formula, and the formula with the
 //! numbers at hand in it. The pipeline pane and the tour tell it alike.
 
-use ferkd::calibration::Adaptation;
-use ferkd::mining::{Confidence, Kind, KindCounts, Thresholds};
-use ferkd::region::Region;
-use ferkd::report::number::{confidence, count, decimals, trimmed};
-use ferkd::train::config::Supervision;
+use ferkd_method::calibration::Adaptation;
+use ferkd_method::mining::{Confidence, KindCounts, RegionKind, Thresholds};
+use ferkd_method::region::Region;
+use ferkd_report::number::{confidence, count, decimals, trimmed};
+use ferkd_train::config::Supervision;
 
-use crate::panes::PaneKind;
+use crate::pane_kind::PaneKind;
 
-/// A stage of the road.
+/// A stage of the pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Stage {
     /// A training image.
@@ -44,7 +44,7 @@ pub struct Numbers {
     /// Which number of a label is its confidence.
     pub which: Confidence,
     /// The region's confidence and kind.
-    pub judged: Option<(f32, Kind)>,
+    pub judged: Option<(f32, RegionKind)>,
     /// The thresholds, as confidences.
     pub thresholds: Option<Thresholds>,
     /// Regions of each kind in the data set.
@@ -64,7 +64,7 @@ pub struct Numbers {
 }
 
 impl Stage {
-    /// All stages, in the order of the road.
+    /// All stages, in the order of the pipeline.
     pub const ALL: [Self; 7] = [
         Self::Image,
         Self::Regions,
@@ -170,7 +170,7 @@ impl Stage {
                     region.height,
                     region.left,
                     region.top,
-                    ferkd::report::number::percent(share),
+                    ferkd_report::number::percent(share),
                 ))
             }
             Self::Teacher => {
@@ -182,23 +182,23 @@ impl Stage {
                 let (c, kind) = numbers.judged?;
                 let t = numbers.thresholds?;
                 let [c, low, mid, high] =
-                    ferkd::report::number::confidences([c, t.low, t.mid, t.high]);
+                    ferkd_report::number::confidences([c, t.low, t.mid, t.high]);
                 let all = numbers.kinds.map_or_else(String::new, |kinds| {
-                    let each = Kind::ALL.map(|kind| format!("{} {}", kind.letter(), count(kinds.of(kind))));
+                    let each = RegionKind::ALL.map(|kind| format!("{} {}", kind.letter(), count(kinds.of(kind))));
                     format!(". All regions: {}", each.join(", "))
                 });
                 Some(format!(
                     "c = {} = {c}; low {low}, mid {mid}, high {high}: {}, {}{all}",
                     which(numbers.which),
                     kind.name(),
-                    ferkd::report::meaning(kind),
+                    ferkd_report::meaning(kind),
                 ))
             }
             Self::Calibration => {
                 let (c, kind) = numbers.judged?;
                 let truth = numbers.truth.as_deref().unwrap_or("its class");
                 let (thresholds, adaptation) = (numbers.thresholds?, numbers.adaptation?);
-                let why = ferkd::report::why(c, &thresholds, kind, truth, numbers.epsilon, adaptation);
+                let why = ferkd_report::why(c, &thresholds, kind, truth, numbers.epsilon, adaptation);
                 let epsilon = trimmed(numbers.epsilon.into(), 3);
                 Some(format!("ε = {epsilon}, C = {}: {why}", numbers.classes))
             }
@@ -245,7 +245,7 @@ mod tests {
             region: Some((3, Region { top: 5, left: 10, height: 50, width: 100, flip: true })),
             top: vec![("Egyptian cat".into(), 0.21)],
             classes: 1000,
-            judged: Some((0.21, Kind::Context)),
+            judged: Some((0.21, RegionKind::Context)),
             thresholds: Some(thresholds),
             truth: Some("Egyptian cat".into()),
             epsilon: 0.1,

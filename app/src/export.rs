@@ -1,68 +1,10 @@
 //! Out again: thresholds as TOML, counts as CSV, decisions as JSONL, and the command line that does the same.
 
-use ferkd::mining::{Kind, Rule, Thresholds};
-use serde::{Deserialize, Serialize};
+use ferkd_method::mining::{RegionKind, Rule, Thresholds};
 
 use crate::experiment::Data;
 use crate::state::State;
-
-/// What the reader says of a region.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verdict {
-    /// The teacher is wrong.
-    TeacherWrong,
-    /// The image's class is wrong.
-    ClassWrong,
-    /// Both could be said.
-    Ambiguous,
-}
-
-impl Verdict {
-    /// All verdicts.
-    pub const ALL: [Self; 3] = [Self::TeacherWrong, Self::ClassWrong, Self::Ambiguous];
-
-    /// Its name in files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::TeacherWrong => "teacher-wrong",
-            Self::ClassWrong => "class-wrong",
-            Self::Ambiguous => "ambiguous",
-        }
-    }
-
-    /// Its name on a button.
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::TeacherWrong => "Teacher wrong",
-            Self::ClassWrong => "Class wrong",
-            Self::Ambiguous => "Ambiguous",
-        }
-    }
-}
-
-/// A line of the decisions' file.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Decision {
-    /// The image's name.
-    pub image: String,
-    /// Number of the region.
-    pub region: u32,
-    /// The image's class, by name.
-    pub class: Option<String>,
-    /// The teacher's first guess, by name.
-    pub teacher: Option<String>,
-    /// The teacher's probability of it.
-    pub probability: Option<f32>,
-    /// What the region was, under the settings of that moment.
-    #[serde(default)]
-    pub kind: Option<Kind>,
-    /// Its confidence under the same settings, in 0..=1.
-    #[serde(default)]
-    pub confidence: Option<f32>,
-    /// What the reader says.
-    pub verdict: Verdict,
-}
+use crate::verdict::{Decision, Verdict};
 
 /// The thresholds as TOML that `ferkd train --config` reads.
 pub fn toml(state: &State) -> String {
@@ -102,7 +44,7 @@ fn quoted(word: &str) -> String {
 /// Counts as CSV: all regions, then each class that has some.
 pub fn csv(state: &State) -> String {
     let mut text = String::from("class,id,regions");
-    for kind in Kind::ALL {
+    for kind in RegionKind::ALL {
         text += &format!(",{}", kind.name());
     }
     text += ",mean_confidence\n";
@@ -112,7 +54,7 @@ pub fn csv(state: &State) -> String {
     else {
         return text;
     };
-    let mut row = |name: &str, id: &str, counts: ferkd::mining::KindCounts, mean: Option<f64>| {
+    let mut row = |name: &str, id: &str, counts: ferkd_method::mining::KindCounts, mean: Option<f64>| {
         let numbers = counts.0.map(|n| n.to_string()).join(",");
         let mean = mean.map(|m| format!("{m:.6}")).unwrap_or_default();
         text += &format!("{},{},{},{numbers},{mean}\n", field(name), field(id), counts.total());
@@ -132,14 +74,14 @@ pub fn review_csv(state: &State) -> String {
     let which = state.experiment.settings.confidence;
     for (one, kind) in state.study.review.lines() {
         let name = set.region(one.image, one.region).map(|found| found.image).unwrap_or_default();
-        let [class, guess] = [one.truth, one.guess].map(|class| field(&set.class_name(class)));
+        let [class, prediction] = [one.truth, one.prediction].map(|class| field(&set.class_name(class)));
         let visible = one.visible.map(|share| format!("{share:.4}")).unwrap_or_default();
         let verdict = state.verdict(one.image, one.region).map_or("", Verdict::name);
         text += &format!(
-            "{},{},{class},{guess},{},{},{},{},{visible},{verdict}\n",
+            "{},{},{class},{prediction},{},{},{},{},{visible},{verdict}\n",
             field(&name),
             one.region,
-            one.p_guess,
+            one.p_prediction,
             one.p_truth,
             one.confidence(which),
             kind.name(),
@@ -165,14 +107,14 @@ pub fn jsonl(state: &State) -> String {
 }
 
 /// A picture as a PNG file.
-pub fn png(picture: &egui::ColorImage) -> ferkd::Result<Vec<u8>> {
+pub fn png(picture: &egui::ColorImage) -> ferkd_method::Result<Vec<u8>> {
     let [width, height] = picture.size;
-    let rgba: Vec<u8> = picture.pixels.iter().flat_map(|pixel| pixel.to_array()).collect();
+    let rgba: Vec<u8> = picture.pixels.iter().flat_map(egui::Color32::to_array).collect();
     let picture = image::RgbaImage::from_raw(width as u32, height as u32, rgba)
-        .ok_or_else(|| ferkd::Error::mismatch("picture", "its bytes are not width x height x 4"))?;
+        .ok_or_else(|| ferkd_method::Error::mismatch("picture", "its bytes are not width x height x 4"))?;
     let mut bytes = std::io::Cursor::new(Vec::new());
     let written = picture.write_to(&mut bytes, image::ImageFormat::Png);
-    written.map_err(|e| ferkd::Error::mismatch("picture", e.to_string()))?;
+    written.map_err(|e| ferkd_method::Error::mismatch("picture", e.to_string()))?;
     Ok(bytes.into_inner())
 }
 
@@ -180,7 +122,7 @@ pub fn png(picture: &egui::ColorImage) -> ferkd::Result<Vec<u8>> {
 mod tests {
     use super::*;
     use crate::experiment::Experiment;
-    use ferkd::train::config::TrainConfig;
+    use ferkd_train::config::TrainConfig;
 
     fn photos() -> State {
         let mut state = State::new(Experiment::default());
@@ -192,7 +134,7 @@ mod tests {
     fn train_reads_the_thresholds_that_come_out() {
         let state = photos();
         let table: toml::Table = toml(&state).parse().unwrap();
-        let config: TrainConfig = ferkd::config::resolve(&[("thresholds".into(), table)]).unwrap();
+        let config: TrainConfig = ferkd_data::config::resolve(&[("thresholds".into(), table)]).unwrap();
         assert_eq!(config.rule().unwrap(), state.experiment.settings.rule());
         assert_eq!(config.epsilon, state.experiment.settings.epsilon);
     }

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use egui_tiles::{Container, Linear, LinearDir, Tile, TileId, Tiles, Tree, UiResponse};
 
+use crate::bar::ONE_COLUMN;
 use crate::meter::Clock;
-use crate::panes::PaneKind;
+use crate::pane_kind::PaneKind;
+use crate::panes;
+use crate::panes::context::PaneContext;
 use crate::state::State;
-
-/// Below this width, in points, panes come one below the other.
-pub(crate) const ONE_COLUMN: f32 = 680.0;
 
 /// The arrangement of panes.
 pub struct Layout {
@@ -48,13 +48,19 @@ fn split(tiles: &mut Tiles<PaneKind>, dir: LinearDir, parts: &[(TileId, f32)]) -
 }
 
 impl Layout {
-    /// Draws all panes, each a part of the frame's work.
-    pub fn show(&mut self, state: &mut State, clock: &mut Clock, ui: &mut egui::Ui) {
-        let focus = state.focus.take();
+    /// Draws all panes, each a part of the frame's work; `focus` comes to the front.
+    pub fn show(
+        &mut self,
+        state: &State,
+        focus: Option<PaneKind>,
+        cx: &mut PaneContext,
+        clock: &mut Clock,
+        ui: &mut egui::Ui,
+    ) {
         if ui.available_width() < ONE_COLUMN {
             egui::ScrollArea::vertical().show(ui, |ui| {
                 for kind in PaneKind::ALL {
-                    let is_empty = kind == PaneKind::Run && state.run.is_none();
+                    let is_empty = kind == PaneKind::Run && state.runs.current.is_none();
                     if is_empty || state.experiment.hidden.contains(&kind) {
                         continue;
                     }
@@ -62,7 +68,7 @@ impl Layout {
                     let header = egui::CollapsingHeader::new(kind.title()).default_open(kind.opens_first());
                     let shown = header.open(comes.then_some(true)).show(ui, |ui| {
                         ui.set_max_height(360.0);
-                        clock.time(kind.title(), || kind.ui(state, ui));
+                        clock.time(kind.title(), || panes::ui(kind, state, cx, ui));
                     });
                     if comes {
                         shown.header_response.scroll_to_me(Some(egui::Align::Min));
@@ -74,13 +80,13 @@ impl Layout {
         if let Some(kind) = focus {
             self.focus(kind);
         }
-        let hidden = state.experiment.hidden.clone();
-        for (id, kind) in panes(&self.tree) {
-            let is_empty = kind == PaneKind::Run && state.run.is_none();
+        let hidden = &state.experiment.hidden;
+        for (id, kind) in kinds(&self.tree) {
+            let is_empty = kind == PaneKind::Run && state.runs.current.is_none();
             self.tree.set_visible(id, !is_empty && !hidden.contains(&kind));
         }
         self.places.clear();
-        self.tree.ui(&mut Behavior { state, clock, places: &mut self.places }, ui);
+        self.tree.ui(&mut Behavior { state, cx, clock, places: &mut self.places }, ui);
     }
 
     /// Where a pane was drawn last, in points; none if it was out of sight.
@@ -97,7 +103,7 @@ impl Layout {
     /// From text that was kept; none where it is of another version, or lacks a pane.
     pub fn from_text(text: &str) -> Option<Self> {
         let tree: Tree<PaneKind> = serde_json::from_str(text).ok()?;
-        let there: Vec<PaneKind> = panes(&tree).into_iter().map(|(_, kind)| kind).collect();
+        let there: Vec<PaneKind> = kinds(&tree).into_iter().map(|(_, kind)| kind).collect();
         PaneKind::ALL
             .iter()
             .all(|kind| there.contains(kind))
@@ -110,7 +116,7 @@ impl Layout {
     }
 }
 
-fn panes(tree: &Tree<PaneKind>) -> Vec<(TileId, PaneKind)> {
+fn kinds(tree: &Tree<PaneKind>) -> Vec<(TileId, PaneKind)> {
     let pane = |(id, tile): (&TileId, &Tile<PaneKind>)| match tile {
         Tile::Pane(kind) => Some((*id, *kind)),
         Tile::Container(_) => None,
@@ -119,7 +125,8 @@ fn panes(tree: &Tree<PaneKind>) -> Vec<(TileId, PaneKind)> {
 }
 
 struct Behavior<'a> {
-    state: &'a mut State,
+    state: &'a State,
+    cx: &'a mut PaneContext,
     clock: &'a mut Clock,
     places: &'a mut BTreeMap<PaneKind, egui::Rect>,
 }
@@ -128,13 +135,15 @@ impl egui_tiles::Behavior<PaneKind> for Behavior<'_> {
     fn pane_ui(&mut self, ui: &mut egui::Ui, _: TileId, pane: &mut PaneKind) -> UiResponse {
         self.places.insert(*pane, ui.max_rect());
         let scrolls = !matches!(pane, PaneKind::Image | PaneKind::Regions);
-        let state = &mut *self.state;
+        let (state, cx) = (self.state, &mut *self.cx);
         self.clock.time(pane.title(), || {
             egui::Frame::new().inner_margin(8).show(ui, |ui| {
                 if scrolls {
-                    egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| pane.ui(state, ui));
+                    egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+                        panes::ui(*pane, state, cx, ui);
+                    });
                 } else {
-                    pane.ui(state, ui);
+                    panes::ui(*pane, state, cx, ui);
                 }
             });
         });

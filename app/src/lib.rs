@@ -1,22 +1,29 @@
 //! The inspector: which region gets which label, and why.
 //!
-//! The interface is a library; a window on a desktop and a page in a browser are thin shells around it.
+//! The interface is a library; a window on a desktop and a page in a browser are thin shells around it. A frame reads
+//! the [`state`], draws it, and gathers what the reader's hand asks for; then the state changes, in one place.
 //!
-//! - [`experiment`]: everything that decides what is shown; a link holds it, undo restores it.
-//! - [`dataset`]: images with regions and labels, from a store or labelled while one looks on.
-//! - [`state`]: what the panes show and change, fed by the engine's replies.
-//! - [`engine`]: teacher and students on one device; a window never waits for them.
-//! - [`panes`]: one file each.
-//! - [`explain`]: the stages of the road in words, with the numbers at hand.
-//! - [`lesson`]: what is known of the students, and how more of them is asked for.
-//! - [`app`]: bars, panes, and the road between engine and state.
+//! The floors, from the ground up; a file imports what stands on floors below its own, never the other way round:
+//!
+//! 1. names and values: [`pane_kind`], [`verdict`], [`theme`], [`assets`], [`meter`], [`shell`], [`slices`];
+//! 2. [`experiment`], everything that decides what is shown; [`history`], [`link`], [`explain`], [`command`];
+//! 3. what is looked at: [`dataset`], [`live_image`], [`scenes`], [`run`] with its monitor;
+//! 4. [`engine`]: teacher and students on one device; a window never waits for them;
+//! 5. [`labels`], the data sets that are loaded with what is counted of them, and above it `study`, what is found out
+//!    about a whole set, a slice a frame;
+//! 6. [`state`]: the subjects, [`State`] that holds them, and [`State::apply`](state::State::apply), the one place
+//!    where actions change it; [`export`] reads it;
+//! 7. [`panes`], which read `&State` and push actions, and `screen`, what draws their pictures;
+//! 8. the window: bar, palette, [`tour`], [`layout`], and [`app`], the road between engine, state and panes;
+//!    [`desktop`] opens files by path.
 //!
 //! What is computed is core's: no pane has a formula of its own.
 #![warn(missing_docs)]
 
-pub mod actions;
 pub mod app;
 pub mod assets;
+mod bar;
+pub mod command;
 pub mod dataset;
 #[cfg(feature = "desktop")]
 pub mod desktop;
@@ -24,13 +31,18 @@ pub mod engine;
 pub mod experiment;
 pub mod explain;
 pub mod export;
+pub mod history;
+pub mod labels;
 pub mod layout;
-pub mod lesson;
 pub mod link;
+pub mod live_image;
 pub mod meter;
 mod monitor;
+mod palette;
+pub mod pane_kind;
 pub mod panes;
 pub mod run;
+pub mod scenes;
 mod screen;
 pub mod shell;
 pub mod slices;
@@ -38,7 +50,7 @@ pub mod state;
 mod study;
 pub mod theme;
 pub mod tour;
-pub mod yours;
+pub mod verdict;
 
 pub use app::Inspector;
 pub use monitor::{Monitor, Point, Status};

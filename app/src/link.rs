@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ferkd::{Error, Result};
+use ferkd_method::{Error, Result};
 
 use crate::experiment::Experiment;
 

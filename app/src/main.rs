@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use ferkd_app::engine::{Engine, ThreadEngine};
+use ferkd_app::engine::Engine;
+use ferkd_app::engine::thread::ThreadEngine;
 use ferkd_app::experiment::Experiment;
 use ferkd_app::{Inspector, desktop, link};
 

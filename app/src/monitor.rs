@@ -1,7 +1,7 @@
 //! What a window shows of long work: the stream of events, folded into a state.
 
-use ferkd::events::Event;
-use ferkd::mining::KindCounts;
+use ferkd_data::events::Event;
+use ferkd_method::mining::KindCounts;
 
 /// How far work has come.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -41,7 +41,7 @@ pub struct Monitor {
     pub eta_s: Option<f64>,
     /// Training loss, in nats.
     pub loss: Vec<Point>,
-    /// Share of validation images whose first guess is right, in 0..=1.
+    /// Share of validation images whose top-1 prediction is right, in 0..=1.
     pub accuracy: Vec<Point>,
     /// Regions of each kind since the start.
     pub kinds: KindCounts,

@@ -1,12 +1,12 @@
 //! A training run that is looked at, or followed while it grows.
 
-use ferkd::events::Event;
-use ferkd::train::config::TrainConfig;
-use ferkd::{Error, Result};
+use ferkd_data::events::Event;
+use ferkd_method::{Error, Result};
+use ferkd_train::config::TrainConfig;
 
 use crate::experiment::Settings;
 use crate::monitor::Monitor;
-use crate::slices::Log;
+use crate::slices::log::Log;
 
 /// Name of a run's resolved configuration.
 pub const CONFIG: &str = "config.toml";
@@ -51,8 +51,8 @@ impl RunView {
     /// # Errors
     /// Bytes that are no configuration of a training run.
     pub fn configure(&mut self, file: &str, bytes: Vec<u8>) -> Result<TrainConfig> {
-        let (name, table) = ferkd::config::parse_layer(file, bytes)?;
-        let config: TrainConfig = ferkd::config::resolve(&[(name, table.clone())])?;
+        let (name, table) = ferkd_data::config::parse_layer(file, bytes)?;
+        let config: TrainConfig = ferkd_data::config::resolve(&[(name, table.clone())])?;
         self.settings = config.store.is_some().then(|| Settings::of_run(&config)).transpose()?;
         self.config = table;
         Ok(config)
@@ -83,7 +83,7 @@ impl RunView {
         Ok(())
     }
 
-    /// Begins anew: the log has been written again.
+    /// Begins again: the log has been written again.
     pub fn restart(&mut self) {
         let kept = std::mem::take(self);
         *self = Self {
@@ -96,16 +96,52 @@ impl RunView {
         };
     }
 
+    /// Reads what its log has grown by, where that comes in blocks; once a frame.
+    ///
+    /// # Errors
+    /// A log that cannot be had, or a line that is no event: it is followed no longer.
+    pub(crate) fn follow_log(&mut self) -> Result<()> {
+        if !self.is_followed {
+            return Ok(());
+        }
+        let Some(mut log) = self.log.take() else { return Ok(()) };
+        let read = match log.take(METRICS) {
+            None => Ok(()),
+            Some(Err(error)) => Err(error),
+            Some(Ok((_, size))) if size < self.read => {
+                // A run that is resumed writes its log again.
+                self.restart();
+                log.look_again();
+                Ok(())
+            }
+            Some(Ok((bytes, size))) => {
+                if Log::is_more(bytes.len(), self.read + bytes.len() as u64, size) {
+                    log.look_again();
+                } else if !log.is_live {
+                    self.is_followed = false;
+                }
+                self.grow(&bytes)
+            }
+        };
+        if read.is_err() {
+            self.is_followed = false;
+        } else if self.is_followed {
+            log.ask(METRICS, self.read);
+        }
+        self.log = Some(log);
+        read
+    }
+
     fn bad(&self, problem: &str) -> Error {
         Error::damaged(format!("{}/metrics.jsonl", self.name), format!("line {}: {problem}", self.lines))
-            .remedy("copy the run's folder anew")
+            .remedy("copy the run's folder again")
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Status;
+    use crate::monitor::Status;
 
     fn log() -> Vec<u8> {
         let events = [

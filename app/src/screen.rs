@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use eframe::egui_wgpu::RenderState;
 use egui::{ColorImage, Context, TextureHandle, TextureId, TextureOptions};
-use ferkd::Result;
-use ferkd::heat::{Grid, colour, heat_map};
-use ferkd::pixels::{Filter, Normalisation, crop_resize};
-use ferkd::region::Region;
-use ferkd::selfmix::{Mixing, mixed_picture};
+use ferkd_data::pixels::{Filter, Normalisation, crop_resize};
+use ferkd_method::Result;
+use ferkd_method::heat::{Grid, colour, heat_map};
+use ferkd_method::region::Region;
+use ferkd_method::selfmix::{Mixing, mixed_picture};
 use ferkd_shaders::{CropResize, Cut, Heat, Mix, Paint};
 use image::RgbImage;
 use wgpu::{Buffer, BufferUsages, CommandEncoder};
@@ -267,9 +267,9 @@ impl Gpu {
 #[cfg(test)]
 mod tests {
     use egui_kittest::wgpu::{create_render_state, default_wgpu_setup};
-    use ferkd::region::RegionSampler;
-    use ferkd::rng::{Purpose, Stream};
-    use ferkd::selfmix::Operator;
+    use ferkd_method::region::RegionSampler;
+    use ferkd_method::rng::{Purpose, Stream};
+    use ferkd_method::selfmix::Operator;
     use ferkd_shaders::pixels_of;
 
     use super::*;
@@ -335,7 +335,7 @@ mod tests {
                 near(found, expected.chunks(3).map(|rgb| [rgb[0], rgb[1], rgb[2], 255]));
             }
         }
-        // Whoever asks for what is not in the picture hears of it, and nothing is drawn.
+        // A caller that asks for what is not in the picture gets an error, and nothing is drawn.
         let outside = Region { left: 80, ..regions[2] };
         let parents = [(&first, Region { width: 20, ..outside }), (&second, b)];
         let mixing = Mixing::paste(1, 1, 1, 33);

@@ -1,20 +1,20 @@
 //! Colours and sizes, by what they mean. Nothing else in the interface names a colour.
 
 use egui::{Color32, Stroke, Theme, Visuals};
-use ferkd::mining::Kind;
-use ferkd::train::config::Supervision;
+use ferkd_method::mining::RegionKind;
+use ferkd_train::config::Supervision;
 
 /// Corner radius of cards and bars, in points.
 pub const RADIUS: u8 = 4;
 
 /// A kind's colour, as everywhere in the project.
-pub fn kind(kind: Kind, visuals: &Visuals) -> Color32 {
-    let [r, g, b] = ferkd::report::kind_color(kind, visuals.dark_mode);
+pub fn kind(kind: RegionKind, visuals: &Visuals) -> Color32 {
+    let [r, g, b] = ferkd_report::kind_color(kind, visuals.dark_mode);
     Color32::from_rgb(r, g, b)
 }
 
 /// A colour for text on a kind's colour: black or white, whichever stands out more (WCAG 2's contrast).
-pub fn on_kind(of: Kind, visuals: &Visuals) -> Color32 {
+pub fn on_kind(of: RegionKind, visuals: &Visuals) -> Color32 {
     let [black, white] = [Color32::from_gray(20), Color32::WHITE];
     let ground = kind(of, visuals);
     if contrast(ground, black) >= contrast(ground, white) { black } else { white }
@@ -63,7 +63,7 @@ pub fn neutral(visuals: &Visuals) -> Color32 {
     if visuals.dark_mode { Color32::from_gray(120) } else { Color32::from_gray(150) }
 }
 
-/// A guess that is wrong.
+/// A prediction that is wrong.
 pub fn wrong(visuals: &Visuals) -> Color32 {
     if visuals.dark_mode { Color32::from_rgb(0xe0, 0x6c, 0x75) } else { Color32::from_rgb(0xc0, 0x39, 0x2b) }
 }
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn letters_can_be_read_on_every_kind() {
         for visuals in [Visuals::dark(), Visuals::light()] {
-            for of in Kind::ALL {
+            for of in RegionKind::ALL {
                 let found = contrast(kind(of, &visuals), on_kind(of, &visuals));
                 assert!(found >= 4.5, "{}: {found}", of.name());
             }

@@ -3,12 +3,13 @@
 //! `cargo run --release -p ferkd --example regions_of_a_photo -- assets/photos/chelsea.png "tabby cat"`
 
 use ferkd::calibration::Adaptation;
-use ferkd::classifier::Classifier;
-use ferkd::label::{Codec, TopK, softmax};
+use ferkd::images::{OrientationRule, crop_resize, decode};
+use ferkd::label::Codec;
 use ferkd::mining::{Confidence, Rule};
-use ferkd::pixels::{OrientationRule, crop_resize, decode};
+use ferkd::nn::Classifier;
 use ferkd::region::RegionSampler;
-use ferkd::rng::path_hash;
+use ferkd::train::TeacherPass;
+use ferkd_method::rng::path_hash;
 
 const REGIONS: u32 = 12;
 
@@ -17,7 +18,7 @@ fn main() -> ferkd::Result<()> {
     let path = arguments.next().unwrap_or_else(|| "assets/photos/chelsea.png".into());
     let class = arguments.next().unwrap_or_else(|| "tabby cat".into());
 
-    let device = ferkd::device::open("auto")?;
+    let device = ferkd::nn::open("auto")?;
     let teacher = Classifier::load("efficientnet-lite0", &device)?;
     let classes = &teacher.card.classes;
     let truth = classes
@@ -28,7 +29,7 @@ fn main() -> ferkd::Result<()> {
     let photo = decode(&bytes, &path, OrientationRule::Apply)?.image;
     let regions = RegionSampler::new(0).regions(path_hash(&path), REGIONS, photo.width(), photo.height());
 
-    let view = teacher.view();
+    let view = teacher.input_spec();
     let picture = (3 * view.side * view.side) as usize;
     let mut pixels = vec![0.0; picture * regions.len()];
     for (region, pixels) in regions.iter().zip(pixels.chunks_mut(picture)) {
@@ -38,10 +39,10 @@ fn main() -> ferkd::Result<()> {
             pixels,
         );
     }
-    let labels = teacher
-        .logits(pixels, view.side, &device)?
-        .chunks(classes.len())
-        .map(|logits| TopK::of(&softmax(logits, 1.0)?, 5).decode(Codec::MarginalSmoothing, classes.len()))
+    let pass = TeacherPass::new(&teacher, (0..classes.len() as u32).collect(), 1.0)?;
+    let labels = pollster::block_on(pass.top_k(pass.input(pixels, &device), 5))?
+        .iter()
+        .map(|top| top.decode(Codec::MarginalSmoothing, classes.len()))
         .collect::<ferkd::Result<Vec<_>>>()?;
 
     let thresholds = Rule::default().resolve(|see| {
@@ -50,14 +51,14 @@ fn main() -> ferkd::Result<()> {
     println!("thresholds: {} {} {}", thresholds.low, thresholds.mid, thresholds.high);
     for (region, label) in regions.iter().zip(labels) {
         let kind = thresholds.kind(Confidence::Max.of(&label, Some(truth))?)?;
-        let (guess, p) = label.top()[0];
+        let (prediction, p) = label.top()[0];
         let adapted = Adaptation::Full.adapt(label, kind, Some(truth), 0.1)?;
         println!(
             "{:>4} x {:<4} {:>5.1} % {:<24} {:<10} ground truth in the label: {:.3}",
             region.width,
             region.height,
             100.0 * p,
-            classes.names[guess as usize],
+            classes.names[prediction as usize],
             kind.name(),
             adapted.probability(truth),
         );

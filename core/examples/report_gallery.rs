@@ -4,14 +4,14 @@
 
 use std::error::Error;
 
-use ferkd::calibration::Adaptation;
-use ferkd::label::{Codec, SoftLabel, TopK, softmax};
-use ferkd::mining::{Histogram, Kind, KindCounts, Thresholds};
-use ferkd::pixels::{Filter, crop_resize};
-use ferkd::region::RegionSampler;
-use ferkd::report::*;
-use ferkd::rng::{Purpose, Stream};
-use ferkd::selfmix::{Mix, MixStrength, Mixing};
+use ferkd_data::pixels::{Filter, crop_resize};
+use ferkd_method::calibration::Adaptation;
+use ferkd_method::label::{Codec, SoftLabel, TopK, softmax};
+use ferkd_method::mining::{Histogram, KindCounts, RegionKind, Thresholds};
+use ferkd_method::region::RegionSampler;
+use ferkd_method::rng::{Purpose, Stream};
+use ferkd_method::selfmix::{Mix, MixStrength, Mixing};
+use ferkd_report::*;
 use image::{Rgb, RgbImage};
 
 const NAMES: [&str; 10] = [
@@ -174,8 +174,8 @@ fn mining() -> Section {
         let c = (0.1 + 0.9 / (1.0 + (-z).exp())) as f32;
         all.add(c);
         seen[usize::from(visible)].add(c);
-        counts.add(THRESHOLDS.kind(c).unwrap_or(Kind::Discarded));
-        other_counts.add(CLOSE.kind(c).unwrap_or(Kind::Discarded));
+        counts.add(THRESHOLDS.kind(c).unwrap_or(RegionKind::Discarded));
+        other_counts.add(CLOSE.kind(c).unwrap_or(RegionKind::Discarded));
     }
     let [without, with] = seen;
     Section::new("Mining")
@@ -218,7 +218,7 @@ fn cards(seen: &[Seen]) -> Result<Vec<RegionItem>, Box<dyn Error>> {
 
 fn labels(seen: &[Seen]) -> Result<Section, Box<dyn Error>> {
     let mut pairs = Vec::new();
-    for kind in Kind::ALL {
+    for kind in RegionKind::ALL {
         let Some((i, s)) = seen.iter().enumerate().find(|(_, s)| s.boxed.kind == kind) else { continue };
         let arm = Adaptation::Full;
         let adapted = arm.adapt(s.label.clone(), kind, Some(TRUTH), EPSILON)?;

@@ -2,9 +2,8 @@
 //!
 //! `cargo run --release -p ferkd --example sweep_thresholds -- ferkd-demo/store`
 
-use ferkd::mine::mine;
-use ferkd::mining::{Confidence, Kind, Rule, Thresholds};
-use ferkd::store::Store;
+use ferkd::mining::{Confidence, RegionKind, Rule, Thresholds};
+use ferkd::store::{Store, mine};
 
 fn main() -> ferkd::Result<()> {
     let path = std::env::args().nth(1).unwrap_or_else(|| "ferkd-demo/store".into());
@@ -15,7 +14,7 @@ fn main() -> ferkd::Result<()> {
         let report = mine(&store, &rule, Confidence::Max)?;
         let t = report.thresholds;
         print!("{:>6} {mid:>6} {:>6}   {:.4} {:.4} {:.4}  ", 0.02, 0.98, t.low, t.mid, t.high);
-        for kind in Kind::ALL {
+        for kind in RegionKind::ALL {
             print!(" {} {:.1} %", kind.name(), 100.0 * report.shares[kind as usize]);
         }
         println!();

@@ -2,29 +2,31 @@
 //!
 //! `cargo run --release -p ferkd --example train_in_code -- ferkd-demo/train.toml`, after `ferkd demo`.
 
-use ferkd::config::{read_layer, resolve};
-use ferkd::train::{TrainConfig, Trainer};
+use ferkd::train::{Budget, Session, SessionEvent, TrainConfig, Trainer, read_layer, resolve};
 
 fn main() -> ferkd::Result<()> {
     let path = std::env::args().nth(1).unwrap_or_else(|| "ferkd-demo/train.toml".into());
     let config: TrainConfig = resolve(&[read_layer(path.as_ref())?])?;
-    let mut trainer = Trainer::new(config)?;
+    let config = TrainConfig { log_every: 20, ..config };
+    let mut session = Session::new(Trainer::new(config)?, "students");
 
-    let mut order = None;
-    for step in 0..200 {
-        // A batch is a pure function of the settings and the step.
-        let Some(batch) = trainer.batcher().batch(step, &mut order)? else { break };
-        let output = trainer.advance(&batch)?;
-        if step % 20 == 0 {
-            // Reading a loss back waits for the device: not at every step.
-            println!(
-                "step {step}: loss {:.3}, learning rate {:.2e}",
-                output.loss.into_scalar::<f32>(),
-                output.lr
-            );
+    // Each call does one small piece of work: a step, or some pictures of an evaluation.
+    loop {
+        match pollster::block_on(session.next(Budget::default()))? {
+            SessionEvent::Metrics(m) => {
+                println!("step {}: loss {:.3}, learning rate {:.2e}", m.step, m.loss, m.lr);
+                if m.step >= 200 {
+                    session.request_evaluation();
+                }
+            }
+            SessionEvent::Evaluation { found, .. } => {
+                println!("{:.1} % of the validation images are right", 100.0 * found.report.top1);
+                if session.trainer().step() >= 200 {
+                    return Ok(());
+                }
+            }
+            SessionEvent::Done { .. } => return Ok(()),
+            _ => {}
         }
     }
-    let result = trainer.evaluate()?;
-    println!("{:.1} % of the validation images are right", 100.0 * result.top1);
-    Ok(())
 }

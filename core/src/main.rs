@@ -1,6 +1,8 @@
 //! The headless program `ferkd`.
 
+mod bench;
 mod cli;
+mod planner;
 
 // Training allocates and frees large tensors all the time; the system's allocator gives their pages back each
 // time, and a third of the work is faulting them in again.

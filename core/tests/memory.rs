@@ -6,7 +6,7 @@ mod counting;
 #[path = "../examples/step_memory/measure.rs"]
 mod measure;
 
-use ferkd::train::TrainConfig;
+use ferkd_train::TrainConfig;
 use measure::{measure, settings};
 
 #[global_allocator]
@@ -25,7 +25,7 @@ fn a_step_takes_what_was_predicted() {
         plain("efficientnet-lite0", 64, 4),
         small("vit-ti16"),
         TrainConfig { gradient_checkpointing: true, ..small("vit-ti16") },
-        TrainConfig { optimizer: Some(ferkd::train::config::OptimizerName::Adamw), ..small("vit-ti16") },
+        TrainConfig { optimizer: Some(ferkd_train::config::OptimizerName::Adamw), ..small("vit-ti16") },
     ];
     for config in cases {
         let name = format!("{} {} x {}", config.arch, config.side, config.batch);

@@ -56,7 +56,7 @@ train() {
 
 torch_line() { echo "$python $here/torch_step.py --device ${device%%:*} --seconds $seconds --warmup 15 $*"; }
 
-step() { # ARCH SIDE BATCH PRECISION; FERKD_CONVOLUTIONS chooses who convolves
+step() { # ARCH SIDE BATCH PRECISION; FERKD_CONVOLUTIONS chooses the convolution backend
     "$ferkd" bench step --arch "$1" --side "$2" --batch "$3" --precision "$4" --device "$device" \
         --repetitions "$turns" --seconds "$seconds" \
         --yardstick "$(torch_line --arch "$1" --side "$2" --batch "$3" --precision "$4")"

@@ -1,4 +1,4 @@
-"""Compiles the kernels of a rehearsal by NVRTC, without a GPU: which it refuses, and how long the rest take.
+"""Compiles the kernels of a simulated run by NVRTC, without a GPU: which it refuses, and how long the rest take.
 
     python3 examples/cuda/compile.py SOURCES [--cuda FOLDER] [--arch sm_90a] [--jobs 2] [--every 1]
 

@@ -1,4 +1,4 @@
-"""What a training step asks of CUDA, read from a stand-in's journal: launches by kernel, and bytes across the bus.
+"""What a training step asks of CUDA, read from a fake driver's journal: launches by kernel, and bytes across the bus.
 
     python3 examples/cuda/launches.py JOURNAL [--steps 10]
 

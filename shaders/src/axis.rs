@@ -2,7 +2,7 @@
 //!
 //! Pillow's rule, in whole numbers as the CPU computes it, so that bytes come out the same.
 
-use ferkd::pixels::Filter;
+use ferkd_data::pixels::Filter;
 
 /// Output pixels along an axis.
 pub(crate) struct Axis {

@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 
-use ferkd::heat::{Grid, colour, heat_map};
-use ferkd::mining::Thresholds;
-use ferkd::pixels::{Filter, Normalisation, crop_resize};
-use ferkd::region::RegionSampler;
-use ferkd::rng::{Purpose, Stream};
-use ferkd::selfmix::{Mix as Mixes, MixStrength, Mixing};
-use ferkd::{Error, Result};
+use ferkd_data::pixels::{Filter, Normalisation, crop_resize};
+use ferkd_method::heat::{Grid, colour, heat_map};
+use ferkd_method::mining::Thresholds;
+use ferkd_method::region::RegionSampler;
+use ferkd_method::rng::{Purpose, Stream};
+use ferkd_method::selfmix::{Mix as Mixes, MixStrength, Mixing};
+use ferkd_method::{Error, Result};
 use image::RgbImage;
 use wgpu::{Buffer, BufferUsages, CommandEncoder, Device, Queue, Texture};
 
@@ -89,7 +89,7 @@ async fn kinds(device: &Device, queue: &Queue) -> Result<Compared> {
 async fn histogram(device: &Device, queue: &Queue) -> Result<Compared> {
     const BINS: u32 = 100;
     let cs = confidences(5000);
-    let mut expected = ferkd::mining::Histogram::new(BINS as usize);
+    let mut expected = ferkd_method::mining::Histogram::new(BINS as usize);
     cs.iter().for_each(|&c| expected.add(c));
     let expected: Vec<f32> = expected.bins.iter().map(|&count| count as f32).chain([0.0]).collect();
     let [input, counts] = [storage_of(device, &cs), filled(device, expected.len(), 0.0)];

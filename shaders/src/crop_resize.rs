@@ -2,16 +2,16 @@
 
 use std::collections::HashMap;
 
-use ferkd::pixels::{Filter, Normalisation, columns_first};
-use ferkd::region::Region;
-use ferkd::{Error, Result};
+use ferkd_data::pixels::{Filter, Normalisation, columns_first};
+use ferkd_method::region::Region;
+use ferkd_method::{Error, Result};
 use image::RgbImage;
 use wgpu::{BindingResource, BufferUsages, CommandEncoder, Device, Queue, Texture};
 
 use crate::axis::Axis;
 use crate::pipeline::{Pipeline, storage, uniform};
 
-/// Cuts, resizes, mirrors and normalises regions: the twin of [`ferkd::pixels::crop_resize`] and [`Normalisation`].
+/// Cuts, resizes, mirrors and normalises regions: the twin of [`ferkd_data::pixels::crop_resize`] and [`Normalisation`].
 pub struct CropResize {
     one_axis: Pipeline,
     other_axis: Pipeline,

@@ -1,12 +1,12 @@
 //! The heat map.
 
-use ferkd::heat::Grid;
-use ferkd::region::Region;
+use ferkd_method::heat::Grid;
+use ferkd_method::region::Region;
 use wgpu::{Buffer, CommandEncoder, Device};
 
 use crate::pipeline::{Pipeline, storage, uniform};
 
-/// Mean confidence of the regions that hold each point of a grid: the twin of [`ferkd::heat::heat_map`].
+/// Mean confidence of the regions that hold each point of a grid: the twin of [`ferkd_method::heat::heat_map`].
 pub struct Heat(Pipeline);
 
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]

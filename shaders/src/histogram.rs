@@ -1,11 +1,11 @@
 //! Bins of confidences.
 
-use ferkd::{Error, Result};
+use ferkd_method::{Error, Result};
 use wgpu::{Buffer, CommandEncoder, Device};
 
 use crate::pipeline::{Pipeline, line, uniform};
 
-/// Counts confidences in bins: the twin of [`ferkd::mining::Histogram::add`].
+/// Counts confidences in bins: the twin of [`ferkd_method::mining::Histogram::add`].
 pub struct Histogram(Pipeline);
 
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
@@ -26,7 +26,7 @@ impl Histogram {
 
     /// Encodes the counting of the first `count` confidences (f32, 0 to 1) in `bins` equal bins.
     ///
-    /// `counts` holds `bins` + 1 of u32 and gets the counts added; the last counts confidences that are no number,
+    /// `counts` holds `bins` + 1 of u32 and gets the counts added; the last counts confidences that are not a number,
     /// which are in no bin.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Kinds of regions, for a threshold that is dragged over a million of them.
 
-use ferkd::mining::Thresholds;
+use ferkd_method::mining::Thresholds;
 use wgpu::{Buffer, CommandEncoder, Device};
 
 use crate::pipeline::{Pipeline, line, uniform};
@@ -25,7 +25,7 @@ impl Kinds {
 
     /// Encodes the sorting of the first `count` confidences (f32).
     ///
-    /// `kinds` gets a u32 for each: 0 discarded, 1 context, 2 important, 3 trivial, 4 a confidence that is no number.
+    /// `kinds` gets a u32 for each: 0 discarded, 1 context, 2 important, 3 trivial, 4 a confidence that is not a number.
     /// `counts` holds five u32, and gets the number of each added.
     pub fn encode(
         &self,

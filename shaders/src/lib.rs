@@ -4,12 +4,12 @@
 //!
 //! | shader | twin |
 //! |---|---|
-//! | [`CropResize`] | [`ferkd::pixels::crop_resize`], then [`ferkd::pixels::Normalisation`] |
-//! | [`Kinds`] | [`ferkd::mining::Thresholds::kind`] |
-//! | [`Histogram`] | [`ferkd::mining::Histogram::add`] |
-//! | [`Heat`] | [`ferkd::heat::heat_map`] |
-//! | [`Mix`] | [`ferkd::selfmix::Mixing::apply`] |
-//! | [`Paint`] | [`ferkd::heat::colour`], [`ferkd::selfmix::mixed_picture`] |
+//! | [`CropResize`] | [`ferkd_data::pixels::crop_resize`], then [`ferkd_data::pixels::Normalisation`] |
+//! | [`Kinds`] | [`ferkd_method::mining::Thresholds::kind`] |
+//! | [`Histogram`] | [`ferkd_method::mining::Histogram::add`] |
+//! | [`Heat`] | [`ferkd_method::heat::heat_map`] |
+//! | [`Mix`] | [`ferkd_method::selfmix::Mixing::apply`] |
+//! | [`Paint`] | [`ferkd_method::heat::colour`], [`ferkd_method::selfmix::mixed_picture`] |
 #![warn(missing_docs)]
 
 mod axis;

@@ -1,6 +1,6 @@
 //! The SelfMix picture.
 
-use ferkd::selfmix::{Mixing, Operator};
+use ferkd_method::selfmix::{Mixing, Operator};
 use wgpu::{Buffer, CommandEncoder, Device};
 
 use crate::pipeline::{Pipeline, line, uniform};

@@ -4,8 +4,8 @@ use wgpu::{BindingResource, Buffer, CommandEncoder, Device, Texture, TextureUsag
 
 use crate::pipeline::{Pipeline, uniform};
 
-/// Turns numbers into a picture that a window draws: a heat map's means as [`ferkd::heat::colour`] does it, or planes
-/// as [`ferkd::selfmix::mixed_picture`] does it.
+/// Turns numbers into a picture that a window draws: a heat map's means as [`ferkd_method::heat::colour`] does it, or planes
+/// as [`ferkd_method::selfmix::mixed_picture`] does it.
 pub struct Paint {
     heat: Pipeline,
     planes: Pipeline,

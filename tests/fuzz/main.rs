@@ -1,7 +1,7 @@
 //! Fuzzing of every reader: `cargo xtask fuzz [TARGET...] [--inputs N] [--seed S]`.
 //!
-//! Sound files are spoiled at random, by a counter, so that an input is found again by its number. A find is a
-//! panic, an answer that takes longer than five seconds, memory beyond what the file deserves, or an error that names
+//! Valid files are corrupted at random, by a counter, so that an input is found again by its number. A find is a
+//! panic, an answer that takes longer than five seconds, more memory than the file explains, or an error that names
 //! no file or no remedy. Finds are written to `fuzz-finds/`, and become tests.
 
 mod memory;
@@ -13,8 +13,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use ferkd::rng::{Purpose, Stream};
-use ferkd::{Error, Result};
+use ferkd_method::rng::{Purpose, Stream};
+use ferkd_method::{Error, Result};
 
 use targets::{NAME, Target};
 
@@ -88,7 +88,7 @@ fn run() -> Result<usize> {
     Ok(finds)
 }
 
-/// Tries `inputs` spoiled files on a target; the number of finds.
+/// Tries `inputs` corrupted files on a target; the number of finds.
 fn fuzz(target: &mut Target, options: &Options) -> usize {
     for (i, seed) in target.seeds.iter().enumerate() {
         if let Err(error) = (target.read)(seed) {
@@ -102,14 +102,14 @@ fn fuzz(target: &mut Target, options: &Options) -> usize {
         let pick = |draw: &mut Stream| draw.below(target.seeds.len() as u32) as usize;
         let mut bytes = target.seeds[pick(&mut draw)].clone();
         let other = target.seeds[pick(&mut draw)].clone();
-        mutate::spoil(&mut bytes, &other, &mut draw);
+        mutate::corrupt(&mut bytes, &other, &mut draw);
         let asked = Instant::now();
         let read = AssertUnwindSafe(|| (target.read)(&bytes));
         let (answer, memory) = memory::most_during(|| catch_unwind(read));
         most = most.max(memory);
         let wrong = match &answer {
             Err(panic) => Some(format!("panic: {}", said(panic.as_ref()))),
-            Ok(Err(error)) if !helps(error) => Some(format!("it names no file or no remedy: {error}")),
+            Ok(Err(error)) if !helps(error) => Some(format!("it does not name a file or a remedy: {error}")),
             _ if asked.elapsed() > PATIENCE => Some(format!("it took {:?}", asked.elapsed())),
             _ if memory > target.base + target.factor * bytes.len() => {
                 Some(format!("{memory} bytes of memory for {} of file", bytes.len()))

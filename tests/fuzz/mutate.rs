@@ -1,6 +1,6 @@
-//! Sound files, spoiled: what a disk, a network or an enemy makes of them.
+//! Valid files, corrupted: what a disk, a network or an attacker makes of them.
 
-use ferkd::rng::Stream;
+use ferkd_method::rng::Stream;
 
 /// Numbers that lengths and counts are fond of breaking at.
 const EDGES: [u64; 12] = [
@@ -18,8 +18,8 @@ const EDGES: [u64; 12] = [
     u64::MAX,
 ];
 
-/// Spoils `bytes` in one to six ways; `other` is another sound file, to take pieces from.
-pub fn spoil(bytes: &mut Vec<u8>, other: &[u8], draw: &mut Stream) {
+/// Corrupts `bytes` in one to six ways; `other` is another valid file, to take pieces from.
+pub fn corrupt(bytes: &mut Vec<u8>, other: &[u8], draw: &mut Stream) {
     for _ in 0..1 + draw.below(6) {
         match draw.below(12) {
             0 => truncate(bytes, draw),

@@ -1,19 +1,19 @@
-//! A run's folder as a target: spoiled in one of its files, it is resumed, exported and read for a report.
+//! A run's folder as a target: corrupted in one of its files, it is resumed, exported and read for a report.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
-use ferkd::classifier::Classifier;
-use ferkd::train::report::read_metrics;
-use ferkd::train::train;
-use ferkd::{Error, Result};
+use ferkd_method::{Error, Result};
+use ferkd_nn::classifier::Classifier;
 use ferkd_tests::smallest_run;
+use ferkd_train::run_report::read_metrics;
+use ferkd_train::train;
 
 use crate::targets::{NAME, Read, pack, put, unpack};
 
-/// What going on with a run reads; the rest of its folder is written anew.
+/// What going on with a run reads; the rest of its folder is written again.
 const READ: [&str; 3] = ["config.toml", "metrics.jsonl", "checkpoints/last.safetensors"];
 
 /// A finished run on the pictures in `images`, as one file, and what reads it.
@@ -28,7 +28,7 @@ pub fn target(images: &Path, scratch: &Path) -> Result<(Vec<u8>, Read)> {
         parts.push((name.to_owned(), fs::read(&path).map_err(|e| Error::io(path, e))?));
     }
     let read = move |bytes: &[u8]| {
-        lay(&folder, bytes)?;
+        write_files(&folder, bytes)?;
         let device = Device::flex();
         // What one reader refuses, another one may still take.
         let resumed = train(&config, &folder, true, &stop, &mut |_| ()).map(drop);
@@ -40,14 +40,14 @@ pub fn target(images: &Path, scratch: &Path) -> Result<(Vec<u8>, Read)> {
 }
 
 /// Puts the files of a packed run into its folder, in place of whatever is there.
-fn lay(folder: &PathBuf, bytes: &[u8]) -> Result<()> {
+fn write_files(folder: &PathBuf, bytes: &[u8]) -> Result<()> {
     if folder.exists() {
         fs::remove_dir_all(folder).map_err(|e| Error::io(folder, e))?;
     }
     let checkpoints = folder.join("checkpoints");
     fs::create_dir_all(&checkpoints).map_err(|e| Error::io(&checkpoints, e))?;
     for (name, mut content) in unpack(bytes) {
-        // The checksum is left out of every other checkpoint, so that what is spoiled reaches the readers behind it.
+        // The checksum is left out of every other checkpoint, so that what is corrupted reaches the readers behind it.
         if name.ends_with("safetensors") && content.len().is_multiple_of(2) {
             const SEAL: &[u8] = b"\"xxh3\"";
             if let Some(at) = content.windows(SEAL.len()).position(|part| part == SEAL) {

@@ -6,26 +6,26 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use ferkd::classifier::Card;
-use ferkd::config;
-use ferkd::data::images::{ImageList, Split};
-use ferkd::digest::sha256;
-use ferkd::import::fkd::label_file::LabelFile;
-use ferkd::labelling::{LabelConfig, label};
-use ferkd::mining::{Confidence, Rule, Thresholds};
-use ferkd::pixels::{OrientationRule, decode, measure};
-use ferkd::store::checksums::Checksums;
-use ferkd::store::{CHECKSUMS, MANIFEST, Manifest, ReadAt, Skipped, Store};
-use ferkd::train::TrainConfig;
-use ferkd::train::report::read_metrics;
-use ferkd::weights::StateDict;
-use ferkd::{Error, ErrorKind, Result};
+use ferkd_data::config;
+use ferkd_data::digest::sha256;
+use ferkd_data::images::{ImageList, Split};
+use ferkd_data::import::fkd::label_file::LabelFile;
+use ferkd_data::pixels::{OrientationRule, decode, measure};
+use ferkd_data::store::checksums::Checksums;
+use ferkd_data::store::{CHECKSUMS, MANIFEST, Manifest, ReadAt, Skipped, Store};
+use ferkd_method::mining::{Confidence, Rule, Thresholds};
+use ferkd_method::{Error, ErrorKind, Result};
+use ferkd_nn::classifier::ModelCard;
+use ferkd_nn::weights::StateDict;
 use ferkd_tests::{files, repository};
+use ferkd_train::TrainConfig;
+use ferkd_train::labelling::{LabelConfig, label};
+use ferkd_train::run_report::read_metrics;
 
 use crate::run_folder;
 
 /// What errors must call the file.
-pub const NAME: &str = "spoiled";
+pub const NAME: &str = "corrupted";
 
 pub(crate) type Read = Box<dyn FnMut(&[u8]) -> Result<()>>;
 
@@ -83,7 +83,7 @@ pub fn all(scratch: &Path) -> Result<Vec<Target>> {
                 config::resolve::<TrainConfig>(&[config::read_layer(&table)?]).map(drop)
             }),
         ),
-        // A network and its optimizer are made anew for each.
+        // A network and its optimizer are made again for each.
         Target { base: 64 << 20, ..target("run", vec![run], resume) },
         target(
             "metrics",
@@ -214,7 +214,7 @@ pub(crate) fn pack(files: &[(String, Vec<u8>)]) -> Vec<u8> {
     bytes
 }
 
-/// The files of a folder that [`pack`] made one of, however spoiled it is.
+/// The files of a folder that [`pack`] made one of, however corrupted it is.
 pub(crate) fn unpack(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
     let split = bytes.windows(2).position(|pair| pair == b"\n\n").unwrap_or(bytes.len());
     let (head, mut rest) = bytes.split_at(split);
@@ -235,21 +235,21 @@ struct Slices(Arc<BTreeMap<String, Vec<u8>>>);
 impl ReadAt for Slices {
     fn size(&self, file: &str) -> Result<u64> {
         let missing =
-            || Error::new(ErrorKind::Io, file, "there is no such file").remedy("copy the store anew");
+            || Error::new(ErrorKind::Io, file, "there is no such file").remedy("copy the store again");
         self.0.get(file).map(|bytes| bytes.len() as u64).ok_or_else(missing)
     }
 
     fn read_at(&self, file: &str, offset: u64, len: usize) -> Result<Vec<u8>> {
         let bytes = self.0.get(file).map_or(&[][..], Vec::as_slice);
         let start = usize::try_from(offset).unwrap_or(usize::MAX);
-        let ends = || Error::damaged(file, "it ends too early").remedy("copy the store anew");
+        let ends = || Error::damaged(file, "it ends too early").remedy("copy the store again");
         let slice = start.checked_add(len).and_then(|end| bytes.get(start..end));
         slice.map(<[u8]>::to_vec).ok_or_else(ends)
     }
 }
 
-/// Opens a spoiled store and reads all of it. The checksums are made anew for every other one, so that what is
-/// spoiled reaches the readers behind them.
+/// Opens a corrupted store and reads all of it. The checksums are made again for every other one, so that what is
+/// corrupted reaches the readers behind them.
 fn slices(bytes: &[u8]) -> Result<()> {
     let mut whole: BTreeMap<String, Vec<u8>> = unpack(bytes).into_iter().collect();
     if bytes.len().is_multiple_of(2) {
@@ -267,7 +267,7 @@ fn slices(bytes: &[u8]) -> Result<()> {
     }
     let rule = Rule::Absolute(Thresholds { low: 0.2, mid: 0.4, high: 0.9 });
     if store.len() < 8 {
-        ferkd::mine::mine(&store, &rule, Confidence::Target)?;
+        ferkd_data::mine::mine(&store, &rule, Confidence::Target)?;
     }
     Ok(())
 }
@@ -281,7 +281,7 @@ fn weights(plain: &[&str], scratch: &Path) -> Result<Vec<Vec<u8>>> {
     let mut seeds = read_all(&plain.iter().map(|path| repository(path)).collect::<Vec<_>>())?;
     let sealed = scratch.join("sealed.safetensors");
     let dict = StateDict::from_bytes(&seeds[0], NAME)?;
-    dict.write(&sealed, ferkd::weights::Precision::F32)?;
+    dict.write(&sealed, ferkd_nn::weights::Precision::F32)?;
     seeds.extend(read_all(&[sealed])?);
     Ok(seeds)
 }
@@ -289,12 +289,12 @@ fn weights(plain: &[&str], scratch: &Path) -> Result<Vec<Vec<u8>>> {
 fn dict(bytes: &[u8]) -> Result<()> {
     let dict = StateDict::from_bytes(bytes, NAME)?;
     // Few mutants are a known network; looking for one must not break.
-    let _ = Card::of(&dict, NAME);
+    let _ = ModelCard::of(&dict, NAME);
     Ok(())
 }
 
 fn metrics() -> Vec<Vec<u8>> {
-    use ferkd::events::Event;
+    use ferkd_data::events::Event;
     let events = [
         Event::Progress { done: 1, total: 9, units_per_s: 2.5, eta_s: 3.25 },
         Event::Evaluation { step: 4, epoch: 0.5, top1: 0.25, top5: 0.75, loss: 2.125, best: true },

@@ -71,7 +71,7 @@ impl Browser {
                 break address.to_owned();
             }
         };
-        // A pipe that nobody reads would stop it.
+        // A pipe that no one reads would stop it.
         std::thread::spawn(move || lines.for_each(drop));
         let (socket, _) = tungstenite::connect(&address).unwrap();
         if let MaybeTlsStream::Plain(stream) = socket.get_ref() {
@@ -224,7 +224,7 @@ impl Browser {
     pub fn until_true(&mut self, expression: &str) {
         let begun = Instant::now();
         let ask = json!({ "expression": expression, "returnByValue": true });
-        // While the tab goes from one page to the next there is nobody to answer.
+        // While the tab goes from one page to the next there is no one to answer.
         while !self
             .try_call("Runtime.evaluate", ask.clone())
             .is_ok_and(|said| said["result"]["value"] == true)

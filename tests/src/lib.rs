@@ -177,9 +177,9 @@ pub fn test_data(name: &str) -> Option<PathBuf> {
 }
 
 /// Settings of the smallest run there is, on a folder of two images: one step.
-pub fn smallest_run(images: &Path) -> ferkd::train::TrainConfig {
-    use ferkd::models::Arch;
-    use ferkd::train::{Supervision, TrainConfig};
+pub fn smallest_run(images: &Path) -> ferkd_train::TrainConfig {
+    use ferkd_nn::models::Arch;
+    use ferkd_train::{Supervision, TrainConfig};
     TrainConfig {
         images: images.to_owned(),
         supervision: Supervision::Hard,

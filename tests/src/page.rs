@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
 
-use ferkd::store::{CHECKSUMS, MemoryFiles, ReadAt};
+use ferkd_data::store::{CHECKSUMS, MemoryFiles, ReadAt};
 use ferkd_skip::not_installed;
 use serde_json::Value;
 
@@ -37,7 +37,7 @@ pub fn visit(with_webgpu: bool) -> Option<Visit> {
         not_installed("there is no Chromium: FERKD_CHROMIUM names one");
         return None;
     };
-    let one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let one = ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let root = tempfile::tempdir().unwrap();
     for entry in std::fs::read_dir(&page).unwrap() {
         let path = entry.unwrap().path().canonicalize().unwrap();

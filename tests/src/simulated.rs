@@ -1,16 +1,16 @@
-//! Data sets of any size that nobody has: names, and labels out of the air.
+//! Simulated data sets of any size: names, and made-up labels.
 
 use std::path::Path;
 
-use ferkd::label::{Codec, softmax};
-use ferkd::pixels::{Filter, Normalisation, OrientationRule};
-use ferkd::region::RegionSampler;
-use ferkd::rng::{Purpose, Stream};
-use ferkd::store::manifest::FORMAT;
-use ferkd::store::{
+use ferkd_data::pixels::{Filter, Normalisation, OrientationRule};
+use ferkd_data::store::manifest::FORMAT;
+use ferkd_data::store::{
     Boxes, ImageEntry, LabelFormat, LabelSpace, Manifest, Regions, ShardLabels, StoreWriter, Teacher,
     image_list_sha256,
 };
+use ferkd_method::label::{Codec, softmax};
+use ferkd_method::region::RegionSampler;
+use ferkd_method::rng::{Purpose, Stream};
 
 /// Classes of the images.
 pub const CLASSES: u64 = 10;
@@ -26,7 +26,7 @@ pub fn name(image: u64, of: u64) -> String {
     format!("{}/n01440764_{image:010}.JPEG", image / of.div_ceil(CLASSES))
 }
 
-/// A store of these images, with labels out of the air.
+/// A store of these images, with made-up labels.
 pub fn write_store(folder: &Path, images: u64) {
     let names: Vec<String> = (0..images).map(|i| name(i, images)).collect();
     let class_list: Vec<String> = (0..CLASSES).map(|c| c.to_string()).collect();

@@ -1,5 +1,5 @@
 //! What is dropped onto the page: files, and folders with all that lies in them. A file stays where it is until
-//! somebody reads of it.
+//! someone reads of it.
 
 use js_sys::{Array, Function, Promise, Reflect};
 use wasm_bindgen::prelude::*;
@@ -113,7 +113,7 @@ async fn answer(of: &JsValue, name: &str) -> Result<JsValue, JsValue> {
     let function: Function = Reflect::get(of, &name.into())?.dyn_into()?;
     let promise = Promise::new(&mut |resolve, reject| {
         if let Err(error) = function.call2(of, &resolve, &reject) {
-            // Nobody waits for what this gives back.
+            // No one waits for what this gives back.
             let _ = reject.call1(&JsValue::NULL, &error);
         }
     });

@@ -6,7 +6,8 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
-use ferkd_app::engine::{Core, Reply, Request};
+use ferkd_app::engine::core::Core;
+use ferkd_app::engine::{Reply, Request};
 
 use crate::browser::sleep;
 
@@ -21,7 +22,7 @@ pub struct Inbox(Rc<RefCell<Waiting>>);
 struct Waiting {
     requests: VecDeque<Request>,
     reader: Option<Waker>,
-    /// Whether nobody sees the page.
+    /// Whether no one sees the page.
     is_hidden: bool,
 }
 
@@ -32,7 +33,7 @@ impl Inbox {
         self.wake();
     }
 
-    /// Says whether somebody sees the page: students rest while nobody does.
+    /// Says whether someone sees the page: students rest while no one does.
     pub fn hide(&self, is_hidden: bool) {
         self.0.borrow_mut().is_hidden = is_hidden;
         self.wake();
@@ -46,7 +47,7 @@ impl Inbox {
         }
     }
 
-    /// The next request; none where there is other work, and somebody sees the page.
+    /// The next request; none where there is other work, and someone sees the page.
     async fn next(&self, has_work: bool) -> Option<Request> {
         poll_fn(|context| {
             let mut waiting = self.0.borrow_mut();
@@ -63,7 +64,7 @@ impl Inbox {
     }
 }
 
-/// Answers requests for ever; between them students go on. Rests while there is neither, or nobody looks.
+/// Answers requests for ever; between them students go on. Rests while there is neither, or the page is hidden.
 pub async fn serve(mut core: Core, inbox: Inbox, mut reply: impl FnMut(Reply)) {
     loop {
         match inbox.next(core.is_playing()).await {

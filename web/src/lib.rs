@@ -21,8 +21,6 @@ mod files;
 #[cfg(target_family = "wasm")]
 mod inbox;
 #[cfg(target_family = "wasm")]
-mod keep;
-#[cfg(target_family = "wasm")]
 mod link;
 #[cfg(target_family = "wasm")]
 mod local;
@@ -34,6 +32,8 @@ mod probe;
 mod sources;
 #[cfg(target_family = "wasm")]
 mod start;
+#[cfg(target_family = "wasm")]
+mod storage;
 #[cfg(target_family = "wasm")]
 mod worker;
 
@@ -47,7 +47,7 @@ unsafe extern "C" {
 #[cfg(target_family = "wasm")]
 pub fn run() {
     // Where no code calls it, the linker takes the program for one that is called once, and begins every function that
-    // JavaScript calls with it: all registrations anew for every handle that WebGPU gives.
+    // JavaScript calls with it: all registrations again for every handle that WebGPU gives.
     // SAFETY: the first thing that the program does, and the only call.
     unsafe { __wasm_call_ctors() };
     if web_sys::window().is_some() {

@@ -48,8 +48,8 @@ impl Link {
         None
     }
 
-    /// The experiment that somebody wrote into the address, where it is another.
-    pub fn changed(&mut self) -> Option<ferkd::Result<Experiment>> {
+    /// The experiment that someone wrote into the address, where it is another.
+    pub fn changed(&mut self) -> Option<ferkd_method::Result<Experiment>> {
         let read = from_fragment(&fragment());
         if let Ok(experiment) = &read {
             if *experiment == self.experiment {

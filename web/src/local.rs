@@ -3,8 +3,9 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use ferkd::device::SharedWgpu;
-use ferkd_app::engine::{Core, Engine, Reply, Request};
+use ferkd_app::engine::core::Core;
+use ferkd_app::engine::{Engine, Reply, Request};
+use ferkd_nn::device::SharedWgpu;
 
 use crate::browser::on_hidden;
 use crate::inbox::{Inbox, serve};

@@ -45,7 +45,7 @@ pub struct Page {
     pub ctx: egui::Context,
     link: Link,
     files: Rc<RefCell<Files>>,
-    /// Raised when somebody changes the address.
+    /// Raised when someone changes the address.
     address_changed: Rc<Cell<bool>>,
     frames: u64,
     theme: egui::ThemePreference,

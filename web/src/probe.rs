@@ -4,13 +4,14 @@
 //! `state()` gives JSON; `act(name, json)` gives an empty text, or what is wrong; `folder(handle)` opens a folder that
 //! the page may look into; `shaders()` promises JSON: every shader against its twin on the page's own device.
 
-use ferkd::mining::{Kind, KindCounts};
-use ferkd::region::Region;
 use ferkd_app::State;
 use ferkd_app::engine::Request;
 use ferkd_app::experiment::Experiment;
 use ferkd_app::link::{from_fragment, to_fragment};
-use ferkd_app::state::Probe;
+use ferkd_app::state::action::Action;
+use ferkd_app::state::teachers::Probe;
+use ferkd_method::mining::{KindCounts, RegionKind};
+use ferkd_method::region::Region;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use wasm_bindgen::prelude::*;
@@ -76,7 +77,7 @@ async fn compare(gpu: Option<(wgpu::Device, wgpu::Queue)>) -> Result<String, JsV
 }
 
 fn kinds(counts: KindCounts) -> Value {
-    Kind::ALL
+    RegionKind::ALL
         .into_iter()
         .map(|kind| (kind.name().to_owned(), json!(counts.of(kind))))
         .collect::<serde_json::Map<_, _>>()
@@ -90,7 +91,7 @@ fn describe(page: &mut Page) -> Value {
     let (part, part_ms) = peak.longest;
     let state = page.inspector.state();
     let settings = state.experiment.settings;
-    let students = state.lesson.students.iter().map(|student| {
+    let students = state.training.students.iter().map(|student| {
         json!({
             "supervision": student.supervision,
             "step": student.step,
@@ -113,7 +114,7 @@ fn describe(page: &mut Page) -> Value {
     });
     json!({
         "device": state.device,
-        "teachers": state.teachers.keys().collect::<Vec<_>>(),
+        "teachers": state.teachers.ready.keys().collect::<Vec<_>>(),
         "loading": state.loading,
         "experiment": state.experiment,
         "link": to_fragment(&state.experiment),
@@ -122,20 +123,20 @@ fn describe(page: &mut Page) -> Value {
         "shown": shown,
         "thresholds": state.thresholds(&settings).ok(),
         "kinds": state.kinds(&settings).map(kinds),
-        "box": state.probe.as_ref().map(|probe| own_box(state, probe)),
+        "box": state.teachers.probe.as_ref().map(|probe| own_box(state, probe)),
         "lesson": {
-            "has_begun": state.lesson.has_begun,
-            "is_playing": state.lesson.is_playing,
-            "steps": state.lesson.steps,
+            "has_begun": state.training.has_begun,
+            "is_playing": state.training.is_playing,
+            "steps": state.training.steps,
             "students": students,
         },
-        "run": state.run.as_ref().map(|run| json!({
+        "run": state.runs.current.as_ref().map(|run| json!({
             "name": run.name,
             "is_followed": run.is_followed,
             "done": run.monitor.done,
             "accuracy": run.monitor.accuracy.iter().map(|point| point.value).collect::<Vec<_>>(),
         })),
-        "measured": state.measured,
+        "measured": state.teachers.measured,
         "memory_bytes": std::arch::wasm32::memory_size(0) * 65_536,
         "notices": notices,
         "frames": frames,
@@ -173,11 +174,12 @@ fn act(state: &mut State, name: &str, json: &str) -> Result<(), String> {
                 all.extend(changes);
             }
             let changed: Experiment = serde_json::from_value(all).map_err(|error| error.to_string())?;
-            state.experiment = changed.sanitised();
+            state.apply([Action::Experiment(Box::new(changed.sanitised()))]);
         }
         "link" => {
             let link: String = read(json)?;
-            state.experiment = from_fragment(&link).map_err(|error| error.to_string())?;
+            let experiment = from_fragment(&link).map_err(|error| error.to_string())?;
+            state.apply([Action::Experiment(Box::new(experiment))]);
         }
         "box" => {
             let region: Region = read(json)?;
@@ -185,7 +187,7 @@ fn act(state: &mut State, name: &str, json: &str) -> Result<(), String> {
             if !region.fits(size.0, size.1) {
                 return Err(format!("the box does not lie within {} x {} pixels", size.0, size.1));
             }
-            state.probe = Some(Probe { region, label: None, is_pending: false, time_s: None });
+            state.teachers.probe = Some(Probe::new(region));
         }
         "measure" => {
             if !state.measure(read(json)?) {
@@ -194,15 +196,15 @@ fn act(state: &mut State, name: &str, json: &str) -> Result<(), String> {
         }
         "play" => {
             let steps: Option<u64> = read(json)?;
-            if let Some(missing) = state.lesson_missing() {
+            if let Some(missing) = state.training_missing() {
                 return Err(missing);
             }
-            if !state.lesson.has_begun && !state.lesson.is_opening {
-                state.begin_lesson();
+            if !state.training.has_begun && !state.training.is_opening {
+                state.begin_training();
             }
             state.outbox.push(Request::Play(steps));
         }
-        "pause" => state.pause_lesson(),
+        "pause" => _ = state.apply([Action::Pause]),
         // Stands in for a fault of the program: what the reader sees then can be tested.
         "panic" => panic!("asked for by a script"),
         _ => return Err(format!("there is no act `{name}`")),

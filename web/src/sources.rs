@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use ferkd::store::MANIFEST;
 use ferkd_app::run::METRICS;
 use ferkd_app::shell::Picked;
 use ferkd_app::slices::{Blocks, Fetched, Want};
+use ferkd_data::store::MANIFEST;
 use js_sys::{Function, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
@@ -40,7 +40,7 @@ enum Origin {
     Address(String),
 }
 
-/// Everything that somebody reads by slices.
+/// Everything that someone reads by slices.
 pub struct Sources {
     ctx: egui::Context,
     all: Vec<(Blocks, Rc<Origin>)>,
@@ -93,7 +93,7 @@ impl Sources {
                     Reflect::get(&js_sys::global(), &"showDirectoryPicker".into())?.dyn_into()?;
                 JsFuture::from(picker.call0(&js_sys::global())?.dyn_into::<Promise>()?).await
             };
-            // Whoever closes the dialog wants nothing.
+            // A dialog that is closed asks for nothing.
             if let Ok(handle) = picked.await {
                 look_into(&handle, &opened, &ctx).await;
             }
@@ -123,7 +123,7 @@ impl Sources {
             .collect()
     }
 
-    /// Fetches what is wanted; once a frame. Sources that nobody reads any more are let go.
+    /// Fetches what is wanted; once a frame. Sources that no one reads any more are let go.
     pub fn pump(&mut self) {
         self.all.retain(|(blocks, _)| !blocks.is_forgotten());
         for (blocks, origin) in &self.all {

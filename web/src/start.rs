@@ -13,7 +13,7 @@ use crate::link::Link;
 use crate::local::LocalEngine;
 use crate::page::{Page, Parts};
 use crate::worker::{DEVICE, WorkerEngine};
-use crate::{keep, probe};
+use crate::{probe, storage};
 
 /// What is said where there is no WebGPU.
 const SLOW: &str = "This browser offers no WebGPU: the CPU computes, which is slower";
@@ -33,7 +33,7 @@ pub async fn page() {
     let (experiment, complaint) = Link::open();
     let asks_for_cpu = parameter("device").as_deref() == Some("cpu");
     let shared = match !asks_for_cpu && has_web_gpu().await {
-        true => ferkd::device::open_shared_async().await.map_err(|error| log::warn!("{error}")).ok(),
+        true => ferkd_nn::device::open_shared_async().await.map_err(|error| log::warn!("{error}")).ok(),
         false => None,
     };
     let gpu = shared.as_ref().map(|shared| (shared.setup.device.clone(), shared.setup.queue.clone()));
@@ -54,13 +54,13 @@ pub async fn page() {
         return;
     }
     probe::offer(&runner, gpu);
-    keep::on_leave(&runner);
+    storage::on_leave(&runner);
 }
 
 /// The engine computes on the device that the window draws on.
 async fn with_gpu(
     runner: &WebRunner,
-    shared: ferkd::device::SharedWgpu,
+    shared: ferkd_nn::device::SharedWgpu,
     experiment: Experiment,
     complaint: Option<String>,
 ) -> Result<(), JsValue> {

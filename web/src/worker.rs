@@ -6,7 +6,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use burn::tensor::Device;
-use ferkd_app::engine::{Core, Engine, Reply, Request};
+use ferkd_app::engine::core::Core;
+use ferkd_app::engine::{Engine, Reply, Request};
 use js_sys::{Array, Object, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 use web_sys::{DedicatedWorkerGlobalScope, MessageEvent, Worker, WorkerOptions, WorkerType};
@@ -116,7 +117,7 @@ pub fn serve() {
     let Ok(scope) = js_sys::global().dyn_into::<DedicatedWorkerGlobalScope>() else { return };
     let page = scope.clone();
     std::panic::set_hook(Box::new(move |panic| {
-        // Nobody to tell that it could not be told.
+        // No one to tell that it could not be told.
         let _ = page.post_message(&panic.to_string().into());
     }));
     let inbox = Inbox::default();
@@ -128,7 +129,9 @@ pub fn serve() {
         }
         match postcard::from_bytes(&Uint8Array::new(&data).to_vec()) {
             Ok(request) => requests.send(request),
-            Err(error) => say(&Reply::Failed { what: "a request".into(), error: error.to_string() }),
+            Err(error) => {
+                say(&Reply::Failed { job: None, what: "a request".into(), error: error.to_string() })
+            }
         }
     });
     say(&Reply::Device(DEVICE.into()));

@@ -9,17 +9,17 @@ use crate::{lint, machine, tests, web};
 /// The page and the tests at once: each has crates that keep one core busy for minutes. Whether both compiled.
 pub fn build() -> bool {
     scope(|scope| {
-        let page = scope.spawn(web::build);
+        let page = scope.spawn(web::build_release);
         let built = is_ok(tests::build());
         is_ok(joined(page)) && built
     })
 }
 
-/// Prepares the machine, builds, lints and tests; with `FERKD_NIGHTLY` the page is the one that is published. Tests run
+/// Prepares the machine, builds, lints and tests; the page is the one that is published, or with `FERKD_PAGE_DEV` the one of `cargo xtask web`. Tests run
 /// although lints fail.
 pub fn run() -> bool {
     let begun = Instant::now();
-    let page = if std::env::var_os("FERKD_NIGHTLY").is_some() { web::build_release } else { web::build };
+    let page = if std::env::var_os("FERKD_PAGE_DEV").is_some() { web::build } else { web::build_release };
     let (python, is_built, is_clean) = scope(|scope| {
         let machine = scope.spawn(machine::prepare);
         let page = scope.spawn(page);

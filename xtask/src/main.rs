@@ -17,7 +17,7 @@ cargo xtask web    the page as its tests open it, in dist/; --release: as it is 
 cargo xtask build  the page, and beside it what the tests need
 cargo xtask serve  the page on this machine: [PORT], 8080 by default; builds it where it is missing
 cargo xtask ci     build, lint, test; .ci/run does the same from a bare machine
-cargo xtask fuzz   spoiled files for every reader: [TARGET...] [--inputs N] [--seed S]";
+cargo xtask fuzz   corrupted files for every reader: [TARGET...] [--inputs N] [--seed S]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -46,7 +46,7 @@ fn serve(port: &str) -> Result<(), String> {
     let number = port.parse().map_err(|_| format!("invalid port `{port}`: expected a number up to 65535"))?;
     let page = std::path::Path::new(web::PAGE);
     if !page.join("index.html").exists() {
-        web::build()?;
+        web::build_release()?;
     }
     let port = xtask::serve::start(page, number)
         .map_err(|error| format!("port {port}: {error} (name another one: cargo xtask serve 8081)"))?;

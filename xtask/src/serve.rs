@@ -71,7 +71,7 @@ fn answer(mut stream: TcpStream, folder: &Path) -> std::io::Result<()> {
         None => ("404 Not Found", "text/plain; charset=utf-8", b"There is no such file.\n".to_vec(), None),
     };
     let range = range.map_or_else(String::new, |said| format!("content-range: {said}\r\n"));
-    // A page that was built anew is to be seen: nothing is kept.
+    // A page that was built again is to be seen: nothing is kept.
     write!(
         stream,
         "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n{range}accept-ranges: bytes\r\ncache-control: no-cache\r\nconnection: close\r\n\r\n",

@@ -4,17 +4,18 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use burn::tensor::Device;
-use ferkd::classifier::{Classifier, read_async};
-use ferkd::demo::settings::TEACHER;
-use ferkd::device::SharedWgpu;
-use ferkd::label::{TopK, softmax};
-use ferkd::{Error, Result};
+use ferkd_method::label::TopK;
+use ferkd_method::{Error, Result};
+use ferkd_nn::classifier::Classifier;
+use ferkd_nn::device::SharedWgpu;
+use ferkd_train::demo::settings::TEACHER;
+use ferkd_train::teacher_pass::TeacherPass;
 use image::RgbImage;
 use web_time::Instant;
 
 use super::cutter::{Cutter, HostCutter, ShaderCutter, Source};
-use super::school::{Classroom, School};
-use super::{LabelJob, Picture, Reply, Request};
+use super::live::{LiveSession, TrainingData};
+use super::{JobId, LabelJob, Picture, Reply, Request};
 
 /// Pictures that are kept for further jobs.
 const PICTURES: usize = 8;
@@ -22,11 +23,8 @@ const PICTURES: usize = 8;
 /// Regions that go through the teacher at once.
 const BATCH: usize = 16;
 
-/// What failures of labelling are filed under.
-pub(crate) const LABELLING: &str = "labelling";
-
-/// What failures of lessons are filed under.
-pub(crate) const TRAINING: &str = "training";
+/// What errors of training are said to be of.
+const TRAINING: &str = "training";
 
 /// Teachers and students on one device.
 pub struct Core {
@@ -34,12 +32,12 @@ pub struct Core {
     teachers: BTreeMap<String, Classifier>,
     pictures: VecDeque<(u64, Source)>,
     cutter: Box<dyn Cutter>,
-    /// Labels of the scenes, until a lesson asks for them; drawing the scenes takes a while.
+    /// Labels of the scenes, until a training session asks for them; drawing the scenes takes a while.
     scenes: Option<Vec<u8>>,
-    classroom: Option<Classroom>,
+    data: Option<TrainingData>,
     /// Weights of the scenes' teacher: each student that asks one gets its own.
     scene_teacher: Option<Vec<u8>>,
-    school: Option<School>,
+    live: Option<LiveSession>,
     steps_per_s: u32,
 }
 
@@ -52,9 +50,9 @@ impl Core {
             pictures: VecDeque::new(),
             cutter: Box::new(HostCutter),
             scenes: None,
-            classroom: None,
+            data: None,
             scene_teacher: None,
-            school: None,
+            live: None,
             steps_per_s: 0,
         }
     }
@@ -66,26 +64,19 @@ impl Core {
 
     /// Whether students wait to go on: call [`advance`](Self::advance) between requests.
     pub fn is_playing(&self) -> bool {
-        self.school.as_ref().is_some_and(School::is_playing)
+        self.live.as_ref().is_some_and(LiveSession::is_playing)
     }
 
     /// How long it is until [`advance`](Self::advance) has something to do: earlier calls do no harm.
     pub fn wait(&self) -> Duration {
-        self.school.as_ref().map_or(Duration::ZERO, School::wait)
+        self.live.as_ref().map_or(Duration::ZERO, LiveSession::wait)
     }
 
     /// Does what is asked; failures are replies too.
     pub async fn answer(&mut self, request: Request, reply: &mut dyn FnMut(Reply)) {
-        let what = match &request {
-            Request::Teacher { name, .. } => format!("loading {name}"),
-            Request::Scenes(_) => "loading the scenes' labels".into(),
-            Request::Label(_) => LABELLING.into(),
-            Request::Learn(_) | Request::Tune(_) | Request::Play(_) | Request::Pace(_) | Request::Pause => {
-                TRAINING.into()
-            }
-        };
+        let job = request.job();
         if let Err(error) = self.try_answer(request, reply).await {
-            reply(Reply::Failed { what, error: error.to_string() });
+            reply(failed(job, &error));
         }
     }
 
@@ -107,13 +98,13 @@ impl Core {
                 let labels = self.label(job).await?;
                 reply(Reply::Labels { id, labels, time_s: begun.elapsed().as_secs_f64() });
             }
-            Request::Learn(lesson) => {
-                // Nothing of a former lesson goes on, whether this one can begin or not.
-                self.school = None;
+            Request::Learn(request) => {
+                // Nothing of a former training session goes on, whether this one can begin or not.
+                self.live = None;
                 if let Some(labels) = self.scenes.take() {
-                    self.classroom = Some(Classroom::new(labels)?);
+                    self.data = Some(TrainingData::new(labels)?);
                 }
-                let classroom = self.classroom.as_ref().ok_or_else(|| {
+                let data = self.data.as_ref().ok_or_else(|| {
                     Error::usage(TRAINING, "the scenes' labels are not here yet").remedy("wait for them")
                 })?;
                 let teacher = || match &self.scene_teacher {
@@ -121,35 +112,35 @@ impl Core {
                     None => Err(Error::usage(TEACHER, "this teacher is not loaded yet")
                         .remedy("wait for its weights, or leave out kd")),
                 };
-                let mut school = School::open(&lesson, classroom, &teacher, &self.device)?;
-                school.limit(self.steps_per_s);
-                reply(Reply::Lesson {
-                    supervisions: lesson.supervisions,
-                    steps: school.steps(),
-                    parameters: school.parameters(),
+                let mut live = LiveSession::open(&request, data, &teacher, &self.device)?;
+                live.limit(self.steps_per_s);
+                reply(Reply::TrainingOpened {
+                    supervisions: request.supervisions,
+                    steps: live.steps(),
+                    parameters: live.parameters(),
                 });
-                self.school = Some(school);
+                self.live = Some(live);
             }
             Request::Tune(tuning) => {
-                if let Some(school) = &mut self.school {
-                    school.tune(&tuning);
+                if let Some(live) = &mut self.live {
+                    live.tune(&tuning);
                 }
             }
-            Request::Play(steps) => match &mut self.school {
-                Some(school) => {
-                    school.play(steps);
+            Request::Play(steps) => match &mut self.live {
+                Some(live) => {
+                    live.play(steps);
                     reply(Reply::Playing(steps));
                 }
-                None => return Err(Error::usage(TRAINING, "no lesson has begun").remedy("press reset")),
+                None => return Err(Error::usage(TRAINING, "no training has begun").remedy("press reset")),
             },
             Request::Pace(steps_per_s) => {
                 self.steps_per_s = steps_per_s;
-                if let Some(school) = &mut self.school {
-                    school.limit(steps_per_s);
+                if let Some(live) = &mut self.live {
+                    live.limit(steps_per_s);
                 }
             }
-            Request::Pause => match &mut self.school {
-                Some(school) => school.pause(reply),
+            Request::Pause => match &mut self.live {
+                Some(live) => live.pause(reply),
                 None => reply(Reply::Paused),
             },
         }
@@ -158,11 +149,11 @@ impl Core {
 
     /// The next piece of the students' work: short enough to come between two frames.
     pub async fn advance(&mut self, reply: &mut dyn FnMut(Reply)) {
-        let Some(school) = &mut self.school else { return };
-        if let Err(error) = school.advance(reply).await {
-            school.halt();
+        let Some(live) = &mut self.live else { return };
+        if let Err(error) = live.advance(reply).await {
+            live.halt();
             reply(Reply::Paused);
-            reply(Reply::Failed { what: TRAINING.into(), error: error.to_string() });
+            reply(failed(JobId::Training, &error));
         }
     }
 
@@ -178,19 +169,16 @@ impl Core {
         let source = self.pictures.iter_mut().find(|(k, _)| *k == key).map(|(_, source)| source);
         let source = source.ok_or_else(|| Error::usage("labelling", "the picture did not come along"))?;
         let all = &teacher.card.classes;
-        let outputs: Vec<usize> = match classes.is_empty() {
-            true => (0..all.len()).collect(),
-            false => all.map_folders(&classes, &teacher.name)?.into_iter().map(|c| c as usize).collect(),
+        let outputs: Vec<u32> = match classes.is_empty() {
+            true => (0..all.len() as u32).collect(),
+            false => all.map_folders(&classes, &teacher.name)?,
         };
-        let view = teacher.view();
+        let pass = TeacherPass::new(teacher, outputs, temperature)?;
+        let view = teacher.input_spec();
         let mut labels = Vec::with_capacity(regions.len());
         for group in regions.chunks(BATCH) {
             let input = self.cutter.cut(source, group, &view, &self.device)?;
-            let logits = read_async(teacher.forward(input)).await?;
-            for row in logits.chunks(all.len()) {
-                let used: Vec<f32> = outputs.iter().map(|&c| row[c]).collect();
-                labels.push(TopK::of(&softmax(&used, temperature)?, k));
-            }
+            labels.extend(pass.top_k(input, k).await?);
         }
         Ok(labels)
     }
@@ -206,4 +194,8 @@ impl Core {
         }
         Ok(())
     }
+}
+
+fn failed(job: JobId, error: &Error) -> Reply {
+    Reply::Failed { what: job.to_string(), job: Some(job), error: error.to_string() }
 }

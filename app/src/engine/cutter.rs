@@ -3,10 +3,10 @@
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use burn_wgpu::{AutoCompiler, Wgpu};
 use cubecl::wgpu::WgpuServer;
-use ferkd::data::batch::View;
-use ferkd::device::SharedWgpu;
-use ferkd::region::Region;
-use ferkd::{Error, ErrorKind, Result};
+use ferkd_data::batches::batch::InputSpec;
+use ferkd_method::region::Region;
+use ferkd_method::{Error, ErrorKind, Result};
+use ferkd_nn::device::SharedWgpu;
 use ferkd_shaders::{CropResize, Cut};
 use image::RgbImage;
 
@@ -28,8 +28,13 @@ pub(super) trait Cutter {
     ///
     /// # Errors
     /// A box outside of the picture.
-    fn cut(&self, source: &mut Source, regions: &[Region], view: &View, device: &Device)
-    -> Result<Tensor<4>>;
+    fn cut(
+        &self,
+        source: &mut Source,
+        regions: &[Region],
+        view: &InputSpec,
+        device: &Device,
+    ) -> Result<Tensor<4>>;
 }
 
 /// On the host; the pixels travel to the device.
@@ -40,7 +45,7 @@ impl Cutter for HostCutter {
         &self,
         source: &mut Source,
         regions: &[Region],
-        view: &View,
+        view: &InputSpec,
         device: &Device,
     ) -> Result<Tensor<4>> {
         let mut pixels = vec![0.0; regions.len() * view.size()];
@@ -73,7 +78,7 @@ impl Cutter for ShaderCutter {
         &self,
         source: &mut Source,
         regions: &[Region],
-        view: &View,
+        view: &InputSpec,
         device: &Device,
     ) -> Result<Tensor<4>> {
         // Rather slow than not at all.
@@ -112,14 +117,14 @@ impl Cutter for ShaderCutter {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may panic")]
-    use ferkd::pixels::{Filter, Normalisation};
-    use ferkd::region::RegionSampler;
+    use ferkd_data::pixels::{Filter, Normalisation};
+    use ferkd_method::region::RegionSampler;
 
     use super::*;
 
     #[test]
     fn a_shader_cuts_what_the_host_cuts_into_the_tensors_own_buffer() {
-        let shared = match ferkd::device::open_shared() {
+        let shared = match ferkd_nn::device::open_shared() {
             Ok(shared) => shared,
             Err(error) => {
                 return ferkd_skip::not_installed(format_args!("there is no wgpu adapter: {error}"));
@@ -128,7 +133,7 @@ mod tests {
         let image = RgbImage::from_fn(90, 70, |x, y| image::Rgb([x as u8 * 2, y as u8 * 3, (x * y) as u8]));
         let mut source = Source::new(image);
         let cutter = ShaderCutter::new(&shared);
-        let view = View { side: 33, filter: Filter::Bicubic, normalisation: Normalisation::IMAGENET };
+        let view = InputSpec { side: 33, filter: Filter::Bicubic, normalisation: Normalisation::IMAGENET };
         let mut known = Vec::new();
         for (seed, count) in [(1, 5), (2, 1), (3, 9), (4, 5)] {
             let regions = RegionSampler::new(seed).regions(1, count, 90, 70);

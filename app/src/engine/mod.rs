@@ -1,32 +1,28 @@
 //! What computes: the teacher and the students, on one device, away from the window's thread where there are
 //! threads. The window sends [`Request`]s and hears [`Reply`]s; it never waits for one.
 //!
-//! One [`Core`] does the work everywhere. It runs on a thread of its own on a desktop, between two frames of a page
-//! on WebGPU, and in a Web Worker of a page without it; requests and replies are plain data, so that a worker's
-//! messages can carry them.
+//! One [`core::Core`] does the work everywhere. It runs on a thread of its own on a desktop, between two frames of a
+//! page on WebGPU, and in a Web Worker of a page without it; requests and replies are plain data, so that a worker's
+//! messages can carry them. What is said stands here, who says it in the modules: they import this file, it imports
+//! none of them.
 
-mod core;
+pub mod core;
 mod cutter;
+mod held_out;
+mod live;
 mod pace;
-mod school;
 #[cfg(test)]
 mod tests;
 #[cfg(not(target_family = "wasm"))]
-mod thread;
-mod trial;
+pub mod thread;
 
-use ferkd::label::TopK;
-use ferkd::mining::KindCounts;
-use ferkd::region::Region;
-use ferkd::selfmix::Mix;
-use ferkd::train::config::Supervision;
-use ferkd::train::trainer::Tuning;
+use ferkd_method::label::TopK;
+use ferkd_method::mining::KindCounts;
+use ferkd_method::region::Region;
+use ferkd_method::selfmix::Mix;
+use ferkd_train::config::Supervision;
+use ferkd_train::trainer::Tuning;
 use serde::{Deserialize, Serialize};
-
-pub use self::core::Core;
-pub(crate) use self::core::{LABELLING, TRAINING};
-#[cfg(not(target_family = "wasm"))]
-pub use thread::ThreadEngine;
 
 /// A picture as it travels: RGB bytes of shape (height, width, 3).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,7 +48,7 @@ pub struct LabelJob {
     pub picture: Option<Picture>,
     /// The regions, in pixels of the picture.
     pub regions: Vec<Region>,
-    /// The identifiers of the classes that labels speak of; all of the teacher's if empty.
+    /// The identifiers of the classes that labels refer to; all of the teacher's if empty.
     pub classes: Vec<String>,
     /// Temperature of the softmax.
     pub temperature: f32,
@@ -62,7 +58,7 @@ pub struct LabelJob {
 
 /// How students are to be trained; the rest are the demo's settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Lesson {
+pub struct TrainRequest {
     /// What each student learns from.
     pub supervisions: Vec<Supervision>,
     /// Epochs of a run.
@@ -73,7 +69,7 @@ pub struct Lesson {
     pub mix: Mix,
     /// What may change on the way.
     pub tuning: Tuning,
-    /// Regions of the scenes, by image and number, that students are asked about whenever they are tried.
+    /// Regions of the scenes, by image and number, that students are asked about whenever they are evaluated.
     pub samples: Vec<(u64, u32)>,
 }
 
@@ -91,8 +87,8 @@ pub enum Request {
     Scenes(Vec<u8>),
     /// Label regions.
     Label(LabelJob),
-    /// Begin a lesson: students from the start.
-    Learn(Lesson),
+    /// Begin a training session: students from the start.
+    Learn(TrainRequest),
     /// Change what may change on the way.
     Tune(Tuning),
     /// Go on by so many steps of every student, or without end.
@@ -101,6 +97,42 @@ pub enum Request {
     Pace(u32),
     /// Stop once every student has taken the step at hand.
     Pause,
+}
+
+/// Which work a request belongs to: a failure names it, so that it ends nothing else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum JobId {
+    /// A teacher's weights, by its name.
+    Teacher(String),
+    /// The labels of the demo's scenes.
+    Scenes,
+    /// A [`LabelJob`], by its number.
+    Label(u64),
+    /// Training: there is one at a time.
+    Training,
+}
+
+impl Request {
+    /// The work that it belongs to.
+    pub fn job(&self) -> JobId {
+        match self {
+            Self::Teacher { name, .. } => JobId::Teacher(name.clone()),
+            Self::Scenes(_) => JobId::Scenes,
+            Self::Label(job) => JobId::Label(job.id),
+            Self::Learn(_) | Self::Tune(_) | Self::Play(_) | Self::Pace(_) | Self::Pause => JobId::Training,
+        }
+    }
+}
+
+impl std::fmt::Display for JobId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Teacher(name) => write!(f, "loading {name}"),
+            Self::Scenes => f.write_str("loading the scenes' labels"),
+            Self::Label(_) => f.write_str("labelling"),
+            Self::Training => f.write_str("training"),
+        }
+    }
 }
 
 /// What a window is told.
@@ -126,8 +158,8 @@ pub enum Reply {
         /// Seconds that they took.
         time_s: f64,
     },
-    /// A lesson has begun.
-    Lesson {
+    /// A training session is open.
+    TrainingOpened {
         /// Its students, in order.
         supervisions: Vec<Supervision>,
         /// Steps of every student's run.
@@ -137,19 +169,19 @@ pub enum Reply {
     },
     /// Students took a step each.
     Step(Vec<StudentStep>),
-    /// A student was tried on the held-out images.
-    Tried {
+    /// A student was evaluated on the held-out images.
+    Evaluated {
         /// What it learns from.
         supervision: Supervision,
         /// Steps that it had taken.
         step: u64,
         /// Epochs that it had seen.
         epoch: f64,
-        /// Its first guess for each held-out image, in their order.
-        guesses: Vec<u32>,
-        /// The probability that it gives each of these guesses.
+        /// Its top-1 prediction for each held-out image, in their order.
+        predictions: Vec<u32>,
+        /// The probability that it gives each of these predictions.
         confidences: Vec<f32>,
-        /// Its first guess for each of the lesson's sample regions, and the probability that it gives it.
+        /// Its top-1 prediction for each of the request's sample regions, and the probability that it gives it.
         samples: Vec<(u32, f32)>,
         /// Mean cross-entropy against the ground truth, in nats.
         loss: f64,
@@ -158,8 +190,10 @@ pub enum Reply {
     Playing(Option<u64>),
     /// Training has stopped; all steps are done or it was asked to.
     Paused,
-    /// Something failed: what was tried, and why.
+    /// A request failed: whose it was, what was tried, and why.
     Failed {
+        /// The job that it belonged to; none where the request itself could not be read.
+        job: Option<JobId>,
         /// What was tried.
         what: String,
         /// Why it failed, and what to do.

@@ -6,25 +6,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
-use ferkd::classifier::Classifier;
-use ferkd::demo::scenes::{Half, SceneMaker};
-use ferkd::demo::settings::{SUPERVISIONS, TEACHER, student_config};
-use ferkd::events::Event;
-use ferkd::mining::{Confidence, Kind, KindCounts, Rule, Thresholds};
-use ferkd::selfmix::Mix;
-use ferkd::train::config::{Supervision, TrainConfig};
-use ferkd::train::trainer::Tuning;
+use ferkd_data::events::Event;
+use ferkd_data::scenes::{Half, SceneMaker};
+use ferkd_method::mining::{Confidence, KindCounts, RegionKind, Rule, Thresholds};
+use ferkd_method::selfmix::Mix;
+use ferkd_nn::classifier::Classifier;
+use ferkd_train::config::{Supervision, TrainConfig};
+use ferkd_train::demo::settings::{SUPERVISIONS, TEACHER, student_config};
+use ferkd_train::trainer::Tuning;
 
-use super::school::{Classroom, School};
-use super::{Core, Lesson, Reply, Request, StudentStep};
+use super::core::Core;
+use super::live::{LiveSession, TrainingData};
+use super::{Reply, Request, StudentStep, TrainRequest};
 use crate::dataset::DataSet;
 
 const LABELS: &[u8] = include_bytes!("../../../assets/playground/scenes-store.tar");
 const WEIGHTS: &[u8] = include_bytes!("../../../assets/teachers/digits/weights-f16.safetensors");
 
-fn classroom() -> &'static Classroom {
-    static ROOM: OnceLock<Classroom> = OnceLock::new();
-    ROOM.get_or_init(|| Classroom::new(LABELS.to_vec()).unwrap())
+fn data() -> &'static TrainingData {
+    static DATA: OnceLock<TrainingData> = OnceLock::new();
+    DATA.get_or_init(|| TrainingData::new(LABELS.to_vec()).unwrap())
 }
 
 /// The scenes' thresholds under the default quantiles.
@@ -36,8 +37,8 @@ fn thresholds() -> Thresholds {
     })
 }
 
-fn lesson(supervisions: &[Supervision]) -> Lesson {
-    Lesson {
+fn request(supervisions: &[Supervision]) -> TrainRequest {
+    TrainRequest {
         supervisions: supervisions.to_vec(),
         epochs: 24,
         seed: 1,
@@ -47,16 +48,16 @@ fn lesson(supervisions: &[Supervision]) -> Lesson {
     }
 }
 
-fn open(lesson: &Lesson, device: &Device) -> School {
+fn open(request: &TrainRequest, device: &Device) -> LiveSession {
     let teacher = || Classifier::from_bytes(TEACHER, WEIGHTS, device);
-    School::open(lesson, classroom(), &teacher, device).unwrap()
+    LiveSession::open(request, data(), &teacher, device).unwrap()
 }
 
 /// Goes on until there is no work left; what was said meanwhile.
-fn run(school: &mut School) -> Vec<Reply> {
+fn run(live: &mut LiveSession) -> Vec<Reply> {
     let mut said = Vec::new();
-    while school.is_playing() {
-        pollster::block_on(school.advance(&mut |reply| said.push(reply))).unwrap();
+    while live.is_playing() {
+        pollster::block_on(live.advance(&mut |reply| said.push(reply))).unwrap();
     }
     said
 }
@@ -77,11 +78,11 @@ fn kinds(said: &[Reply]) -> KindCounts {
 #[test]
 fn forty_steps_lower_the_loss_of_every_supervision() {
     // Forty steps are a quarter of the warm-up: a higher peak takes them as far as they get later on.
-    let usual = lesson(&SUPERVISIONS);
-    let lesson = Lesson { tuning: Tuning { lr: 0.05, ..usual.tuning }, ..usual };
-    let mut school = open(&lesson, &Device::flex());
-    school.play(Some(40));
-    let said = run(&mut school);
+    let usual = request(&SUPERVISIONS);
+    let request = TrainRequest { tuning: Tuning { lr: 0.05, ..usual.tuning }, ..usual };
+    let mut live = open(&request, &Device::flex());
+    live.play(Some(40));
+    let said = run(&mut live);
     let rounds = rounds(&said);
     assert_eq!(rounds.len(), 40);
     for (i, supervision) in SUPERVISIONS.into_iter().enumerate() {
@@ -95,21 +96,21 @@ fn forty_steps_lower_the_loss_of_every_supervision() {
 
 #[test]
 fn the_same_seed_gives_the_same_losses_however_it_is_stepped() {
-    let lesson = lesson(&[Supervision::Ferkd, Supervision::FerkdSelfmix]);
-    let mut at_once = open(&lesson, &Device::flex());
+    let request = request(&[Supervision::Ferkd, Supervision::FerkdSelfmix]);
+    let mut at_once = open(&request, &Device::flex());
     at_once.play(Some(6));
     let at_once = run(&mut at_once);
-    let mut stepped = open(&lesson, &Device::flex());
+    let mut stepped = open(&request, &Device::flex());
     let mut said = Vec::new();
     for steps in [1, 2, 3] {
         stepped.play(Some(steps));
         said.extend(run(&mut stepped));
     }
     assert_eq!(rounds(&said), rounds(&at_once));
-    let other = Lesson { seed: 2, ..lesson };
-    let mut school = open(&other, &Device::flex());
-    school.play(Some(6));
-    assert_ne!(rounds(&run(&mut school)), rounds(&at_once));
+    let other = TrainRequest { seed: 2, ..request };
+    let mut live = open(&other, &Device::flex());
+    live.play(Some(6));
+    assert_ne!(rounds(&run(&mut live)), rounds(&at_once));
 }
 
 #[test]
@@ -128,7 +129,7 @@ fn losses_are_those_of_the_headless_trainer() {
         let config = TrainConfig { supervision, teacher, log_every: 1, ..student_config(folder.path(), 1) };
         let stop = AtomicBool::new(false);
         let mut headless = Vec::new();
-        let ended = ferkd::train::run::train(
+        let ended = ferkd_train::run::train(
             &config,
             &folder.path().join(supervision.name()),
             false,
@@ -141,10 +142,10 @@ fn losses_are_those_of_the_headless_trainer() {
             },
         );
         let ended = ended.unwrap_err();
-        assert_eq!(ended.kind(), ferkd::ErrorKind::Interrupted, "{ended}");
-        let mut school = open(&lesson(&[supervision]), &Device::flex());
-        school.play(Some(3));
-        let said = run(&mut school);
+        assert_eq!(ended.kind(), ferkd_method::ErrorKind::Interrupted, "{ended}");
+        let mut live = open(&request(&[supervision]), &Device::flex());
+        live.play(Some(3));
+        let said = run(&mut live);
         let ours: Vec<_> =
             rounds(&said).iter().map(|round| (round[0].loss, round[0].lr, round[0].kinds)).collect();
         assert_eq!(ours, headless, "{}", supervision.name());
@@ -153,8 +154,8 @@ fn losses_are_those_of_the_headless_trainer() {
 
 fn scene_seed() -> u64 {
     match DataSet::scenes(LABELS).unwrap().store().unwrap().manifest().regions.boxes {
-        ferkd::store::Boxes::Generated(sampler) => sampler.seed,
-        ferkd::store::Boxes::Explicit => unreachable!("the scenes' boxes are drawn"),
+        ferkd_data::store::Boxes::Generated(sampler) => sampler.seed,
+        ferkd_data::store::Boxes::Explicit => unreachable!("the scenes' boxes are drawn"),
     }
 }
 
@@ -177,17 +178,17 @@ fn unpack_tar(mut archive: &[u8], folder: &Path) {
 
 #[test]
 fn tuning_reaches_the_running_students() {
-    let mut school = open(&lesson(&[Supervision::Fkd, Supervision::Ferkd]), &Device::flex());
-    school.play(Some(3));
-    let before = run(&mut school);
-    assert!(kinds(&before).of(Kind::Important) > 0);
+    let mut live = open(&request(&[Supervision::Fkd, Supervision::Ferkd]), &Device::flex());
+    live.play(Some(3));
+    let before = run(&mut live);
+    assert!(kinds(&before).of(RegionKind::Important) > 0);
     assert!(rounds(&before).iter().all(|round| round[0].kinds.total() == 0), "fkd looks at no threshold");
     let calibrated = Thresholds { low: 0.0, mid: 0.9999, high: 0.99995 };
-    let tuning = Tuning { thresholds: calibrated, lr: 1e-3, ..lesson(&[]).tuning };
-    school.tune(&tuning);
-    school.play(Some(3));
-    let after = run(&mut school);
-    let share = |said: &[Reply]| kinds(said).shares()[Kind::Context as usize];
+    let tuning = Tuning { thresholds: calibrated, lr: 1e-3, ..request(&[]).tuning };
+    live.tune(&tuning);
+    live.play(Some(3));
+    let after = run(&mut live);
+    let share = |said: &[Reply]| kinds(said).shares()[RegionKind::Context as usize];
     assert!(share(&after) > share(&before) + 0.3, "{:?} then {:?}", kinds(&before), kinds(&after));
     let lr = |said: &[Reply]| rounds(said).last().unwrap()[0].lr;
     assert!(lr(&after) < lr(&before));
@@ -195,40 +196,40 @@ fn tuning_reaches_the_running_students() {
 
 #[test]
 fn pausing_leaves_all_students_at_the_same_step_and_tries_them() {
-    let mut school =
-        open(&lesson(&[Supervision::Hard, Supervision::Fkd, Supervision::Ferkd]), &Device::flex());
-    let begun = run(&mut school);
-    let tried: Vec<u64> = tried(&begun).iter().map(|tried| tried.0).collect();
-    assert_eq!(tried, [0, 0, 0], "curves begin before the first step");
-    school.play(None);
+    let mut live =
+        open(&request(&[Supervision::Hard, Supervision::Fkd, Supervision::Ferkd]), &Device::flex());
+    let begun = run(&mut live);
+    let evaluated: Vec<u64> = evaluated(&begun).iter().map(|evaluated| evaluated.0).collect();
+    assert_eq!(evaluated, [0, 0, 0], "curves begin before the first step");
+    live.play(None);
     let mut said = Vec::new();
     // One student has taken its first step when the pause comes.
-    pollster::block_on(school.advance(&mut |reply| said.push(reply))).unwrap();
+    pollster::block_on(live.advance(&mut |reply| said.push(reply))).unwrap();
     assert!(said.is_empty());
-    school.pause(&mut |reply| said.push(reply));
-    said.extend(run(&mut school));
+    live.pause(&mut |reply| said.push(reply));
+    said.extend(run(&mut live));
     assert_eq!(rounds(&said).len(), 1);
-    assert!(school.trainers().all(|trainer| trainer.step() == 1));
+    assert!(live.trainers().all(|trainer| trainer.step() == 1));
     assert!(matches!(said[1], Reply::Paused));
-    assert_eq!(self::tried(&said).len(), 3);
-    assert!(!school.is_playing());
+    assert_eq!(self::evaluated(&said).len(), 3);
+    assert!(!live.is_playing());
 }
 
 #[test]
 fn a_trial_says_what_the_student_takes_the_sample_regions_for() {
     let samples = vec![(3, 1), (700, 15), (1347, 0)];
-    let lesson = Lesson { samples: samples.clone(), ..lesson(&[Supervision::Ferkd]) };
-    let mut school = open(&lesson, &Device::flex());
-    school.play(Some(2));
-    let said = run(&mut school);
+    let request = TrainRequest { samples: samples.clone(), ..request(&[Supervision::Ferkd]) };
+    let mut live = open(&request, &Device::flex());
+    live.play(Some(2));
+    let said = run(&mut live);
     let last = said.iter().rev().find_map(|reply| match reply {
-        Reply::Tried { samples, .. } => Some(samples.clone()),
+        Reply::Evaluated { samples, .. } => Some(samples.clone()),
         _ => None,
     });
-    let trainer = school.trainers().next().unwrap();
+    let trainer = live.trainers().next().unwrap();
     let view = trainer.batcher().student;
     let scenes = DataSet::scenes(LABELS).unwrap();
-    for (&(image, region), (guess, p)) in samples.iter().zip(last.unwrap()) {
+    for (&(image, region), (prediction, p)) in samples.iter().zip(last.unwrap()) {
         let shown = scenes.show(image).unwrap();
         let mut pixels = vec![0.0; view.size()];
         view.cut(&shown.picture.unwrap(), &shown.regions[region as usize], &mut pixels).unwrap();
@@ -236,20 +237,24 @@ fn a_trial_says_what_the_student_takes_the_sample_regions_for() {
         let data = TensorData::new(pixels, [1, 3, side, side]);
         let input = Tensor::<4>::from_data(data, &trainer.device().clone().inner());
         let logits: Vec<f32> = trainer.student().valid().forward(input).into_data().try_to_vec().unwrap();
-        let probabilities = ferkd::label::softmax(&logits, 1.0).unwrap();
+        let probabilities = ferkd_method::label::softmax(&logits, 1.0).unwrap();
         let best = (0..10).max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b])).unwrap();
-        assert_eq!(guess as usize, best);
+        assert_eq!(prediction as usize, best);
         assert!((p - probabilities[best]).abs() < 1e-5, "{p} {}", probabilities[best]);
     }
 }
 
-/// Step and accuracy of every trial.
-fn tried(said: &[Reply]) -> Vec<(u64, f64)> {
-    let truths = crate::lesson::held_out();
+/// Step and accuracy of every evaluation.
+fn evaluated(said: &[Reply]) -> Vec<(u64, f64)> {
+    let truths = crate::scenes::held_out();
     let of = |reply: &Reply| match reply {
-        Reply::Tried { step, guesses, confidences, .. } => {
-            assert_eq!((guesses.len(), confidences.len()), (truths.len(), truths.len()));
-            let right = guesses.iter().zip(truths).filter(|(guess, scene)| **guess == scene.class).count();
+        Reply::Evaluated { step, predictions, confidences, .. } => {
+            assert_eq!((predictions.len(), confidences.len()), (truths.len(), truths.len()));
+            let right = predictions
+                .iter()
+                .zip(truths)
+                .filter(|(prediction, scene)| **prediction == scene.class)
+                .count();
             Some((*step, right as f64 / truths.len() as f64))
         }
         _ => None,
@@ -259,19 +264,19 @@ fn tried(said: &[Reply]) -> Vec<(u64, f64)> {
 
 #[test]
 fn a_run_ends_and_does_not_go_on_past_its_end() {
-    let short = Lesson { epochs: 4, ..lesson(&[Supervision::Ferkd]) };
-    let mut school = open(&short, &Device::flex());
-    school.play(None);
-    let said = run(&mut school);
-    assert_eq!(rounds(&said).len() as u64, school.steps());
+    let short = TrainRequest { epochs: 4, ..request(&[Supervision::Ferkd]) };
+    let mut live = open(&short, &Device::flex());
+    live.play(None);
+    let said = run(&mut live);
+    assert_eq!(rounds(&said).len() as u64, live.steps());
     assert_eq!(said.iter().filter(|reply| matches!(reply, Reply::Paused)).count(), 1);
-    let accuracies = tried(&said);
+    let accuracies = evaluated(&said);
     // At the start, after every epoch, and at the end.
     assert!(accuracies.len() >= 5, "{accuracies:?}");
-    assert_eq!(accuracies.last().unwrap().0, school.steps());
+    assert_eq!(accuracies.last().unwrap().0, live.steps());
     assert!(accuracies.last().unwrap().1 > accuracies[0].1 + 0.05, "{accuracies:?}");
-    school.play(Some(5));
-    let more = run(&mut school);
+    live.play(Some(5));
+    let more = run(&mut live);
     assert_eq!(more, [Reply::Paused]);
 }
 
@@ -291,13 +296,13 @@ fn a_loss_that_is_no_number_stops_the_lesson_and_says_what_to_do() {
         _ => panic!("nothing failed"),
     };
     let wild = |lr| {
-        let lesson = lesson(&[Supervision::Fkd, Supervision::Ferkd]);
-        Lesson { tuning: Tuning { lr, ..lesson.tuning }, ..lesson }
+        let request = request(&[Supervision::Fkd, Supervision::Ferkd]);
+        TrainRequest { tuning: Tuning { lr, ..request.tuning }, ..request }
     };
     assert!(failed(ask(&mut core, Request::Learn(wild(1.0)))).contains("not here yet"));
-    assert!(failed(ask(&mut core, Request::Play(None))).contains("no lesson"));
+    assert!(failed(ask(&mut core, Request::Play(None))).contains("no training"));
     ask(&mut core, Request::Scenes(LABELS.to_vec()));
-    let kd = lesson(&[Supervision::Kd]);
+    let kd = request(&[Supervision::Kd]);
     assert!(failed(ask(&mut core, Request::Learn(kd))).contains("leave out kd"));
     ask(&mut core, Request::Learn(wild(1e30)));
     let error = failed(ask(&mut core, Request::Play(None)));
@@ -310,18 +315,18 @@ fn three_steps_on_wgpu_are_those_on_flex() {
     // Tuning kernels on a software adapter takes minutes.
     // SAFETY: no other test of this program reads or writes this variable, and burn reads it later.
     unsafe { std::env::set_var("CUBECL_AUTOTUNE_LEVEL", "0") };
-    let device = match ferkd::device::open("wgpu") {
+    let device = match ferkd_nn::device::open("wgpu") {
         Ok(device) => device,
         Err(error) => {
             return ferkd_skip::not_installed(format_args!("there is no wgpu adapter: {error}"));
         }
     };
-    let lesson = lesson(&[Supervision::FerkdSelfmix]);
+    let request = request(&[Supervision::FerkdSelfmix]);
     let losses = |device: &Device| {
-        let mut school = open(&lesson, device);
-        school.skip_trials();
-        school.play(Some(3));
-        rounds(&run(&mut school)).iter().map(|round| round[0].loss).collect::<Vec<f64>>()
+        let mut live = open(&request, device);
+        live.skip_evaluation();
+        live.play(Some(3));
+        rounds(&run(&mut live)).iter().map(|round| round[0].loss).collect::<Vec<f64>>()
     };
     let (flex, wgpu) = (losses(&Device::flex()), losses(&device));
     assert_eq!((flex.len(), wgpu.len()), (3, 3));

@@ -3,9 +3,10 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 
 use burn::tensor::Device;
-use ferkd::device::SharedWgpu;
+use ferkd_nn::device::SharedWgpu;
 
-use super::{Core, Engine, Reply, Request};
+use super::core::Core;
+use super::{Engine, Reply, Request};
 
 /// An engine on a thread of its own; it ends with its handle.
 pub struct ThreadEngine {
@@ -39,7 +40,7 @@ impl ThreadEngine {
         std::thread::Builder::new().name("engine".into()).spawn(move || {
             let mut core = core();
             let mut reply = |said| {
-                // Nobody listens any more: the next look at the inbox ends the thread.
+                // No one listens any more: the next look at the inbox ends the thread.
                 let _ = outbox.send(said);
                 wake();
             };

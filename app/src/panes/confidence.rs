@@ -1,11 +1,15 @@
 //! The histogram of the teacher's confidence, with three thresholds that the hand drags.
 
 use egui::{Align2, Color32, CornerRadius, FontId, Pos2, Rect, Sense, Stroke, Ui, pos2, vec2};
-use ferkd::demo::settings::is_mistake;
-use ferkd::mining::{Confidence, Kind, KindCounts, Thresholds};
+use ferkd_method::mining::{Confidence, KindCounts, RegionKind, Thresholds};
+use ferkd_train::demo::settings::is_mistake;
 
+use super::context::PaneContext;
+use super::progress::{missing, progress};
+use crate::experiment::Settings;
 use crate::state::State;
-use crate::study::{missing, progress};
+use crate::state::action::Action;
+use crate::state::selection::Item;
 use crate::theme;
 
 /// Bars of the histogram.
@@ -15,8 +19,8 @@ const BINS: usize = 50;
 const GRIP: f32 = 8.0;
 
 /// Histogram, thresholds, counts.
-pub fn ui(state: &mut State, ui: &mut Ui) {
-    options(state, ui);
+pub fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
+    options(state, cx, ui);
     let settings = state.experiment.settings;
     let thresholds = match state.thresholds(&settings) {
         Ok(thresholds) => Some(thresholds),
@@ -25,69 +29,68 @@ pub fn ui(state: &mut State, ui: &mut Ui) {
             None
         }
     };
-    counts(state, ui);
+    counts(state, cx, ui);
     let height = (ui.available_height() - 58.0).clamp(90.0, 260.0);
-    histogram(state, thresholds, height, ui);
-    fields(state, thresholds, ui);
-    visible_shares(state, ui);
+    histogram(state, thresholds, height, cx, ui);
+    fields(state, thresholds, cx, ui);
+    visible_shares(state, cx, ui);
 }
 
-fn options(state: &mut State, ui: &mut Ui) {
+fn options(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
     ui.horizontal_wrapped(|ui| {
-        let settings = &mut state.experiment.settings;
+        let before = state.experiment.settings;
+        let mut settings = before;
         ui.selectable_value(&mut settings.confidence, Confidence::Max, "max")
             .on_hover_text("Confidence is the teacher's highest probability");
         ui.selectable_value(&mut settings.confidence, Confidence::Target, "target")
             .on_hover_text("Confidence is the teacher's probability of the image's class");
         ui.separator();
-        let was = settings.by_quantile;
         ui.selectable_value(&mut settings.by_quantile, false, "Absolute")
             .on_hover_text("Thresholds are confidences");
         ui.selectable_value(&mut settings.by_quantile, true, "Quantiles")
             .on_hover_text("Thresholds are shares of all regions: independent of how sharp a teacher is");
-        let now = settings.by_quantile;
-        if was && !now {
+        if before.by_quantile
+            && !settings.by_quantile
+            && let Ok(found) = state.thresholds(&before)
+        {
             // What was looked at stays: the thresholds that the quantiles came to.
-            let mut asked = state.experiment.settings;
-            asked.by_quantile = true;
-            if let Ok(found) = state.thresholds(&asked) {
-                state.experiment.settings.thresholds = found;
-            }
+            settings.thresholds = found;
+        }
+        if settings != before {
+            cx.push(Action::Settings(settings));
         }
         ui.separator();
-        let mut frozen = state.frozen.is_some();
+        let mut is_kept = state.filters.frozen.is_some();
         if ui
-            .toggle_value(&mut frozen, "Keep set")
+            .toggle_value(&mut is_kept, "Keep set")
             .on_hover_text("Keep the shown regions, by the kinds of now, while thresholds move")
             .changed()
         {
-            state.frozen = if frozen { state.thresholds(&state.experiment.settings).ok() } else { None };
+            cx.push(Action::KeepSet(is_kept));
         }
-        if (state.filter.is_some() || state.kind_filter.is_some()) && ui.button("Clear filter").clicked() {
-            (state.filter, state.kind_filter) = (None, None);
+        if state.filters.leaves_out_regions() && ui.button("Clear filter").clicked() {
+            cx.push(Action::ClearFilters);
         }
     });
 }
 
 /// A card for each kind: letter, share, count.
-fn counts(state: &mut State, ui: &mut Ui) {
+fn counts(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
     let counts = state.kinds(&state.experiment.settings).unwrap_or(KindCounts([0; 4]));
     let shares = counts.shares();
-    let mut chosen = state.kind_filter;
     ui.columns(4, |columns| {
-        for (kind, ui) in Kind::ALL.into_iter().zip(columns) {
-            let is_chosen = chosen == Some(kind);
+        for (kind, ui) in RegionKind::ALL.into_iter().zip(columns) {
+            let is_chosen = state.filters.kind == Some(kind);
             let share = format!("{:.1} %", 100.0 * shares[kind as usize]);
             if kind_card(kind, &share, counts.of(kind), is_chosen, ui).clicked() {
-                chosen = if is_chosen { None } else { Some(kind) };
+                cx.push(Action::FilterKind((!is_chosen).then_some(kind)));
             }
         }
     });
-    state.kind_filter = chosen;
 }
 
 /// Letter, share and count of a kind; a click shows its regions only.
-fn kind_card(kind: Kind, share: &str, count: u64, is_chosen: bool, ui: &mut Ui) -> egui::Response {
+fn kind_card(kind: RegionKind, share: &str, count: u64, is_chosen: bool, ui: &mut Ui) -> egui::Response {
     let color = theme::kind(kind, ui.visuals());
     let stroke = if is_chosen { Stroke::new(2.0, color) } else { Stroke::new(2.0, Color32::TRANSPARENT) };
     let frame = egui::Frame::new()
@@ -117,10 +120,10 @@ fn kind_card(kind: Kind, share: &str, count: u64, is_chosen: bool, ui: &mut Ui) 
     let card = inside.response.interact(Sense::click());
     let name = format!("Show only {}", kind.name());
     card.widget_info(|| egui::WidgetInfo::selected(egui::Role::Button, true, is_chosen, &name));
-    card.on_hover_text(format!("{}. Click to show these regions only", ferkd::report::meaning(kind)))
+    card.on_hover_text(format!("{}. Click to show these regions only", ferkd_report::meaning(kind)))
 }
 
-fn histogram(state: &mut State, thresholds: Option<Thresholds>, height: f32, ui: &mut Ui) {
+fn histogram(state: &State, thresholds: Option<Thresholds>, height: f32, cx: &mut PaneContext, ui: &mut Ui) {
     let settings = state.experiment.settings;
     let Some(Ok(census)) = state.census(&settings) else {
         match state.counting(&settings) {
@@ -147,7 +150,7 @@ fn histogram(state: &mut State, thresholds: Option<Thresholds>, height: f32, ui:
             kind_at((low + high) / 2.0).map_or(theme::neutral(&visuals), |k| theme::kind(k, &visuals));
         // Square roots: a bar of one region must be seen beside one of thousands.
         let share = (count as f32 / peak).sqrt();
-        let outside = state.filter.as_ref().is_some_and(|f| *f.end() <= low || *f.start() >= high);
+        let outside = state.filters.bar.as_ref().is_some_and(|f| *f.end() <= low || *f.start() >= high);
         let top = rect.bottom() - share * rect.height();
         let bar = Rect::from_min_max(pos2(x(low) + 0.5, top), pos2(x(high) - 0.5, rect.bottom()));
         painter.rect_filled(bar, CornerRadius::ZERO, color.gamma_multiply(if outside { 0.25 } else { 0.9 }));
@@ -175,39 +178,40 @@ fn histogram(state: &mut State, thresholds: Option<Thresholds>, height: f32, ui:
         painter.text(pos2(at, all.top()), anchor, name, FontId::proportional(12.0), theme::accent(&visuals));
     }
     let to_c = |at: Pos2| ((at.x - rect.left()) / rect.width()).clamp(0.0, 1.0);
-    drag(state, &thresholds, &response, to_c, rect.width(), ui);
+    if let Some(settings) = drag(state, &thresholds, &response, to_c, rect.width(), ui) {
+        cx.push(Action::Settings(settings));
+    }
     let bar = |at: Pos2| {
         let bin = (to_c(at) * BINS as f32).floor().min(BINS as f32 - 1.0);
         bin / BINS as f32..=(bin + 1.0) / BINS as f32
     };
     if let Some(at) = response.hover_pos().filter(|_| !response.dragged()) {
-        state.hovering_bar = Some(bar(at));
+        cx.push(Action::Hover(Item::Bar(bar(at))));
     }
     if response.clicked()
         && let Some(at) = response.interact_pointer_pos()
     {
-        let filter = bar(at);
-        state.filter = if state.filter.as_ref() == Some(&filter) { None } else { Some(filter) };
+        cx.push(Action::Choose(Item::Bar(bar(at))));
     }
 }
 
 /// Confidence of the region that the pointer is on, or that is chosen.
 fn hovered_confidence(state: &State) -> Option<f32> {
-    let number = state.hovered.or(state.experiment.region)?;
+    let number = state.region_in_sight()?;
     let shown = state.shown()?;
     let label = shown.labels.get(number as usize)?.as_ref()?;
     state.judge(&state.experiment.settings, label, shown.truth).map(|(c, _)| c)
 }
 
-/// Moves the threshold that the hand has taken; it never passes another one.
+/// The settings once the hand has moved the threshold that it has taken, if it has.
 fn drag(
-    state: &mut State,
+    state: &State,
     thresholds: &Thresholds,
     response: &egui::Response,
     to_c: impl Fn(Pos2) -> f32,
     width: f32,
     ui: &Ui,
-) {
+) -> Option<Settings> {
     let id = egui::Id::unique("threshold drag");
     let values = [thresholds.low, thresholds.mid, thresholds.high];
     let near = |at: Pos2| {
@@ -222,26 +226,25 @@ fn drag(
         ui.data_mut(|data| data.insert_temp(id, near(start)));
     }
     let taken: Option<usize> = ui.data(|data| data.get_temp::<Option<usize>>(id)).flatten();
-    if response.dragged()
-        && let (Some(which), Some(at)) = (taken, response.interact_pointer_pos())
-    {
-        set_threshold(state, which, to_c(at));
-    }
+    let at = response.interact_pointer_pos().filter(|_| response.dragged());
+    let moved = taken.zip(at).and_then(|(which, at)| with_threshold(state, which, to_c(at)));
     let over = response.hover_pos().and_then(near).is_some();
     if over || (response.dragged() && taken.is_some()) {
         ui.set_cursor_icon(egui::CursorIcon::ResizeHorizontal);
     }
+    moved
 }
 
-/// Sets threshold `which` (0 low, 1 mid, 2 high) to confidence `c`; under quantiles, to the quantile there.
-pub(crate) fn set_threshold(state: &mut State, which: usize, c: f32) {
-    let settings = state.experiment.settings;
+/// The settings with threshold `which` (0 low, 1 mid, 2 high) at confidence `c`; under quantiles, at the quantile
+/// there. No threshold passes another one.
+fn with_threshold(state: &State, which: usize, c: f32) -> Option<Settings> {
+    let mut settings = state.experiment.settings;
     let wanted = match (settings.by_quantile, state.census(&settings)) {
         (false, _) => c,
         (true, Some(Ok(census))) => census.quantile_of(c),
-        (true, _) => return,
+        (true, _) => return None,
     };
-    let numbers = state.experiment.settings.numbers_mut();
+    let numbers = settings.numbers_mut();
     let mut values = [numbers.low, numbers.mid, numbers.high];
     /// Thresholds never touch.
     const GAP: f32 = 0.001;
@@ -250,49 +253,43 @@ pub(crate) fn set_threshold(state: &mut State, which: usize, c: f32) {
     values[which] = wanted.clamp(floor.min(ceiling), ceiling.max(floor));
     let [low, mid, high] = values;
     *numbers = Thresholds { low, mid, high };
+    (settings != state.experiment.settings).then_some(settings)
 }
 
 /// The thresholds as numbers, for the keyboard.
-fn fields(state: &mut State, found: Option<Thresholds>, ui: &mut Ui) {
+fn fields(state: &State, found: Option<Thresholds>, cx: &mut PaneContext, ui: &mut Ui) {
     ui.horizontal_wrapped(|ui| {
-        let by_quantile = state.experiment.settings.by_quantile;
-        let numbers = state.experiment.settings.numbers();
-        for (which, (name, value)) in
-            [("low", numbers.low), ("mid", numbers.mid), ("high", numbers.high)].into_iter().enumerate()
+        let mut settings = state.experiment.settings;
+        // An order that makes no sense is shown as an error, not silently mended: the reader may be on the way.
+        let numbers = settings.numbers_mut();
+        for (name, value) in
+            [("low", &mut numbers.low), ("mid", &mut numbers.mid), ("high", &mut numbers.high)]
         {
             let label = ui.label(name);
-            let mut changed = value;
-            let drag = egui::DragValue::new(&mut changed).speed(0.002).range(0.0..=1.0).max_decimals(4);
-            if ui.add(drag).labelled_by(label.id).changed() {
-                set_number(state, which, changed);
-            }
+            let drag = egui::DragValue::new(value).speed(0.002).range(0.0..=1.0).max_decimals(4);
+            ui.add(drag).labelled_by(label.id);
         }
-        if by_quantile && let Some(t) = found {
+        if settings.by_quantile
+            && let Some(t) = found
+        {
             ui.weak(format!("= confidences {:.3}, {:.3}, {:.3}", t.low, t.mid, t.high));
         }
         let label =
             ui.label("ε").on_hover_text("Probability that a calibrated label spreads over the other classes");
-        let epsilon = &mut state.experiment.settings.epsilon;
-        ui.add(egui::DragValue::new(epsilon).speed(0.005).range(0.0..=0.9).max_decimals(3))
-            .labelled_by(label.id);
+        let drag = egui::DragValue::new(&mut settings.epsilon).speed(0.005).range(0.0..=0.9).max_decimals(3);
+        ui.add(drag).labelled_by(label.id);
+        if settings != state.experiment.settings {
+            cx.push(Action::Settings(settings));
+        }
     });
 }
 
-fn set_number(state: &mut State, which: usize, value: f32) {
-    let numbers = state.experiment.settings.numbers_mut();
-    let mut values = [numbers.low, numbers.mid, numbers.high];
-    values[which] = value;
-    let [low, mid, high] = values;
-    // An order that makes no sense is shown as an error, not silently mended: the reader may be on the way.
-    *numbers = Thresholds { low, mid, high };
-}
-
 /// On the scenes the truth is known: how much of the digit each kind's regions show.
-fn visible_shares(state: &mut State, ui: &mut Ui) {
+fn visible_shares(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
     let Some(shown) = state.shown() else { return };
-    let Some(visible) = shown.visible.clone() else { return };
+    let Some(visible) = &shown.visible else { return };
     let settings = state.experiment.settings;
-    let judged: Vec<Option<(f32, Kind)>> =
+    let judged: Vec<Option<(f32, RegionKind)>> =
         shown.labels.iter().map(|label| state.judge(&settings, label.as_ref()?, shown.truth)).collect();
     ui.horizontal_wrapped(|ui| {
         ui.weak("Visible share of the digit:");
@@ -313,7 +310,7 @@ fn visible_shares(state: &mut State, ui: &mut Ui) {
                 if mistake { ". Mining is wrong here" } else { "" }
             );
             if ui.add(button).on_hover_text(hint).clicked() {
-                state.experiment.region = Some(number as u32);
+                cx.push(Action::ChooseRegion(number as u32));
             }
         }
     });

@@ -74,7 +74,7 @@ pub(super) fn in_percent(plot: Plot<'_>) -> Plot<'_> {
 pub(super) enum Quantity {
     /// Training loss, in nats.
     Loss,
-    /// Share of validation images whose first guess is right.
+    /// Share of validation images whose top-1 prediction is right.
     Top1,
 }
 

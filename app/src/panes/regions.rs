@@ -1,23 +1,26 @@
-//! The regions of the shown image as a table: kind, confidence, first guess; linked to boxes and histogram.
+//! The regions of the shown image as a table: kind, confidence, top-1 prediction; linked to boxes and histogram.
 
 use egui::{Sense, Ui};
 use egui_extras::{Column, TableBuilder};
-use ferkd::mining::Kind;
+use ferkd_method::mining::RegionKind;
 
-use super::label::badge;
+use super::context::PaneContext;
+use super::label_bars::badge;
 use crate::state::State;
+use crate::state::action::Action;
+use crate::state::selection::Item;
 
 /// A row of the table.
 struct Row {
     number: u32,
-    judged: Option<(f32, Kind)>,
-    guess: String,
+    judged: Option<(f32, RegionKind)>,
+    prediction: String,
     is_right: Option<bool>,
     visible: Option<f64>,
 }
 
 /// The table, least confident first.
-pub fn ui(state: &mut State, ui: &mut Ui) {
+pub fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
     // A row takes the click, not the text in it.
     ui.style_mut().interaction.selectable_labels = false;
     let rows = rows(state);
@@ -37,11 +40,12 @@ pub fn ui(state: &mut State, ui: &mut Ui) {
     if shares {
         table = table.column(Column::auto().at_least(60.0));
     }
-    let (hovered, chosen) = (state.hovered, state.experiment.region);
-    let (mut hovering, mut clicked) = (None, None);
+    let (hovered, chosen) = (state.hovered_region(), state.experiment.region);
+    let image = state.experiment.image;
     table
         .header(20.0, |mut header| {
-            for title in ["#", "Kind", "c", "First guess"].into_iter().chain(shares.then_some("Visible")) {
+            for title in ["#", "Kind", "c", "Top-1 prediction"].into_iter().chain(shares.then_some("Visible"))
+            {
                 header.col(|ui| {
                     ui.strong(title);
                 });
@@ -66,7 +70,7 @@ pub fn ui(state: &mut State, ui: &mut Ui) {
                 });
                 line.col(|ui| {
                     let mark = if row.is_right == Some(true) { "● " } else { "" };
-                    ui.label(format!("{mark}{}", row.guess));
+                    ui.label(format!("{mark}{}", row.prediction));
                 });
                 if let Some(share) = row.visible {
                     line.col(|ui| {
@@ -74,36 +78,32 @@ pub fn ui(state: &mut State, ui: &mut Ui) {
                     });
                 }
                 let response = line.response();
+                let item = Item::Region { image, region: row.number };
                 if response.contains_pointer() {
-                    hovering = Some(row.number);
+                    cx.push(Action::Hover(item.clone()));
                 }
                 if response.clicked() {
-                    clicked = Some(row.number);
+                    cx.push(Action::Choose(item));
                 }
             });
         });
-    state.hovering = hovering.or(state.hovering);
-    if let Some(number) = clicked {
-        state.experiment.region = Some(number);
-        state.probe = None;
-    }
 }
 
 fn rows(state: &State) -> Vec<Row> {
     let (Some(shown), Some(set)) = (state.shown(), state.set()) else { return Vec::new() };
     let row = |number: usize| {
         let label = shown.labels[number].as_ref();
-        let guess = label.and_then(|label| label.top().first()).map(|&(class, _)| class);
+        let prediction = label.and_then(|label| label.top().first()).map(|&(class, _)| class);
         Row {
             number: number as u32,
             judged: label.and_then(|l| state.judge(&state.experiment.settings, l, shown.truth)),
-            guess: guess.map_or_else(String::new, |class| set.class_name(class)),
-            is_right: guess.zip(shown.truth).map(|(guess, truth)| guess == truth),
+            prediction: prediction.map_or_else(String::new, |class| set.class_name(class)),
+            is_right: prediction.zip(shown.truth).map(|(class, truth)| class == truth),
             visible: shown.visible.as_ref().and_then(|visible| visible.get(number)).copied(),
         }
     };
     let mut rows: Vec<Row> =
-        (0..shown.labels.len()).map(row).filter(|row| state.passes(row.judged)).collect();
+        (0..shown.labels.len()).map(row).filter(|row| state.filters.passes(row.judged)).collect();
     rows.sort_by(|a, b| {
         let c = |row: &Row| row.judged.map_or(f32::INFINITY, |(c, _)| c);
         c(a).total_cmp(&c(b)).then(a.number.cmp(&b.number))

@@ -1,26 +1,25 @@
 //! A run that was opened: how far it is, and its curves.
 
 use egui::Ui;
-use ferkd::mining::Kind;
-use ferkd::train::config::Supervision;
+use ferkd_method::mining::RegionKind;
+use ferkd_train::config::Supervision;
 
-use crate::actions::Action;
+use super::context::PaneContext;
+use super::curves::{self, Quantity};
+use crate::command::Command;
 use crate::monitor::Status;
-use crate::panes::curves::{self, Quantity};
 use crate::run::RunView;
 use crate::state::State;
+use crate::state::action::Action;
 use crate::theme;
 
 /// Progress and curves.
-pub fn ui(state: &mut State, ui: &mut Ui) {
-    let Some(run) = &mut state.run else {
+pub fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
+    let Some(run) = &state.runs.current else {
         ui.weak("Open the folder of a run to see its curves");
         return;
     };
-    if let Some(wanted) = reload(run, ui) {
-        state.asked.push(wanted);
-    }
-    let Some(run) = &state.run else { return };
+    reload(run, cx, ui);
     let monitor = &run.monitor;
     ui.horizontal_wrapped(|ui| {
         ui.strong(&run.name);
@@ -49,7 +48,7 @@ pub fn ui(state: &mut State, ui: &mut Ui) {
     if monitor.kinds.total() > 0 {
         ui.horizontal_wrapped(|ui| {
             ui.weak("Regions trained on:");
-            for kind in Kind::ALL {
+            for kind in RegionKind::ALL {
                 let text = format!("{} {:.1} %", kind.letter(), 100.0 * shares[kind as usize]);
                 ui.colored_label(theme::kind(kind, ui.visuals()), text);
             }
@@ -57,21 +56,18 @@ pub fn ui(state: &mut State, ui: &mut Ui) {
     }
 }
 
-/// A button that reads the log again, where it does not come by itself; what else has to be done for it.
-fn reload(run: &mut RunView, ui: &mut Ui) -> Option<Action> {
-    let log = run.log.as_mut()?;
+/// A button that reads the log again, where it does not come by itself; a folder that cannot be read again is
+/// opened once more.
+fn reload(run: &RunView, cx: &mut PaneContext, ui: &mut Ui) {
+    let Some(log) = &run.log else { return };
     let hint = match log.is_live {
         true => "Read what the run has written since",
         false => "The browser read the folder as it was: open it again",
     };
-    let wants = ui.button("Reload").on_hover_text(hint).clicked();
-    if !wants {
-        return None;
+    if ui.button("Reload").on_hover_text(hint).clicked() {
+        cx.push(Action::ReloadRun);
+        if !log.is_live {
+            cx.push(Command::OpenFolder);
+        }
     }
-    log.look_again();
-    if !log.is_live {
-        return Some(Action::OpenFolder);
-    }
-    run.is_followed = true;
-    None
 }

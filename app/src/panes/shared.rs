@@ -3,20 +3,22 @@
 use std::time::Duration;
 
 use egui::{Align2, Color32, CornerRadius, FontId, Rect, RichText, Sense, TextureHandle, Ui, pos2, vec2};
-use ferkd::mining::{Kind, KindCounts};
+use ferkd_method::mining::{KindCounts, RegionKind};
 use image::RgbImage;
 use web_time::Instant;
 
+use super::context::PaneContext;
 use crate::dataset::DataSet;
-use crate::export::Verdict;
-use crate::lesson::held_out;
+use crate::scenes::held_out;
 use crate::state::State;
+use crate::state::action::Action;
 use crate::theme;
+use crate::verdict::Verdict;
 
 /// Counts of kinds as one bar: a colour and a letter each, as wide as its share.
 pub(crate) fn kinds_bar(ui: &mut Ui, counts: &KindCounts, width: f32) {
     let (rect, response) = ui.allocate_exact_size(vec2(width, 16.0), Sense::hover());
-    let words = Kind::ALL.map(|kind| {
+    let words = RegionKind::ALL.map(|kind| {
         let share = 100.0 * counts.shares()[kind as usize];
         format!("{} {}: {} regions, {share:.1} %", kind.letter(), kind.name(), counts.of(kind))
     });
@@ -25,7 +27,7 @@ pub(crate) fn kinds_bar(ui: &mut Ui, counts: &KindCounts, width: f32) {
     let painter = ui.painter();
     painter.rect_filled(rect, CornerRadius::same(3), theme::card(ui.visuals()));
     let mut left = rect.left();
-    for (kind, share) in Kind::ALL.into_iter().zip(counts.shares()) {
+    for (kind, share) in RegionKind::ALL.into_iter().zip(counts.shares()) {
         let right = left + share as f32 * rect.width();
         let part = Rect::from_min_max(pos2(left, rect.top()), pos2(right, rect.bottom()));
         painter.rect_filled(part, CornerRadius::ZERO, theme::kind(kind, ui.visuals()));
@@ -100,7 +102,7 @@ pub(crate) fn scene_texture(set: &DataSet, number: usize, ctx: &egui::Context) -
 }
 
 /// A kind's letter on its colour; its name under the pointer.
-pub(crate) fn letter(kind: Kind, ui: &mut Ui) {
+pub(crate) fn letter(kind: RegionKind, ui: &mut Ui) {
     let text = RichText::new(format!(" {} ", kind.letter())).color(theme::on_kind(kind, ui.visuals()));
     ui.label(text.background_color(theme::kind(kind, ui.visuals()))).on_hover_text(kind.name());
 }
@@ -133,11 +135,11 @@ pub(crate) fn mark_order(is_descending: bool, title: Rect, ui: &Ui) {
 }
 
 /// What may be said of a region; what was said stands out.
-pub(crate) fn verdicts(state: &mut State, image: u64, region: u32, ui: &mut Ui) {
+pub(crate) fn verdicts(state: &State, image: u64, region: u32, cx: &mut PaneContext, ui: &mut Ui) {
     let said = state.verdict(image, region);
     for verdict in Verdict::ALL {
         if ui.selectable_label(said == Some(verdict), verdict.title()).clicked() {
-            state.decide(image, region, verdict);
+            cx.push(Action::Decide(image, region, verdict));
         }
     }
 }

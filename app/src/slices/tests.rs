@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use ferkd::census::Census;
-use ferkd::mining::Confidence;
-use ferkd::store::{CHECKSUMS, MemoryFiles, ReadAt, Store};
+use ferkd_data::census::Census;
+use ferkd_data::store::{CHECKSUMS, MemoryFiles, ReadAt, Store};
+use ferkd_method::Result;
+use ferkd_method::mining::Confidence;
 
+use super::blocks::TRIES;
 use super::*;
-use crate::State;
 use crate::dataset::{DataSet, Pictures, unpack};
 use crate::experiment::{Data, Experiment};
+use crate::labels::census::CensusStudy;
 use crate::monitor::Status;
 use crate::run::{CONFIG, METRICS};
-use crate::study::census::CensusStudy;
+use crate::state::State;
 
 /// Files as a server has them.
 type Server = BTreeMap<String, Vec<u8>>;
@@ -54,7 +56,7 @@ fn until<T>(blocks: &Blocks, server: &Server, mut read: impl FnMut() -> Result<T
     for _ in 0..1000 {
         match read() {
             Err(error) if error.is_pending() => {
-                assert!(serve(blocks, server) > 0, "{error}: nothing is asked for")
+                assert!(serve(blocks, server) > 0, "{error}: nothing is asked for");
             }
             other => return other,
         }
@@ -200,7 +202,7 @@ fn a_store_opens_in_the_window_while_its_blocks_come() {
     assert_eq!((state.experiment.data, state.set().unwrap().len()), (Data::Yours, 1348));
     let settings = state.experiment.settings;
     let whole = unpack(SCENES, "scenes").unwrap();
-    let expected = ferkd::mine::mine(&whole, &settings.rule(), settings.confidence).unwrap().kinds;
+    let expected = ferkd_data::mine::mine(&whole, &settings.rule(), settings.confidence).unwrap().kinds;
     assert_eq!(state.kinds(&settings), Some(expected));
     assert_eq!(state.shown().unwrap().labels.len(), 16);
     // What is neither is said in words.
@@ -231,11 +233,11 @@ fn a_run_is_followed_as_its_log_grows_and_begins_anew() {
     state.open_blocks("run", blocks.clone(), true);
     frames(&mut state, &blocks, &server, 8);
     assert!(state.notices.is_empty(), "{:?}", state.notices);
-    let points = |state: &State| state.run.as_ref().unwrap().monitor.accuracy.len();
+    let points = |state: &State| state.runs.current.as_ref().unwrap().monitor.accuracy.len();
     assert_eq!((points(&state), state.experiment.settings.epsilon), (2, 0.25));
     let grow = |server: &mut Server, text: &str| server.get_mut(METRICS).unwrap().extend(text.as_bytes());
     grow(&mut server, &line(3)[..20]);
-    let again = |state: &mut State| state.run.as_mut().unwrap().log.as_mut().unwrap().look_again();
+    let again = |state: &mut State| state.runs.current.as_mut().unwrap().log.as_mut().unwrap().look_again();
     again(&mut state);
     frames(&mut state, &blocks, &server, 3);
     assert_eq!(points(&state), 2);
@@ -243,8 +245,8 @@ fn a_run_is_followed_as_its_log_grows_and_begins_anew() {
     grow(&mut server, "{\"event\":\"done\",\"job\":\"train\",\"time_s\":1.0}\n");
     again(&mut state);
     frames(&mut state, &blocks, &server, 3);
-    assert_eq!((points(&state), &state.run.as_ref().unwrap().monitor.status), (3, &Status::Done));
-    // Resumed: the log is written anew, shorter than it was.
+    assert_eq!((points(&state), &state.runs.current.as_ref().unwrap().monitor.status), (3, &Status::Done));
+    // Resumed: the log is written again, shorter than it was.
     server.insert(METRICS.into(), line(1).into_bytes());
     again(&mut state);
     frames(&mut state, &blocks, &server, 5);
@@ -254,5 +256,5 @@ fn a_run_is_followed_as_its_log_grows_and_begins_anew() {
     again(&mut state);
     frames(&mut state, &blocks, &server, 5);
     assert_eq!(state.notices.len(), 1);
-    assert!(!state.run.as_ref().unwrap().is_followed);
+    assert!(!state.runs.current.as_ref().unwrap().is_followed);
 }

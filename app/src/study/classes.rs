@@ -1,11 +1,13 @@
 //! By class: the kinds of its regions, and what the teacher takes them for.
 
-use ferkd::confusion::Confusions;
-use ferkd::mining::{Kind, KindCounts, Thresholds};
+use ferkd_method::Error;
+use ferkd_method::confusion::Confusions;
+use ferkd_method::mining::{KindCounts, RegionKind, Thresholds};
 
-use super::{LabelsKey, Walk};
+use super::question::Question;
+use crate::dataset::DataSet;
 use crate::experiment::Settings;
-use crate::state::State;
+use crate::labels::walk::{LabelsKey, Walk};
 
 /// Regions of a confusion that are listed at the most.
 pub(crate) const MOST_LISTED: usize = 10_000;
@@ -22,6 +24,8 @@ pub(crate) struct ClassStudy {
     pub error: Option<String>,
     rows_of: Option<(LabelsKey, Settings, Thresholds)>,
     rows: Vec<Row>,
+    /// Why there are no rows.
+    rows_error: Option<Error>,
     order_of: Option<(Column, bool, u64)>,
     /// The column that rows are sorted by.
     pub column: Column,
@@ -48,13 +52,13 @@ pub(crate) struct Row {
 
 /// What rows may be sorted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Column {
+pub enum Column {
     /// Name.
     Name,
     /// Number of regions.
     Regions,
     /// Share of a kind.
-    Share(Kind),
+    Share(RegionKind),
     /// Mean confidence.
     Mean,
     /// Share that the teacher takes for another class.
@@ -66,46 +70,55 @@ pub(crate) enum Column {
 pub(crate) struct Listing {
     /// The class of the images.
     pub truth: u32,
-    /// What the teacher says.
-    pub guess: u32,
+    /// What the teacher takes them for.
+    pub prediction: u32,
     /// How far they are found.
     pub walk: Walk,
-    /// Image, region, the teacher's probability of its guess.
+    /// Image, region, the teacher's probability of its prediction.
     pub found: Vec<(u64, u32, f32)>,
 }
 
 impl ClassStudy {
-    /// Goes on for a slice of time.
-    pub fn advance(&mut self, state: &State) {
-        let (key, Some(set)) = (LabelsKey::of(state), state.set()) else { return };
+    /// Forgets what was found in other labels; goes on for a slice of time where it is watched.
+    pub fn advance(&mut self, question: &Question<'_>, is_watched: bool) {
+        let (key, Some(set)) = (question.key(), question.set()) else { return };
         if self.of != Some(key) {
             let (column, is_descending) = (self.column, self.is_descending || self.of.is_none());
             *self = Self { of: Some(key), walk: Walk::over(set), column, is_descending, ..Self::default() };
         }
-        if self.error.is_some() {
+        if !is_watched {
             return;
         }
-        let confusions = &mut self.confusions;
-        let counted = self.walk.advance(set, &mut |_, class, _, label| {
-            if let (Some(truth), Some(guess)) = (class, label.guess()) {
-                confusions.add(truth, guess);
-            }
-        });
-        let listed = match &mut self.listing {
-            Some(listing) => listing.advance(set),
-            None => Ok(()),
-        };
-        self.error = counted.and(listed).err().map(|error| error.to_string());
+        if self.error.is_none() {
+            self.error = self.look(set).err().map(|error| error.to_string());
+        }
+        self.arrange(question, set);
     }
 
-    /// A row for each class, in the order that was asked for.
-    pub fn rows(&mut self, state: &State) -> ferkd::Result<&[Row]> {
-        let settings = state.experiment.settings;
-        let thresholds = state.thresholds(&settings)?;
-        let (Some(set), Some(Ok(census))) = (state.set(), state.census(&settings)) else {
-            return Ok(&[]);
+    fn look(&mut self, set: &DataSet) -> ferkd_method::Result<()> {
+        let confusions = &mut self.confusions;
+        self.walk.advance(set, &mut |_, class, _, label| {
+            if let (Some(truth), Some(prediction)) = (class, label.prediction()) {
+                confusions.add(truth, prediction);
+            }
+        })?;
+        match &mut self.listing {
+            Some(listing) => listing.advance(set),
+            None => Ok(()),
+        }
+    }
+
+    /// Brings the rows up to date: one for each class, in the order that was asked for.
+    fn arrange(&mut self, question: &Question<'_>, set: &DataSet) {
+        let settings = question.experiment.settings;
+        let thresholds = match question.thresholds() {
+            Ok(thresholds) => thresholds,
+            Err(error) => return self.no_rows(Some(error)),
         };
-        let key = (LabelsKey::of(state), settings, thresholds);
+        let Some(Ok(census)) = question.labels.census(question.experiment.data, &settings) else {
+            return self.no_rows(None);
+        };
+        let key = (question.key(), settings, thresholds);
         if self.rows_of != Some(key) {
             let row = |(class, kinds)| Row {
                 class,
@@ -115,7 +128,7 @@ impl ClassStudy {
                 wrong: None,
             };
             self.rows = census.classes(&thresholds).map(row).collect();
-            (self.rows_of, self.order_of) = (Some(key), None);
+            (self.rows_of, self.rows_error, self.order_of) = (Some(key), None, None);
         }
         let order = (self.column, self.is_descending, self.walk.at);
         if self.order_of != Some(order) {
@@ -129,7 +142,27 @@ impl ClassStudy {
             });
             self.order_of = Some(order);
         }
-        Ok(&self.rows)
+    }
+
+    fn no_rows(&mut self, error: Option<Error>) {
+        self.rows.clear();
+        (self.rows_of, self.rows_error) = (None, error);
+    }
+
+    /// Whether it was looked at since its labels are what they are.
+    pub fn has_begun(&self) -> bool {
+        self.rows_of.is_some() || self.rows_error.is_some() || self.walk.at > 0
+    }
+
+    /// A row for each class, in the order that was asked for.
+    ///
+    /// # Errors
+    /// Why there are none: thresholds that are not known, or do not ascend.
+    pub fn rows(&self) -> Result<&[Row], &Error> {
+        match &self.rows_error {
+            Some(error) => Err(error),
+            None => Ok(&self.rows),
+        }
     }
 
     /// Sorts by a column; the other way round if that is what rows are sorted by.
@@ -138,22 +171,23 @@ impl ClassStudy {
         self.column = column;
     }
 
-    /// Lists the regions of a confusion.
-    pub fn list(&mut self, truth: u32, guess: u32, state: &State) {
-        let walk = state.set().map(Walk::over).unwrap_or_default();
-        self.listing = Some(Listing { truth, guess, walk, found: Vec::new() });
+    /// Lists the regions of a confusion: of a class, and what the teacher takes them for; none any longer if `None`.
+    pub fn list(&mut self, confusion: Option<(u32, u32)>, set: Option<&DataSet>) {
+        let walk = set.map(Walk::over).unwrap_or_default();
+        let listing = |(truth, prediction)| Listing { truth, prediction, walk, found: Vec::new() };
+        self.listing = confusion.map(listing);
     }
 }
 
 impl Listing {
-    fn advance(&mut self, set: &crate::dataset::DataSet) -> ferkd::Result<()> {
+    fn advance(&mut self, set: &DataSet) -> ferkd_method::Result<()> {
         if self.found.len() >= MOST_LISTED {
             self.walk = Walk::default();
         }
-        let (truth, guess, found) = (self.truth, self.guess, &mut self.found);
+        let (truth, prediction, found) = (self.truth, self.prediction, &mut self.found);
         self.walk.advance(set, &mut |image, class, region, label| {
-            if class == Some(truth) && label.guess() == Some(guess) && found.len() < MOST_LISTED {
-                found.push((image, region, label.probability(guess)));
+            if class == Some(truth) && label.prediction() == Some(prediction) && found.len() < MOST_LISTED {
+                found.push((image, region, label.probability(prediction)));
             }
         })
     }

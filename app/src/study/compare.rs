@@ -1,12 +1,12 @@
 //! Two settings on the same regions, of one store or of two: which kind each region has on either side.
 
-use ferkd::label::SoftLabel;
-use ferkd::mining::{Confidence, Kind, Thresholds, Transitions};
+use ferkd_method::label::SoftLabel;
+use ferkd_method::mining::{Confidence, RegionKind, Thresholds, Transitions};
 
-use super::{LabelsKey, Walk};
+use super::question::Question;
 use crate::dataset::DataSet;
-use crate::experiment::Data;
-use crate::state::State;
+use crate::experiment::{Data, Settings};
+use crate::labels::walk::{LabelsKey, Walk};
 
 /// Regions that are listed for one pair of kinds at the most: a store may hold millions.
 pub(crate) const MOST_LISTED: u64 = 10_000;
@@ -26,9 +26,9 @@ pub(crate) struct CompareStudy {
     pub differing: Vec<Differing>,
     /// Those of `differing` that are shown.
     shown: Vec<u32>,
-    shown_of: Option<(Option<(Kind, Kind)>, usize)>,
+    shown_of: Option<(Option<(RegionKind, RegionKind)>, usize)>,
     /// Only regions that go from this kind to that one are shown.
-    pub only: Option<(Kind, Kind)>,
+    pub only: Option<(RegionKind, RegionKind)>,
     /// How the labels of two stores differ, so far.
     pub labels: LabelsDiffer,
     /// Why it cannot be found out.
@@ -40,8 +40,8 @@ pub(crate) struct CompareStudy {
 pub(crate) struct LabelsDiffer {
     /// Regions that were compared.
     pub regions: u64,
-    /// Those whose first guess is another one.
-    pub guesses: u64,
+    /// Those whose top-1 prediction is another one.
+    pub predictions: u64,
     /// Sum of their total variations, each in 0..=1.
     pub total_variation: f64,
 }
@@ -56,23 +56,43 @@ pub(crate) struct Differing {
     /// Confidence under the left and the right settings.
     pub c: [f32; 2],
     /// Kind under the left and the right settings.
-    pub kinds: [Kind; 2],
+    pub kinds: [RegionKind; 2],
 }
 
 impl CompareStudy {
-    /// Goes on for a slice of time; begins anew where a side has changed.
-    pub fn advance(&mut self, state: &State, left: Side, right: Side) {
-        let data = state.right_data();
-        let (Some(set), Some(other)) = (state.set(), state.set_of(data).or(state.set())) else { return };
-        let key = (LabelsKey::of(state), data, left, right);
+    /// Forgets what was found of other sides; goes on for a slice of time where it is watched.
+    pub fn advance(&mut self, question: &Question<'_>, is_watched: bool) {
+        let data = question.right_data();
+        let (settings, Some(other)) = (question.experiment.settings, question.experiment.other) else {
+            return;
+        };
+        let side = |data, settings: &Settings| {
+            let thresholds = question.labels.thresholds(data, settings).ok()?;
+            Some((settings.confidence, thresholds))
+        };
+        let [Some(left), Some(right)] = [side(question.experiment.data, &settings), side(data, &other)]
+        else {
+            return;
+        };
+        let Some(set) = question.set() else { return };
+        let key = (question.key(), data, left, right);
         if self.of != Some(key) {
             *self = Self { of: Some(key), walk: Walk::over(set), only: self.only, ..Self::default() };
         }
-        if self.error.is_some() {
+        if !is_watched {
             return;
         }
-        let second = (data != state.experiment.data).then_some(other);
-        let same_classes = set.classes.ids == other.classes.ids;
+        if self.error.is_none() {
+            let other = question.labels.set_of(data).unwrap_or(set);
+            let second = (data != question.experiment.data).then_some(other);
+            self.look(set, second, left, right);
+        }
+        self.list();
+    }
+
+    /// Goes through both sides; `second` is the right side's store, where that is another one.
+    fn look(&mut self, set: &DataSet, second: Option<&DataSet>, left: Side, right: Side) {
+        let same_classes = second.is_none_or(|second| set.classes.ids == second.classes.ids);
         let (transitions, differing, labels) = (&mut self.transitions, &mut self.differing, &mut self.labels);
         let mut wrong = None;
         let walked = self.walk.advance(set, &mut |image, class, region, label| {
@@ -85,7 +105,7 @@ impl CompareStudy {
             };
             if let Some((theirs, _)) = theirs.as_ref().filter(|_| same_classes) {
                 labels.regions += 1;
-                labels.guesses += u64::from(theirs.guess() != label.guess());
+                labels.predictions += u64::from(theirs.prediction() != label.prediction());
                 labels.total_variation += label.total_variation(theirs);
             }
             let (other, truth) = theirs.as_ref().map_or((label, class), |(label, class)| (label, *class));
@@ -117,8 +137,8 @@ impl CompareStudy {
         self.of.is_some_and(|(_, data, ..)| data == Data::Before)
     }
 
-    /// The regions that are shown, in their order.
-    pub fn shown(&mut self) -> (&[u32], &[Differing]) {
+    /// Brings the list up to date.
+    fn list(&mut self) {
         let key = (self.only, self.differing.len());
         if self.shown_of != Some(key) {
             let fits = |found: &Differing| self.only.is_none_or(|(a, b)| found.kinds == [a, b]);
@@ -126,12 +146,20 @@ impl CompareStudy {
             self.shown = listed.map(|(at, _)| at as u32).collect();
             self.shown_of = Some(key);
         }
+    }
+
+    /// The regions that are listed, in their order: their places among those that differ.
+    pub fn shown(&self) -> (&[u32], &[Differing]) {
         (&self.shown, &self.differing)
     }
 }
 
 /// The label of a region in another store, and the class of its image there; none where it has fewer regions.
-fn other_label(set: &DataSet, image: u64, region: u32) -> ferkd::Result<Option<(SoftLabel, Option<u32>)>> {
+fn other_label(
+    set: &DataSet,
+    image: u64,
+    region: u32,
+) -> ferkd_method::Result<Option<(SoftLabel, Option<u32>)>> {
     let Some(store) = set.store().filter(|store| region < store.per_image()) else { return Ok(None) };
     Ok(Some((store.label(image, region)?, store.class(image)?)))
 }

@@ -1,20 +1,22 @@
 //! What mixing does to labels over many draws: within one image, and across images.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use ferkd::Result;
-use ferkd::label::SoftLabel;
-use ferkd::mining::{Kind, Thresholds};
-use ferkd::region::Region;
-use ferkd::rng::{Purpose, Stream};
-use ferkd::selfmix::{Mix, MixStrength, Mixing};
+use ferkd_method::Result;
+use ferkd_method::label::SoftLabel;
+use ferkd_method::mining::{RegionKind, Thresholds};
+use ferkd_method::region::Region;
+use ferkd_method::rng::{Purpose, Stream};
+use ferkd_method::selfmix::{Mix, MixStrength, Mixing};
+use ferkd_train::demo::settings::student_config;
 use image::RgbImage;
 use web_time::Instant;
 
-use super::{LabelsKey, SLICE};
+use super::question::Question;
 use crate::dataset::DataSet;
-use crate::experiment::Settings;
-use crate::state::State;
+use crate::experiment::{Experiment, Settings};
+use crate::labels::walk::{LabelsKey, SLICE};
 
 /// Draws of the distribution.
 pub(crate) const DRAWS: u64 = 500;
@@ -24,6 +26,9 @@ pub(crate) const BINS: usize = 25;
 
 /// Seed of all draws that are shown: a link shows the same ones.
 pub(crate) const SEED: u64 = 0;
+
+/// Side of mixed pictures where no student says it, in pixels.
+pub(crate) const SIDE: u32 = 224;
 
 /// Images that are tried until one has regions that survive mining.
 const TRIES: u32 = 8;
@@ -89,7 +94,7 @@ pub(crate) struct Adapted {
     /// The teacher's confidence.
     pub c: f32,
     /// The region's kind.
-    pub kind: Kind,
+    pub kind: RegionKind,
     /// The adapted label.
     pub label: SoftLabel,
     /// Whether a student meets it at all.
@@ -152,14 +157,31 @@ fn some_image(
     Ok(None)
 }
 
+/// Side of the pictures that are mixed, in pixels: that of the students, where there are some.
+pub(crate) fn side(set: &DataSet) -> u32 {
+    if set.knows_truth() { student_config(Path::new(""), 0).side } else { SIDE }
+}
+
 impl MixStudy {
-    /// Goes on drawing for a slice of time; `side` is that of the mixed pictures, in pixels.
-    pub fn advance(&mut self, state: &State, side: u32) {
-        let settings = state.experiment.settings;
-        let (Ok(thresholds), Some(set)) = (state.thresholds(&settings), state.set()) else { return };
-        let key = (LabelsKey::of(state), settings, thresholds, side);
+    /// Forgets what was found under other settings; goes on drawing for a slice of time where it is watched.
+    pub fn advance(&mut self, question: &Question<'_>, is_watched: bool) {
+        let settings = question.experiment.settings;
+        let (Ok(thresholds), Some(set)) = (question.thresholds(), question.set()) else { return };
+        let side = side(set);
+        let key = (question.key(), settings, thresholds, side);
         if self.of != Some(key) {
             *self = Self { of: Some(key), other: self.other.take(), ..Self::default() };
+        }
+        if !is_watched {
+            return;
+        }
+        let (draw, shown) = (question.experiment.mixing.draw, question.experiment.image);
+        let other_key = (key, draw, shown);
+        if self.other.as_ref().is_none_or(|(of, _)| *of != other_key) {
+            self.other = match find_other(set, &settings, &thresholds, draw, shown) {
+                Err(error) if error.is_pending() => None,
+                found => Some((other_key, found.unwrap_or_default())),
+            };
         }
         let begun = Instant::now();
         while self.done < DRAWS && self.error.is_none() && begun.elapsed() < SLICE {
@@ -191,20 +213,14 @@ impl MixStudy {
         Ok(())
     }
 
-    /// The region of another image that draw number `draw` mixes with those of the image that is shown.
-    pub fn other(&mut self, state: &State, draw: u64, side: u32) -> Option<&Other> {
-        let settings = state.experiment.settings;
-        let thresholds = state.thresholds(&settings).ok()?;
-        let shown = state.experiment.image;
-        let key = ((LabelsKey::of(state), settings, thresholds, side), draw, shown);
-        if self.other.as_ref().is_none_or(|(of, _)| *of != key) {
-            let found = find_other(state.set()?, &settings, &thresholds, draw, shown);
-            self.other = match found {
-                Err(error) if error.is_pending() => None,
-                found => Some((key, found.unwrap_or_default())),
-            };
-        }
-        self.other.as_ref()?.1.as_ref()
+    /// The region of another image that the draw at hand mixes with those of the image that is shown.
+    /// The inner one is none where no other image has regions that survive mining, the outer one while it is not
+    /// looked for yet.
+    pub fn other(&self, experiment: &Experiment) -> Option<Option<&Other>> {
+        let ((key, draw, shown), other) = self.other.as_ref()?;
+        let is_at_hand =
+            self.of == Some(*key) && (*draw, *shown) == (experiment.mixing.draw, experiment.image);
+        is_at_hand.then_some(other.as_ref())
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use egui_kittest::Harness;
-use ferkd_app::engine::ThreadEngine;
+use ferkd_app::engine::thread::ThreadEngine;
 use ferkd_app::experiment::Experiment;
 use ferkd_app::shell::{Pick, Picked, Shell};
 use ferkd_app::{Inspector, State};

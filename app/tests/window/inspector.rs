@@ -4,9 +4,9 @@ use crate::common::{Recorder, open, open_with};
 use egui::accesskit::Role;
 use egui::{Key, Modifiers, vec2};
 use egui_kittest::kittest::Queryable;
-use ferkd::mining::{Confidence, Kind};
 use ferkd_app::experiment::{Data, Experiment};
 use ferkd_app::shell::Picked;
+use ferkd_method::mining::{Confidence, RegionKind};
 
 #[test]
 fn it_opens_to_a_photo_with_regions_of_every_kind() {
@@ -16,7 +16,7 @@ fn it_opens_to_a_photo_with_regions_of_every_kind() {
     let state = window.state_mut().state();
     let counts = state.kinds(&state.experiment.settings).unwrap();
     assert_eq!(counts.total(), 96);
-    assert!(Kind::ALL.iter().all(|&kind| counts.of(kind) > 0), "{counts:?}");
+    assert!(RegionKind::ALL.iter().all(|&kind| counts.of(kind) > 0), "{counts:?}");
 }
 
 #[test]
@@ -29,7 +29,7 @@ fn a_threshold_that_is_typed_changes_the_counts() {
     let state = window.state_mut().state();
     assert_eq!(state.experiment.settings.quantiles.mid, 0.5);
     let after = state.kinds(&state.experiment.settings).unwrap();
-    assert!(after.of(Kind::Context) > before.of(Kind::Context) + 20, "{before:?} {after:?}");
+    assert!(after.of(RegionKind::Context) > before.of(RegionKind::Context) + 20, "{before:?} {after:?}");
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn a_threshold_that_is_dragged_changes_the_counts_as_one_step_of_undo() {
     let state = window.state_mut().state();
     let now = state.experiment.settings;
     assert!((now.thresholds.mid - 0.65).abs() < 0.02, "{:?}", now.thresholds);
-    assert!(state.kinds(&now).unwrap().of(Kind::Context) > counts.of(Kind::Context));
+    assert!(state.kinds(&now).unwrap().of(RegionKind::Context) > counts.of(RegionKind::Context));
     window.key_press_modifiers(Modifiers::COMMAND, Key::Z);
     window.run_steps(2);
     assert_eq!(window.state_mut().state().experiment, before);
@@ -144,12 +144,14 @@ fn dropped_pictures_are_labelled_once_the_teacher_is_ready() {
         "/../assets/playground/photos/n07920052/coffee.jpg"
     ));
     shell.choose(Picked::Files(vec![("cup.jpg".into(), bytes.unwrap().into())]));
-    common::run_until(&mut window, |state| {
-        state.experiment.data == Data::Yours && state.teachers.len() == 2 && state.labelling().is_none()
+    crate::common::run_until(&mut window, |state| {
+        state.experiment.data == Data::Yours
+            && state.teachers.ready.len() == 2
+            && state.labels.labelling().is_none()
     });
     let state = window.state_mut().state();
     let image = &state.set().unwrap().live_images().unwrap()[0];
-    let proposed = ferkd_app::yours::proposal(image).unwrap();
+    let proposed = ferkd_app::live_image::proposal(image).unwrap();
     assert_eq!(state.set().unwrap().class_name(proposed), "espresso");
     window.run_steps(2);
     window.get_by_label("It is: espresso").click();
@@ -169,7 +171,7 @@ fn the_tour_waits_for_the_reader_and_goes_on() {
     window.run_steps(4);
     window.get_by_label("Next").click();
     window.run_steps(2);
-    assert_eq!(window.state_mut().state().tour.as_ref().unwrap().place().0, 1);
+    assert_eq!(window.state_mut().state().tour.as_ref().unwrap().stop, 1);
     window.get_by_label("End tour").click();
     window.run_steps(2);
     assert!(window.state_mut().state().tour.is_none());
@@ -184,10 +186,10 @@ fn a_kind_shows_its_regions_only_and_a_kept_set_stays_while_thresholds_move() {
     let shown = |window: &mut egui_kittest::Harness<'static, ferkd_app::Inspector>| {
         let state = window.state_mut().state();
         let image = state.shown().unwrap();
-        let judge = |label: &Option<ferkd::label::SoftLabel>| {
+        let judge = |label: &Option<ferkd_method::label::SoftLabel>| {
             state.judge(&state.experiment.settings, label.as_ref().unwrap(), image.truth)
         };
-        let passes = |i: &usize| state.passes(judge(&image.labels[*i]));
+        let passes = |i: &usize| state.filters.passes(judge(&image.labels[*i]));
         (0..image.labels.len()).filter(passes).collect::<Vec<usize>>()
     };
     let before = shown(&mut window);

@@ -1,10 +1,11 @@
 //! The same numbers live: a teacher whose input a shader cuts on a wgpu device, against the CPU.
 
-use ferkd::device::{SharedWgpu, open, open_shared};
-use ferkd::label::{Codec, TopK};
-use ferkd::mining::{Confidence, Thresholds};
-use ferkd::region::{Region, RegionSampler};
-use ferkd_app::engine::{Core, LabelJob, Picture, Reply, Request};
+use ferkd_app::engine::core::Core;
+use ferkd_app::engine::{LabelJob, Picture, Reply, Request};
+use ferkd_method::label::{Codec, TopK};
+use ferkd_method::mining::{Confidence, Thresholds};
+use ferkd_method::region::{Region, RegionSampler};
+use ferkd_nn::device::{SharedWgpu, open, open_shared};
 use ferkd_skip::not_installed;
 use image::RgbImage;
 
@@ -38,7 +39,7 @@ fn labels(core: &mut Core, name: &str, weights: &[u8], picture: &RgbImage, regio
                 assert_eq!(id, 7);
                 found = labels;
             }
-            Reply::Failed { what, error } => panic!("{what}: {error}"),
+            Reply::Failed { what, error, .. } => panic!("{what}: {error}"),
             _ => {}
         }));
     }

@@ -4,34 +4,34 @@ use crate::common::{open, run_until};
 use egui::accesskit::Role;
 use egui_kittest::kittest::Queryable;
 use ferkd_app::experiment::Experiment;
-use ferkd_app::panes::PaneKind;
+use ferkd_app::pane_kind::PaneKind;
 
 #[test]
 fn students_play_follow_a_threshold_and_pause_together() {
     let mut window = open(Experiment::default());
-    run_until(&mut window, |state| state.teachers.len() == 2);
+    run_until(&mut window, |state| state.teachers.ready.len() == 2);
     window.state_mut().state().focus = Some(PaneKind::Training);
     window.run_steps(3);
     window.get_by_role_and_label(Role::Button, "Play").click();
     let context = |state: &ferkd_app::State| {
-        let ferkd = state.lesson.students.iter().find(|s| s.supervision.name() == "ferkd");
+        let ferkd = state.training.students.iter().find(|s| s.supervision.name() == "ferkd");
         ferkd.map_or(0.0, |student| student.kinds.shares()[1])
     };
-    run_until(&mut window, |state| state.lesson.step() >= 3);
+    run_until(&mut window, |state| state.training.step() >= 3);
     let before = context(window.state_mut().state());
     // Nearly everything becomes context.
     window.state_mut().state().experiment.settings.quantiles.mid = 0.97;
-    run_until(&mut window, |state| state.lesson.step() >= 12);
+    run_until(&mut window, |state| state.training.step() >= 12);
     window.get_by_role_and_label(Role::Button, "Pause").click();
-    run_until(&mut window, |state| !state.lesson.is_playing);
+    run_until(&mut window, |state| !state.training.is_playing);
     let state = window.state_mut().state();
     assert!(context(state) > before + 0.2, "{before} then {}", context(state));
-    let steps: Vec<u64> = state.lesson.students.iter().map(|student| student.step).collect();
+    let steps: Vec<u64> = state.training.students.iter().map(|student| student.step).collect();
     assert!(steps.len() == 5 && steps.iter().all(|&step| step == steps[0]), "{steps:?}");
-    // Those who rest are tried as they are.
-    let epoch = state.lesson.students[0].loss.last().map(|last| last[0]);
+    // Those that rest are evaluated as they are.
+    let epoch = state.training.students[0].loss.last().map(|last| last[0]);
     run_until(&mut window, |state| {
-        state.lesson.students.iter().all(|s| s.accuracy.last().map(|last| last[0]) == epoch)
+        state.training.students.iter().all(|s| s.accuracy.last().map(|last| last[0]) == epoch)
     });
 }
 

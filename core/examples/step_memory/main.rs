@@ -6,8 +6,8 @@
 mod counting;
 mod measure;
 
-use ferkd::config::{resolve, table};
-use ferkd::{Error, Result};
+use ferkd_data::config::{resolve, table};
+use ferkd_method::{Error, Result};
 use measure::{measure, settings};
 
 #[global_allocator]
@@ -39,7 +39,8 @@ fn main() -> Result<()> {
             batches.iter().try_for_each(|&batch| row(arch, 64, batch, changes.iter().copied()))
         }),
         [arch, side, batch, changes @ ..] => {
-            let number = |text: &String| text.parse().map_err(|_| Error::usage(text, "it is no number"));
+            let number =
+                |text: &String| text.parse().map_err(|_| Error::usage(text, "it is not a valid number"));
             row(arch, number(side)?, number(batch)?, changes.iter().map(String::as_str))
         }
         _ => Err(Error::usage("arguments", "give ARCH SIDE BATCH [KEY=VALUE ...], or nothing")),

@@ -1,9 +1,11 @@
 //! One training step on made-up pictures: the memory that is predicted for it, and the memory that it takes.
 
-use ferkd::memory::MemoryEstimate;
-use ferkd::train::inputs::image_lists;
-use ferkd::train::{Inputs, Supervision, TrainConfig, Trainer};
-use ferkd::{Error, Result, device};
+use ferkd_method::{Error, Result};
+use ferkd_nn::device;
+use ferkd_nn::memory::MemoryEstimate;
+use ferkd_train::inputs::image_lists;
+use ferkd_train::upload::DeviceBatch;
+use ferkd_train::{Inputs, Supervision, TrainConfig, Trainer};
 
 use crate::counting;
 
@@ -48,7 +50,7 @@ pub fn measure(config: TrainConfig) -> Result<Measured> {
     let before = counting::held();
     let inputs = Inputs { images, validation, store: None, teacher: None };
     let mut trainer = Trainer::with_inputs(config, inputs, computes)?;
-    let batch = trainer.batcher().batch(0, &mut None)?;
+    let batch = trainer.batcher().batch(0, &mut None)?.map(DeviceBatch::from);
     let batch = batch.ok_or_else(|| Error::usage("images", "there is no step to take"))?;
     for _ in 0..2 {
         trainer.advance(&batch)?.loss.into_scalar::<f32>();

@@ -3,18 +3,18 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::data::classes::ClassSpace;
-use crate::data::synthetic::photo;
-use crate::error::{Error, IoContext, Result};
-use crate::label::{Codec, TopK};
-use crate::pixels::{Filter, Normalisation, OrientationRule};
-use crate::region::RegionSampler;
-use crate::rng::{Purpose, Stream};
-use crate::store::manifest::{FORMAT, SHARD_IMAGES, created_by};
-use crate::store::{
+use ferkd_data::classes::ClassSpace;
+use ferkd_data::images::synthetic::photo;
+use ferkd_data::pixels::{Filter, Normalisation, OrientationRule};
+use ferkd_data::store::manifest::{FORMAT, SHARD_IMAGES, created_by};
+use ferkd_data::store::{
     Boxes, ImageEntry, LabelFormat, LabelSpace, Manifest, Regions, ShardLabels, Store, StoreWriter, Teacher,
     image_list_sha256,
 };
+use ferkd_method::error::{Error, IoContext, Result};
+use ferkd_method::label::{Codec, TopK};
+use ferkd_method::region::RegionSampler;
+use ferkd_method::rng::{Purpose, Stream};
 
 /// Width and height of made-up pictures: about ImageNet's median.
 pub(super) const SIZE: (u32, u32) = (500, 375);
@@ -165,11 +165,11 @@ mod tests {
         let space = ClassSpace::imagenet();
         let images: Vec<ImageEntry> = (0..2000).map(|number| entry(number, 2000, &space)).collect();
         let store = store(&folder, &images, 2, &space).unwrap();
-        assert!(crate::store::verify(&folder, 1).unwrap().is_sound());
+        assert!(ferkd_data::store::verify(&folder, 1).unwrap().is_sound());
         assert_eq!(store.truth(1999).unwrap(), 999);
         let mut confidences = Vec::new();
         let take = &mut |_: u64, _: u32, _: Option<u32>, c: f32| confidences.push(c);
-        store.scan_confidences(crate::mining::Confidence::Max, take).unwrap();
+        store.scan_confidences(ferkd_method::mining::Confidence::Max, take).unwrap();
         let above = confidences.iter().filter(|&&c| c > 0.5).count();
         assert!((1600..2400).contains(&above), "{above} of 4000 above 0.5");
         drop(scratch);
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn made_up_pictures_are_jpegs() {
-        let decoded = crate::pixels::decode(&picture(3).unwrap(), "x", OrientationRule::Apply).unwrap();
+        let decoded = ferkd_data::pixels::decode(&picture(3).unwrap(), "x", OrientationRule::Apply).unwrap();
         assert_eq!(decoded.image.dimensions(), SIZE);
         assert_ne!(picture(3).unwrap(), picture(4).unwrap());
     }

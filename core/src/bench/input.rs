@@ -10,12 +10,12 @@ use rayon::prelude::*;
 use super::report::Report;
 use super::timing::Timing;
 use super::yardstick::Yardstick;
-use crate::data::batch::View;
-use crate::data::images::{ImageList, Split};
-use crate::error::{Error, Result};
-use crate::pixels::{Filter, Normalisation, OrientationRule, decode};
-use crate::region::{Region, RegionSampler};
-use crate::rng::path_hash;
+use ferkd_data::batches::batch::InputSpec;
+use ferkd_data::images::{ImageList, Split};
+use ferkd_data::pixels::{Filter, Normalisation, OrientationRule, decode};
+use ferkd_method::error::{Error, Result};
+use ferkd_method::region::{Region, RegionSampler};
+use ferkd_method::rng::path_hash;
 
 /// What is prepared.
 #[derive(Debug, Clone)]
@@ -36,7 +36,7 @@ pub(crate) struct Pipeline<'a> {
     /// The images.
     pub(crate) images: &'a ImageList,
     /// What the network sees.
-    pub(crate) view: View,
+    pub(crate) view: InputSpec,
     /// Regions that are cut from an image.
     pub(crate) regions: u32,
 }
@@ -90,7 +90,8 @@ pub fn input(what: &InputBench, timing: Timing, yardstick: Option<&Yardstick>) -
         return Err(Error::usage("bench input", "at least one region, and a side of 8 to 4096, are needed"));
     }
     let images = ImageList::open(&what.images, Split::Train)?;
-    let view = View { side: what.side, filter: Filter::Bilinear, normalisation: Normalisation::IMAGENET };
+    let view =
+        InputSpec { side: what.side, filter: Filter::Bilinear, normalisation: Normalisation::IMAGENET };
     let pipeline = Pipeline { images: &images, view, regions: what.regions };
     let spent = [const { AtomicU64::new(0) }; 3];
     let unused = Mutex::new(Share::default());

@@ -6,8 +6,8 @@ use burn::tensor::Device;
 use serde_json::{Map, Value};
 
 use super::report::Report;
-use crate::device::launches::Launches;
-use crate::error::Result;
+use ferkd_method::error::Result;
+use ferkd_nn::device::launches::Launches;
 
 /// Steps that are watched, after one that is not.
 const STEPS: usize = 5;
@@ -43,7 +43,7 @@ pub(super) fn kernels(
     mut step: impl FnMut() -> Result<()>,
     wait: impl Fn() -> Result<()>,
 ) -> Result<()> {
-    if !crate::device::has_memory(device) {
+    if !ferkd_nn::device::has_memory(device) {
         return Ok(());
     }
     step()?;
@@ -80,8 +80,8 @@ mod tests {
         for (name, expected) in [
             ("cudnn_forward", "convolution_forward_ms"),
             ("cudnn_to_weight", "convolution_to_weight_ms"),
-            ("ferkd::models::ops::batch_norm::kernels::normalise::Normalise", "norm_ms"),
-            ("ferkd::models::ops::attention::kernels::split_heads::SplitHeads", "attention_ms"),
+            ("ferkd_nn::models::ops::batch_norm::kernels::normalise::Normalise", "norm_ms"),
+            ("ferkd_nn::models::ops::attention::kernels::split_heads::SplitHeads", "attention_ms"),
             ("burn_cubecl_fusion::engine::codegen::elemwise_fuse::ElemwiseFuse", "elementwise_ms"),
             ("burn_cubecl::kernel::something::new::Kernel", "other_ms"),
         ] {

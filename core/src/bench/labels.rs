@@ -9,10 +9,10 @@ use super::generated::{Scratch, entry, size_of, store};
 use super::report::Report;
 use super::timing::Timing;
 use super::yardstick::Yardstick;
-use crate::data::classes::ClassSpace;
-use crate::error::Result;
-use crate::rng::{Purpose, Stream};
-use crate::store::Store;
+use ferkd_data::classes::ClassSpace;
+use ferkd_data::store::Store;
+use ferkd_method::error::Result;
+use ferkd_method::rng::{Purpose, Stream};
 
 /// What is read.
 #[derive(Debug, Clone, Default)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use burn::tensor::Device;
 
-use crate::error::Result;
+use ferkd_method::error::Result;
 
 /// How often is looked.
 const EVERY: Duration = Duration::from_micros(500);
@@ -24,7 +24,7 @@ pub(super) struct Memory {
 /// # Errors
 /// Those of `work`.
 pub(super) fn while_done<T>(device: &Device, work: impl FnOnce() -> Result<T>) -> Result<Option<Memory>> {
-    if !crate::device::has_memory(device) {
+    if !ferkd_nn::device::has_memory(device) {
         return Ok(None);
     }
     let done = AtomicBool::new(false);

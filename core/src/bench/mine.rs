@@ -6,8 +6,8 @@ use super::labels::open;
 use super::report::Report;
 use super::timing::Timing;
 use super::yardstick::Yardstick;
-use crate::error::Result;
-use crate::mining::{Confidence, Rule};
+use ferkd_method::error::Result;
+use ferkd_method::mining::{Confidence, Rule};
 
 /// What is mined.
 #[derive(Debug, Clone, Default)]
@@ -29,7 +29,7 @@ pub fn mine(what: &MineBench, timing: Timing, yardstick: Option<&Yardstick>) -> 
     let (store, _scratch, bytes) = open(what.store.as_ref(), what.regions)?;
     let rule = Rule::default();
     let absolute = Rule::Absolute(store.thresholds(&rule, what.confidence)?);
-    let by = |rule: &Rule| crate::mine::mine(&store, rule, what.confidence).map(|found| found.regions);
+    let by = |rule: &Rule| ferkd_data::mine::mine(&store, rule, what.confidence).map(|found| found.regions);
     let mut others = Vec::new();
     let other = || {
         if let Some(yardstick) = yardstick {

@@ -10,15 +10,15 @@ use super::generated::{Scratch, class_of, entry, picture, store};
 use super::report::Report;
 use super::timing::Timing;
 use super::yardstick::Yardstick;
-use crate::data::batch::Batch;
-use crate::data::classes::ClassSpace;
-use crate::data::images::ImageList;
-use crate::error::{Error, ErrorKind, Result};
-use crate::models::{Arch, Model};
-use crate::store::ImageEntry;
-use crate::train::loss::{DeviceTargets, soft_cross_entropy};
-use crate::train::precision::Arithmetic;
-use crate::train::{Inputs, Supervision, TrainConfig, Trainer};
+use ferkd_data::classes::ClassSpace;
+use ferkd_data::images::ImageList;
+use ferkd_data::store::ImageEntry;
+use ferkd_method::error::{Error, ErrorKind, Result};
+use ferkd_nn::models::{Arch, Model};
+use ferkd_train::arithmetic::Arithmetic;
+use ferkd_train::loss::{DeviceTargets, soft_cross_entropy};
+use ferkd_train::upload::{DeviceBatch, on};
+use ferkd_train::{Budget, Inputs, Session, SessionEvent, Supervision, TrainConfig, Trainer};
 
 /// What is trained.
 #[derive(Debug, Clone)]
@@ -51,9 +51,8 @@ const REGIONS: u32 = 16;
 pub fn step(what: &StepBench, timing: Timing, yardstick: Option<&Yardstick>) -> Result<Report> {
     let timing = timing.checked()?;
     let scratch = Scratch::new()?;
-    let mut trainer = trainer(what, &scratch)?;
-    let mut order = None;
-    let Some(first) = trainer.batcher().batch(0, &mut order)? else {
+    let trainer = trainer(what, &scratch)?;
+    let Some(first) = trainer.batcher().batch(0, &mut None)?.map(DeviceBatch::from) else {
         return Err(Error::usage("bench step", "there is no step to take"));
     };
     if first.total != what.batch {
@@ -61,20 +60,18 @@ pub fn step(what: &StepBench, timing: Timing, yardstick: Option<&Yardstick>) -> 
         return Err(Error::usage("bench step", problem).remedy("take a multiple of --regions-per-step"));
     }
     let device = trainer.device().clone().inner();
-    // Batches are prepared from the first step of a turn to its last, and never in the yardstick's turn.
-    let whole = |trainer: &mut Trainer| -> Result<f64> {
-        let mut batches = trainer.batches();
-        let mut queue = Queue::new(&device);
-        let step = || match batches.next() {
-            Some(batch) => trainer.advance(&batch?).and_then(|_| queue.add()),
-            None => Err(Error::usage("bench step", "there are no steps left")),
-        };
-        timing.turn_until(step, || wait(&device))
-    };
-    whole(&mut trainer)?;
-    #[cfg(feature = "cuda")]
-    let memory = super::memory::while_done(&device, || whole(&mut trainer))?;
     let mut bare = Bare::new(&trainer, &first)?;
+    let mut session = Session::new(trainer, "bench step");
+    // Batches are prepared from the first step of a turn to its last, and never in the yardstick's turn.
+    let whole = |session: &mut Session| -> Result<f64> {
+        let mut queue = Queue::new(&device);
+        let rate = timing.turn_until(|| step_of(session).and_then(|()| queue.add()), || wait(&device));
+        session.rest();
+        rate
+    };
+    whole(&mut session)?;
+    #[cfg(feature = "cuda")]
+    let memory = super::memory::while_done(&device, || whole(&mut session))?;
     let mut alone = || -> Result<f64> {
         let mut queue = Queue::new(&device);
         timing.turn_until(|| bare.step().and_then(|()| queue.add()), || wait(&device))
@@ -82,7 +79,7 @@ pub fn step(what: &StepBench, timing: Timing, yardstick: Option<&Yardstick>) -> 
     let (mut rates, mut bares, mut others) = (Vec::new(), Vec::new(), Vec::new());
     alone()?;
     for _ in 0..timing.repetitions {
-        rates.push(whole(&mut trainer)?);
+        rates.push(whole(&mut session)?);
         bares.push(alone()?);
         if let Some(yardstick) = yardstick {
             others.push(yardstick.rate("steps/s")?);
@@ -100,7 +97,7 @@ pub fn step(what: &StepBench, timing: Timing, yardstick: Option<&Yardstick>) -> 
     #[cfg(feature = "cuda")]
     {
         if let Some(memory) = memory {
-            report.fact("memory_estimated_bytes", trainer.memory().total_bytes);
+            report.fact("memory_estimated_bytes", session.trainer().memory().total_bytes);
             report.fact("memory_in_use_bytes", memory.in_use);
             report.fact("memory_reserved_bytes", memory.reserved);
         }
@@ -112,10 +109,23 @@ pub fn step(what: &StepBench, timing: Timing, yardstick: Option<&Yardstick>) -> 
     report.fact("regions_per_step", what.regions_per_step);
     report.fact("precision", if what.precision == Arithmetic::Bf16 { "bf16" } else { "f32" });
     report.fact("device", what.device.as_str());
-    if let Some(who) = crate::device::convolves(&what.device) {
+    if let Some(who) = ferkd_nn::device::conv_backend(&what.device) {
         report.fact("convolutions", who);
     }
     Ok(report)
+}
+
+/// The next step of a session, with the metric that is due before it.
+fn step_of(session: &mut Session) -> Result<()> {
+    loop {
+        match pollster::block_on(session.next(Budget::default()))? {
+            SessionEvent::Step(_) => return Ok(()),
+            SessionEvent::Done { .. } | SessionEvent::Stopped => {
+                return Err(Error::usage("bench step", "there are no steps left"));
+            }
+            _ => {}
+        }
+    }
 }
 
 /// Steps that a device may have before it: a training run reads its losses back now and then, too.
@@ -171,10 +181,11 @@ fn trainer(what: &StepBench, scratch: &Scratch) -> Result<Trainer> {
         // More than anybody waits for.
         epochs: 1_000_000 * what.regions_per_step.max(1),
         precision: what.precision,
+        log_every: AHEAD.into(),
         device: what.device.clone(),
         ..TrainConfig::default()
     };
-    let device = crate::device::open(&what.device)?;
+    let device = ferkd_nn::device::open(&what.device)?;
     Trainer::with_inputs(
         config,
         Inputs { images, validation: None, store: Some(store), teacher: None },
@@ -192,7 +203,7 @@ struct Bare {
 }
 
 impl Bare {
-    fn new(trainer: &Trainer, batch: &Batch) -> Result<Self> {
+    fn new(trainer: &Trainer, batch: &DeviceBatch) -> Result<Self> {
         let device = trainer.device().clone();
         let recipe = trainer.config().recipe();
         let momentum = MomentumConfig::new().with_momentum(recipe.momentum).with_dampening(0.0);
@@ -201,7 +212,7 @@ impl Bare {
         Ok(Self {
             model: Some(trainer.card().spec.init(0, &device)?),
             optimizer: sgd.init(),
-            images: batch.pixels.on(&device, trainer.config().side, 0..batch.len),
+            images: on(&batch.pixels, &device, trainer.config().side, 0..batch.len),
             targets: DeviceTargets::new(&batch.targets, 0..batch.len, &device),
             lr: recipe.lr,
         })

@@ -5,9 +5,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::report::Report;
 use super::timing::Timing;
 use super::yardstick::Yardstick;
-use crate::classifier::{Classifier, read};
-use crate::error::{Error, Result};
-use crate::rng::{Purpose, Stream};
+use ferkd_method::error::{Error, Result};
+use ferkd_method::rng::{Purpose, Stream};
+use ferkd_nn::classifier::{Classifier, read};
 
 /// Who looks at how many crops.
 #[derive(Debug, Clone)]
@@ -53,7 +53,7 @@ pub fn teacher(what: &TeacherBench, timing: Timing, yardstick: Option<&Yardstick
     if what.batch == 0 {
         return Err(Error::usage("batch", "at least one crop is needed"));
     }
-    let device = crate::device::open(&what.device)?;
+    let device = ferkd_nn::device::open(&what.device)?;
     let teacher = Classifier::load(&what.teacher, &device)?;
     let side = teacher.card.side;
     let crops = Crops::of(&teacher, what.batch);
@@ -82,7 +82,7 @@ pub fn teacher(what: &TeacherBench, timing: Timing, yardstick: Option<&Yardstick
     report.fact("side_px", side);
     report.fact("batch", what.batch);
     report.fact("device", what.device.as_str());
-    if let Some(who) = crate::device::convolves(&what.device) {
+    if let Some(who) = ferkd_nn::device::conv_backend(&what.device) {
         report.fact("convolutions", who);
     }
     Ok(report)

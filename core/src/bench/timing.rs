@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::error::{Error, Result};
+use ferkd_method::error::{Error, Result};
 
 /// How long is measured.
 #[derive(Debug, Clone, Copy, PartialEq)]

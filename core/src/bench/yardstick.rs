@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::error::{Error, ErrorKind, Result};
+use ferkd_method::error::{Error, ErrorKind, Result};
 
 /// A command that measures itself and prints a rate, such as `77.4 images/s`.
 #[derive(Debug, Clone)]

@@ -2,15 +2,15 @@
 
 use std::path::PathBuf;
 
-use clap::Subcommand;
-use ferkd::bench::{
+use crate::bench::{
     InputBench, LabelsBench, MineBench, Report, StepBench, TeacherBench, Timing, Yardstick, input, labels,
     mine, step, teacher,
 };
-use ferkd::mining::Confidence;
-use ferkd::models::Arch;
-use ferkd::train::precision::Arithmetic;
-use ferkd::{Error, Result};
+use clap::Subcommand;
+use ferkd_method::mining::Confidence;
+use ferkd_method::{Error, Result};
+use ferkd_nn::models::Arch;
+use ferkd_train::arithmetic::Arithmetic;
 
 use crate::cli::Output;
 

@@ -2,16 +2,16 @@
 
 use std::path::PathBuf;
 
-use ferkd::demo::run::demo;
-use ferkd::demo::scenes::{Half, SceneMaker};
-use ferkd::demo::settings::SUPERVISIONS;
-use ferkd::mining::Kind;
-use ferkd::{Error, Result};
+use ferkd_data::scenes::{Half, SceneMaker};
+use ferkd_method::mining::RegionKind;
+use ferkd_method::{Error, Result};
+use ferkd_train::demo::run::demo;
+use ferkd_train::demo::settings::SUPERVISIONS;
 
 use crate::cli::terminal::{Terminal, duration};
 use crate::cli::{Output, STOP, percent};
 
-/// Walk the whole road on data that ship with the program.
+/// Run the whole pipeline on data that ship with the program.
 ///
 /// Places real handwritten digits in cluttered scenes, labels their regions with a shipped teacher, mines and
 /// calibrates the labels, trains a student under each supervision, and writes a report. No download, no GPU.
@@ -43,7 +43,7 @@ impl Args {
                 text += &format!("  {:<14} {:>7}  {bar}\n", supervision.name(), percent(result.accuracy));
             }
         }
-        let shares = Kind::ALL.map(|k| format!("{} {}", k.name(), percent(summary.shares[k as usize])));
+        let shares = RegionKind::ALL.map(|k| format!("{} {}", k.name(), percent(summary.shares[k as usize])));
         text += &format!("regions: {}\n", shares.join(", "));
         text += &format!(
             "a region that shows its digit has the higher confidence in {} of pairs (AUC {:.3})\n",

@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use ferkd::classifier::Classifier;
-use ferkd::data::batch::View;
-use ferkd::data::images::{ImageList, Split};
-use ferkd::events::Event;
-use ferkd::pixels::Filter;
-use ferkd::train::evaluate_skipping;
-use ferkd::{Result, device};
+use ferkd_data::batches::batch::InputSpec;
+use ferkd_data::events::Event;
+use ferkd_data::images::{ImageList, Split};
+use ferkd_data::pixels::Filter;
+use ferkd_method::Result;
+use ferkd_nn::classifier::Classifier;
+use ferkd_nn::device;
+use ferkd_train::{EvalSet, evaluate};
 
 use crate::cli::terminal::Terminal;
 use crate::cli::{Output, percent};
@@ -24,7 +25,7 @@ pub struct Args {
     images: PathBuf,
     /// Label space: all of the model's classes, or those of the folder alone.
     #[arg(long, value_enum, default_value = "teacher")]
-    classes: ferkd::store::LabelSpace,
+    classes: ferkd_data::store::LabelSpace,
     /// How pictures are resized: bicubic for shipped teachers, bilinear for students, if left out.
     #[arg(long, value_parser = ["bilinear", "bicubic"])]
     filter: Option<String>,
@@ -43,7 +44,7 @@ impl Args {
         let images = ImageList::open(&self.images, Split::Val)?;
         let mut folders =
             model.card.classes.map_folders(images.folders(), &format!("the model {}", model.name))?;
-        if self.classes == ferkd::store::LabelSpace::Folder {
+        if self.classes == ferkd_data::store::LabelSpace::Folder {
             model.restrict(&mut folders)?;
         }
         let filter = match self.filter.as_deref() {
@@ -52,26 +53,27 @@ impl Args {
             None if Classifier::is_shipped(&self.model) => Filter::Bicubic,
             None => Filter::Bilinear,
         };
-        let view = View { filter, ..model.view() };
+        let view = InputSpec { filter, ..model.input_spec() };
         let mut terminal = Terminal::new();
         let begun = std::time::Instant::now();
         let total = images.len() as u64;
         let job = format!("evaluating {}", model.name);
         terminal.hear(&Event::Started { job: job.clone(), total, unit: "images".into(), done: 0 });
         let mut done = 0;
-        let mut skipped = Vec::new();
-        let skips = self.skip_bad.then_some(&mut skipped);
-        let report = evaluate_skipping(&model, &view, &images, &folders, &device, skips, &mut |count| {
+        let root = images.root().to_string();
+        let set = EvalSet::new(view, images, folders).skipping(self.skip_bad);
+        let found = evaluate(&model, &set, &device, &mut |count| {
             done += count;
             let units_per_s = done as f64 / begun.elapsed().as_secs_f64();
             let eta_s = (total - done) as f64 / units_per_s;
             terminal.hear(&Event::Progress { done, total, units_per_s, eta_s });
         })?;
         terminal.hear(&Event::Done { job, time_s: begun.elapsed().as_secs_f64() });
+        let (report, skipped) = (found.report, found.skipped);
         let mut text = format!(
             "{} images of {}: top-1 {}, top-5 {}, loss {:.4}\n\n{:<40} images  top-1\n",
             report.images,
-            images.root(),
+            root,
             percent(report.top1),
             percent(report.top5),
             report.loss,
@@ -84,7 +86,7 @@ impl Args {
         if !report.confusions.is_empty() {
             text += "\nmost often taken for another\n";
             for c in report.confusions.iter().take(10) {
-                text += &format!("{:>4} x {} for {}\n", c.count, c.truth, c.guess);
+                text += &format!("{:>4} x {} for {}\n", c.count, c.truth, c.prediction);
             }
         }
         if !skipped.is_empty() {

@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use ferkd::Result;
-use ferkd::classifier::Classifier;
-use ferkd::error::IoContext;
-use ferkd::weights::{Precision, StateDict};
-use ferkd::{Error, device};
+use ferkd_method::Error;
+use ferkd_method::Result;
+use ferkd_method::error::IoContext;
+use ferkd_nn::classifier::Classifier;
+use ferkd_nn::device;
+use ferkd_nn::weights::{Precision, StateDict};
 
 use crate::cli::Output;
 
@@ -42,7 +43,7 @@ impl Args {
             return Err(Error::usage(out.display().to_string(), "it would be replaced by its own export")
                 .remedy("name another file with --out"));
         }
-        let mut dict = StateDict::of(&model.model);
+        let mut dict = StateDict::of(&model.model)?;
         model.card.put(&mut dict);
         let precision = if self.f16 { Precision::F16 } else { Precision::F32 };
         dict.write(&out, precision)?;

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use ferkd::Result;
-use ferkd::import::fkd::{FkdConfig, FkdSummary, import};
+use ferkd_data::import::fkd::{FkdConfig, FkdSummary, import};
+use ferkd_method::Result;
 
 use crate::cli::overrides::Overrides;
 use crate::cli::terminal::{Terminal, duration};

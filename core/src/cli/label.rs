@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use ferkd::Result;
-use ferkd::labelling::{LabelConfig, label};
-use ferkd::store::SKIPPED;
+use ferkd_data::store::SKIPPED;
+use ferkd_method::Result;
+use ferkd_train::labelling::{LabelConfig, label};
 
 use crate::cli::overrides::Overrides;
 use crate::cli::terminal::{Terminal, duration};

@@ -2,17 +2,18 @@
 
 use std::path::PathBuf;
 
-use ferkd::mine::{MiningReport, mine};
-use ferkd::mining::{Confidence, Kind, Rule, Thresholds};
-use ferkd::store::Store;
-use ferkd::{Result, atomic};
+use ferkd_data::atomic;
+use ferkd_data::mine::{MiningReport, mine};
+use ferkd_data::store::Store;
+use ferkd_method::Result;
+use ferkd_method::mining::{Confidence, RegionKind, Rule, Thresholds};
 
 use crate::cli::{Output, percent};
 
 /// Show which regions of a store are worth learning from.
 ///
 /// Sorts the regions by the teacher's confidence into discarded, context, important and trivial ones; counts
-/// them, in all and per class, and says how often the teacher's first guess is the image's class: where that is
+/// them, in all and per class, and says how often the teacher's top-1 prediction is the image's class: where that is
 /// seldom, calibration has something to mend, and `mid` may lie higher. Needs no teacher. --write saves the
 /// thresholds for `ferkd train --config`.
 #[derive(Debug, clap::Args)]
@@ -42,8 +43,8 @@ pub struct Args {
     write: Option<PathBuf>,
 }
 
-/// A column that says of how many regions the teacher's first guess is right.
-fn worth(right: Option<(u64, u64)>) -> String {
+/// A column that says of how many regions the teacher's top-1 prediction is right.
+fn right_column(right: Option<(u64, u64)>) -> String {
     match right {
         Some((_, 0)) => format!("  {:>14}", ""),
         Some((right, all)) => format!("  {:>14}", format!("right {}", percent(right as f64 / all as f64))),
@@ -86,13 +87,16 @@ impl Args {
             t.high
         );
         let shares = report.kinds.shares();
-        for kind in Kind::ALL {
+        for kind in RegionKind::ALL {
             let (count, share) = (report.kinds.of(kind), shares[kind as usize]);
             let bar = "#".repeat((share * 40.0).round() as usize);
             let right = report.right.as_ref().map(|right| (right.kinds.of(kind), count));
             let (letter, name) = (kind.letter(), kind.name());
-            text +=
-                &format!("{letter}  {name:<10} {count:>12} {:>8}{}  {bar}\n", percent(share), worth(right));
+            text += &format!(
+                "{letter}  {name:<10} {count:>12} {:>8}{}  {bar}\n",
+                percent(share),
+                right_column(right)
+            );
         }
         text += "\nconfidence\n";
         let rows = |bins: &[u64]| bins.chunks(5).map(|bins| bins.iter().sum()).collect::<Vec<u64>>();
@@ -103,7 +107,7 @@ impl Args {
             let bar = "#".repeat((count as f64 / most as f64 * 40.0).round() as usize);
             let right = right.as_ref().map(|right| (right[i], count));
             let (from, to) = (i as f64 / 20.0, (i + 1) as f64 / 20.0);
-            text += &format!("{from:.2}-{to:.2} {count:>10}{}  {bar}\n", worth(right));
+            text += &format!("{from:.2}-{to:.2} {count:>10}{}  {bar}\n", right_column(right));
         }
         if self.by_class {
             text += &format!(

@@ -19,15 +19,15 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Parser, Subcommand};
-use ferkd::{Error, ErrorKind, Result};
+use ferkd_method::{Error, ErrorKind, Result};
 use serde_json::Value;
 
 /// Distillation from region-wise soft labels: FerKD.
 ///
-/// The road: `label` runs a teacher over regions of your images and writes a label store; `mine` shows which
+/// The pipeline: `label` runs a teacher over regions of your images and writes a label store; `mine` shows which
 /// regions are worth learning from; `train` teaches a student; `eval` tries it; `export` hands it on;
 /// `transfer` takes it to other classes.
-/// `demo` walks the whole road on data that ship with the program.
+/// `demo` runs the whole pipeline on data that ship with the program.
 #[derive(Debug, Parser)]
 #[command(
     name = "ferkd",
@@ -147,7 +147,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Prints a line. Whoever reads it may have read enough (`| head`): that is no failure.
+/// Prints a line. A reader that closes the pipe (`| head`) has read enough: that is not a failure.
 fn print(text: &str) -> std::io::Result<()> {
     use std::io::{ErrorKind::BrokenPipe, Write};
     let mut out = std::io::stdout();

@@ -4,8 +4,8 @@ use std::marker::PhantomData;
 use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Command, FromArgMatches};
-use ferkd::Result;
-use ferkd::config::{Key, Options, flag_value, read_layer, resolve, table};
+use ferkd_data::config::{Key, Options, flag_value, read_layer, resolve, table};
+use ferkd_method::Result;
 
 /// The flags that were given for a configuration of type `T`.
 #[derive(Debug, Clone)]

@@ -2,14 +2,15 @@
 
 use std::path::PathBuf;
 
-use ferkd::classifier::Classifier;
-use ferkd::label::Codec;
-use ferkd::labelling::LabelConfig;
-use ferkd::models::Arch;
-use ferkd::planner::{Estimate, Images, NAME_BYTES, Rates, Request, Subject, classes, measure, plan, steps};
-use ferkd::store::LabelSpace;
-use ferkd::train::run::write_json;
-use ferkd::{Error, Result, device};
+use crate::planner::{Estimate, Images, NAME_BYTES, Rates, Request, Subject, classes, measure, plan, steps};
+use ferkd_data::store::LabelSpace;
+use ferkd_method::label::Codec;
+use ferkd_method::{Error, Result};
+use ferkd_nn::classifier::Classifier;
+use ferkd_nn::device;
+use ferkd_nn::models::Arch;
+use ferkd_train::labelling::LabelConfig;
+use ferkd_train::run::write_json;
 
 use crate::cli::Output;
 use crate::cli::terminal::duration;
@@ -26,7 +27,7 @@ pub struct Args {
     /// Images: a folder of class folders (or the parent of train/), or one flat folder.
     #[arg(required_unless_present = "count")]
     images: Option<PathBuf>,
-    /// Number of images, where they are not at hand; decoding is then measured on a stand-in of 500 x 375 pixels.
+    /// Number of images, where they are not at hand; decoding is then measured on a made-up image of 500 x 375 pixels.
     #[arg(long = "images", id = "count", value_name = "N", conflicts_with = "images")]
     count: Option<u64>,
     /// Regions of each image (M): one number or several.
@@ -84,7 +85,7 @@ impl Args {
         let images = match (&self.images, self.count) {
             (Some(path), _) => match Images::open(path)? {
                 Images::Folder(list) => Images::Folder(list.first_per_class(self.images_per_class)?),
-                other => other,
+                Images::Count(count) => Images::Count(count),
             },
             (None, Some(_))
                 if self.images_per_class.is_some() || self.classes == Some(LabelSpace::Folder) =>

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use ferkd::config::read_layer;
-use ferkd::sweep::markdown::markdown;
-use ferkd::sweep::{Plan, SweepConfig, look, sweep};
-use ferkd::{Error, Result};
+use ferkd_data::config::read_layer;
+use ferkd_method::{Error, Result};
+use ferkd_train::sweep::markdown::markdown;
+use ferkd_train::sweep::{SweepConfig, SweepPlan, look, sweep};
 
 use crate::cli::terminal::{Terminal, duration};
 use crate::cli::{Output, STOP};
@@ -19,7 +19,7 @@ use crate::cli::{Output, STOP};
 ///
 /// Example: ferkd sweep --config configs/sweep-demo.toml --images scenes --out sweep
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment, after_help = format!("Keys of the file:\n{}", ferkd::sweep::config::keys()))]
+#[command(verbatim_doc_comment, after_help = format!("Keys of the file:\n{}", ferkd_train::sweep::config::keys()))]
 pub struct Args {
     /// TOML file of the sweep. Can be given several times: later ones win, key by key.
     #[arg(long, required = true)]
@@ -71,7 +71,7 @@ impl Args {
     }
 }
 
-fn dry_run(plan: &Plan) -> Result<Output> {
+fn dry_run(plan: &SweepPlan) -> Result<Output> {
     let mut text = format!(
         "{} runs: {} arms x {} budgets x {} seeds; {} regions of each image\n",
         plan.runs(),

@@ -3,8 +3,8 @@
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-use ferkd::events::Event;
-use ferkd::mining::Kind;
+use ferkd_data::events::Event;
+use ferkd_method::mining::RegionKind;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// A listener that shows events to a person.
@@ -49,7 +49,7 @@ impl Terminal {
                 if kinds.total() > 0 {
                     let shares = kinds.shares();
                     let shares =
-                        Kind::ALL.map(|k| format!("{}{:.0}", k.letter(), 100.0 * shares[k as usize]));
+                        RegionKind::ALL.map(|k| format!("{}{:.0}", k.letter(), 100.0 * shares[k as usize]));
                     text += &format!(" ({} %)", shares.join(" "));
                 }
                 text += &format!(", {} left", duration(*eta_s));

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use ferkd::events::Event;
-use ferkd::memory::{MemoryEstimate, Moment};
-use ferkd::train::{Meeting, Node, TrainConfig, TrainSummary, Trainer, train, train_together};
-use ferkd::{Error, Result};
+use ferkd_data::events::Event;
+use ferkd_method::{Error, Result};
+use ferkd_nn::memory::{MemoryEstimate, Moment};
+use ferkd_train::{Node, Rendezvous, TrainConfig, TrainSummary, Trainer, train, train_together};
 
 use crate::cli::overrides::Overrides;
 use crate::cli::terminal::{Terminal, duration};
@@ -77,8 +77,8 @@ impl Args {
             let summary = train(&config, run, *resume, &STOP, listen)?;
             return report(run, &summary);
         };
-        let meeting = Meeting::new(node, &address)?;
-        let summary = train_together(&config, run, *resume, meeting, &STOP, listen)?;
+        let rendezvous = Rendezvous::new(node, &address)?;
+        let summary = train_together(&config, run, *resume, rendezvous, &STOP, listen)?;
         if node.leads() {
             return report(run, &summary);
         }

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use ferkd::train::train;
-use ferkd::train::transfer::{check, starting_point};
-use ferkd::{Error, Result};
+use ferkd_method::{Error, Result};
+use ferkd_train::train;
+use ferkd_train::transfer::{check, starting_point};
 
 use crate::cli::terminal::Terminal;
 use crate::cli::train::{RunArgs, dry_run, report};
@@ -13,7 +13,7 @@ use crate::cli::{Output, STOP};
 /// Take a trained network to an image folder's own classes: fine-tune all of it, or its last layer
 /// alone.
 ///
-/// The last layer is drawn anew for the folder's classes; the rest begins with the weights of
+/// The last layer is drawn again for the folder's classes; the rest begins with the weights of
 /// --from. Everything that `ferkd train` takes can be set; the short schedule that is set here is a
 /// start (`--dry-run` shows it). Another --side is possible: a transformer's positions are resized.
 ///

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use ferkd::store::{forget_shards, holds_parts, merge, verify};
-use ferkd::{Error, Result};
+use ferkd_data::store::{forget_shards, holds_parts, merge, verify};
+use ferkd_method::{Error, Result};
 
 use crate::cli::Output;
 

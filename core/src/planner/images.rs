@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::data::images::{ImageList, Split};
-use crate::error::Result;
+use ferkd_data::images::{ImageList, Split};
+use ferkd_method::error::Result;
 
 /// Images that are planned for.
 #[derive(Debug, Clone)]
@@ -29,10 +29,5 @@ impl Images {
             Self::Folder(list) => list.len() as u64,
             Self::Count(count) => *count,
         }
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 }

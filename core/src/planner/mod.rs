@@ -11,12 +11,12 @@ pub use rates::{Rates, Subject, measure};
 
 use serde::Serialize;
 
-use crate::classifier::Classifier;
-use crate::data::images::ImageList;
-use crate::data::plan::{Length, Plan};
-use crate::error::{Error, Result};
-use crate::labelling::{LabelConfig, manifest};
-use crate::store::{LabelSpace, Manifest, store_len};
+use ferkd_data::batches::plan::{BatchPlan, Length};
+use ferkd_data::images::ImageList;
+use ferkd_data::store::{LabelSpace, Manifest, store_len};
+use ferkd_method::error::{Error, Result};
+use ferkd_nn::classifier::Classifier;
+use ferkd_train::labelling::{LabelConfig, manifest};
 
 /// Most images that are planned for.
 const MOST_IMAGES: u64 = 1_000_000_000;
@@ -99,7 +99,7 @@ pub fn steps(images: &Images, request: &Request) -> Result<u64> {
         return Err(Error::usage("images", problem));
     }
     let length = Length { epochs: request.epochs, regions: request.regions_per_step, opening: 0, closing: 0 };
-    Ok(Plan::new(count as usize, request.batch, length, 0)?.steps())
+    Ok(BatchPlan::new(count as usize, request.batch, length, 0)?.steps())
 }
 
 /// Classes that the store will have, and the student outputs.
@@ -145,7 +145,7 @@ fn store_cost(images: &Images, manifest: &Manifest, rates: &Rates) -> Result<Sto
         Images::Folder(list) => (0..list.len()).map(|i| list.name(i).len() as u64 + 1).sum(),
         Images::Count(count) => count * (NAME_BYTES + 1),
     };
-    let layout = crate::store::Layout::new(manifest)?;
+    let layout = ferkd_data::store::Layout::new(manifest)?;
     Ok(StoreCost {
         regions_per_image: per_image,
         regions: manifest.images * u64::from(per_image),
@@ -180,7 +180,7 @@ fn future_manifest(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models::Arch;
+    use ferkd_nn::models::Arch;
 
     fn rates() -> Rates {
         Rates {
@@ -218,7 +218,7 @@ mod tests {
     }
 
     fn teacher() -> Classifier {
-        Classifier::load("digits", &crate::device::open("flex").unwrap()).unwrap()
+        Classifier::load("digits", &ferkd_nn::device::open("flex").unwrap()).unwrap()
     }
 
     #[test]

@@ -7,16 +7,17 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::bench::{Crops, Pipeline, Timing};
-use crate::classifier::{Classifier, read};
-use crate::data::batch::View;
-use crate::data::images::ImageList;
-use crate::data::synthetic::photo;
-use crate::error::{Error, IoContext, Result};
-use crate::models::Arch;
-use crate::pixels::{Filter, Normalisation};
 use crate::planner::images::Images;
-use crate::train::config::{Supervision, TrainConfig};
-use crate::train::{Inputs, Trainer};
+use ferkd_data::batches::batch::InputSpec;
+use ferkd_data::images::ImageList;
+use ferkd_data::images::synthetic::photo;
+use ferkd_data::pixels::{Filter, Normalisation};
+use ferkd_method::error::{Error, IoContext, Result};
+use ferkd_nn::classifier::{Classifier, read};
+use ferkd_nn::models::Arch;
+use ferkd_train::config::{Supervision, TrainConfig};
+use ferkd_train::upload::DeviceBatch;
+use ferkd_train::{Inputs, Trainer};
 
 /// What the rates were measured for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -98,7 +99,7 @@ impl Rates {
     /// Reads rates that were saved earlier.
     ///
     /// # Errors
-    /// A file that holds no rates, or rates of another subject or that are no positive numbers.
+    /// A file that holds no rates, or rates of another subject or that are not positive numbers.
     pub fn read(path: &Path, subject: &Subject) -> Result<Self> {
         let size = std::fs::metadata(path).at(path)?.len();
         if size > 1 << 16 {
@@ -106,12 +107,13 @@ impl Rates {
         }
         let bytes = std::fs::read(path).at(path)?;
         let rates: Self = serde_json::from_slice(&bytes).map_err(|e| {
-            Error::damaged(path, format!("no rates: {e}")).remedy("measure anew and save with --save-rates")
+            Error::damaged(path, format!("invalid rates: {e}"))
+                .remedy("measure again and save with --save-rates")
         })?;
         if rates.subject != *subject {
             let problem = format!("measured for {}; asked for is {subject}", rates.subject);
             return Err(Error::mismatch(path.display().to_string(), problem)
-                .remedy("measure anew, or ask for what was measured"));
+                .remedy("measure again, or ask for what was measured"));
         }
         let times = [
             rates.decode_s,
@@ -122,7 +124,9 @@ impl Rates {
         ];
         if times.iter().any(|t| !t.is_finite() || *t <= 0.0) || rates.threads == 0 || rates.step_regions == 0
         {
-            return Err(Error::damaged(path, "a rate is no positive number").remedy("measure anew"));
+            return Err(
+                Error::damaged(path, "invalid rate: expected positive numbers").remedy("measure again")
+            );
         }
         Ok(rates)
     }
@@ -174,7 +178,7 @@ const FILLED_S: f64 = 0.2;
 /// # Errors
 /// Images that cannot be decoded, a teacher or student that cannot be run.
 pub fn measure(images: &Images, teacher: &Classifier, subject: &Subject, batch: usize) -> Result<Rates> {
-    let device = crate::device::open(&subject.device)?;
+    let device = ferkd_nn::device::open(&subject.device)?;
     // The student first: what the teacher needs is no part of a training run's memory.
     let spec = subject.config().spec(subject.classes as usize);
     let macs_per_image = spec.init(0, &device)?.macs(subject.side as usize);
@@ -184,20 +188,20 @@ pub fn measure(images: &Images, teacher: &Classifier, subject: &Subject, batch: 
     let mut more = stepping(subject, 2 * step_regions, spec.classes)?.0;
     let mut measured_regions = 2 * step_regions;
     // A GPU that a step does not fill is no faster for a smaller one.
-    let shares_cores = crate::device::is_cpu(&subject.device);
+    let shares_cores = ferkd_nn::device::is_cpu(&subject.device);
     while !shares_cores && more.seconds < FILLED_S && 2 * measured_regions <= batch {
         measured_regions *= 2;
         more = stepping(subject, measured_regions, spec.classes)?.0;
     }
 
     let sample = sample(images)?;
-    let (decode_s, teacher_crop_s) = preparing(&sample, teacher.view())?;
+    let (decode_s, teacher_crop_s) = preparing(&sample, teacher.input_spec())?;
     let student =
-        View { side: subject.side, filter: Filter::Bilinear, normalisation: Normalisation::IMAGENET };
+        InputSpec { side: subject.side, filter: Filter::Bilinear, normalisation: Normalisation::IMAGENET };
     let (_, student_crop_s) = preparing(&sample, student)?;
     let teacher_regions_per_s = asking(teacher, &device)?;
 
-    // Elsewhere it is the device's memory that counts, which nobody says.
+    // Elsewhere it is the device's memory that counts, which is not known here.
     let (few_bytes, more_bytes) = if shares_cores { (few.peak_bytes, more.peak_bytes) } else { (None, None) };
     let per_region = match (few_bytes, more_bytes) {
         (Some(few), Some(more)) => Some(more.saturating_sub(few) / step_regions as u64),
@@ -245,7 +249,7 @@ fn timed(mut work: impl FnMut() -> Result<()>) -> Result<f64> {
 }
 
 /// Seconds to read and decode one image, and to cut one region of it for a network, on one thread.
-fn preparing((images, sample): &(ImageList, Vec<usize>), view: View) -> Result<(f64, f64)> {
+fn preparing((images, sample): &(ImageList, Vec<usize>), view: InputSpec) -> Result<(f64, f64)> {
     let pipeline = Pipeline { images, view, regions: REGIONS };
     let mut pixels = pipeline.room();
     sample.iter().try_for_each(|&image| pipeline.prepare(image, &mut pixels).map(drop))?;
@@ -288,9 +292,9 @@ fn stepping(subject: &Subject, regions: usize, classes: usize) -> Result<(Steps,
     };
     let images = ImageList::in_memory((0..classes.max(regions)).map(one).collect())?;
     let inputs = Inputs { images, validation: None, store: None, teacher: None };
-    let device = crate::device::open(&subject.device)?;
+    let device = ferkd_nn::device::open(&subject.device)?;
     let mut trainer = Trainer::with_inputs(config, inputs, device)?;
-    let Some(batch) = trainer.batcher().batch(0, &mut None)? else {
+    let Some(batch) = trainer.batcher().batch(0, &mut None)?.map(DeviceBatch::from) else {
         return Err(Error::mismatch("training plan", "it has no step"));
     };
     forget_peak();
@@ -298,7 +302,7 @@ fn stepping(subject: &Subject, regions: usize, classes: usize) -> Result<(Steps,
     Ok((Steps { seconds, peak_bytes: peak_bytes() }, trainer.parameters() as u64))
 }
 
-/// Begins the peak anew, where the system can: later peaks are then not hidden by earlier ones.
+/// Begins the peak again, where the system can: later peaks are then not hidden by earlier ones.
 fn forget_peak() {
     let _ = std::fs::write("/proc/self/clear_refs", "5");
 }

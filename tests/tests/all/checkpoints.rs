@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
-use ferkd::classifier::Classifier;
-use ferkd::train::{TrainConfig, train};
-use ferkd::weights::{Precision, StateDict};
+use ferkd_nn::classifier::Classifier;
+use ferkd_nn::weights::{Precision, StateDict};
 use ferkd_tests::smallest_run;
+use ferkd_train::{TrainConfig, train};
 use image::{Rgb, RgbImage};
 
 /// A run of one step on two pictures.
@@ -54,7 +54,7 @@ fn weights_whose_metadata_make_no_sense_are_named() {
     dict.write(&path, Precision::F32).unwrap();
     let loaded = Classifier::load(&path.to_string_lossy(), &Device::flex());
     let error = loaded.err().unwrap().to_string();
-    for part in ["last.safetensors", "make no sense", "anew"] {
+    for part in ["last.safetensors", "make no sense", "again"] {
         assert!(error.contains(part), "{error}");
     }
 }

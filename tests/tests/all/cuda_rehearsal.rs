@@ -16,7 +16,7 @@ fn example(name: &str) -> PathBuf {
 fn run(command: &mut Command) -> Option<Output> {
     let done = command.output();
     done.map_err(|e| {
-        not_installed(format_args!("{} cannot be started: {e}", command.get_program().display()))
+        not_installed(format_args!("{} cannot be started: {e}", command.get_program().display()));
     })
     .ok()
 }

@@ -3,7 +3,7 @@
 //! The goldens are dense labels. Each holds its top K exactly, so encoding it and decoding again must give it
 //! back, value by value.
 
-use ferkd::label::{Codec, SoftLabel, TopK};
+use ferkd_method::label::{Codec, SoftLabel, TopK};
 use ferkd_tests::repository;
 use safetensors::SafeTensors;
 

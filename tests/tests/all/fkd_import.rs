@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ferkd::label::total_variation;
-use ferkd::region::Region;
-use ferkd::store::Store;
+use ferkd_data::store::Store;
+use ferkd_method::label::total_variation;
+use ferkd_method::region::Region;
 use ferkd_tests::{Answer, answer, command, ferkd, files, repository};
 use safetensors::SafeTensors;
 use serde_json::Value;

@@ -49,7 +49,7 @@ fn an_interrupted_teacher_pass_leaves_with_130_and_goes_on() {
         assert_eq!(stopped(at.path(), LABEL, "-INT", || store.join(shard).exists()), Some(130));
     }
     let done = ferkd(at.path(), &format!("{LABEL} --json")).ok().json();
-    assert!(done["labelled_regions"].as_u64() < done["regions"].as_u64(), "it began anew: {done}");
+    assert!(done["labelled_regions"].as_u64() < done["regions"].as_u64(), "it began again: {done}");
     same(&files(&at.path().join("whole")), &files(&store));
     ferkd(at.path(), "verify store").ok();
 }

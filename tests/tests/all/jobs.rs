@@ -75,7 +75,7 @@ fn an_array_of_parts_becomes_the_store_of_one_go() {
     few_scenes(at.path());
     label(at.path(), "1", &[]).ok();
     let verify = [("OUT", "store")];
-    // Half of it is no store.
+    // Half of it is not a store.
     job(at.path(), "verify.sbatch", &verify).fails(1, &["2/2"]);
     label(at.path(), "2", &[]).ok();
     let merged = job(at.path(), "verify.sbatch", &verify).ok().stdout;
@@ -166,7 +166,7 @@ fn command_lines(name: &str) -> Vec<(String, Vec<String>)> {
             let words: Vec<&str> =
                 shown.split_whitespace().map(|word| word.trim_matches(['"', '[', ']'])).collect();
             let begins = words.iter().position(|word| is_program(word));
-            // Prose may speak of it further on.
+            // Prose may mention it further on.
             let begins = begins.filter(|&at| at == 0 || !name.ends_with(".md"));
             let words =
                 begins.map(|at| words[at + 1..].iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());

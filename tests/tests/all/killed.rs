@@ -9,7 +9,7 @@ use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use ferkd::rng::{Purpose, Stream};
+use ferkd_method::rng::{Purpose, Stream};
 use ferkd_tests::{command, ferkd, few_scenes, files, same, some_scenes, timeless};
 
 /// How often each is killed.
@@ -70,7 +70,7 @@ fn wait(child: &mut Child, folder: &Path, moment: &Moment) -> bool {
 }
 
 /// Kills the program again and again while it works on `folder`, begun by `first` and resumed by `resume`, and then
-/// lets it finish. Where it finishes before, it begins anew.
+/// lets it finish. Where it finishes before, it begins again.
 fn hammer(at: &Path, folder: &str, seed: u64, first: &str, resume: &str, begun: impl Fn(&Path) -> bool) {
     let folder = at.join(folder);
     let mut draw = Stream::new(seed, Purpose::Scene, 0, 0);

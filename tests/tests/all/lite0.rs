@@ -1,6 +1,6 @@
 //! The shipped EfficientNet-Lite0 against ONNX Runtime's logits, on every device.
 
-use ferkd::classifier::Classifier;
+use ferkd_nn::classifier::Classifier;
 use ferkd_skip::{not_installed, skipped};
 use ferkd_tests::repository;
 use safetensors::SafeTensors;
@@ -9,7 +9,7 @@ use safetensors::SafeTensors;
 const TOLERANCE: f32 = 1e-3;
 
 fn meets_the_goldens(name: &str) {
-    let device = match ferkd::device::open(name) {
+    let device = match ferkd_nn::device::open(name) {
         Ok(found) => found,
         Err(error) => return if name == "cuda" { skipped(error) } else { not_installed(error) },
     };
@@ -19,7 +19,7 @@ fn meets_the_goldens(name: &str) {
     let expected: Vec<f32> = bytemuck::pod_collect_to_vec(file.tensor("logits_f16_weights").unwrap().data());
 
     let teacher = Classifier::load("efficientnet-lite0", &device).unwrap();
-    let view = teacher.view();
+    let view = teacher.input_spec();
     let picture = (3 * view.side * view.side) as usize;
     let mut pixels = vec![0.0; 8 * picture];
     for (bytes, pixels) in pictures.data().chunks(picture).zip(pixels.chunks_mut(picture)) {
@@ -33,7 +33,7 @@ fn meets_the_goldens(name: &str) {
 
 #[test]
 fn flex() {
-    ferkd::device::open("flex").unwrap();
+    ferkd_nn::device::open("flex").unwrap();
     meets_the_goldens("flex");
 }
 

@@ -5,9 +5,9 @@
 
 use std::path::Path;
 
-use ferkd::classifier::Classifier;
-use ferkd::models::Arch;
-use ferkd::pixels::Normalisation;
+use ferkd_data::pixels::Normalisation;
+use ferkd_nn::classifier::Classifier;
+use ferkd_nn::models::Arch;
 use ferkd_skip::skipped;
 use ferkd_tests::repository;
 use safetensors::SafeTensors;
@@ -21,7 +21,7 @@ fn teacher(name: &str) -> Option<Classifier> {
         return None;
     };
     let path = Path::new(&folder).join(format!("efficientnet-{name}.pth"));
-    let device = ferkd::device::open("flex").unwrap();
+    let device = ferkd_nn::device::open("flex").unwrap();
     Some(Classifier::load(path.to_str().unwrap(), &device).unwrap())
 }
 
@@ -50,7 +50,7 @@ fn meets_its_golden(name: &str, arch: Arch, side: u32) {
         teacher.card.normalisation.write_chw(square.as_raw(), side, &mut planes);
         pixels.extend(planes);
     }
-    let device = ferkd::device::open("flex").unwrap();
+    let device = ferkd_nn::device::open("flex").unwrap();
     let logits = teacher.logits(pixels, side, &device).unwrap();
     near(&logits, &golden("tests/data/lite-logits.safetensors", name));
 }
@@ -82,7 +82,7 @@ fn lite0_meets_onnx_runtime() {
     for (crop, planes) in crops.data().chunks(size).zip(pixels.chunks_mut(size)) {
         teacher.card.normalisation.write_chw(crop, 224, planes);
     }
-    let device = ferkd::device::open("flex").unwrap();
+    let device = ferkd_nn::device::open("flex").unwrap();
     let logits = teacher.logits(pixels, 224, &device).unwrap();
     near(&logits, &golden("tests/data/lite0-crops.safetensors", "logits_f32_weights")[..2000]);
 }

@@ -8,7 +8,7 @@ use std::process::Stdio;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use ferkd::store::Store;
+use ferkd_data::store::Store;
 use ferkd_tests::command;
 use ferkd_tests::simulated::{CLASSES, REGIONS, SIDE, name, write_store};
 

@@ -1,10 +1,10 @@
 //! The built page in a real browser, with WebGPU and without. Skipped, aloud, where there is no page or no Chromium.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use ferkd::classifier::Classifier;
-use ferkd::label::softmax;
-use ferkd::pixels::{OrientationRule, decode};
-use ferkd::region::Region;
+use ferkd_data::pixels::{OrientationRule, decode};
+use ferkd_method::label::softmax;
+use ferkd_method::region::Region;
+use ferkd_nn::classifier::Classifier;
 use ferkd_tests::browser::Browser;
 use ferkd_tests::page::{no_complaint, open, visit};
 use ferkd_tests::repository;
@@ -36,7 +36,7 @@ fn on_the_cpu() -> Vec<f32> {
     let bytes = std::fs::read(photo).unwrap();
     let picture = decode(&bytes, "chelsea.jpg", OrientationRule::Apply).unwrap().image;
     let region = Region { top: 20, left: 100, height: 180, width: 180, flip: false };
-    let view = teacher.view();
+    let view = teacher.input_spec();
     let mut pixels = vec![0.0; view.size()];
     view.cut(&picture, &region, &mut pixels).unwrap();
     let side = view.side as usize;
@@ -132,7 +132,7 @@ fn nothing_runs_while_the_tab_is_hidden() {
     browser.hide();
     let before = browser.state();
     std::thread::sleep(std::time::Duration::from_secs(8));
-    assert_eq!(browser.state()["frames"], before["frames"], "nobody sees a frame");
+    assert_eq!(browser.state()["frames"], before["frames"], "no one sees a frame");
     browser.unhide();
     let shown = browser.until("a frame", |state| state["frames"] != before["frames"]);
     // Ten steps a second would have been eighty: the student has rested too.
@@ -188,7 +188,7 @@ fn a_threshold_that_is_dragged_changes_counts_and_the_link_brings_them_back() {
     browser.open(&format!("{}#{link}", visit.address));
     let again = browser.until("the page again", |state| !state["kinds"].is_null());
     assert_eq!((&again["experiment"], &again["kinds"]), (&after["experiment"], &after["kinds"]));
-    // Somebody pastes another link into the same page.
+    // Someone pastes another link into the same page.
     browser.evaluate(&format!("location.hash = '#{}'", before["link"].as_str().unwrap()));
     browser.until("the first experiment", |state| state["experiment"] == before["experiment"]);
     no_complaint(browser);

@@ -8,7 +8,7 @@ use ferkd_tests::simulated::write_store;
 use ferkd_tests::{ferkd, repository};
 use serde_json::{Value, json};
 
-/// The browser notes every file that is asked for and is not there; of a folder behind an address nobody knows what it
+/// The browser notes every file that is asked for and is not there; of a folder behind an address no one knows what it
 /// holds before.
 fn forget_what_is_not_there(browser: &mut Browser) {
     let probed = ["/manifest.json", "/metrics.jsonl", "/config.toml"];

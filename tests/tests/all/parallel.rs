@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use ferkd::weights::StateDict;
+use ferkd_nn::weights::StateDict;
 use ferkd_tests::{Answer, command, ferkd, few_scenes, files};
 
 const TRAIN: &str = "train --images scenes --supervision hard --arch vit-ti16 --width 16 --depth 2 --heads 2 \

@@ -1,7 +1,7 @@
 //! Crop and resize against Pillow, which torchvision uses.
 
-use ferkd::pixels::{Filter, crop_resize};
-use ferkd::region::Region;
+use ferkd_data::pixels::{Filter, crop_resize};
+use ferkd_method::region::Region;
 use ferkd_tests::repository;
 use safetensors::SafeTensors;
 

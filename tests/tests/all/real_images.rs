@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Cursor;
 use std::path::Path;
 
-use ferkd::pixels::{OrientationRule, decode};
+use ferkd_data::pixels::{OrientationRule, decode};
 use ferkd_tests::{ferkd, repository, test_data};
 use image::{ImageFormat, RgbImage};
 
@@ -93,7 +93,7 @@ fn lite0_labels_a_shipped_photo() {
     .ok();
     let mined = ferkd(at.path(), "mine store --quantiles 0.1,0.3,0.9 --json").ok().json();
     assert_eq!(mined["regions"], 8);
-    let store = ferkd::store::Store::open(at.path().join("store")).unwrap();
+    let store = ferkd_data::store::Store::open(at.path().join("store")).unwrap();
     // 281 to 287 are cats, small and large.
     let cats = (0..8).filter(|&r| (281..=287).contains(&store.label(0, r).unwrap().top()[0].0)).count();
     assert!(cats >= 5, "{cats} of 8 regions of a cat are a cat");

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use ferkd::config::{read_layer, resolve};
-use ferkd::data::plan::{Length, Plan};
-use ferkd::train::TrainConfig;
+use ferkd_data::batches::plan::{BatchPlan, Length};
+use ferkd_data::config::{read_layer, resolve};
 use ferkd_tests::{answer, command, repository};
+use ferkd_train::TrainConfig;
 
 /// The settings in the folders `configs/<name>/`.
 fn layers(name: &str) -> Vec<PathBuf> {
@@ -24,7 +24,7 @@ fn images(folder: &str) -> usize {
         "tiny-imagenet" => 100_000,
         "cifar" => 50_000,
         "digits" => 1_437,
-        other => panic!("configs/{other} is no data set that is known here"),
+        other => panic!("configs/{other} is not a known data set"),
     }
 }
 
@@ -40,9 +40,9 @@ fn could_begin(paths: &[&PathBuf], images: usize) {
         opening: config.opening_epochs,
         closing: config.closing_epochs,
     };
-    let plan = Plan::new(images, config.batch, length, 0).unwrap_or_else(|e| panic!("{paths:?}: {e}"));
+    let plan = BatchPlan::new(images, config.batch, length, 0).unwrap_or_else(|e| panic!("{paths:?}: {e}"));
     assert!((plan.epoch(plan.steps()) - config.epochs as f64).abs() < 1e-9);
-    config.spec(10).build(&ferkd::device::open("flex").unwrap()).unwrap();
+    config.spec(10).build(&ferkd_nn::device::open("flex").unwrap()).unwrap();
 }
 
 #[test]

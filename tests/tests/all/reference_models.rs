@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use ferkd::models::{Arch, ModelSpec, VitSize, resize_positions};
-use ferkd::train::config::Recipe;
-use ferkd::train::optimizer::Optimizer;
-use ferkd::train::{Pretrained, TrainConfig};
-use ferkd::weights::{HostTensor, Precision, StateDict};
+use ferkd_nn::models::{Arch, ModelSpec, VitSize, resize_positions};
+use ferkd_nn::weights::{HostTensor, Precision, StateDict};
 use ferkd_skip::{not_installed, skipped};
 use ferkd_tests::{repository, seeded};
+use ferkd_train::config::Recipe;
+use ferkd_train::optimizer::Optimizer;
+use ferkd_train::{Pretrained, TrainConfig};
 use safetensors::SafeTensors;
 use serde_json::Value;
 
@@ -37,7 +37,7 @@ fn vit(arch: Arch, classes: usize, change: impl Fn(&mut VitSize)) -> ModelSpec {
 
 /// The network with the formula's weights.
 fn filled(spec: &ModelSpec) -> StateDict {
-    let mut dict = StateDict::of(&spec.build(&Device::flex()).unwrap());
+    let mut dict = StateDict::of(&spec.build(&Device::flex()).unwrap()).unwrap();
     for (name, tensor) in &mut dict.tensors {
         tensor.values = seeded::tensor(name, &tensor.shape);
     }
@@ -78,7 +78,7 @@ fn transformers_give_timms_logits() {
 
 /// Small ones, on every device.
 fn small_transformers(device: &str) {
-    let device = match ferkd::device::open(device) {
+    let device = match ferkd_nn::device::open(device) {
         Ok(found) => found,
         Err(error) if device == "cuda" => return skipped(format_args!("there is no CUDA device: {error}")),
         Err(error) => return not_installed(error),
@@ -143,7 +143,7 @@ fn names_and_shapes_are_timms() {
     let facts = facts();
     for arch in [Arch::VitTi16, Arch::VitS16] {
         let spec = ModelSpec::new(arch, 1000);
-        let dict = StateDict::of(&spec.init(1, &Device::flex()).unwrap());
+        let dict = StateDict::of(&spec.init(1, &Device::flex()).unwrap()).unwrap();
         let said = &facts[arch.name()];
         let shapes: BTreeMap<String, Vec<usize>> = serde_json::from_value(said["shapes"].clone()).unwrap();
         let blocks = said["blocks"].as_u64().unwrap();
@@ -151,7 +151,7 @@ fn names_and_shapes_are_timms() {
         for (name, shape) in shapes {
             match name.strip_prefix("blocks.0.") {
                 Some(rest) => {
-                    expected.extend((0..blocks).map(|i| (format!("blocks.{i}.{rest}"), shape.clone())))
+                    expected.extend((0..blocks).map(|i| (format!("blocks.{i}.{rest}"), shape.clone())));
                 }
                 None => {
                     expected.insert(name, shape);
@@ -172,7 +172,7 @@ fn names_and_shapes_are_timms() {
     // The giant's: one block of it at full width would be 100 MB, a small one has the same names.
     let small = VitSize { side: 28, patch: 14, width: 88, depth: 2, heads: 4 };
     let spec = vit(Arch::EvaG14, 1000, |size| *size = small);
-    let found = StateDict::of(&spec.init(0, &Device::flex()).unwrap());
+    let found = StateDict::of(&spec.init(0, &Device::flex()).unwrap()).unwrap();
     let said: BTreeMap<String, Value> = serde_json::from_value(facts["eva-g14"]["shapes"].clone()).unwrap();
     let found: Vec<&String> = found.tensors.keys().filter(|k| !k.starts_with("blocks.1")).collect();
     assert_eq!(found, said.keys().collect::<Vec<_>>());
@@ -204,7 +204,7 @@ fn groups_of_parameters_are_timms() {
         let model = vit(arch, 7, |own| *own = size).init(0, &Device::flex()).unwrap();
         let recipe: Recipe = TrainConfig::default().recipe();
         let optimizer = Optimizer::new(&recipe, &Device::flex()).with_layer_decay(Some(0.75), model.layers());
-        let dict = StateDict::of(&model);
+        let dict = StateDict::of(&model).unwrap();
         assert_eq!(dict.tensors.keys().collect::<Vec<_>>(), said.keys().collect::<Vec<_>>());
         for (parameter, [rate, decay]) in said {
             let rank = dict.tensors[&parameter].shape.len();

@@ -130,8 +130,8 @@ fn a_second_writer_and_a_second_trainer_are_turned_away() {
     let line = format!("{LABEL} --out store");
     let store = at.path().join("store");
     let mut first = busy(at.path(), &line, || store.join("labels-00000.npy").exists());
-    ferkd(at.path(), &line).fails(1, &["writer.lock", "somebody else", "wait until they are done"]);
-    ferkd(at.path(), "verify store").fails(1, &["writer.lock", "somebody else"]);
+    ferkd(at.path(), &line).fails(1, &["writer.lock", "someone else", "wait until they are done"]);
+    ferkd(at.path(), "verify store").fails(1, &["writer.lock", "someone else"]);
     first.kill().unwrap();
     first.wait().unwrap();
     ferkd(at.path(), &line).ok();
@@ -142,11 +142,11 @@ fn a_second_writer_and_a_second_trainer_are_turned_away() {
     let mut first = busy(at.path(), &line, || last.exists());
     for resume in ["", " --resume"] {
         ferkd(at.path(), &format!("{line}{resume}"))
-            .fails(1, &["trainer.lock", "somebody else is training", "wait until they are done"]);
+            .fails(1, &["trainer.lock", "someone else is training", "wait until they are done"]);
     }
     first.kill().unwrap();
     first.wait().unwrap();
-    // The lock of one that was killed bars nobody.
+    // The lock of a process that was killed blocks no other.
     let words: Vec<String> = format!("{line} --resume").split_whitespace().map(str::to_owned).collect();
     let metrics = at.path().join("run/metrics.jsonl");
     let before = fs::read(&metrics).unwrap().len();

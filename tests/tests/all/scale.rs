@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use ferkd::data::images::{ImageList, Split};
-use ferkd::pixels::OrientationRule;
+use ferkd_data::images::{ImageList, Split};
+use ferkd_data::pixels::OrientationRule;
 use ferkd_skip::not_installed;
 use ferkd_tests::{answer, command, ferkd, few_scenes, files, same, test_data, timeless};
 
@@ -69,14 +69,15 @@ fn archives_label_and_train_like_the_folder() {
     for images in ["whole", "halves", "shards"] {
         same(&store, &label(images));
         same(&run, &train(images));
-        let tried = |images: &str| ferkd(at.path(), &format!("eval scenes-run {images} --json")).ok().stdout;
-        assert_eq!(tried("scenes"), tried(images), "{images}");
+        let evaluated =
+            |images: &str| ferkd(at.path(), &format!("eval scenes-run {images} --json")).ok().stdout;
+        assert_eq!(evaluated("scenes"), evaluated(images), "{images}");
     }
 
     // A cut archive, and one that was compressed.
     let whole = fs::read(at.path().join("whole/scenes.tar")).unwrap();
     fs::write(at.path().join("cut.tar"), &whole[..whole.len() / 2]).unwrap();
-    ferkd(at.path(), "label cut.tar --teacher digits --out cut").fails(1, &["cut.tar", "copy it anew"]);
+    ferkd(at.path(), "label cut.tar --teacher digits --out cut").fails(1, &["cut.tar", "copy it again"]);
     let mut gzipped = vec![0x1F, 0x8B];
     gzipped.extend(&whole[..600]);
     fs::write(at.path().join("z.tar.gz"), gzipped).unwrap();
@@ -159,9 +160,9 @@ fn broken_images_are_an_error_or_are_passed_over_and_listed() {
 
     fs::write(at.path().join("scenes/val/5/bad.png"), b"no picture").unwrap();
     ferkd(at.path(), "eval digits scenes").fails(1, &["val/5/bad.png"]);
-    let tried = ferkd(at.path(), "eval digits scenes --skip-bad --json").ok().json();
-    assert_eq!((&tried["images"], &tried["skipped_images"]), (&20.into(), &1.into()));
-    assert_eq!(tried["skipped"][0]["name"], "5/bad.png");
+    let evaluated = ferkd(at.path(), "eval digits scenes --skip-bad --json").ok().json();
+    assert_eq!((&evaluated["images"], &evaluated["skipped_images"]), (&20.into(), &1.into()));
+    assert_eq!(evaluated["skipped"][0]["name"], "5/bad.png");
 }
 
 #[test]

@@ -3,12 +3,12 @@
 use std::sync::OnceLock;
 
 use bytemuck::Pod;
-use ferkd::heat::{Grid, heat_map};
-use ferkd::mining::Thresholds;
-use ferkd::pixels::{Filter, Normalisation, crop_resize};
-use ferkd::region::{Region, RegionSampler};
-use ferkd::rng::{Purpose, Stream};
-use ferkd::selfmix::{Mix as Mixes, MixStrength, Mixing, Operator};
+use ferkd_data::pixels::{Filter, Normalisation, crop_resize};
+use ferkd_method::heat::{Grid, heat_map};
+use ferkd_method::mining::Thresholds;
+use ferkd_method::region::{Region, RegionSampler};
+use ferkd_method::rng::{Purpose, Stream};
+use ferkd_method::selfmix::{Mix as Mixes, MixStrength, Mixing, Operator};
 use ferkd_shaders::{Compared, CropResize, Cut, Heat, Histogram, Kinds, Mix};
 use ferkd_skip::not_installed;
 use ferkd_tests::repository;
@@ -171,7 +171,7 @@ fn crop_resize_of_more_than_fits_at_once() {
         (0..7).map(|i| Region { left: i, top: 0, width: 1990 - i, height: 3000, flip: i % 2 == 0 }).collect();
     let cut =
         Cut { regions: &regions, side: 512, filter: Filter::Bilinear, normalisation: Normalisation::LITE };
-    assert!(regions.iter().all(|r| !ferkd::pixels::columns_first((r.width, r.height), (512, 512))));
+    assert!(regions.iter().all(|r| !ferkd_data::pixels::columns_first((r.width, r.height), (512, 512))));
     cuts_as_the_twin(&picture, &cut);
 }
 
@@ -216,15 +216,15 @@ fn histogram() {
     let shader = Histogram::new(&gpu.device);
     for (count, bins) in [(1, 1), (100, 7), (1000, 100), (64 * 32_768 + 77, 100), (5000, Histogram::MOST)] {
         let cs = confidences(count);
-        let mut expected = ferkd::mining::Histogram::new(bins as usize);
+        let mut expected = ferkd_method::mining::Histogram::new(bins as usize);
         cs.iter().filter(|c| !c.is_nan()).for_each(|&c| expected.add(c));
-        let strange = cs.iter().filter(|c| c.is_nan()).count() as u64;
+        let non_finite = cs.iter().filter(|c| c.is_nan()).count() as u64;
         let (input, counts) = (gpu.buffer(&cs), gpu.buffer(&vec![0u32; bins as usize + 1]));
         let found: Vec<u32> = gpu.run(&counts, |encoder| {
             shader.encode(&gpu.device, encoder, (count, bins), [&input, &counts]).unwrap();
         });
         let found: Vec<u64> = found.into_iter().map(u64::from).collect();
-        assert_eq!(found, [expected.bins, vec![strange]].concat(), "{count} in {bins} bins");
+        assert_eq!(found, [expected.bins, vec![non_finite]].concat(), "{count} in {bins} bins");
     }
     let (input, counts) = (gpu.buffer(&[0.0f32]), gpu.buffer(&[0u32]));
     let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());

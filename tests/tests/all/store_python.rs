@@ -5,14 +5,14 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use ferkd::label::{Codec, softmax};
-use ferkd::pixels::{Filter, Normalisation, OrientationRule};
-use ferkd::region::{FractionBox, RegionSampler};
-use ferkd::rng::{Purpose, Stream};
-use ferkd::store::{
+use ferkd_data::pixels::{Filter, Normalisation, OrientationRule};
+use ferkd_data::store::{
     Boxes, ExplicitBox, ImageEntry, LabelFormat, LabelSpace, Manifest, Regions, ShardLabels, Store,
     StoreWriter, Teacher, image_list_sha256, manifest,
 };
+use ferkd_method::label::{Codec, softmax};
+use ferkd_method::region::{FractionBox, RegionSampler};
+use ferkd_method::rng::{Purpose, Stream};
 use ferkd_skip::not_installed;
 
 const IMAGES: u64 = 7;

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use ferkd::weights::{HostTensor, StateDict};
+use ferkd_nn::weights::{HostTensor, StateDict};
 use ferkd_tests::{ferkd, repository};
 
 /// Strided, sliced, shared, of 16, 32 and 64 bits: all as PyTorch sees them; integers are left out.
@@ -30,6 +30,7 @@ fn the_ending_is_of_no_concern() {
     let path = at.path().join("weights.safetensors");
     std::fs::copy(repository("tests/data/torch/legacy.pth"), &path).unwrap();
     assert_eq!(StateDict::read(&path).unwrap().tensors.len(), 10);
-    // Read, but of no known network: the program says so and names the file.
-    ferkd(at.path(), "eval weights.safetensors .").fails(1, &["weights.safetensors", "no known network"]);
+    // Read, but not of a known network: the program says so and names the file.
+    ferkd(at.path(), "eval weights.safetensors .")
+        .fails(1, &["weights.safetensors", "not of a known network"]);
 }

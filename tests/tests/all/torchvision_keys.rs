@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use ferkd::models::{Arch, ModelSpec};
-use ferkd::weights::{Precision, StateDict};
+use ferkd_nn::models::{Arch, ModelSpec};
+use ferkd_nn::weights::{Precision, StateDict};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 
@@ -59,9 +59,9 @@ fn with_counter(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn is_torchvisions(arch: Arch, blocks: [usize; 4], bottleneck: bool, parameters: usize) {
-    let device = ferkd::device::open("flex").unwrap();
+    let device = ferkd_nn::device::open("flex").unwrap();
     let spec = ModelSpec::new(arch, 1000);
-    let dict = StateDict::of(&spec.init(0, &device).unwrap());
+    let dict = StateDict::of(&spec.init(0, &device).unwrap()).unwrap();
     let found: BTreeMap<String, Vec<usize>> =
         dict.tensors.iter().map(|(name, t)| (name.clone(), t.shape.clone())).collect();
     assert_eq!(found, torchvision(blocks, bottleneck));
@@ -76,7 +76,7 @@ fn is_torchvisions(arch: Arch, blocks: [usize; 4], bottleneck: bool, parameters:
     assert_eq!(back.infer_spec("file").unwrap(), spec);
     let other = spec.init(1, &device).unwrap();
     let loaded = back.load_into(other, "file").unwrap();
-    assert!(StateDict::of(&loaded).tensors == dict.tensors, "not the values that were saved");
+    assert!(StateDict::of(&loaded).unwrap().tensors == dict.tensors, "not the values that were saved");
 }
 
 #[test]

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ferkd::events::Event;
-use ferkd::models::Arch;
-use ferkd::train::{Supervision, TrainConfig, train};
-use ferkd::weights::{HostTensor, StateDict};
+use ferkd_data::events::Event;
+use ferkd_nn::models::Arch;
+use ferkd_nn::weights::{HostTensor, StateDict};
 use ferkd_tests::{ferkd, few_scenes};
+use ferkd_train::{Supervision, TrainConfig, train};
 
 /// A network of ten classes, and images of two others.
 fn trained() -> tempfile::TempDir {
@@ -52,8 +52,8 @@ fn a_transfer_learns_the_folders_own_classes() {
     assert_eq!(after["fc.weight"].shape, [2, 16]);
     assert_ne!(after["conv1.weight"], before["conv1.weight"]);
     assert_ne!(after["bn1.running_mean"], before["bn1.running_mean"]);
-    let tried = ferkd(at.path(), "eval whole shapes --json").ok().json();
-    assert_eq!(tried["top1"], done["accuracy"]);
+    let evaluated = ferkd(at.path(), "eval whole shapes --json").ok().json();
+    assert_eq!(evaluated["top1"], done["accuracy"]);
     let settings = std::fs::read_to_string(at.path().join("whole/config.toml")).unwrap();
     assert!(settings.contains("arch = \"resnet8\"") && settings.contains("side = 16"), "{settings}");
 }
@@ -103,7 +103,7 @@ fn transformer(at: &Path) -> TrainConfig {
         batch: 20,
         regions_per_step: 1,
         regions: 4,
-        recipe: ferkd::train::config::RecipeName::Vit,
+        recipe: ferkd_train::config::RecipeName::Vit,
         warmup_epochs: Some(1),
         drop_path: 0.5,
         layer_decay: Some(0.75),

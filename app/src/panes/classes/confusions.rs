@@ -3,18 +3,22 @@
 use egui::{Button, Ui};
 use egui_extras::{Column as Width, TableBuilder};
 
-use crate::panes::{count, percent};
+use crate::panes::context::PaneContext;
+use crate::panes::numbers::{count, percent};
+use crate::panes::progress::progress;
 use crate::state::State;
-use crate::study::classes::{ClassStudy, Listing, MOST_LISTED};
-use crate::study::progress;
+use crate::state::action::Action;
+use crate::state::selection::Item;
+use crate::study::classes::{Listing, MOST_LISTED};
 
 /// Confusions with a button of their own.
 const MOST_SHOWN: usize = 12;
 
 /// Draws the confusions of the class that is filtered by.
-pub(super) fn ui(state: &mut State, study: &mut ClassStudy, ui: &mut Ui) {
-    let Some(class) = state.class_filter else { return };
-    let name = |class: u32| state.set().map_or_else(String::new, |set| set.class_name(class));
+pub(super) fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
+    let Some(class) = state.filters.class else { return };
+    let study = &state.study.classes;
+    let name = |class: u32| state.class_name(class);
     let truth = name(class);
     let all = study.confusions.regions(class);
     let others = study.confusions.taken_for(class);
@@ -28,40 +32,33 @@ pub(super) fn ui(state: &mut State, study: &mut ClassStudy, ui: &mut Ui) {
         ui.weak(text);
         return;
     }
-    let mut chosen = None;
     ui.horizontal_wrapped(|ui| {
-        for &(guess, times) in others.iter().take(MOST_SHOWN) {
-            let is_chosen = study.listing.as_ref().is_some_and(|l| (l.truth, l.guess) == (class, guess));
+        for &(prediction, times) in others.iter().take(MOST_SHOWN) {
+            let is_chosen =
+                study.listing.as_ref().is_some_and(|l| (l.truth, l.prediction) == (class, prediction));
             let share = times as f64 / all.max(1) as f64;
-            let text = format!("{} · {}", name(guess), percent(share));
+            let text = format!("{} · {}", name(prediction), percent(share));
             let hint = format!("{} of {} regions of {truth}: list them", count(times), count(all));
             if ui.add(Button::selectable(is_chosen, text).frame(true)).on_hover_text(hint).clicked() {
-                chosen = Some((guess, is_chosen));
+                cx.push(Action::ListConfusion((!is_chosen).then_some((class, prediction))));
             }
         }
         if others.len() > MOST_SHOWN {
             ui.weak(format!("and {} more", others.len() - MOST_SHOWN));
         }
     });
-    match chosen {
-        Some((_, true)) => study.listing = None,
-        Some((guess, false)) => study.list(class, guess, state),
-        None => {}
-    }
     if let Some(listing) = &study.listing {
-        let guess = name(listing.guess);
-        regions(state, listing, &guess, ui);
+        regions(state, listing, &name(listing.prediction), cx, ui);
     }
 }
 
 /// The regions that were found, each of which can be looked at.
-fn regions(state: &mut State, listing: &Listing, guess: &str, ui: &mut Ui) {
+fn regions(state: &State, listing: &Listing, prediction: &str, cx: &mut PaneContext, ui: &mut Ui) {
     progress(&listing.walk, "Looking for them", ui);
     let found = &listing.found;
     let more = if found.len() >= MOST_LISTED { "the first " } else { "" };
-    ui.weak(format!("{more}{} regions that the teacher takes for {guess}", count(found.len() as u64)));
+    ui.weak(format!("{more}{} regions that the teacher takes for {prediction}", count(found.len() as u64)));
     let height = (ui.clip_rect().height() * 0.3).clamp(110.0, 260.0);
-    let mut opened = None;
     TableBuilder::new(ui)
         .id_salt("confused regions")
         .striped(true)
@@ -80,15 +77,12 @@ fn regions(state: &mut State, listing: &Listing, guess: &str, ui: &mut Ui) {
                     let text = format!("Image {}, region {region}", image + 1);
                     let response = ui.add(Button::selectable(is_open, text.as_str()));
                     if response.on_hover_text("Look at it").clicked() {
-                        opened = Some((image, region));
+                        cx.push(Action::Choose(Item::Region { image, region }));
                     }
                 });
                 line.col(|ui| {
-                    ui.weak(format!("{guess} · {p:.3}"));
+                    ui.weak(format!("{prediction} · {p:.3}"));
                 });
             });
         });
-    if let Some((image, region)) = opened {
-        state.look_at_region(image, region);
-    }
 }

@@ -1,19 +1,22 @@
 //! By class: the share of each kind, the teacher's confidence, and what the teacher takes its regions for.
 
 mod confusions;
-pub(crate) mod kinds;
 #[cfg(test)]
 mod tests;
 
 use egui::{Button, RichText, Ui};
 use egui_extras::{Column as Width, TableBuilder};
-use ferkd::mining::Kind;
+use ferkd_method::mining::RegionKind;
 
-use crate::panes::shared::mark_order;
-use crate::panes::{count, percent};
+use super::context::PaneContext;
+use super::kinds_bar;
+use super::numbers::{count, percent};
+use super::progress::{missing, progress};
+use super::shared::mark_order;
 use crate::state::State;
+use crate::state::action::Action;
+use crate::study::Watched;
 use crate::study::classes::{ClassStudy, Column, Row};
-use crate::study::{missing, progress};
 use crate::theme;
 
 /// From this width on, in points, there is room for all columns.
@@ -23,34 +26,34 @@ const WIDE: f32 = 640.0;
 const ROW: f32 = 24.0;
 
 /// Draws the pane.
-pub fn ui(state: &mut State, ui: &mut Ui) {
-    let mut study = std::mem::take(&mut state.study.classes);
-    study.advance(state);
+pub fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
+    cx.push(Action::Watch(Watched::Classes));
+    let study = &state.study.classes;
     progress(&study.walk, "Counting what the teacher says", ui);
     if let Some(error) = &study.error {
         ui.colored_label(ui.visuals().error_fg_color, error);
     }
-    match study.rows(state).map(|rows| rows.is_empty()) {
-        Ok(true) => {
+    match study.rows() {
+        // The next frame knows.
+        Ok([]) if !study.has_begun() => {}
+        Ok([]) => {
             ui.weak("These images have no classes: there is nothing to sort them by");
         }
-        Ok(false) => {
-            say_filter(state, ui);
-            table(state, &mut study, ui);
-            confusions::ui(state, &mut study, ui);
+        Ok(rows) => {
+            say_filter(state, cx, ui);
+            table(state, rows, cx, ui);
+            confusions::ui(state, cx, ui);
         }
-        Err(error) => missing(&error, state.counting(&state.experiment.settings), ui),
+        Err(error) => missing(error, state.counting(&state.experiment.settings), ui),
     }
-    state.study.classes = study;
 }
 
-fn say_filter(state: &mut State, ui: &mut Ui) {
-    ui.horizontal_wrapped(|ui| match state.class_filter {
+fn say_filter(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
+    ui.horizontal_wrapped(|ui| match state.filters.class {
         Some(class) => {
-            let name = state.set().map_or_else(String::new, |set| set.class_name(class));
-            ui.label(format!("Only images of {name}"));
+            ui.label(format!("Only images of {}", state.class_name(class)));
             if ui.button("Show all classes").clicked() {
-                state.filter_class(None);
+                cx.push(Action::FilterClass(None));
             }
         }
         None => {
@@ -59,10 +62,11 @@ fn say_filter(state: &mut State, ui: &mut Ui) {
     });
 }
 
-fn table(state: &mut State, study: &mut ClassStudy, ui: &mut Ui) {
+fn table(state: &State, rows: &[Row], cx: &mut PaneContext, ui: &mut Ui) {
+    let study = &state.study.classes;
     let is_wide = ui.available_width() >= WIDE;
-    let Ok(rows) = study.rows(state).map(<[Row]>::len) else { return };
-    let height = (ui.clip_rect().height() * 0.5).clamp(150.0, 420.0).min(30.0 + rows as f32 * (ROW + 6.0));
+    let height =
+        (ui.clip_rect().height() * 0.5).clamp(150.0, 420.0).min(30.0 + rows.len() as f32 * (ROW + 6.0));
     let name = (ui.available_width() * 0.2).clamp(90.0, 220.0);
     let mut builder = TableBuilder::new(ui)
         .id_salt(("classes", is_wide))
@@ -86,33 +90,32 @@ fn table(state: &mut State, study: &mut ClassStudy, ui: &mut Ui) {
             .column(Width::exact(56.0)),
     };
     let table = builder.header(30.0, |mut header| {
-        header.col(|ui| sorter(study, Column::Name, "Class", "name", ui));
+        header.col(|ui| sorter(study, Column::Name, "Class", "name", cx, ui));
         if is_wide {
-            header.col(|ui| sorter(study, Column::Regions, "Regions", "number of regions", ui));
+            header.col(|ui| sorter(study, Column::Regions, "Regions", "number of regions", cx, ui));
         }
         header.col(|ui| {
             ui.spacing_mut().item_spacing.x = 3.0;
-            Kind::ALL.into_iter().for_each(|kind| kind_sorter(study, kind, ui));
+            RegionKind::ALL.into_iter().for_each(|kind| kind_sorter(study, kind, cx, ui));
         });
-        header.col(|ui| sorter(study, Column::Mean, "Mean", "mean confidence", ui));
-        header.col(|ui| sorter(study, Column::Wrong, "Wrong", "share taken for another class", ui));
+        header.col(|ui| sorter(study, Column::Mean, "Mean", "mean confidence", cx, ui));
+        header.col(|ui| sorter(study, Column::Wrong, "Wrong", "share taken for another class", cx, ui));
         if is_wide {
             header.col(|ui| {
                 ui.weak("Mostly as");
             });
         }
     });
-    let mut clicked = None;
     table.body(|body| {
-        body.rows(ROW, rows, |mut line| {
-            let Ok(rows) = study.rows(state) else { return };
-            let Some(row) = rows.get(line.index()).cloned() else { return };
-            let is_chosen = state.class_filter == Some(row.class);
+        body.rows(ROW, rows.len(), |mut line| {
+            let Some(row) = rows.get(line.index()) else { return };
+            let is_chosen = state.filters.class == Some(row.class);
             line.set_selected(is_chosen);
             line.col(|ui| {
                 let button = Button::selectable(is_chosen, row.name.as_str()).truncate();
                 if ui.add(button).on_hover_text(format!("{}: show its images alone", row.name)).clicked() {
-                    clicked = Some(row.class);
+                    cx.push(Action::ListConfusion(None));
+                    cx.push(Action::FilterClass((!is_chosen).then_some(row.class)));
                 }
             });
             if is_wide {
@@ -120,7 +123,7 @@ fn table(state: &mut State, study: &mut ClassStudy, ui: &mut Ui) {
                     ui.label(count(row.kinds.total()));
                 });
             }
-            line.col(|ui| kinds::bar(&row.kinds, &row.name, 18.0, ui));
+            line.col(|ui| kinds_bar::bar(&row.kinds, &row.name, 18.0, ui));
             line.col(|ui| {
                 ui.monospace(format!("{:.3}", row.mean));
             });
@@ -132,24 +135,19 @@ fn table(state: &mut State, study: &mut ClassStudy, ui: &mut Ui) {
             }
         });
     });
-    if let Some(class) = clicked {
-        let is_chosen = state.class_filter == Some(class);
-        study.listing = None;
-        state.filter_class(if is_chosen { None } else { Some(class) });
-    }
 }
 
 /// The class that a class is most often taken for.
 fn mostly(state: &State, study: &ClassStudy, class: u32, ui: &mut Ui) {
-    let Some((guess, times)) = study.confusions.taken_for(class).first().copied() else { return };
+    let Some((prediction, times)) = study.confusions.taken_for(class).first().copied() else { return };
     let share = times as f64 / study.confusions.regions(class).max(1) as f64;
-    let name = state.set().map_or_else(String::new, |set| set.class_name(guess));
+    let name = state.class_name(prediction);
     let text = RichText::new(format!("{name} · {}", percent(share))).color(theme::weak(ui.visuals()));
     ui.add(egui::Label::new(text).truncate());
 }
 
 /// A column's title, which sorts by it.
-fn sorter(study: &mut ClassStudy, column: Column, title: &str, what: &str, ui: &mut Ui) {
+fn sorter(study: &ClassStudy, column: Column, title: &str, what: &str, cx: &mut PaneContext, ui: &mut Ui) {
     let is_chosen = study.column == column;
     let button = Button::selectable(is_chosen, RichText::new(title).strong());
     let response = ui.add(button).accessible_name(format!("Sort by {what}"));
@@ -157,11 +155,11 @@ fn sorter(study: &mut ClassStudy, column: Column, title: &str, what: &str, ui: &
         mark_order(study.is_descending, response.rect, ui);
     }
     if response.on_hover_text(format!("Sort by {what}")).clicked() {
-        study.sort_by(column);
+        cx.push(Action::SortClasses(column));
     }
 }
 
-fn kind_sorter(study: &mut ClassStudy, kind: Kind, ui: &mut Ui) {
+fn kind_sorter(study: &ClassStudy, kind: RegionKind, cx: &mut PaneContext, ui: &mut Ui) {
     let column = Column::Share(kind);
     let text = RichText::new(kind.letter()).color(theme::on_kind(kind, ui.visuals())).strong();
     let fill = theme::kind(kind, ui.visuals());
@@ -172,6 +170,6 @@ fn kind_sorter(study: &mut ClassStudy, kind: Kind, ui: &mut Ui) {
         mark_order(study.is_descending, response.rect, ui);
     }
     if response.on_hover_text(what).clicked() {
-        study.sort_by(column);
+        cx.push(Action::SortClasses(column));
     }
 }

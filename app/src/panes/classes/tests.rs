@@ -5,17 +5,17 @@ use std::collections::BTreeMap;
 use egui::Role;
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
-use ferkd::mine::mine;
+use ferkd_data::mine::mine;
 
 use crate::experiment::Data;
-use crate::panes::PaneKind;
-use crate::panes::percent;
+use crate::pane_kind::PaneKind;
+use crate::panes::numbers::percent;
+use crate::panes::testing::{pane, photos, scenes};
 use crate::state::State;
 use crate::study::classes::Column;
-use crate::study::testing::{pane, photos, scenes};
 
 /// What the teacher says of the regions of each class, by the plainest road.
-fn guesses(state: &State) -> BTreeMap<u32, BTreeMap<u32, u64>> {
+fn predictions(state: &State) -> BTreeMap<u32, BTreeMap<u32, u64>> {
     let store = state.set().unwrap().store().unwrap();
     let mut found: BTreeMap<u32, BTreeMap<u32, u64>> = BTreeMap::new();
     for image in 0..store.len() {
@@ -35,7 +35,8 @@ fn rows_are_those_of_mining_the_store() {
     let mined = mine(state.set().unwrap().store().unwrap(), &settings.rule(), settings.confidence).unwrap();
     let mut study = std::mem::take(&mut state.study.classes);
     (study.column, study.is_descending) = (Column::Name, false);
-    let rows = study.rows(state).unwrap();
+    study.advance(&state.question(), true);
+    let rows = study.rows().unwrap();
     assert_eq!(rows.len(), mined.classes.len());
     for (row, class) in rows.iter().zip(&mined.classes) {
         assert_eq!((&row.name, row.kinds), (&class.name, class.kinds));
@@ -46,17 +47,17 @@ fn rows_are_those_of_mining_the_store() {
 #[test]
 fn confusions_are_those_of_every_stored_label() {
     let mut harness = pane(PaneKind::Classes, scenes(), 420.0);
-    let plain = guesses(harness.state());
+    let plain = predictions(harness.state());
     let study = &harness.state().study.classes;
     assert!(study.walk.is_done() && study.error.is_none());
     for (&truth, said) in &plain {
         let all: u64 = said.values().sum();
         let mut others: Vec<(u32, u64)> = said
             .iter()
-            .filter(|(guess, _)| **guess != truth)
-            .map(|(&guess, &times)| (guess, times))
+            .filter(|(prediction, _)| **prediction != truth)
+            .map(|(&prediction, &times)| (prediction, times))
             .collect();
-        others.sort_by_key(|&(guess, times)| (std::cmp::Reverse(times), guess));
+        others.sort_by_key(|&(prediction, times)| (std::cmp::Reverse(times), prediction));
         assert_eq!(study.confusions.taken_for(truth), others);
         assert_eq!(study.confusions.wrong(truth), Some((all - said[&truth]) as f64 / all as f64));
         harness.get_all_by_label(&percent((all - said[&truth]) as f64 / all as f64)).next().unwrap();
@@ -124,26 +125,26 @@ fn a_class_is_filtered_by_and_its_confusions_lead_to_their_regions() {
     let mut harness = pane(PaneKind::Classes, scenes(), 420.0);
     harness.get_by_role_and_label(Role::Button, "7").click();
     harness.run();
-    assert_eq!(harness.state().class_filter, Some(7));
+    assert_eq!(harness.state().filters.class, Some(7));
     let image = harness.state().experiment.image;
     assert_eq!(harness.state().set().unwrap().class_of(image).unwrap(), Some(7));
     let study = &harness.state().study.classes;
-    let (guess, times) = study.confusions.taken_for(7)[0];
+    let (prediction, times) = study.confusions.taken_for(7)[0];
     let share = percent(times as f64 / study.confusions.regions(7) as f64);
-    harness.get_by_label(&format!("{guess} · {share}")).click();
+    harness.get_by_label(&format!("{prediction} · {share}")).click();
     harness.run();
     let listing = harness.state().study.classes.listing.as_ref().unwrap();
     assert_eq!(listing.found.len() as u64, times);
     let (image, region, p) = listing.found[1];
     let label = harness.state().set().unwrap().store().unwrap().label(image, region).unwrap();
-    assert_eq!(label.top()[0], (guess, p));
+    assert_eq!(label.top()[0], (prediction, p));
     harness.get_by_label(&format!("Image {}, region {region}", image + 1)).click();
     harness.run();
     let experiment = &harness.state().experiment;
     assert_eq!((experiment.image, experiment.region), (image, Some(region)));
     harness.get_by_label("Show all classes").click();
     harness.run();
-    assert_eq!(harness.state().class_filter, None);
+    assert_eq!(harness.state().filters.class, None);
 }
 
 #[test]

@@ -2,17 +2,21 @@
 
 use egui::{Button, Ui};
 use egui_extras::{Column, TableBuilder};
-use ferkd::mining::Kind;
+use ferkd_method::mining::RegionKind;
 
+use crate::panes::context::PaneContext;
+use crate::panes::numbers::{count, percent};
 use crate::panes::shared::letter;
-use crate::panes::{count, percent};
 use crate::state::State;
+use crate::state::action::Action;
+use crate::state::selection::Item;
 use crate::study::compare::{CompareStudy, MOST_LISTED};
 
 /// Draws the list.
-pub(super) fn ui(state: &mut State, study: &mut CompareStudy, ui: &mut Ui) {
-    heading(study, ui);
-    let pairs = Kind::ALL.into_iter().flat_map(|from| Kind::ALL.map(|to| (from, to)));
+pub(super) fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
+    let study = &state.study.compare;
+    heading(study, cx, ui);
+    let pairs = RegionKind::ALL.into_iter().flat_map(|from| RegionKind::ALL.map(|to| (from, to)));
     let mut changes = pairs.filter(|(from, to)| from != to);
     let is_capped = changes.any(|(from, to)| study.transitions.of(from, to) > MOST_LISTED);
     let (shown, differing) = study.shown();
@@ -23,7 +27,6 @@ pub(super) fn ui(state: &mut State, study: &mut CompareStudy, ui: &mut Ui) {
         return;
     }
     let height = (ui.clip_rect().height() * 0.4).clamp(130.0, 320.0);
-    let mut opened = None;
     TableBuilder::new(ui)
         .id_salt("differing regions")
         .striped(true)
@@ -53,7 +56,8 @@ pub(super) fn ui(state: &mut State, study: &mut CompareStudy, ui: &mut Ui) {
                     let text = format!("Image {}, region {}", found.image + 1, found.region);
                     let response = ui.add(Button::selectable(is_open, text.as_str()));
                     if response.on_hover_text("Look at it").clicked() {
-                        opened = Some((found.image, found.region));
+                        let (image, region) = (found.image, found.region);
+                        cx.push(Action::Choose(Item::Region { image, region }));
                     }
                 });
                 line.col(|ui| {
@@ -68,19 +72,16 @@ pub(super) fn ui(state: &mut State, study: &mut CompareStudy, ui: &mut Ui) {
                 });
             });
         });
-    if let Some((image, region)) = opened {
-        state.look_at_region(image, region);
-    }
 }
 
-fn heading(study: &mut CompareStudy, ui: &mut Ui) {
+fn heading(study: &CompareStudy, cx: &mut PaneContext, ui: &mut Ui) {
     let (changed, all) = (study.transitions.changed(), study.transitions.before().total());
     ui.horizontal_wrapped(|ui| match study.only {
         Some((from, to)) => {
             let regions = study.transitions.of(from, to);
             ui.label(format!("{} regions, {} to {}", count(regions), from.name(), to.name()));
             if ui.button("List all").clicked() {
-                study.only = None;
+                cx.push(Action::ListChange(None));
             }
         }
         None if changed == 0 && study.walk.is_done() => {

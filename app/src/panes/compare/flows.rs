@@ -1,15 +1,22 @@
 //! Which kinds the regions go to: a table of four by four, whose cells list their regions.
 
 use egui::{Button, RichText, Ui};
-use ferkd::mining::{Kind, Transitions};
+use ferkd_method::mining::{RegionKind, Transitions};
 
-use crate::panes::count;
-use crate::panes::label::badge;
+use crate::panes::context::PaneContext;
+use crate::panes::label_bars::badge;
+use crate::panes::numbers::count;
 use crate::panes::shared::letter;
+use crate::state::action::Action;
 use crate::theme;
 
 /// Draws the table; `only` is the cell whose regions are listed.
-pub(super) fn ui(transitions: &Transitions, only: &mut Option<(Kind, Kind)>, ui: &mut Ui) {
+pub(super) fn ui(
+    transitions: &Transitions,
+    only: Option<(RegionKind, RegionKind)>,
+    cx: &mut PaneContext,
+    ui: &mut Ui,
+) {
     let (before, after) = (transitions.before(), transitions.after());
     ui.add_space(2.0);
     ui.strong(format!(
@@ -19,21 +26,24 @@ pub(super) fn ui(transitions: &Transitions, only: &mut Option<(Kind, Kind)>, ui:
     ));
     egui::Grid::new("transitions").num_columns(6).spacing([6.0, 4.0]).show(ui, |ui| {
         ui.weak("left \\ right");
-        for kind in Kind::ALL {
+        for kind in RegionKind::ALL {
             ui.vertical_centered(|ui| letter(kind, ui));
         }
         ui.strong("all");
         ui.end_row();
-        for from in Kind::ALL {
+        for from in RegionKind::ALL {
             badge(from, ui);
-            for to in Kind::ALL {
-                cell(transitions.of(from, to), (from, to), only, ui);
+            for to in RegionKind::ALL {
+                let at = (from, to);
+                if cell(transitions.of(from, to), at, only == Some(at), ui) {
+                    cx.push(Action::ListChange((only != Some(at)).then_some(at)));
+                }
             }
             ui.weak(count(before.of(from)));
             ui.end_row();
         }
         ui.strong("all");
-        for kind in Kind::ALL {
+        for kind in RegionKind::ALL {
             ui.vertical_centered(|ui| ui.weak(count(after.of(kind))));
         }
         ui.weak(count(before.total()));
@@ -41,9 +51,8 @@ pub(super) fn ui(transitions: &Transitions, only: &mut Option<(Kind, Kind)>, ui:
     });
 }
 
-fn cell(regions: u64, at: (Kind, Kind), only: &mut Option<(Kind, Kind)>, ui: &mut Ui) {
-    let (from, to) = at;
-    let is_chosen = *only == Some(at);
+/// How many regions go from one kind to another one; whether they were clicked.
+fn cell(regions: u64, (from, to): (RegionKind, RegionKind), is_chosen: bool, ui: &mut Ui) -> bool {
     let stays = from == to;
     let said = match stays {
         true => format!("{} regions stay {}", count(regions), from.name()),
@@ -55,11 +64,9 @@ fn cell(regions: u64, at: (Kind, Kind), only: &mut Option<(Kind, Kind)>, ui: &mu
     if stays || (regions == 0 && !is_chosen) {
         let button = Button::new(text).frame(false).min_size(size).sense(egui::Sense::hover());
         ui.add(button).accessible_name(said.clone()).on_hover_text(said);
-        return;
+        return false;
     }
     let fill = theme::kind(to, ui.visuals()).gamma_multiply(if is_chosen { 0.6 } else { 0.25 });
     let button = Button::new(text).fill(fill).selected(is_chosen).min_size(size);
-    if ui.add(button).accessible_name(said.clone()).on_hover_text(format!("{said}: list them")).clicked() {
-        *only = if is_chosen { None } else { Some(at) };
-    }
+    ui.add(button).accessible_name(said.clone()).on_hover_text(format!("{said}: list them")).clicked()
 }

@@ -10,44 +10,48 @@ mod stores;
 mod tests;
 
 use egui::{RichText, Ui};
-use ferkd::mining::{Kind, KindCounts};
+use ferkd_method::mining::{KindCounts, RegionKind};
 
+use super::context::PaneContext;
+use super::kinds_bar;
+use super::label_bars::badge;
+use super::numbers::{count, percent};
+use super::progress::progress;
 use crate::experiment::{Data, Settings};
-use crate::panes::classes::kinds;
-use crate::panes::{count, percent};
 use crate::state::State;
-use crate::study::progress;
+use crate::state::action::Action;
+use crate::study::Watched;
 
 /// From this width on, in points, things that belong together stand side by side.
 const TWO_COLUMNS: f32 = 740.0;
 
 /// Draws the pane.
-pub fn ui(state: &mut State, ui: &mut Ui) {
-    runs::ui(state, ui);
-    stores::choice(state, ui);
+pub fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
+    runs::ui(state, cx, ui);
+    stores::choice(state, cx, ui);
     if state.experiment.other.is_none() {
         ui.label("Hold two settings against each other: which regions do they judge differently?");
         ui.weak("Left are the settings of all panes. Choose what stands on the right:");
-        presets::ui(state, ui);
+        presets::ui(state, cx, ui);
         return;
     }
-    commands(state, ui);
+    commands(state, cx, ui);
     let is_wide = ui.available_width() >= TWO_COLUMNS;
     if is_wide {
         ui.columns_const(|[first, second]| {
-            settings::ui(state, first);
+            settings::ui(state, cx, first);
             counts(state, second);
         });
     } else {
-        settings::ui(state, ui);
+        settings::ui(state, cx, ui);
         counts(state, ui);
     }
     let Some(sides) = sides(state) else { return };
     let data = data(state);
-    let thresholds = |side: usize| state.thresholds_in(data[side], &sides[side]);
+    let thresholds = |side: usize| state.labels.thresholds(data[side], &sides[side]);
     let [Ok(left), Ok(right)] = [thresholds(0), thresholds(1)] else { return };
-    let mut study = std::mem::take(&mut state.study.compare);
-    study.advance(state, (sides[0].confidence, left), (sides[1].confidence, right));
+    cx.push(Action::Watch(Watched::Compare));
+    let study = &state.study.compare;
     if let Some(error) = &study.error {
         ui.colored_label(ui.visuals().error_fg_color, error);
     }
@@ -59,19 +63,18 @@ pub fn ui(state: &mut State, ui: &mut Ui) {
         _ => study.transitions,
     };
     ui.add_space(4.0);
-    stores::differ(state, &study, ui);
+    stores::differ(state, study, ui);
     if is_wide {
         ui.columns_const(|[first, second]| {
-            flows::ui(&transitions, &mut study.only, first);
+            flows::ui(&transitions, study.only, cx, first);
             progress(&study.walk, "Comparing", second);
-            differing::ui(state, &mut study, second);
+            differing::ui(state, cx, second);
         });
     } else {
-        flows::ui(&transitions, &mut study.only, ui);
+        flows::ui(&transitions, study.only, cx, ui);
         progress(&study.walk, "Comparing", ui);
-        differing::ui(state, &mut study, ui);
+        differing::ui(state, cx, ui);
     }
-    state.study.compare = study;
 }
 
 /// The settings of both sides, where there are two.
@@ -84,24 +87,21 @@ fn data(state: &State) -> [Data; 2] {
     [state.experiment.data, state.right_data()]
 }
 
-fn commands(state: &mut State, ui: &mut Ui) {
+fn commands(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
     ui.horizontal_wrapped(|ui| {
-        let left = state.experiment.settings;
         ui.menu_button("Preset", |ui| {
-            if presets::list(state, ui) {
+            if presets::list(state, cx, ui) {
                 ui.close();
             }
         });
         if ui.button("Copy from left").on_hover_text("Make the right side the same as the left").clicked() {
-            state.experiment.other = Some(left);
+            cx.push(Action::Compare(Some(state.experiment.settings)));
         }
-        if ui.button("Swap").on_hover_text("Change sides: all panes follow the left one").clicked()
-            && let Some(other) = state.experiment.other.replace(left)
-        {
-            state.experiment.settings = other;
+        if ui.button("Swap").on_hover_text("Change sides: all panes follow the left one").clicked() {
+            cx.push(Action::SwapSides);
         }
         if ui.button("Remove").on_hover_text("Compare no longer").clicked() {
-            state.experiment.other = None;
+            cx.push(Action::Compare(None));
         }
     });
 }
@@ -111,8 +111,8 @@ fn counts(state: &State, ui: &mut Ui) {
     let Some(sides) = sides(state) else { return };
     let (mut counted, data) = ([KindCounts::default(); 2], data(state));
     for (at, name) in ["Left", "Right"].into_iter().enumerate() {
-        if let Err(error) = state.thresholds_in(data[at], &sides[at]) {
-            match state.counting_in(data[at], &sides[at]) {
+        if let Err(error) = state.labels.thresholds(data[at], &sides[at]) {
+            match state.labels.counting(data[at], &sides[at]) {
                 Some(walk) => progress(walk, "Counting", ui),
                 None => {
                     ui.colored_label(ui.visuals().error_fg_color, format!("{name}: {error}"));
@@ -120,8 +120,8 @@ fn counts(state: &State, ui: &mut Ui) {
             }
             return;
         }
-        let Some(kinds) = state.kinds_in(data[at], &sides[at]) else {
-            match state.counting_in(data[at], &sides[at]) {
+        let Some(kinds) = state.labels.kinds(data[at], &sides[at]) else {
+            match state.labels.counting(data[at], &sides[at]) {
                 Some(walk) => progress(walk, "Counting", ui),
                 None => {
                     ui.weak("The labels are on their way");
@@ -134,7 +134,7 @@ fn counts(state: &State, ui: &mut Ui) {
     for (name, kinds) in ["Left", "Right"].into_iter().zip(&counted) {
         ui.horizontal(|ui| {
             ui.add_sized([36.0, 18.0], egui::Label::new(RichText::new(name).strong()));
-            kinds::bar(kinds, name, 20.0, ui);
+            kinds_bar::bar(kinds, name, 20.0, ui);
         });
     }
     let treated = [0, 1].map(|side| Treatment::of(&sides[side], &counted[side]));
@@ -144,8 +144,8 @@ fn counts(state: &State, ui: &mut Ui) {
         }
         ui.end_row();
         let shares = counted.map(|counts| counts.shares());
-        for kind in Kind::ALL {
-            crate::panes::label::badge(kind, ui);
+        for kind in RegionKind::ALL {
+            badge(kind, ui);
             row([0, 1].map(|side| (counted[side].of(kind), shares[side][kind as usize])), ui);
         }
         let total = counted[0].total().max(1) as f64;
@@ -184,8 +184,8 @@ struct Treatment {
 
 impl Treatment {
     fn of(settings: &Settings, kinds: &KindCounts) -> Self {
-        let sum = |is: &dyn Fn(Kind) -> bool| {
-            Kind::ALL.into_iter().filter(|&kind| is(kind)).map(|kind| kinds.of(kind)).sum()
+        let sum = |is: &dyn Fn(RegionKind) -> bool| {
+            RegionKind::ALL.into_iter().filter(|&kind| is(kind)).map(|kind| kinds.of(kind)).sum()
         };
         let adaptation = settings.adaptation;
         Self {

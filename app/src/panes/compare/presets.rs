@@ -1,11 +1,13 @@
 //! Settings that are worth being held against those at hand.
 
 use egui::Ui;
-use ferkd::calibration::Adaptation;
-use ferkd::mining::{Confidence, Thresholds};
+use ferkd_method::calibration::Adaptation;
+use ferkd_method::mining::{Confidence, Thresholds};
 
 use crate::experiment::Settings;
+use crate::panes::context::PaneContext;
 use crate::state::State;
+use crate::state::action::Action;
 
 /// Something to compare with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,22 +97,16 @@ fn moved(mut settings: Settings, by: f32) -> Settings {
 }
 
 /// The presets as buttons.
-pub(super) fn ui(state: &mut State, ui: &mut Ui) {
-    ui.horizontal_wrapped(|ui| {
-        for preset in Preset::ALL {
-            if ui.button(preset.title()).on_hover_text(preset.meaning()).clicked() {
-                state.experiment.other = Some(preset.of(state.experiment.settings));
-            }
-        }
-    });
+pub(super) fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
+    ui.horizontal_wrapped(|ui| list(state, cx, ui));
 }
 
-/// The presets as a menu; whether one was chosen.
-pub(super) fn list(state: &mut State, ui: &mut Ui) -> bool {
+/// The presets one after the other; whether one was chosen.
+pub(super) fn list(state: &State, cx: &mut PaneContext, ui: &mut Ui) -> bool {
     let mut is_chosen = false;
     for preset in Preset::ALL {
         if ui.button(preset.title()).on_hover_text(preset.meaning()).clicked() {
-            state.experiment.other = Some(preset.of(state.experiment.settings));
+            cx.push(Action::Compare(Some(preset.of(state.experiment.settings))));
             is_chosen = true;
         }
     }

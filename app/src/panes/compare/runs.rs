@@ -2,15 +2,16 @@
 
 use egui::Ui;
 
+use crate::panes::context::PaneContext;
 use crate::panes::curves::{self, Quantity};
 use crate::run::RunView;
 use crate::state::State;
+use crate::state::action::Action;
 use crate::theme;
 
 /// Draws them, once two were opened.
-pub(super) fn ui(state: &mut State, ui: &mut Ui) {
-    let (Some(run), Some(before)) = (&state.run, &state.run_before) else { return };
-    let mut holds_apart = None;
+pub(super) fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
+    let (Some(run), Some(before)) = (&state.runs.current, &state.runs.before) else { return };
     egui::CollapsingHeader::new("Two runs").default_open(true).show(ui, |ui| {
         egui::Grid::new("two runs").num_columns(3).striped(true).spacing([12.0, 3.0]).show(ui, |ui| {
             ui.label("");
@@ -31,7 +32,7 @@ pub(super) fn ui(state: &mut State, ui: &mut Ui) {
                 .on_hover_text("Their settings become the left and the right side")
                 .clicked()
         {
-            holds_apart = Some((left, right));
+            cx.push(Action::CompareRuns(left, right));
         }
         let [left, right] = [0, 1].map(|side| theme::parent(side, ui.visuals()));
         let curve = |quantity, points: [&[_]; 2], ui: &mut Ui| {
@@ -45,10 +46,6 @@ pub(super) fn ui(state: &mut State, ui: &mut Ui) {
             |ui| curve(Quantity::Top1, [&run.accuracy, &before.accuracy], ui),
         );
     });
-    if let Some((left, right)) = holds_apart {
-        (state.experiment.settings, state.experiment.other) = (left, Some(right));
-        state.with_before = true;
-    }
 }
 
 /// What is said of a run: its name, and how it is found.

@@ -1,11 +1,13 @@
 //! Both settings, line by line, each with its controls.
 
 use egui::{ComboBox, DragValue, Ui};
-use ferkd::calibration::Adaptation;
-use ferkd::mining::Confidence;
+use ferkd_method::calibration::Adaptation;
+use ferkd_method::mining::Confidence;
 
 use crate::experiment::Settings;
+use crate::panes::context::PaneContext;
 use crate::state::State;
+use crate::state::action::Action;
 
 /// What is done with each kind, and what that is called.
 const ADAPTATIONS: [(Adaptation, &str); 4] = [
@@ -16,7 +18,7 @@ const ADAPTATIONS: [(Adaptation, &str); 4] = [
 ];
 
 /// Draws the controls of both sides.
-pub(super) fn ui(state: &mut State, ui: &mut Ui) {
+pub(super) fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
     let Some(mut right) = state.experiment.other else { return };
     let mut left = state.experiment.settings;
     egui::Grid::new("both settings").num_columns(3).spacing([12.0, 4.0]).show(ui, |ui| {
@@ -41,7 +43,12 @@ pub(super) fn ui(state: &mut State, ui: &mut Ui) {
             ui.end_row();
         }
     });
-    (state.experiment.settings, state.experiment.other) = (left, Some(right));
+    if left != state.experiment.settings {
+        cx.push(Action::Settings(left));
+    }
+    if Some(right) != state.experiment.other {
+        cx.push(Action::Compare(Some(right)));
+    }
 }
 
 fn number(value: &mut f32, name: &str, ui: &mut Ui) {

@@ -3,32 +3,31 @@
 use egui::Ui;
 
 use crate::experiment::Data;
-use crate::panes::label::bars;
-use crate::panes::{count, percent};
+use crate::panes::context::PaneContext;
+use crate::panes::label_bars::bars;
+use crate::panes::numbers::{count, percent};
 use crate::state::State;
+use crate::state::action::Action;
 use crate::study::compare::CompareStudy;
 
 /// Lets the reader choose the store on the right, once a second one was opened.
-pub(super) fn choice(state: &mut State, ui: &mut Ui) {
-    if state.experiment.data != Data::Yours || !state.has(Data::Before) {
+pub(super) fn choice(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
+    if state.experiment.data != Data::Yours || !state.labels.has(Data::Before) {
         return;
     }
-    let name = |data| state.set_of(data).map_or_else(String::new, |set| set.name.clone());
+    let name = |data| state.labels.set_of(data).map_or_else(String::new, |set| set.name.clone());
     let [now, before] = [Data::Yours, Data::Before].map(name);
-    let fits = state.before_fits();
+    let fits = state.labels.before_fits();
     ui.horizontal_wrapped(|ui| {
         ui.label("Labels on the right:");
-        let mut with_before = state.with_before && fits.is_ok();
+        let mut with_before = state.labels.with_before && fits.is_ok();
         ui.selectable_value(&mut with_before, false, now);
         ui.add_enabled_ui(fits.is_ok(), |ui| {
             let before = format!("{before} (opened before)");
             ui.selectable_value(&mut with_before, true, before);
         });
-        if fits.is_ok() && with_before != state.with_before {
-            state.with_before = with_before;
-            if with_before {
-                state.experiment.other.get_or_insert(state.experiment.settings);
-            }
+        if fits.is_ok() && with_before != state.labels.with_before {
+            cx.push(Action::CompareBefore(with_before));
         }
     });
     if let Err(error) = fits {
@@ -43,14 +42,14 @@ pub(super) fn differ(state: &State, study: &CompareStudy, ui: &mut Ui) {
     }
     let labels = study.labels;
     if labels.regions == 0 {
-        ui.weak("The stores speak of different classes: kinds can be compared, labels cannot");
+        ui.weak("The stores have different classes: kinds can be compared, labels cannot");
     } else {
         let regions = labels.regions as f64;
         ui.label(format!(
-            "{} of {} regions have another first guess ({}); mean total variation {:.4}",
-            count(labels.guesses),
+            "{} of {} regions have another top-1 prediction ({}); mean total variation {:.4}",
+            count(labels.predictions),
             count(labels.regions),
-            percent(labels.guesses as f64 / regions),
+            percent(labels.predictions as f64 / regions),
             labels.total_variation / regions
         ));
     }
@@ -58,10 +57,10 @@ pub(super) fn differ(state: &State, study: &CompareStudy, ui: &mut Ui) {
     let image = state.experiment.image;
     let sides = [(Data::Yours, Some(state.experiment.settings)), (Data::Before, state.experiment.other)];
     let found = sides.map(|(data, settings)| {
-        let set = state.set_of(data)?;
+        let set = state.labels.set_of(data)?;
         let found = set.region(image, region).ok()?;
         let label = found.label?;
-        let (_, kind) = state.judge_in(data, &settings?, &label, found.truth)?;
+        let (_, kind) = state.labels.judge(data, &settings?, &label, found.truth)?;
         Some((set, label, found.truth, kind))
     });
     let [Some((left, a, ..)), Some((right, b, ..))] = &found else { return };

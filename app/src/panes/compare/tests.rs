@@ -2,18 +2,18 @@
 
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
-use ferkd::calibration::Adaptation;
-use ferkd::mine::mine;
-use ferkd::mining::{Confidence, Kind, KindCounts, Thresholds, Transitions};
-use ferkd::store::{ShardLabels, Store, StoreWriter};
+use ferkd_data::mine::mine;
+use ferkd_data::store::{ShardLabels, Store, StoreWriter};
+use ferkd_method::calibration::Adaptation;
+use ferkd_method::mining::{Confidence, KindCounts, RegionKind, Thresholds, Transitions};
 
 use crate::dataset::{DataSet, Pictures, unpack};
 use crate::experiment::{Data, Settings};
 use crate::link;
-use crate::panes::PaneKind;
-use crate::panes::count;
+use crate::pane_kind::PaneKind;
+use crate::panes::numbers::count;
+use crate::panes::testing::{pane, photos, scenes};
 use crate::state::State;
-use crate::study::testing::{pane, photos, scenes};
 
 const ABSOLUTE: Thresholds = Thresholds { low: 0.2, mid: 0.45, high: 0.9 };
 
@@ -74,7 +74,7 @@ fn the_tables_margins_are_what_mining_counts() {
         let listed: Vec<(u64, u32)> =
             study.differing.iter().map(|found| (found.image, found.region)).collect();
         assert_eq!(listed, differing);
-        let moved = expected.of(Kind::Important, Kind::Context);
+        let moved = expected.of(RegionKind::Important, RegionKind::Context);
         harness.get_by_label(&format!("{} regions go from important to context", count(moved)));
         let said = format!(
             "{} of {} regions change their kind",
@@ -164,16 +164,16 @@ fn thresholds_that_do_not_ascend_are_said_to_be_of_their_side() {
 fn a_cell_lists_its_regions_and_a_row_shows_its_region() {
     let mut harness = compared(Settings::default(), absolute(ABSOLUTE), 420.0);
     let transitions = harness.state().study.compare.transitions;
-    let regions = transitions.of(Kind::Important, Kind::Context);
+    let regions = transitions.of(RegionKind::Important, RegionKind::Context);
     assert!(regions > 0);
     harness.get_by_label(&format!("{} regions go from important to context", count(regions))).click();
     harness.run();
     let study = &mut harness.state_mut().study.compare;
-    assert_eq!(study.only, Some((Kind::Important, Kind::Context)));
+    assert_eq!(study.only, Some((RegionKind::Important, RegionKind::Context)));
     let (shown, differing) = study.shown();
     assert_eq!(shown.len() as u64, regions);
     let second = differing[shown[1] as usize];
-    assert_eq!(second.kinds, [Kind::Important, Kind::Context]);
+    assert_eq!(second.kinds, [RegionKind::Important, RegionKind::Context]);
     harness.get_by_label(&format!("Image {}, region {}", second.image + 1, second.region)).click();
     harness.run();
     let experiment = &harness.state().experiment;
@@ -226,25 +226,25 @@ fn two_stores_of_the_same_images_are_held_against_each_other() {
     harness.get_by_label("plain (opened before)").click();
     harness.run();
     let state = harness.state();
-    let [left, right] = [Data::Yours, Data::Before].map(|data| state.set_of(data).unwrap());
+    let [left, right] = [Data::Yours, Data::Before].map(|data| state.labels.set_of(data).unwrap());
     let [left, right] = [left, right].map(|set| set.store().unwrap().clone());
     let study = &state.study.compare;
     assert!(study.is_of_two() && study.walk.is_done(), "{:?}", study.error);
     let rule = settings.rule();
     assert_eq!(study.transitions.before(), mine(&left, &rule, Confidence::Max).unwrap().kinds);
     assert_eq!(study.transitions.after(), mine(&right, &rule, Confidence::Max).unwrap().kinds);
-    let (mut guesses, mut variation) = (0, 0.0);
+    let (mut predictions, mut variation) = (0, 0.0);
     for image in 0..left.len() {
         for region in 0..left.per_image() {
             let [a, b] = [&left, &right].map(|store| store.label(image, region).unwrap());
-            guesses += u64::from(a.guess() != b.guess());
+            predictions += u64::from(a.prediction() != b.prediction());
             variation += a.total_variation(&b);
         }
     }
     let labels = study.labels;
-    assert_eq!((labels.regions, labels.guesses), (96, guesses));
-    assert!(guesses >= 48 && (labels.total_variation - variation).abs() < 1e-9);
-    harness.get_by_label_contains("have another first guess");
+    assert_eq!((labels.regions, labels.predictions), (96, predictions));
+    assert!(predictions >= 48 && (labels.total_variation - variation).abs() < 1e-9);
+    harness.get_by_label_contains("have another top-1 prediction");
 }
 
 #[test]
@@ -257,7 +257,7 @@ fn stores_of_other_images_are_not_compared() {
     state.look_at(Data::Yours);
     let mut harness = pane(PaneKind::Compare, state, 640.0);
     harness.get_by_label_contains("they are of different images");
-    harness.state_mut().with_before = true;
+    harness.state_mut().labels.with_before = true;
     harness.run();
     assert_eq!(harness.state().right_data(), Data::Yours);
 }

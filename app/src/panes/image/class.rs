@@ -2,14 +2,16 @@
 
 use egui::Ui;
 
+use crate::live_image::proposal;
+use crate::panes::context::PaneContext;
 use crate::state::State;
-use crate::yours::proposal;
+use crate::state::action::Action;
 
 /// Classes that are listed at once.
 const LISTED: usize = 12;
 
 /// Asks for the class of the shown image, if it is the reader's own.
-pub fn ui(state: &mut State, ui: &mut Ui) {
+pub fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
     let Some(set) = state.set() else { return };
     let Some(image) = set.live_images().and_then(|images| images.get(state.experiment.image as usize)) else {
         return;
@@ -46,10 +48,10 @@ pub fn ui(state: &mut State, ui: &mut Ui) {
         }
         ui.data_mut(|data| data.insert_temp(id, text));
     });
-    if let Some((done, all)) = state.labelling() {
+    if let Some((done, all)) = state.labels.labelling() {
         ui.add(egui::ProgressBar::new(done as f32 / all as f32).desired_width(120.0).text("Labelling"));
     }
     if let Some(class) = chosen {
-        state.classify(number, class);
+        cx.push(Action::Classify(number, class));
     }
 }

@@ -3,13 +3,19 @@
 mod class;
 
 use egui::{Color32, CornerRadius, Pos2, Rect, Response, Sense, Stroke, StrokeKind, Ui, Vec2, pos2, vec2};
-use ferkd::mining::Kind;
-use ferkd::region::Region;
+use ferkd_method::mining::RegionKind;
+use ferkd_method::region::Region;
 
+use super::context::PaneContext;
+use super::photo::texture;
+use super::progress::missing;
+use crate::command::Command;
 use crate::dataset::Shown;
 use crate::screen::HeatPicture;
-use crate::state::{Probe, State};
-use crate::study::missing;
+use crate::state::State;
+use crate::state::action::Action;
+use crate::state::selection::Item;
+use crate::state::teachers::Probe;
 use crate::theme;
 
 /// Smallest side of a box that is drawn by hand, in pixels of the picture.
@@ -19,13 +25,13 @@ const SMALLEST: u32 = 8;
 const GRIP: f32 = 7.0;
 
 /// The picture, its regions, and the hand on them.
-pub fn ui(state: &mut State, ui: &mut Ui) {
-    toolbar(state, ui);
+pub fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
+    toolbar(state, cx, ui);
     if let Some(error) = state.shown_error() {
         missing(error, None, ui);
         return;
     }
-    let Some(shown) = state.shown().cloned() else {
+    let Some(shown) = state.shown() else {
         ui.weak("Nothing to show yet");
         return;
     };
@@ -37,21 +43,21 @@ pub fn ui(state: &mut State, ui: &mut Ui) {
     let response = ui.allocate_rect(rect, Sense::click_and_drag());
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, &*shown.name));
 
-    paint_picture(&shown, rect, ui);
+    paint_picture(shown, rect, ui);
     let view = View { rect, scale };
     if heat_is_on(ui) {
-        paint_heat(state, &shown, &view, ui);
+        paint_heat(state, shown, &view, cx, ui);
     }
-    let regions = visible_regions(state, &shown);
+    let regions = visible_regions(state, shown);
     let pointed = response.hover_pos().and_then(|at| nearest(&regions, &view, at));
-    if response.hovered() {
-        state.hovering = pointed.or(state.hovering);
+    let pointed = pointed.map(|region| Item::Region { image: shown.image, region });
+    if let Some(item) = pointed.clone().filter(|_| response.hovered()) {
+        cx.push(Action::Hover(item));
     }
     paint_regions(state, &regions, &view, ui);
-    handle_probe(state, &shown, &view, &response, ui);
+    handle_probe(state, shown, &view, &response, cx, ui);
     if response.clicked() {
-        state.experiment.region = pointed;
-        state.probe = None;
+        cx.push(Action::Choose(pointed.unwrap_or(Item::Image(shown.image))));
     }
 }
 
@@ -85,7 +91,7 @@ impl View {
 }
 
 /// A region that is shown: its number, where it is, confidence and kind.
-type Judged = (u32, Region, Option<(f32, Kind)>);
+type Judged = (u32, Region, Option<(f32, RegionKind)>);
 
 /// The regions that pass the filter.
 fn visible_regions(state: &State, shown: &Shown) -> Vec<Judged> {
@@ -94,31 +100,31 @@ fn visible_regions(state: &State, shown: &Shown) -> Vec<Judged> {
         let judged = label.as_ref().and_then(|label| state.judge(settings, label, shown.truth));
         (number as u32, *region, judged)
     });
-    let passes = |judged: &Judged| state.passes(judged.2);
+    let passes = |judged: &Judged| state.filters.passes(judged.2);
     judged.filter(passes).collect()
 }
 
-fn toolbar(state: &mut State, ui: &mut Ui) {
+fn toolbar(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
     ui.horizontal_wrapped(|ui| {
-        let count = state.set().map_or(0, |set| set.len());
+        let count = state.set().map_or(0, super::super::dataset::DataSet::len);
         let image = state.experiment.image;
         if ui.add_enabled(image > 0, egui::Button::new("◀")).on_hover_text("Previous image").clicked() {
-            state.step_image(false);
+            cx.push(Command::PreviousImage);
         }
         if ui.add_enabled(image + 1 < count, egui::Button::new("▶")).on_hover_text("Next image").clicked() {
-            state.step_image(true);
+            cx.push(Command::NextImage);
         }
         if let (Some(shown), Some(set)) = (state.shown(), state.set()) {
             let class = shown.truth.map(|class| set.class_name(class));
             ui.strong(class.unwrap_or_else(|| "No class".into()));
             ui.weak(format!("{} · {} of {count}", shown.name, shown.image + 1));
         }
-        class::ui(state, ui);
-        if let Some(class) = state.class_filter {
-            let name = state.set().map_or_else(String::new, |set| set.class_name(class));
+        class::ui(state, cx, ui);
+        if let Some(class) = state.filters.class {
+            let name = state.class_name(class);
             let chip = egui::Button::new(format!("Only {name} ×")).selected(true);
             if ui.add(chip).on_hover_text("Show images of all classes again").clicked() {
-                state.filter_class(None);
+                cx.push(Action::FilterClass(None));
             }
         }
         let mut heat = heat_is_on(ui);
@@ -129,10 +135,11 @@ fn toolbar(state: &mut State, ui: &mut Ui) {
         {
             ui.data_mut(|data| data.insert_temp(heat_id(), heat));
         }
-        if state.probe.is_some() && ui.button("Remove my box").clicked() {
-            state.probe = None;
+        let has_box = state.teachers.probe.is_some();
+        if has_box && ui.button("Remove my box").clicked() {
+            cx.push(Action::Box(None));
         }
-        if state.probe.is_none() {
+        if !has_box {
             ui.weak("Drag to draw a box of your own");
         }
     });
@@ -159,29 +166,6 @@ fn paint_picture(shown: &Shown, rect: Rect, ui: &Ui) {
     ui.painter().image(texture.id(), rect, whole, Color32::WHITE);
 }
 
-/// The picture as a texture; kept until another one is shown.
-pub(crate) fn texture(
-    shown: &Shown,
-    picture: &std::sync::Arc<::image::RgbImage>,
-    ctx: &egui::Context,
-) -> egui::TextureHandle {
-    let id = egui::Id::unique("shown picture");
-    let key = (std::sync::Arc::as_ptr(picture) as usize, shown.image);
-    let kept: Option<((usize, u64), egui::TextureHandle)> = ctx.data(|data| data.get_temp(id));
-    if let Some((of, texture)) = kept
-        && of == key
-    {
-        return texture;
-    }
-    let size = [picture.width() as usize, picture.height() as usize];
-    let pixels = egui::ColorImage::from_rgb(size, picture.as_raw());
-    // Small pictures show their pixels, as the student meets them.
-    let options = if size[0] < 128 { egui::TextureOptions::NEAREST } else { egui::TextureOptions::LINEAR };
-    let texture = ctx.load_texture("shown picture", pixels, options);
-    ctx.data_mut(|data| data.insert_temp(id, (key, texture.clone())));
-    texture
-}
-
 /// The smallest region under the pointer: it is the one that cannot be reached otherwise.
 fn nearest(regions: &[Judged], view: &View, at: Pos2) -> Option<u32> {
     let under = regions.iter().filter(|(_, region, _)| view.place(region).contains(at));
@@ -192,7 +176,7 @@ fn paint_regions(state: &State, regions: &[Judged], view: &View, ui: &Ui) {
     let visuals = ui.visuals();
     let painter = ui.painter().with_clip_rect(view.rect.expand(2.0));
     let chosen = state.experiment.region;
-    let lit = state.hovered.or(chosen);
+    let lit = state.region_in_sight();
     let mut order: Vec<&Judged> = regions.iter().collect();
     // What is chosen lies on top.
     order.sort_by_key(|(number, ..)| (Some(*number) == lit, Some(*number) == chosen));
@@ -200,7 +184,7 @@ fn paint_regions(state: &State, regions: &[Judged], view: &View, ui: &Ui) {
         let rect = view.place(region).shrink(0.5);
         let is_lit = lit == Some(*number) || chosen == Some(*number);
         let color = judged.map_or(theme::neutral(visuals), |(_, kind)| theme::kind(kind, visuals));
-        let in_bar = state.hovered_bar.as_ref().map(|bar| judged.is_some_and(|(c, _)| bar.contains(&c)));
+        let in_bar = state.hovered.bar.as_ref().map(|bar| judged.is_some_and(|(c, _)| bar.contains(&c)));
         let faint = (lit.is_some() && !is_lit) || in_bar == Some(false);
         let alpha = if faint { 0.25 } else { 1.0 };
         if is_lit {
@@ -221,7 +205,14 @@ fn paint_regions(state: &State, regions: &[Judged], view: &View, ui: &Ui) {
 }
 
 /// The kind's letter on its colour; with the confidence where there is room for it.
-fn badge(painter: &egui::Painter, at: Pos2, kind: Kind, c: Option<f32>, alpha: f32, visuals: &egui::Visuals) {
+fn badge(
+    painter: &egui::Painter,
+    at: Pos2,
+    kind: RegionKind,
+    c: Option<f32>,
+    alpha: f32,
+    visuals: &egui::Visuals,
+) {
     let text = match c {
         Some(c) => format!("{} {c:.3}", kind.letter()),
         None => kind.letter().to_string(),
@@ -236,7 +227,7 @@ fn badge(painter: &egui::Painter, at: Pos2, kind: Kind, c: Option<f32>, alpha: f
 /// How much of the heat map one sees over the picture.
 const HEAT_ALPHA: u8 = 150;
 
-fn paint_heat(state: &State, shown: &Shown, view: &View, ui: &Ui) {
+fn paint_heat(state: &State, shown: &Shown, view: &View, cx: &mut PaneContext, ui: &Ui) {
     let settings = &state.experiment.settings;
     let regions: Vec<(Region, f32)> = shown
         .regions
@@ -245,8 +236,7 @@ fn paint_heat(state: &State, shown: &Shown, view: &View, ui: &Ui) {
         .filter_map(|(region, label)| Some((*region, state.judge(settings, label.as_ref()?, shown.truth)?.0)))
         .collect();
     let (regions, confidences): (Vec<Region>, Vec<f32>) = regions.into_iter().unzip();
-    let HeatPicture { texture, grid } =
-        state.screen.borrow_mut().heat(shown.size, &regions, &confidences, ui.ctx());
+    let HeatPicture { texture, grid } = cx.screen.heat(shown.size, &regions, &confidences, ui.ctx());
     // Points are the middles of the texture's pixels; those behind the picture's edge are cut off.
     let (columns, rows) = (grid.columns as f32, grid.rows as f32);
     let half = vec2(0.5 / (columns + 1.0), 0.5 / (rows + 1.0));
@@ -257,15 +247,22 @@ fn paint_heat(state: &State, shown: &Shown, view: &View, ui: &Ui) {
 }
 
 /// Draws, moves and resizes the reader's own box.
-fn handle_probe(state: &mut State, shown: &Shown, view: &View, response: &Response, ui: &Ui) {
+fn handle_probe(
+    state: &State,
+    shown: &Shown,
+    view: &View,
+    response: &Response,
+    cx: &mut PaneContext,
+    ui: &Ui,
+) {
+    let probe = state.teachers.probe.as_ref();
     let id = egui::Id::unique("box drag");
     if response.drag_started()
         && let Some(start) = ui.input(|input| input.pointer.press_origin())
     {
-        let grip = state.probe.as_ref().map_or(Grip::New, |probe| Grip::at(view.place(&probe.region), start));
-        let before = state.probe.as_ref().map(|probe| view.place(&probe.region));
+        let before = probe.map(|probe| view.place(&probe.region));
+        let grip = before.map_or(Grip::New, |before| Grip::at(before, start));
         ui.data_mut(|data| data.insert_temp(id, (start, grip, before)));
-        state.experiment.region = None;
     }
     let drag: Option<(Pos2, Grip, Option<Rect>)> = ui.data(|data| data.get_temp(id));
     if let (true, Some((start, grip, before)), Some(now)) =
@@ -273,12 +270,11 @@ fn handle_probe(state: &mut State, shown: &Shown, view: &View, response: &Respon
     {
         let (a, b) = grip.corners(start, now, before.unwrap_or(Rect::NOTHING), view.rect);
         let region = view.region(a, b, shown.size);
-        match &mut state.probe {
-            Some(probe) => probe.region = region,
-            None => state.probe = Some(Probe { region, label: None, is_pending: false, time_s: None }),
+        if probe.is_none_or(|probe| probe.region != region) {
+            cx.push(Action::Box(Some(region)));
         }
     }
-    if let Some(probe) = &state.probe {
+    if let Some(probe) = probe {
         paint_probe(state, probe, shown, view, ui);
         if let Some(at) = response.hover_pos() {
             ui.set_cursor_icon(Grip::at(view.place(&probe.region), at).cursor());
@@ -380,7 +376,7 @@ fn paint_probe(state: &State, probe: &Probe, shown: &Shown, view: &View, ui: &Ui
         );
     }
     let top = probe.label.as_ref().and_then(|(_, label)| label.top().first().copied());
-    let name = |class| state.set().map_or_else(String::new, |set| set.class_name(class));
+    let name = |class| state.class_name(class);
     let text = match (judged, top) {
         (Some((c, kind)), Some((class, _))) => {
             format!("{} {c:.3}  {}", kind.letter(), name(class))

@@ -2,7 +2,7 @@
 
 use egui::{Align2, CornerRadius, FontId, Pos2, Rect, Sense, Stroke, StrokeKind, Ui, pos2, vec2};
 
-use super::looked::Looked;
+use super::contents::Contents;
 use super::miniature;
 use super::walk::Walk;
 use crate::explain::Stage;
@@ -19,7 +19,7 @@ const NARROWEST: f32 = 118.0;
 const HEIGHT: f32 = 118.0;
 
 /// All stages; clicking one chooses it.
-pub(super) fn ui(state: &State, looked: &Looked, walk: &mut Walk, ui: &mut Ui) {
+pub(super) fn ui(state: &State, contents: &Contents, walk: &mut Walk, ui: &mut Ui) {
     let now = ui.input(|input| input.time);
     let cards = places(ui.available_rect_before_wrap().min, ui.available_width());
     let all = cards.iter().fold(Rect::NOTHING, |all, card| all.union(*card));
@@ -31,7 +31,7 @@ pub(super) fn ui(state: &State, looked: &Looked, walk: &mut Walk, ui: &mut Ui) {
         arrow(pair[0], pair[1], walk.at == Some(Stage::ALL[i + 1]), point, ui);
     }
     for (stage, rect) in Stage::ALL.into_iter().zip(cards) {
-        card(state, looked, stage, rect, walk, ui);
+        card(state, contents, stage, rect, walk, ui);
     }
 }
 
@@ -96,10 +96,10 @@ fn along_path(path: &[Pos2], share: f32) -> Pos2 {
     path.last().copied().unwrap_or_default()
 }
 
-fn card(state: &State, looked: &Looked, stage: Stage, rect: Rect, walk: &mut Walk, ui: &mut Ui) {
+fn card(state: &State, contents: &Contents, stage: Stage, rect: Rect, walk: &mut Walk, ui: &mut Ui) {
     let response = ui.interact(rect, ui.scope_id().with(stage.title()), Sense::click());
     let is_chosen = walk.chosen == stage;
-    let caption = miniature::caption(state, looked, stage);
+    let caption = miniature::caption(state, contents, stage);
     let name = format!("{}: {caption}", stage.title());
     response.widget_info(|| egui::WidgetInfo::selected(egui::Role::Button, true, is_chosen, &name));
     if response.clicked() {
@@ -138,7 +138,7 @@ fn card(state: &State, looked: &Looked, stage: Stage, rect: Rect, walk: &mut Wal
         });
         clipped.galley(at - vec2(0.0, galley.size().y), galley, weak);
         let middle = Rect::from_min_max(inside.min + vec2(0.0, 20.0), inside.max - vec2(0.0, 18.0));
-        miniature::paint(state, looked, stage, middle, ui);
+        miniature::paint(state, contents, stage, middle, ui);
     } else {
         clipped.text(at, Align2::LEFT_BOTTOM, "not reached yet", FontId::proportional(11.0), weak);
     }
@@ -148,8 +148,10 @@ fn card(state: &State, looked: &Looked, stage: Stage, rect: Rect, walk: &mut Wal
 /// Whether a stage is at work, walk or no walk.
 fn is_working(state: &State, stage: Stage) -> bool {
     match stage {
-        Stage::Teacher => state.is_labelling(),
-        Stage::Student => state.lesson.is_playing || state.lesson.is_stepping || state.lesson.is_opening,
+        Stage::Teacher => state.teachers.is_labelling(),
+        Stage::Student => {
+            state.training.is_playing || state.training.is_stepping || state.training.is_opening
+        }
         _ => false,
     }
 }

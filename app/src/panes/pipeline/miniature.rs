@@ -1,27 +1,30 @@
 //! What each stage holds now, small enough for a card.
 
 use egui::{Align2, Color32, CornerRadius, FontId, Rect, Stroke, StrokeKind, TextureHandle, Ui, pos2, vec2};
-use ferkd::label::SoftLabel;
-use ferkd::mining::Kind;
-use ferkd::report::number::{confidence, trimmed};
+use ferkd_method::label::SoftLabel;
+use ferkd_method::mining::RegionKind;
+use ferkd_report::number::{confidence, trimmed};
 
-use super::looked::Looked;
+use super::contents::Contents;
 use crate::explain::Stage;
+use crate::panes::photo::texture;
 use crate::state::State;
 use crate::theme;
 
 /// What a stage holds, in a few words.
-pub(super) fn caption(state: &State, looked: &Looked, stage: Stage) -> String {
-    let numbers = &looked.numbers;
+pub(super) fn caption(state: &State, contents: &Contents, stage: Stage) -> String {
+    let numbers = &contents.numbers;
     let unknown = || "not known yet".to_owned();
     match stage {
         Stage::Image => numbers.truth.clone().unwrap_or_else(|| "no class".into()),
-        Stage::Regions => match (numbers.region, state.probe.is_some() && state.hovered.is_none()) {
-            (Some(_), true) => format!("your box, beside {}", numbers.regions),
-            (Some((number, _)), false) => format!("{number} of {}", numbers.regions),
-            (None, _) => "none".into(),
-        },
-        Stage::Teacher if state.is_labelling() && looked.label.is_none() => "looking…".into(),
+        Stage::Regions => {
+            match (numbers.region, state.teachers.probe.is_some() && state.hovered_region().is_none()) {
+                (Some(_), true) => format!("your box, beside {}", numbers.regions),
+                (Some((number, _)), false) => format!("{number} of {}", numbers.regions),
+                (None, _) => "none".into(),
+            }
+        }
+        Stage::Teacher if state.teachers.is_labelling() && contents.label.is_none() => "looking…".into(),
         Stage::Teacher => numbers.top.first().map_or_else(unknown, |(name, p)| format!("{name} {p:.2}")),
         Stage::Mining => {
             numbers.judged.map_or_else(unknown, |(c, kind)| format!("{}, c = {}", kind.name(), confidence(c)))
@@ -36,11 +39,11 @@ pub(super) fn caption(state: &State, looked: &Looked, stage: Stage) -> String {
         },
         Stage::Selfmix => match numbers.mix {
             Some((partner, l, _)) => format!("with {partner}, l = {l:.2}"),
-            None if looked.label.is_some() && looked.adapted.is_none() => "left out: not mixed".into(),
+            None if contents.label.is_some() && contents.adapted.is_none() => "left out: not mixed".into(),
             None => unknown(),
         },
         Stage::Student => match numbers.students.as_slice() {
-            [] if state.lesson.is_opening => "drawing weights…".into(),
+            [] if state.training.is_opening => "drawing weights…".into(),
             [] => "nothing learned yet".into(),
             students => {
                 let best = students.iter().min_by(|a, b| a.1.total_cmp(&b.1));
@@ -51,20 +54,20 @@ pub(super) fn caption(state: &State, looked: &Looked, stage: Stage) -> String {
 }
 
 /// Draws what a stage holds into `rect`.
-pub(super) fn paint(state: &State, looked: &Looked, stage: Stage, rect: Rect, ui: &Ui) {
+pub(super) fn paint(state: &State, contents: &Contents, stage: Stage, rect: Rect, ui: &Ui) {
     match stage {
         Stage::Image => photo(state, rect, ui),
-        Stage::Regions => boxes(state, looked, rect, ui),
-        Stage::Teacher => bars(looked.label.as_ref(), looked, rect, theme::neutral(ui.visuals()), ui),
-        Stage::Mining => kinds(looked, rect, ui),
-        Stage::Calibration => match looked.numbers.judged {
-            Some((_, kind)) if looked.adapted.is_none() => letter(kind, rect, true, ui),
+        Stage::Regions => boxes(state, contents, rect, ui),
+        Stage::Teacher => bars(contents.label.as_ref(), contents, rect, theme::neutral(ui.visuals()), ui),
+        Stage::Mining => kinds(contents, rect, ui),
+        Stage::Calibration => match contents.numbers.judged {
+            Some((_, kind)) if contents.adapted.is_none() => letter(kind, rect, true, ui),
             Some((_, kind)) => {
-                bars(looked.adapted.as_ref(), looked, rect, theme::kind(kind, ui.visuals()), ui);
+                bars(contents.adapted.as_ref(), contents, rect, theme::kind(kind, ui.visuals()), ui);
             }
             None => {}
         },
-        Stage::Selfmix => mixed(state, looked, rect, ui),
+        Stage::Selfmix => mixed(state, contents, rect, ui),
         Stage::Student => losses(state, rect, ui),
     }
 }
@@ -84,20 +87,20 @@ fn image(texture: &TextureHandle, rect: Rect, tint: Color32, ui: &Ui) {
 fn photo(state: &State, rect: Rect, ui: &Ui) {
     let Some(shown) = state.shown() else { return };
     let Some(picture) = &shown.picture else { return };
-    let texture = crate::panes::image::texture(shown, picture, ui.ctx());
+    let texture = texture(shown, picture, ui.ctx());
     image(&texture, fit(shown.size, rect), Color32::WHITE, ui);
 }
 
 /// All boxes on the dimmed picture; the region that is looked at stands out.
-fn boxes(state: &State, looked: &Looked, rect: Rect, ui: &Ui) {
+fn boxes(state: &State, contents: &Contents, rect: Rect, ui: &Ui) {
     let Some(shown) = state.shown() else { return };
     let frame = fit(shown.size, rect);
     if let Some(picture) = &shown.picture {
-        let texture = crate::panes::image::texture(shown, picture, ui.ctx());
+        let texture = texture(shown, picture, ui.ctx());
         image(&texture, frame, Color32::from_gray(110), ui);
     }
     let scale = frame.width() / shown.size.0.max(1) as f32;
-    let place = |region: &ferkd::region::Region| {
+    let place = |region: &ferkd_method::region::Region| {
         let min = frame.min + vec2(region.left as f32, region.top as f32) * scale;
         Rect::from_min_size(min, vec2(region.width as f32, region.height as f32) * scale)
     };
@@ -106,8 +109,8 @@ fn boxes(state: &State, looked: &Looked, rect: Rect, ui: &Ui) {
     for region in &shown.regions {
         painter.rect_stroke(place(region), CornerRadius::ZERO, thin, StrokeKind::Inside);
     }
-    if let Some((_, region)) = &looked.numbers.region {
-        let kind = looked.numbers.judged.map(|(_, kind)| kind);
+    if let Some((_, region)) = &contents.numbers.region {
+        let kind = contents.numbers.judged.map(|(_, kind)| kind);
         let color = kind.map_or(Color32::WHITE, |kind| theme::kind(kind, ui.visuals()));
         let stroke = Stroke::new(2.0, color);
         painter.rect_stroke(place(region), CornerRadius::ZERO, stroke, StrokeKind::Inside);
@@ -115,7 +118,7 @@ fn boxes(state: &State, looked: &Looked, rect: Rect, ui: &Ui) {
 }
 
 /// A label's most probable classes as bars, and what is left for all others.
-fn bars(label: Option<&SoftLabel>, looked: &Looked, rect: Rect, color: Color32, ui: &Ui) {
+fn bars(label: Option<&SoftLabel>, contents: &Contents, rect: Rect, color: Color32, ui: &Ui) {
     let Some(label) = label else { return };
     const ROWS: usize = 3;
     let listed: Vec<f32> = label.top().iter().take(ROWS).map(|&(_, p)| p).collect();
@@ -130,7 +133,8 @@ fn bars(label: Option<&SoftLabel>, looked: &Looked, rect: Rect, color: Color32, 
         let ground = theme::neutral(ui.visuals()).gamma_multiply(0.15);
         ui.painter().rect_filled(row, CornerRadius::same(2), ground);
         ui.painter().rect_filled(filled, CornerRadius::same(2), color);
-        let is_truth = i < ROWS && label.top().get(i).is_some_and(|&(class, _)| Some(class) == looked.truth);
+        let is_truth =
+            i < ROWS && label.top().get(i).is_some_and(|&(class, _)| Some(class) == contents.truth);
         if is_truth {
             // The image's class is marked by a point at the end of its bar.
             let at = row.right_center() - vec2(6.0, 0.0);
@@ -140,15 +144,15 @@ fn bars(label: Option<&SoftLabel>, looked: &Looked, rect: Rect, color: Color32, 
 }
 
 /// The region's letter, and how many regions there are of each kind.
-fn kinds(looked: &Looked, rect: Rect, ui: &Ui) {
+fn kinds(contents: &Contents, rect: Rect, ui: &Ui) {
     let (upper, lower) = rect.split_top_bottom_at_fraction(0.62);
-    if let Some((_, kind)) = looked.numbers.judged {
+    if let Some((_, kind)) = contents.numbers.judged {
         letter(kind, upper, false, ui);
     }
-    let Some(kinds) = looked.numbers.kinds else { return };
+    let Some(kinds) = contents.numbers.kinds else { return };
     let bar = Rect::from_min_max(pos2(rect.left(), lower.top() + 3.0), rect.max);
     let mut left = bar.left();
-    for (kind, share) in Kind::ALL.into_iter().zip(kinds.shares()) {
+    for (kind, share) in RegionKind::ALL.into_iter().zip(kinds.shares()) {
         let right = left + share as f32 * bar.width();
         let part = Rect::from_min_max(pos2(left, bar.top()), pos2(right, bar.bottom()));
         ui.painter().rect_filled(part, CornerRadius::ZERO, theme::kind(kind, ui.visuals()));
@@ -161,7 +165,7 @@ fn kinds(looked: &Looked, rect: Rect, ui: &Ui) {
 }
 
 /// A kind's letter on its colour; struck through where the region is left out.
-fn letter(kind: Kind, rect: Rect, is_out: bool, ui: &Ui) {
+fn letter(kind: RegionKind, rect: Rect, is_out: bool, ui: &Ui) {
     let side = rect.height().min(30.0);
     let badge = Rect::from_center_size(rect.center(), egui::Vec2::splat(side));
     let color = theme::kind(kind, ui.visuals()).gamma_multiply(if is_out { 0.45 } else { 1.0 });
@@ -184,9 +188,9 @@ fn letter(kind: Kind, rect: Rect, is_out: bool, ui: &Ui) {
     }
 }
 
-/// The mixed picture; drawn anew only when what is mixed changes.
-fn mixed(state: &State, looked: &Looked, rect: Rect, ui: &Ui) {
-    let (Some(shown), Some(mixing)) = (state.shown(), looked.mixing) else { return };
+/// The mixed picture; drawn again only when what is mixed changes.
+fn mixed(state: &State, contents: &Contents, rect: Rect, ui: &Ui) {
+    let (Some(shown), Some(mixing)) = (state.shown(), contents.mixing) else { return };
     let Some(picture) = &shown.picture else { return };
     let key = format!("{:?} {} {mixing:?}", std::sync::Arc::as_ptr(picture), shown.image);
     let id = egui::Id::unique("mixed regions");
@@ -194,7 +198,7 @@ fn mixed(state: &State, looked: &Looked, rect: Rect, ui: &Ui) {
     let texture = match kept.filter(|(of, _)| *of == key) {
         Some((_, texture)) => texture,
         None => {
-            let Some(pixels) = looked.mixed_picture(picture) else { return };
+            let Some(pixels) = contents.mixed_picture(picture) else { return };
             let texture = ui.ctx().load_texture("mixed regions", pixels, egui::TextureOptions::LINEAR);
             ui.data_mut(|data| data.insert_temp(id, (key, texture.clone())));
             texture
@@ -206,8 +210,8 @@ fn mixed(state: &State, looked: &Looked, rect: Rect, ui: &Ui) {
 
 /// Every student's smoothed loss.
 fn losses(state: &State, rect: Rect, ui: &Ui) {
-    let lesson = &state.lesson;
-    let all = || lesson.students.iter().flat_map(|student| &student.smooth_loss);
+    let training = &state.training;
+    let all = || training.students.iter().flat_map(|student| &student.smooth_loss);
     let (mut low, mut high, mut end) = (f64::INFINITY, f64::NEG_INFINITY, 0.0_f64);
     for &[epoch, loss] in all() {
         (low, high, end) = (low.min(loss), high.max(loss), end.max(epoch));
@@ -217,7 +221,7 @@ fn losses(state: &State, rect: Rect, ui: &Ui) {
         return;
     }
     let span = (high - low).max(1e-3);
-    for student in &lesson.students {
+    for student in &training.students {
         let every = student.smooth_loss.len().div_ceil(64).max(1);
         let point = |&[epoch, loss]: &[f64; 2]| {
             let x = rect.left() + (epoch / end) as f32 * rect.width();

@@ -4,20 +4,20 @@ use egui::Role;
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 
-use ferkd::label::TopK;
+use ferkd_method::label::TopK;
 
 use crate::engine::{Reply, Request};
 use crate::experiment::Experiment;
 use crate::explain::Stage;
-use crate::panes::PaneKind;
+use crate::pane_kind::PaneKind;
+use crate::panes::context::PaneContext;
+use crate::panes::testing::frame;
 use crate::state::State;
 
 fn harness<'a>(width: f32) -> Harness<'a, State> {
     let experiment = Experiment { region: Some(3), ..Experiment::default() };
-    let pane = |ui: &mut egui::Ui, state: &mut State| {
-        state.refresh();
-        super::ui(state, ui);
-    };
+    let mut cx = PaneContext::default();
+    let pane = move |ui: &mut egui::Ui, state: &mut State| frame(PaneKind::Pipeline, state, &mut cx, ui);
     let mut harness =
         Harness::builder().with_size([width, 1000.0]).build_ui_state(pane, State::new(experiment));
     harness.run_steps(2);
@@ -49,7 +49,7 @@ fn the_numbers_at_hand_stand_in_the_explanation() {
     let harness = harness(900.0);
     let label = harness.state().shown().unwrap().labels[3].clone().unwrap();
     let (c, kind) = harness.state().judge(&harness.state().experiment.settings, &label, None).unwrap();
-    harness.get_by_label_contains(&format!("c = max p = {}", ferkd::report::number::confidence(c)));
+    harness.get_by_label_contains(&format!("c = max p = {}", ferkd_report::number::confidence(c)));
     harness.get_by_label_contains(&format!("Mining: {}", kind.name()));
 }
 
@@ -79,12 +79,15 @@ fn a_region_is_led_step_by_step_and_by_itself() {
 fn a_pane_comes_to_the_front_when_it_is_asked_for() {
     for width in [1000.0, 400.0] {
         let mut layout = crate::layout::Layout::default();
+        let mut cx = PaneContext::default();
         let mut state = State::new(Experiment::default());
         state.refresh();
         let mut harness = Harness::builder().with_size([width, 900.0]).allow_missing_glyphs().build_ui_state(
             move |ui: &mut egui::Ui, state: &mut State| {
                 state.refresh();
-                layout.show(state, &mut crate::meter::Clock::start(), ui);
+                let focus = state.focus.take();
+                layout.show(state, focus, &mut cx, &mut crate::meter::Clock::start(), ui);
+                state.apply(cx.take());
             },
             state,
         );

@@ -1,9 +1,12 @@
-//! Leading a region along the road, one stage after the other.
+//! Leading a region along the pipeline, one stage after the other.
 
 use egui::Id;
 
 use crate::explain::Stage;
+use crate::panes::context::PaneContext;
 use crate::state::State;
+use crate::state::action::Action;
+use crate::state::selection::Item;
 
 /// How far a region has come.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,7 +31,7 @@ impl Default for Walk {
 
 impl Walk {
     pub fn id() -> Id {
-        Id::unique("walk along the road")
+        Id::unique("walk along the pipeline")
     }
 
     /// Whether a stage has been reached.
@@ -66,23 +69,20 @@ impl Walk {
         now_s - self.since_s >= 1.0 / self.stages_per_s.max(0.01)
     }
 
-    /// Leads the region through the next stage, and does what the stage does. Behind the last one the next region
-    /// of the image sets out.
-    pub fn step(&mut self, state: &mut State) {
+    /// Leads the region through the next stage, and asks for what the stage does. Behind the last one the next
+    /// region of the image sets out.
+    pub fn step(&mut self, state: &State, cx: &mut PaneContext) {
         let reached = self.at.and_then(|at| Stage::ALL.iter().position(|&stage| stage == at));
         let next = reached.map_or(0, |at| at + 1);
-        let stage = match Stage::ALL.get(next) {
-            Some(&stage) => stage,
-            None => {
-                choose_region(state, 1);
-                Stage::Regions
-            }
+        let (stage, on) = match Stage::ALL.get(next) {
+            Some(&stage) => (stage, 0),
+            None => (Stage::Regions, 1),
         };
         match stage {
-            Stage::Regions => choose_region(state, 0),
-            Stage::Teacher => state.ask_again(),
-            Stage::Student if !state.lesson.is_playing && state.lesson_missing().is_none() => {
-                state.step_lesson();
+            Stage::Regions => choose_region(state, on, cx),
+            Stage::Teacher => cx.push(Action::AskAgain),
+            Stage::Student if !state.training.is_playing && state.training_missing().is_none() => {
+                cx.push(Action::Step);
             }
             _ => {}
         }
@@ -91,12 +91,10 @@ impl Walk {
 }
 
 /// Looks at the region that lies `on` further than the one that is looked at.
-fn choose_region(state: &mut State, on: u32) {
-    let count = state.shown().map_or(0, |shown| shown.regions.len() as u32);
-    if count > 0 {
-        state.probe = None;
-        state.experiment.region = Some((state.experiment.region.unwrap_or(0) + on) % count);
-    }
+fn choose_region(state: &State, on: u32, cx: &mut PaneContext) {
+    let Some(shown) = state.shown().filter(|shown| !shown.regions.is_empty()) else { return };
+    let region = (state.experiment.region.unwrap_or(0) + on) % shown.regions.len() as u32;
+    cx.push(Action::Choose(Item::Region { image: shown.image, region }));
 }
 
 #[cfg(test)]
@@ -108,11 +106,12 @@ mod tests {
     fn a_walk_leads_one_region_after_the_other_along_all_stages() {
         let mut state = State::new(Experiment::default());
         state.refresh();
-        let mut walk = Walk::default();
+        let (mut walk, mut cx) = (Walk::default(), PaneContext::default());
         assert!(walk.has_reached(Stage::Student), "without a walk everything is shown");
         let mut seen = Vec::new();
         for _ in 0..8 {
-            walk.step(&mut state);
+            walk.step(&state, &mut cx);
+            state.apply(cx.take());
             seen.push(walk.at.unwrap());
         }
         assert_eq!(seen[..7], Stage::ALL);

@@ -1,31 +1,30 @@
 //! Two regions of one image, mixed: what a student sees, what it is trained with, and how far that lies from what
 //! mixing across images would give.
 
-mod card;
+mod mixture;
 mod spread;
 #[cfg(test)]
 mod tests;
 
 use egui::{Slider, Ui};
-use ferkd::demo::settings::student_config;
-use ferkd::mining::Thresholds;
-use ferkd::selfmix::{Draw, Mix, MixStrength, Mixing, Operator};
+use ferkd_method::mining::Thresholds;
+use ferkd_method::selfmix::{Draw, Mix, MixStrength, Mixing, Operator};
 
+use self::mixture::{Mixture, Parent};
+use super::context::PaneContext;
+use super::progress::missing;
 use crate::dataset::Shown;
 use crate::experiment::MixSettings;
 use crate::state::State;
-use crate::study::missing;
-use crate::study::mixes::{Adapted, SEED, adapt};
-use card::{Mixture, Parent};
-
-/// Side of mixed pictures where no student says it, in pixels.
-const SIDE: u32 = 224;
+use crate::state::action::Action;
+use crate::study::Watched;
+use crate::study::mixes::{Adapted, SEED, SIDE, adapt, side};
 
 /// Below this width, in points, the two cards come one below the other.
 const TWO_CARDS: f32 = 620.0;
 
 /// Draws the pane.
-pub fn ui(state: &mut State, ui: &mut Ui) {
+pub fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
     let settings = state.experiment.settings;
     let thresholds = match state.thresholds(&settings) {
         Ok(thresholds) => thresholds,
@@ -34,17 +33,18 @@ pub fn ui(state: &mut State, ui: &mut Ui) {
             return;
         }
     };
-    let Some(shown) = state.shown().cloned() else {
+    let Some(shown) = state.shown() else {
         ui.weak("Nothing to show yet");
         return;
     };
-    let side = side(state);
-    let adapted = adapted(state, &thresholds, &shown);
+    let side = state.set().map_or(SIDE, side);
+    let adapted = adapted(state, &thresholds, shown);
     let Some((a, b)) = parents(state, &adapted) else {
         ui.weak("SelfMix needs two labelled regions of one image; with one region it changes nothing");
         return;
     };
-    controls(state, (a, b), &adapted, side, ui);
+    cx.push(Action::Watch(Watched::Mixes));
+    controls(state, (a, b), &adapted, side, cx, ui);
     let mixing = match hand_draw(&state.experiment.mixing, side) {
         Ok(draw) => draw.mixing(side),
         Err(error) => {
@@ -60,8 +60,9 @@ pub fn ui(state: &mut State, ui: &mut Ui) {
         Some(Parent { name, place, picture: shown.picture.clone(), adapted, which })
     };
     let (Some(a), Some(b)) = (parent(a, 0), parent(b, 1)) else { return };
-    let mut study = std::mem::take(&mut state.study.mixes);
-    let other = study.other(state, state.experiment.mixing.draw, side).cloned().map(|other| Parent {
+    let study = &state.study.mixes;
+    let found = study.other(&state.experiment);
+    let other = found.flatten().cloned().map(|other| Parent {
         name: format!("image {}, region {}", other.image + 1, other.region),
         place: other.place,
         picture: other.picture,
@@ -72,28 +73,21 @@ pub fn ui(state: &mut State, ui: &mut Ui) {
         Operator::Pixels => "Mixup, with another image",
         Operator::Paste { .. } => "CutMix, with another image",
     };
-    let within =
-        Mixture { title: "SelfMix, within the image", slot: "selfmix", a: &a, b: Some(&b), mixing, side };
-    let across = Mixture { title: elsewhere, slot: "across", b: other.as_ref(), ..within };
+    let title = "SelfMix, within the image";
+    let within = Mixture { title, slot: "selfmix", a: &a, b: Some(&b), is_known: true, mixing, side };
+    let is_known = found.is_some();
+    let across = Mixture { title: elsewhere, slot: "across", b: other.as_ref(), is_known, ..within };
     if ui.available_width() >= TWO_CARDS {
         ui.columns_const(|[first, second]| {
-            within.ui(state, first);
-            across.ui(state, second);
+            within.ui(state, cx, first);
+            across.ui(state, cx, second);
         });
     } else {
-        within.ui(state, ui);
+        within.ui(state, cx, ui);
         ui.add_space(4.0);
-        across.ui(state, ui);
+        across.ui(state, cx, ui);
     }
-    study.advance(state, side);
-    spread::ui(&study, ui);
-    state.study.mixes = study;
-}
-
-/// Side of the pictures that are mixed, in pixels: that of the students, where there are some.
-fn side(state: &State) -> u32 {
-    let has_students = state.set().is_some_and(|set| set.knows_truth());
-    if has_students { student_config(std::path::Path::new(""), 0).side } else { SIDE }
+    spread::ui(study, ui);
 }
 
 /// The adapted label of each region, where it is known.
@@ -120,7 +114,7 @@ fn parents(state: &State, adapted: &[Option<Adapted>]) -> Option<(u32, u32)> {
 }
 
 /// The draw that is shown: what chance gave, but for what the hand has changed.
-fn hand_draw(settings: &MixSettings, side: u32) -> ferkd::Result<Draw> {
+fn hand_draw(settings: &MixSettings, side: u32) -> ferkd_method::Result<Draw> {
     let chance = Draw::of(Mix::Selfmix, &MixStrength::default(), SEED, settings.draw, side)?;
     let mut draw = chance.unwrap_or(Draw { by_pixels: true, l: 0.5, centre: (side / 2, side / 2) });
     draw.by_pixels = !settings.by_box;
@@ -131,28 +125,38 @@ fn hand_draw(settings: &MixSettings, side: u32) -> ferkd::Result<Draw> {
     Ok(draw)
 }
 
-/// Lets chance draw again: operator, weight, box, and the region of another image.
-fn draw_again(state: &mut State, side: u32) {
-    let mixing = &mut state.experiment.mixing;
+/// What chance draws next: operator, weight, box, and the region of another image.
+fn draw_again(mut mixing: MixSettings, side: u32) -> Action {
     mixing.draw += 1;
     match Draw::of(Mix::Selfmix, &MixStrength::default(), SEED, mixing.draw, side) {
-        Ok(Some(draw)) => (mixing.by_box, mixing.l) = (!draw.by_pixels, draw.l as f32),
-        Ok(None) => {}
-        Err(error) => state.complain(error),
+        Ok(drawn) => {
+            if let Some(draw) = drawn {
+                (mixing.by_box, mixing.l) = (!draw.by_pixels, draw.l as f32);
+            }
+            Action::Mixing(mixing)
+        }
+        Err(error) => Action::Complain(error.to_string()),
     }
 }
 
-fn controls(state: &mut State, (a, b): (u32, u32), adapted: &[Option<Adapted>], side: u32, ui: &mut Ui) {
+fn controls(
+    state: &State,
+    (a, b): (u32, u32),
+    adapted: &[Option<Adapted>],
+    side: u32,
+    cx: &mut PaneContext,
+    ui: &mut Ui,
+) {
+    let mut mixing = state.experiment.mixing;
     ui.horizontal_wrapped(|ui| {
         if let Some(chosen) = choose("Region a", a, adapted, ui) {
-            state.experiment.region = Some(chosen);
+            cx.push(Action::ChooseRegion(chosen));
         }
         if let Some(chosen) = choose("Region b", b, adapted, ui) {
-            state.experiment.mixing.partner = Some(chosen);
+            mixing.partner = Some(chosen);
         }
     });
     ui.horizontal_wrapped(|ui| {
-        let mixing = &mut state.experiment.mixing;
         ui.selectable_value(&mut mixing.by_box, false, "By pixels")
             .on_hover_text("Every pixel is l a + (1 - l) b");
         ui.selectable_value(&mut mixing.by_box, true, "By box").on_hover_text("A box of b is pasted into a");
@@ -161,9 +165,12 @@ fn controls(state: &mut State, (a, b): (u32, u32), adapted: &[Option<Adapted>], 
         // Rounded where it is shown alone: the weight that was drawn keeps all of its digits.
         let slider = Slider::new(&mut mixing.l, 0.0..=1.0).custom_formatter(|l, _| format!("{l:.2}"));
         ui.add(slider).labelled_by(label.id);
+        if mixing != state.experiment.mixing {
+            cx.push(Action::Mixing(mixing));
+        }
         let hint = "Operator, l and box by chance, as a student's batch draws them, and another image";
         if ui.button("Draw again").on_hover_text(hint).clicked() {
-            draw_again(state, side);
+            cx.push(draw_again(mixing, side));
         }
     });
 }

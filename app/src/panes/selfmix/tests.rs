@@ -2,15 +2,15 @@
 
 use egui::Role;
 use egui_kittest::kittest::Queryable;
-use ferkd::selfmix::{Draw, Mix, MixStrength, Mixing};
+use ferkd_method::selfmix::{Draw, Mix, MixStrength, Mixing};
 
-use super::{SIDE, adapted, hand_draw, parents};
+use super::{adapted, hand_draw, parents};
 use crate::experiment::MixSettings;
 use crate::link;
-use crate::panes::PaneKind;
+use crate::pane_kind::PaneKind;
+use crate::panes::testing::{pane, photos, scenes};
 use crate::state::State;
-use crate::study::mixes::{DRAWS, SEED};
-use crate::study::testing::{pane, photos, scenes};
+use crate::study::mixes::{DRAWS, SEED, SIDE};
 
 /// What the pane must say of the mixture within the image.
 fn expected(state: &State, side: u32) -> String {

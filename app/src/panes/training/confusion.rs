@@ -2,10 +2,12 @@
 
 use egui::{Align2, Color32, CornerRadius, FontId, Rect, Sense, Stroke, StrokeKind, Ui, pos2, vec2};
 
-use super::{Look, scenes};
+use super::look::Look;
+use super::scenes;
 use crate::experiment::Data;
-use crate::lesson::{StudentState, held_out};
+use crate::scenes::held_out;
 use crate::state::State;
+use crate::state::training::StudentState;
 use crate::theme;
 
 /// Classes of the scenes.
@@ -13,14 +15,14 @@ const CLASSES: u32 = 10;
 
 /// Matrix and open cell; side by side where there is room.
 pub(super) fn ui(state: &State, look: &mut Look, ui: &mut Ui) {
-    let Some(student) = state.lesson.students.get(look.student) else { return };
-    if student.guesses.is_empty() {
+    let Some(student) = state.training.students.get(look.student) else { return };
+    if student.predictions.is_empty() {
         return;
     }
     ui.horizontal_wrapped(|ui| {
         ui.strong("Confusions");
         ui.colored_label(theme::student(student.supervision, ui.visuals()), student.supervision.name());
-        ui.weak("rows: the digit; columns: the guess. Click a cell to see its scenes");
+        ui.weak("rows: the digit; columns: the prediction. Click a cell to see its scenes");
     });
     let width = ui.available_width();
     if width < 560.0 {
@@ -36,8 +38,8 @@ pub(super) fn ui(state: &State, look: &mut Look, ui: &mut Ui) {
 
 fn matrix(student: &StudentState, look: &mut Look, width: f32, ui: &mut Ui) {
     let mut counts = [[0_u32; CLASSES as usize]; CLASSES as usize];
-    for (scene, &guess) in held_out().iter().zip(&student.guesses) {
-        let cell = counts.get_mut(scene.class as usize).and_then(|row| row.get_mut(guess as usize));
+    for (scene, &prediction) in held_out().iter().zip(&student.predictions) {
+        let cell = counts.get_mut(scene.class as usize).and_then(|row| row.get_mut(prediction as usize));
         cell.into_iter().for_each(|count| *count += 1);
     }
     let margin = 18.0;
@@ -47,8 +49,8 @@ fn matrix(student: &StudentState, look: &mut Look, width: f32, ui: &mut Ui) {
     let text = |at, text: String, color| {
         ui.painter().text(at, Align2::CENTER_CENTER, text, FontId::proportional(11.0), color);
     };
-    let place = |truth: u32, guess: u32| {
-        let min = rect.min + vec2(margin + guess as f32 * side, margin + truth as f32 * side);
+    let place = |truth: u32, prediction: u32| {
+        let min = rect.min + vec2(margin + prediction as f32 * side, margin + truth as f32 * side);
         Rect::from_min_size(min, egui::Vec2::splat(side)).shrink(1.0)
     };
     for class in 0..CLASSES {
@@ -59,21 +61,21 @@ fn matrix(student: &StudentState, look: &mut Look, width: f32, ui: &mut Ui) {
     for truth in 0..CLASSES {
         let row = counts[truth as usize];
         let most = row.iter().sum::<u32>().max(1) as f32;
-        for guess in 0..CLASSES {
-            let count = row[guess as usize];
-            let cell = place(truth, guess);
-            let response = ui.interact(cell, ui.scope_id().with(("cell", truth, guess)), Sense::click());
+        for prediction in 0..CLASSES {
+            let count = row[prediction as usize];
+            let cell = place(truth, prediction);
+            let response = ui.interact(cell, ui.scope_id().with(("cell", truth, prediction)), Sense::click());
             let scenes = if count == 1 { "scene" } else { "scenes" };
-            let name = match truth == guess {
-                true => format!("{truth} seen as {guess}: {count} {scenes}"),
-                false => format!("{truth} taken for {guess}: {count} {scenes}"),
+            let name = match truth == prediction {
+                true => format!("{truth} seen as {prediction}: {count} {scenes}"),
+                false => format!("{truth} taken for {prediction}: {count} {scenes}"),
             };
-            let is_open = look.cell == Some((truth, guess));
+            let is_open = look.cell == Some((truth, prediction));
             response
                 .widget_info(|| egui::WidgetInfo::selected(egui::Role::Button, true, is_open, name.clone()));
-            // Roots: one error must be seen beside forty right guesses.
+            // Roots: one error must be seen beside forty right predictions.
             let strength = (count as f32 / most).sqrt();
-            let color = if truth == guess {
+            let color = if truth == prediction {
                 theme::student(student.supervision, &visuals)
             } else {
                 theme::wrong(&visuals)
@@ -90,8 +92,8 @@ fn matrix(student: &StudentState, look: &mut Look, width: f32, ui: &mut Ui) {
                 ui.painter().rect_stroke(cell, CornerRadius::same(2), stroke, StrokeKind::Outside);
             }
             if response.on_hover_text(name).clicked() {
-                look.cell = if is_open { None } else { Some((truth, guess)) };
-                look.scene = student.taken_for(truth, guess).next();
+                look.cell = if is_open { None } else { Some((truth, prediction)) };
+                look.scene = student.taken_for(truth, prediction).next();
             }
         }
     }
@@ -99,22 +101,22 @@ fn matrix(student: &StudentState, look: &mut Look, width: f32, ui: &mut Ui) {
 
 /// The scenes of the open cell.
 fn open_cell(state: &State, student: &StudentState, look: &mut Look, ui: &mut Ui) {
-    let Some((truth, guess)) = look.cell else {
+    let Some((truth, prediction)) = look.cell else {
         scenes::large(state, look, ui);
         return;
     };
-    let found: Vec<usize> = student.taken_for(truth, guess).collect();
-    ui.label(match (found.len(), truth == guess) {
-        (0, _) => format!("No {truth} is taken for {guess}"),
-        (1, true) => format!("One scene of {truth}, seen as {guess}"),
-        (1, false) => format!("One scene of {truth}, taken for {guess}"),
-        (n, true) => format!("{n} scenes of {truth}, seen as {guess}"),
-        (n, false) => format!("{n} scenes of {truth}, taken for {guess}"),
+    let found: Vec<usize> = student.taken_for(truth, prediction).collect();
+    ui.label(match (found.len(), truth == prediction) {
+        (0, _) => format!("No {truth} is taken for {prediction}"),
+        (1, true) => format!("One scene of {truth}, seen as {prediction}"),
+        (1, false) => format!("One scene of {truth}, taken for {prediction}"),
+        (n, true) => format!("{n} scenes of {truth}, seen as {prediction}"),
+        (n, false) => format!("{n} scenes of {truth}, taken for {prediction}"),
     });
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing = vec2(4.0, 4.0);
         for number in found {
-            scenes::thumbnail(state.set_of(Data::Scenes), number, look, 36.0, ui);
+            scenes::thumbnail(state.labels.set_of(Data::Scenes), number, look, 36.0, ui);
         }
     });
     scenes::large(state, look, ui);

@@ -1,12 +1,15 @@
 //! What the hand moves: play, pace, and the settings that running students follow.
 
 use egui::{Button, ComboBox, DragValue, Response, RichText, Ui};
-use ferkd::demo::settings::SUPERVISIONS;
-use ferkd::selfmix::Mix;
-use ferkd::train::config::Supervision;
+use ferkd_method::selfmix::Mix;
+use ferkd_train::config::Supervision;
+use ferkd_train::demo::settings::SUPERVISIONS;
 
+use crate::experiment::{Settings, TrainSettings};
+use crate::panes::context::PaneContext;
 use crate::panes::shared::keep_together;
 use crate::state::State;
+use crate::state::action::Action;
 use crate::theme;
 
 /// Steps per second that are offered; 0 is without a limit.
@@ -16,52 +19,59 @@ const PACES: [u32; 6] = [1, 2, 5, 10, 30, 0];
 const EPOCHS_A_PASS: usize = 4;
 
 /// All controls.
-pub(super) fn ui(state: &mut State, ui: &mut Ui) {
-    play(state, ui);
-    live(state, ui);
-    students(state, ui);
-    start(state, ui);
-    if state.lesson_is_outdated() {
+pub(super) fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
+    let (mut training, mut settings) = (state.experiment.training.clone(), state.experiment.settings);
+    play(state, &mut training.steps_per_s, cx, ui);
+    live(state, &mut training.lr, &mut settings, ui);
+    students(&mut training.supervisions, ui);
+    start(&mut training, ui);
+    if training != state.experiment.training {
+        cx.push(Action::Training(training));
+    }
+    if settings != state.experiment.settings {
+        cx.push(Action::Settings(settings));
+    }
+    if state.training_is_outdated() {
         ui.weak("Students, epochs, seed and mixing take effect with new students: press Reset");
     }
-    if !state.lesson.students.is_empty()
-        && let Some(missing) = state.lesson_missing()
+    if !state.training.students.is_empty()
+        && let Some(missing) = state.training_missing()
     {
         ui.colored_label(ui.visuals().warn_fg_color, missing);
     }
 }
 
-fn play(state: &mut State, ui: &mut Ui) {
+fn play(state: &State, steps_per_s: &mut u32, cx: &mut PaneContext, ui: &mut Ui) {
     ui.horizontal_wrapped(|ui| {
-        let (is_playing, is_over) = (state.lesson.is_playing, state.lesson.is_over());
-        let is_missing = state.lesson_missing().is_some();
-        let can_go = !is_over && (state.lesson.has_begun || !is_missing);
+        let (is_playing, is_over) = (state.training.is_playing, state.training.is_over());
+        let is_missing = state.training_missing().is_some();
+        let can_go = !is_over && (state.training.has_begun || !is_missing);
         if is_playing {
             if primary(ui, true, "Pause")
                 .on_hover_text("Stop once every student has taken this step")
                 .clicked()
             {
-                state.pause_lesson();
+                cx.push(Action::Pause);
             }
         } else if primary(ui, can_go, "Play").on_hover_text("Let all students learn").clicked() {
-            state.play_lesson();
+            cx.push(Action::Play);
         }
         let step = Button::new("Step");
-        let can_step = can_go && !is_playing && !state.lesson.is_stepping;
+        let can_step = can_go && !is_playing && !state.training.is_stepping;
         if ui.add_enabled(can_step, step).on_hover_text("One step of every student").clicked() {
-            state.step_lesson();
+            cx.push(Action::Step);
         }
         let reset = Button::new("Reset");
         let hint = "New students, under the settings at hand";
-        if ui.add_enabled(state.lesson.has_begun && !is_missing, reset).on_hover_text(hint).clicked() {
-            state.begin_lesson();
+        if ui.add_enabled(state.training.has_begun && !is_missing, reset).on_hover_text(hint).clicked() {
+            cx.push(Action::Reset);
         }
-        pace(&mut state.experiment.training.steps_per_s, ui);
-        if state.lesson.has_begun {
-            let lesson = &state.lesson;
-            let epoch = lesson.students.first().and_then(|s| s.loss.last()).map_or(0.0, |last| last[0]);
+        pace(steps_per_s, ui);
+        if state.training.has_begun {
+            let training = &state.training;
+            let epoch = training.students.first().and_then(|s| s.loss.last()).map_or(0.0, |last| last[0]);
             let end = if is_over { ": the end of the run" } else { "" };
-            let text = format!("Step {} of {}, epoch {epoch:.1}{end}", lesson.step(), lesson.steps);
+            let text = format!("Step {} of {}, epoch {epoch:.1}{end}", training.step(), training.steps);
             ui.add(egui::Label::new(RichText::new(text).weak()).extend());
         }
     });
@@ -90,9 +100,8 @@ fn pace(steps_per_s: &mut u32, ui: &mut Ui) {
 }
 
 /// What running students follow.
-fn live(state: &mut State, ui: &mut Ui) {
+fn live(state: &State, lr: &mut f64, settings: &mut Settings, ui: &mut Ui) {
     ui.horizontal_wrapped(|ui| {
-        let lr = &mut state.experiment.training.lr;
         let speed = (*lr * 0.02).max(1e-6);
         let drag = DragValue::new(lr).speed(speed).range(1e-5..=1.0).max_decimals(6);
         named(
@@ -101,7 +110,6 @@ fn live(state: &mut State, ui: &mut Ui) {
             "Its peak: it rises for four epochs, then falls to 0 along a cosine",
             drag,
         );
-        let settings = &mut state.experiment.settings;
         let drag = DragValue::new(&mut settings.epsilon).speed(0.005).range(0.0..=0.9).max_decimals(3);
         named(ui, "Epsilon", "Probability that a calibrated label spreads over the other classes", drag);
         let what = if settings.by_quantile { "as a quantile" } else { "as a confidence" };
@@ -118,7 +126,7 @@ fn live(state: &mut State, ui: &mut Ui) {
             let drag = DragValue::new(value).speed(0.002).range(0.0..=1.0).max_decimals(4);
             named(ui, name, &format!("{hint} ({what})"), drag);
         }
-        if let (true, Ok(tuning)) = (state.experiment.settings.by_quantile, state.tuning()) {
+        if let (true, Ok(tuning)) = (settings.by_quantile, state.tuning()) {
             let t = tuning.thresholds;
             let text = format!("= {:.3}, {:.3}, {:.3} on the scenes", t.low, t.mid, t.high);
             ui.add(egui::Label::new(RichText::new(text).weak()).extend());
@@ -133,8 +141,7 @@ fn named(ui: &mut Ui, name: &str, hint: &str, drag: DragValue<'_>) {
 }
 
 /// Who learns.
-fn students(state: &mut State, ui: &mut Ui) {
-    let chosen = &mut state.experiment.training.supervisions;
+fn students(chosen: &mut Vec<Supervision>, ui: &mut Ui) {
     ui.horizontal_wrapped(|ui| {
         ui.label("Students");
         for supervision in SUPERVISIONS {
@@ -173,8 +180,7 @@ pub(super) fn learns_from(supervision: Supervision) -> &'static str {
 }
 
 /// What takes effect with new students.
-fn start(state: &mut State, ui: &mut Ui) {
-    let training = &mut state.experiment.training;
+fn start(training: &mut TrainSettings, ui: &mut Ui) {
     ui.horizontal_wrapped(|ui| {
         let mut passes = training.epochs / EPOCHS_A_PASS;
         let drag = DragValue::new(&mut passes)

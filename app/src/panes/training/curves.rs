@@ -3,49 +3,49 @@
 use egui::{Stroke, Ui};
 use egui_plot::{Line, MarkerShape, Plot, PlotPoints, Points};
 
-use crate::lesson::LessonState;
 use crate::panes::curves::{self, named};
+use crate::state::training::Training;
 use crate::theme;
 
 /// Points of a curve that are drawn: more are finer than the screen.
 const DRAWN: usize = 1200;
 
 /// Both plots.
-pub(super) fn ui(lesson: &LessonState, ui: &mut Ui) {
-    curves::pair(ui, |ui| loss(lesson, ui), |ui| accuracy(lesson, ui));
+pub(super) fn ui(training: &Training, ui: &mut Ui) {
+    curves::pair(ui, |ui| loss(training, ui), |ui| accuracy(training, ui));
 }
 
-fn plot<'a>(id: &'static str, lesson: &LessonState, ui: &Ui) -> Plot<'a> {
-    let epochs = lesson.asked.as_ref().map_or(1, |asked| asked.epochs);
+fn plot<'a>(id: &'static str, training: &Training, ui: &Ui) -> Plot<'a> {
+    let epochs = training.asked.as_ref().map_or(1, |asked| asked.epochs);
     // The scale doubles now and then: early curves would be a few points at the edge of the whole run.
-    let last = lesson.students.iter().filter_map(|s| s.loss.last()).map(|last| last[0]).fold(0.9, f64::max);
+    let last = training.students.iter().filter_map(|s| s.loss.last()).map(|last| last[0]).fold(0.9, f64::max);
     let end = f64::from(((last * 1.05).ceil() as u32).next_power_of_two()).min(epochs.max(1) as f64);
     curves::plot(id, 168.0, ui).default_x_bounds(0.0, end).auto_bounds([false, true]).reset()
 }
 
-fn loss(lesson: &LessonState, ui: &mut Ui) {
+fn loss(training: &Training, ui: &mut Ui) {
     ui.horizontal(|ui| {
         ui.strong("Loss");
         ui.weak("nats by epoch, smoothed; faint: every step");
     });
     let visuals = ui.visuals().clone();
     // What is smoothed fills the plot; the faint lines may leave it.
-    let smooth = || lesson.students.iter().flat_map(|student| &student.smooth_loss).map(|point| point[1]);
+    let smooth = || training.students.iter().flat_map(|student| &student.smooth_loss).map(|point| point[1]);
     let (low, high) = (smooth().fold(f64::INFINITY, f64::min), smooth().fold(f64::NEG_INFINITY, f64::max));
     let margin = (0.2 * (high - low)).max(0.02);
     let plot = match low <= high {
-        true => plot("loss", lesson, ui).default_y_bounds(low - margin, high + margin).auto_bounds(false),
-        false => plot("loss", lesson, ui),
+        true => plot("loss", training, ui).default_y_bounds(low - margin, high + margin).auto_bounds(false),
+        false => plot("loss", training, ui),
     };
     let response = plot.label_formatter(curves::hover(curves::nats)).show(ui, |plot| {
-        for student in &lesson.students {
+        for student in &training.students {
             let faint = theme::student(student.supervision, &visuals).gamma_multiply(0.22);
             let raw = Line::new(student.supervision.name(), thinned(&student.loss));
             plot.line(
                 raw.stroke(Stroke::new(1.0, faint)).allow_hover(false).id((student.supervision, "raw")),
             );
         }
-        for student in &lesson.students {
+        for student in &training.students {
             let color = theme::student(student.supervision, &visuals);
             let smooth = Line::new(student.supervision.name(), thinned(&student.smooth_loss));
             plot.line(smooth.stroke(Stroke::new(2.0, color)));
@@ -54,19 +54,19 @@ fn loss(lesson: &LessonState, ui: &mut Ui) {
     named(&response.response, "Loss by epoch");
 }
 
-fn accuracy(lesson: &LessonState, ui: &mut Ui) {
+fn accuracy(training: &Training, ui: &mut Ui) {
     ui.horizontal(|ui| {
         ui.strong("Accuracy");
         ui.weak("of held-out scenes, by epoch");
     });
-    let plot = plot("accuracy", lesson, ui)
+    let plot = plot("accuracy", training, ui)
         .label_formatter(curves::hover(curves::percent))
         .include_y(0.0)
         .include_y(0.5);
     let plot = curves::in_percent(plot);
     let visuals = ui.visuals().clone();
     let response = plot.show(ui, |plot| {
-        for student in &lesson.students {
+        for student in &training.students {
             let color = theme::student(student.supervision, &visuals);
             let name = student.supervision.name();
             plot.line(

@@ -1,12 +1,14 @@
 //! Sample regions of the scenes that students learn from: what the teacher says of each, and what every student.
 
 use egui::{Color32, Grid, RichText, Sense, TextureHandle, Ui, Vec2};
-use ferkd::mining::Kind;
+use ferkd_method::mining::RegionKind;
 
 use crate::dataset::DataSet;
 use crate::experiment::Data;
+use crate::panes::context::PaneContext;
 use crate::panes::shared::{kept_texture, paint_texture, swatch};
 use crate::state::State;
+use crate::state::action::Action;
 use crate::theme;
 
 /// Side of a region's picture, in points.
@@ -17,22 +19,21 @@ struct Sample {
     image: u64,
     region: u32,
     truth: Option<u32>,
-    judged: Option<(f32, Kind)>,
+    judged: Option<(f32, RegionKind)>,
     /// What the teacher takes it for, and how probable it finds that.
     teacher: Option<(u32, f32)>,
 }
 
 /// Draws the regions, the teacher's row and a row of each student.
-pub(super) fn ui(state: &mut State, ui: &mut Ui) {
-    let Some(asked) = state.lesson.asked.as_ref().filter(|asked| !asked.samples.is_empty()) else { return };
-    let Some(set) = state.set_of(Data::Scenes) else { return };
+pub(super) fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
+    let Some(asked) = state.training.asked.as_ref().filter(|asked| !asked.samples.is_empty()) else { return };
+    let Some(set) = state.labels.set_of(Data::Scenes) else { return };
     let samples: Vec<Sample> =
         asked.samples.iter().filter_map(|&(image, region)| sample(state, set, image, region)).collect();
     ui.horizontal_wrapped(|ui| {
         ui.strong("Sample regions");
-        ui.weak("of the scenes that students learn from, with first guesses; right ones stand out");
+        ui.weak("of the scenes that students learn from, with top-1 predictions; right ones stand out");
     });
-    let mut opened = None;
     egui::ScrollArea::horizontal().id_salt("sample regions").show(ui, |ui| {
         Grid::new("sample regions").spacing([8.0, 3.0]).show(ui, |ui| {
             ui.label("");
@@ -42,7 +43,7 @@ pub(super) fn ui(state: &mut State, ui: &mut Ui) {
                 let name = format!("Image {}, region {}", sample.image + 1, sample.region);
                 response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &name));
                 if response.on_hover_text(format!("{name}: look at it")).clicked() {
-                    opened = Some((sample.image, sample.region));
+                    cx.push(Action::LookAtRegion(Data::Scenes, sample.image, sample.region));
                 }
             }
             ui.end_row();
@@ -60,29 +61,25 @@ pub(super) fn ui(state: &mut State, ui: &mut Ui) {
             ui.end_row();
             row("teacher", None, ui);
             for sample in &samples {
-                guess(sample.teacher, sample.truth, theme::neutral(ui.visuals()), ui);
+                prediction(sample.teacher, sample.truth, theme::neutral(ui.visuals()), ui);
             }
             ui.end_row();
-            for student in &state.lesson.students {
+            for student in &state.training.students {
                 let color = theme::student(student.supervision, ui.visuals());
                 row(student.supervision.name(), Some(color), ui);
                 for (at, sample) in samples.iter().enumerate() {
-                    guess(student.samples.get(at).copied(), sample.truth, color, ui);
+                    prediction(student.samples.get(at).copied(), sample.truth, color, ui);
                 }
                 ui.end_row();
             }
         });
     });
-    if let Some((image, region)) = opened {
-        state.look_at(Data::Scenes);
-        state.look_at_region(image, region);
-    }
 }
 
 fn sample(state: &State, set: &DataSet, image: u64, region: u32) -> Option<Sample> {
     let found = set.region(image, region).ok()?;
     let label = found.label?;
-    let judged = state.judge_in(Data::Scenes, &state.experiment.settings, &label, found.truth);
+    let judged = state.labels.judge(Data::Scenes, &state.experiment.settings, &label, found.truth);
     let teacher = label.top().first().copied();
     Some(Sample { image, region, truth: found.truth, judged, teacher })
 }
@@ -96,9 +93,9 @@ fn row(name: &str, color: Option<Color32>, ui: &mut Ui) {
     });
 }
 
-/// A guess as a digit; a right one stands on a colour.
-fn guess(guess: Option<(u32, f32)>, truth: Option<u32>, color: Color32, ui: &mut Ui) {
-    let Some((class, p)) = guess else {
+/// A top-1 prediction as a digit; a right one stands on a colour.
+fn prediction(prediction: Option<(u32, f32)>, truth: Option<u32>, color: Color32, ui: &mut Ui) {
+    let Some((class, p)) = prediction else {
         ui.weak("–");
         return;
     };

@@ -1,13 +1,14 @@
-//! Held-out scenes: thumbnails, one large with every student's guess, and a row of samples.
+//! Held-out scenes: thumbnails, one large with every student's prediction, and a row of samples.
 
 use egui::{CornerRadius, Grid, RichText, Sense, Stroke, StrokeKind, Ui, Vec2};
 
-use super::Look;
+use super::look::Look;
 use crate::dataset::DataSet;
 use crate::experiment::Data;
-use crate::lesson::{StudentState, held_out};
 use crate::panes::shared::{paint_scene, swatch};
+use crate::scenes::held_out;
 use crate::state::State;
+use crate::state::training::StudentState;
 use crate::theme;
 
 /// Samples lie this many scenes apart: scenes are in the order of classes. Prime to their number.
@@ -40,15 +41,15 @@ pub(super) fn large(state: &State, look: &Look, ui: &mut Ui) {
         ui,
         |ui| {
             ui.horizontal_top(|ui| {
-                // Beside the words, which are as wide as the longest name and guess.
+                // Beside the words, which are as wide as the longest name and prediction.
                 let side = (ui.available_width() - 236.0).clamp(64.0, 132.0);
                 let (rect, response) = ui.allocate_exact_size(Vec2::splat(side), Sense::hover());
                 let name = format!("Scene {}, large", scene.name);
                 response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, &name));
-                paint_scene(state.set_of(Data::Scenes), number, rect, ui);
+                paint_scene(state.labels.set_of(Data::Scenes), number, rect, ui);
                 ui.vertical(|ui| {
                     ui.strong(format!("This is a {}", scene.class));
-                    for student in &state.lesson.students {
+                    for student in &state.training.students {
                         ui.horizontal(|ui| {
                             let color = theme::student(student.supervision, ui.visuals());
                             swatch(color, ui);
@@ -62,13 +63,14 @@ pub(super) fn large(state: &State, look: &Look, ui: &mut Ui) {
     );
 }
 
-/// A student's guess, with its confidence.
+/// A student's prediction, with its confidence.
 fn words(student: &StudentState, number: usize) -> RichText {
-    let (Some(guess), Some(c)) = (student.guesses.get(number), student.confidences.get(number)) else {
-        return RichText::new("not tried yet").weak();
+    let (Some(prediction), Some(c)) = (student.predictions.get(number), student.confidences.get(number))
+    else {
+        return RichText::new("not evaluated yet").weak();
     };
-    let is_right = held_out().get(number).is_some_and(|scene| scene.class == *guess);
-    let text = format!("{}: {guess} with {:.0} %", if is_right { "right" } else { "wrong" }, 100.0 * c);
+    let is_right = held_out().get(number).is_some_and(|scene| scene.class == *prediction);
+    let text = format!("{}: {prediction} with {:.0} %", if is_right { "right" } else { "wrong" }, 100.0 * c);
     if is_right { RichText::new(text).weak() } else { RichText::new(text).strong() }
 }
 
@@ -76,7 +78,7 @@ fn words(student: &StudentState, number: usize) -> RichText {
 pub(super) fn samples(state: &State, look: &mut Look, ui: &mut Ui) {
     ui.horizontal_wrapped(|ui| {
         ui.strong("Samples");
-        ui.weak("held-out scenes and the students' guesses; right ones stand out");
+        ui.weak("held-out scenes and the students' predictions; right ones stand out");
         if ui.button("Other samples").clicked() {
             look.sample = (look.sample + 7) % held_out().len().max(1);
         }
@@ -88,31 +90,31 @@ pub(super) fn samples(state: &State, look: &mut Look, ui: &mut Ui) {
     Grid::new("samples").spacing([8.0, 3.0]).show(ui, |ui| {
         ui.label("");
         for &number in &numbers {
-            thumbnail(state.set_of(Data::Scenes), number, look, 38.0, ui);
+            thumbnail(state.labels.set_of(Data::Scenes), number, look, 38.0, ui);
         }
         ui.end_row();
-        for student in &state.lesson.students {
+        for student in &state.training.students {
             let color = theme::student(student.supervision, ui.visuals());
             ui.horizontal(|ui| {
                 swatch(color, ui);
                 ui.label(student.supervision.name());
             });
             for &number in &numbers {
-                guess(student, number, ui);
+                prediction(student, number, ui);
             }
             ui.end_row();
         }
     });
 }
 
-/// A guess as a digit; a right one stands on its student's colour.
-fn guess(student: &StudentState, number: usize, ui: &mut Ui) {
-    let Some(guess) = student.guesses.get(number) else {
+/// A top-1 prediction as a digit; a right one stands on its student's colour.
+fn prediction(student: &StudentState, number: usize, ui: &mut Ui) {
+    let Some(prediction) = student.predictions.get(number) else {
         ui.weak("–");
         return;
     };
-    let is_right = held_out().get(number).is_some_and(|scene| scene.class == *guess);
-    let text = RichText::new(format!("  {guess}  "));
+    let is_right = held_out().get(number).is_some_and(|scene| scene.class == *prediction);
+    let text = RichText::new(format!("  {prediction}  "));
     let text = if is_right {
         let color = theme::student(student.supervision, ui.visuals());
         text.strong().background_color(color.gamma_multiply(0.4))
@@ -120,5 +122,5 @@ fn guess(student: &StudentState, number: usize, ui: &mut Ui) {
         text.weak()
     };
     let c = student.confidences.get(number).copied().unwrap_or_default();
-    ui.label(text).on_hover_text(format!("{guess} with {:.0} %", 100.0 * c));
+    ui.label(text).on_hover_text(format!("{prediction} with {:.0} %", 100.0 * c));
 }

@@ -2,20 +2,20 @@
 
 use egui::{Grid, RichText, Ui};
 
-use super::Look;
 use super::controls::learns_from;
-use crate::lesson::LessonState;
+use super::look::Look;
 use crate::panes::shared::{kinds_bar, swatch};
+use crate::state::training::Training;
 use crate::theme;
 
 /// One row a student; clicking a name shows its confusions.
-pub(super) fn ui(lesson: &LessonState, look: &mut Look, ui: &mut Ui) {
-    look.student = look.student.min(lesson.students.len().saturating_sub(1));
+pub(super) fn ui(training: &Training, look: &mut Look, ui: &mut Ui) {
+    look.student = look.student.min(training.students.len().saturating_sub(1));
     let width = ui.available_width();
     // All students have taken as many steps, and the number stands above: on a phone it is left out.
     let shows_step = width > 430.0;
     let bar = (width - if shows_step { 304.0 } else { 254.0 }).clamp(56.0, 260.0);
-    let best = lesson.students.iter().filter_map(|s| s.accuracy.last()).map(|a| a[1]).fold(0.0, f64::max);
+    let best = training.students.iter().filter_map(|s| s.accuracy.last()).map(|a| a[1]).fold(0.0, f64::max);
     Grid::new("students").num_columns(5).striped(true).spacing([10.0, 4.0]).show(ui, |ui| {
         for title in ["Student", "Step", "Loss", "Accuracy"] {
             if shows_step || title != "Step" {
@@ -24,7 +24,7 @@ pub(super) fn ui(lesson: &LessonState, look: &mut Look, ui: &mut Ui) {
         }
         ui.weak("Kinds seen").on_hover_text("Share of each kind among the regions that it was trained on");
         ui.end_row();
-        for (i, student) in lesson.students.iter().enumerate() {
+        for (i, student) in training.students.iter().enumerate() {
             let color = theme::student(student.supervision, ui.visuals());
             ui.horizontal(|ui| {
                 swatch(color, ui);

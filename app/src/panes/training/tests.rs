@@ -3,21 +3,22 @@
 use egui::Role;
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use ferkd::demo::settings::{SUPERVISIONS, TEACHER};
-use ferkd::mining::KindCounts;
-use ferkd::train::config::Supervision;
+use ferkd_method::mining::KindCounts;
+use ferkd_train::config::Supervision;
+use ferkd_train::demo::settings::{SUPERVISIONS, TEACHER};
 
 use crate::assets::Asset;
 use crate::engine::{Reply, Request, StudentStep};
 use crate::experiment::{Data, Experiment};
-use crate::lesson::held_out;
+use crate::pane_kind::PaneKind;
+use crate::panes::context::PaneContext;
+use crate::panes::testing::frame;
+use crate::scenes::held_out;
 use crate::state::State;
 
 fn harness<'a>(width: f32, state: State) -> Harness<'a, State> {
-    let pane = |ui: &mut egui::Ui, state: &mut State| {
-        state.refresh();
-        super::ui(state, ui);
-    };
+    let mut cx = PaneContext::default();
+    let pane = move |ui: &mut egui::Ui, state: &mut State| frame(PaneKind::Training, state, &mut cx, ui);
     let mut harness = Harness::builder().with_size([width, 1400.0]).build_ui_state(pane, state);
     harness.run_steps(2);
     harness
@@ -37,9 +38,9 @@ fn ready() -> State {
 fn taught() -> State {
     let mut state = ready();
     state.refresh();
-    state.begin_lesson();
+    state.begin_training();
     state.outbox.clear();
-    state.hear(Reply::Lesson { supervisions: SUPERVISIONS.to_vec(), steps: 1014, parameters: 1000 });
+    state.hear(Reply::TrainingOpened { supervisions: SUPERVISIONS.to_vec(), steps: 1014, parameters: 1000 });
     for step in 0..3 {
         let of = |supervision: Supervision| StudentStep {
             supervision,
@@ -51,16 +52,16 @@ fn taught() -> State {
         };
         state.hear(Reply::Step(SUPERVISIONS.map(of).to_vec()));
     }
-    let guesses: Vec<u32> =
+    let predictions: Vec<u32> =
         held_out().iter().map(|scene| if scene.class == 3 { 8 } else { scene.class }).collect();
     for supervision in SUPERVISIONS {
-        let (guesses, confidences) = (guesses.clone(), vec![0.75; guesses.len()]);
-        let samples = vec![(4, 0.5); state.lesson.asked.as_ref().unwrap().samples.len()];
-        state.hear(Reply::Tried {
+        let (predictions, confidences) = (predictions.clone(), vec![0.75; predictions.len()]);
+        let samples = vec![(4, 0.5); state.training.asked.as_ref().unwrap().samples.len()];
+        state.hear(Reply::Evaluated {
             supervision,
             step: 3,
             epoch: 0.06,
-            guesses,
+            predictions,
             confidences,
             samples,
             loss: 0.4,
@@ -97,7 +98,7 @@ fn play_pause_step_and_reset_ask_the_engine() {
     harness.run_steps(2);
     let asked = std::mem::take(&mut harness.state_mut().outbox);
     assert!(matches!(&asked[..], [Request::Learn(_)]), "{asked:?}");
-    assert!(harness.state().lesson.students.is_empty());
+    assert!(harness.state().training.students.is_empty());
 }
 
 #[test]
@@ -137,7 +138,7 @@ fn what_needs_new_students_says_so() {
         harness.run_steps(3);
     }
     assert_eq!(harness.state().experiment.training.steps_per_s, 5);
-    assert_eq!(harness.state().experiment.training.mix, ferkd::selfmix::Mix::Mixup);
+    assert_eq!(harness.state().experiment.training.mix, ferkd_method::selfmix::Mix::Mixup);
     assert!(harness.state().outbox.contains(&Request::Pace(5)));
 }
 
@@ -183,8 +184,8 @@ fn every_student_has_its_row_its_curves_and_its_samples() {
 #[test]
 fn sample_regions_are_of_every_kind_and_open_their_image() {
     let state = taught();
-    let samples = state.lesson.asked.as_ref().unwrap().samples.clone();
-    let store = state.set_of(Data::Scenes).unwrap().store().unwrap().clone();
+    let samples = state.training.asked.as_ref().unwrap().samples.clone();
+    let store = state.labels.set_of(Data::Scenes).unwrap().store().unwrap().clone();
     let tuning = state.tuning().unwrap();
     let mut of_kind = [0; 4];
     for &(image, region) in &samples {

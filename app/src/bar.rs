@@ -1,0 +1,98 @@
+//! The bar at the top: what is looked at, what can be done, what is on its way; and the words at the bottom.
+
+use crate::command::Command;
+use crate::experiment::Data;
+use crate::meter::{Frame, Meter};
+use crate::panes::context::PaneContext;
+use crate::state::State;
+use crate::state::action::Action;
+
+/// Below this width, in points, panes come one below the other, and so does the bar.
+pub(crate) const ONE_COLUMN: f32 = 680.0;
+
+/// Draws the bar.
+pub fn ui(state: &State, frame_ms: &Meter, cx: &mut PaneContext, ui: &mut egui::Ui) {
+    ui.horizontal_wrapped(|ui| {
+        ui.label(egui::RichText::new("FerKD").strong().size(18.0));
+        ui.separator();
+        for (data, name) in [(Data::Photos, "Photos"), (Data::Scenes, "Scenes"), (Data::Yours, "Yours")] {
+            let there = state.labels.has(data);
+            let chosen = state.experiment.data == data;
+            if ui.add_enabled(there, egui::Button::selectable(chosen, name)).clicked() {
+                cx.push(Action::LookAt(data));
+            }
+        }
+        ui.menu_button("Open", |ui| {
+            for (command, name) in [(Command::OpenFiles, "Files…"), (Command::OpenFolder, "Folder…")] {
+                if ui.button(name).clicked() {
+                    cx.push(command);
+                    ui.close();
+                }
+            }
+        })
+        .response
+        .on_hover_text("Images, a label store (its folder, or packed with tar), or a run");
+        ui.separator();
+        for command in Command::BAR {
+            let button = egui::Button::new(command.title());
+            let hint = command.hint(ui.ctx());
+            if ui.add_enabled(state.can(command), button).on_hover_text(hint).clicked() {
+                cx.push(command);
+            }
+        }
+        for (title, (here, all)) in &state.loading {
+            let share = if *all > 0 { *here as f32 / *all as f32 } else { 0.0 };
+            let bar = egui::ProgressBar::new(share).desired_width(150.0).text(*title);
+            ui.add(bar);
+        }
+        if let Some(opening) = &state.runs.opening {
+            ui.spinner();
+            ui.weak(format!("Opening {}", opening.name()));
+        }
+        if ui.ctx().content_rect().width() < ONE_COLUMN {
+            corner(state, frame_ms, ui);
+        } else {
+            let layout = egui::Layout::right_to_left(egui::Align::Center);
+            ui.with_layout(layout, |ui| corner(state, frame_ms, ui));
+        }
+    });
+}
+
+/// What computes, how long a frame takes, and the theme.
+fn corner(state: &State, frame_ms: &Meter, ui: &mut egui::Ui) {
+    ui.menu_button("Theme", |ui| {
+        let mut theme = ui.ctx().options(|options| options.theme_preference);
+        for (choice, name) in [
+            (egui::ThemePreference::Dark, "Dark"),
+            (egui::ThemePreference::Light, "Light"),
+            (egui::ThemePreference::System, "As the system"),
+        ] {
+            if ui.selectable_value(&mut theme, choice, name).clicked() {
+                ui.ctx().set_theme(theme);
+                ui.close();
+            }
+        }
+    });
+    let ms = frame_ms.mean();
+    let Frame { ms: most, longest: (part, of) } = frame_ms.peak();
+    ui.weak(format!("{ms:.1} ms")).on_hover_text(format!(
+        "The interface's own work per frame: {ms:.2} ms on average, {most:.2} ms at the most ({of:.2} ms of it \
+         for {part}), over the last {} frames",
+        frame_ms.len(),
+    ));
+    ui.weak(state.device.as_deref().unwrap_or("no device yet"));
+}
+
+/// The last words to the user, each with a button that closes it.
+pub fn notices(state: &State, cx: &mut PaneContext, ui: &mut egui::Ui) {
+    for (i, notice) in state.notices.iter().enumerate().rev().take(3) {
+        ui.horizontal(|ui| {
+            if ui.small_button("×").on_hover_text("Close").clicked() {
+                cx.push(Action::Dismiss(i));
+            }
+            let text = egui::RichText::new(&notice.text);
+            let text = if notice.is_error { text.color(ui.visuals().error_fg_color) } else { text };
+            ui.add(egui::Label::new(text).wrap());
+        });
+    }
+}

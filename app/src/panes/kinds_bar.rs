@@ -1,0 +1,42 @@
+//! Shares of the four kinds as one bar, with letters where there is room.
+
+use egui::{Align2, CornerRadius, FontId, Rect, Sense, Ui, pos2, vec2};
+use ferkd_method::mining::{KindCounts, RegionKind};
+
+use super::numbers::{count, percent};
+use crate::theme;
+
+/// Draws the bar as wide as there is room; `whose` names it for those who cannot see it.
+pub(crate) fn bar(kinds: &KindCounts, whose: &str, height: f32, ui: &mut Ui) {
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::hover());
+    let shares = kinds.shares();
+    let said: Vec<String> = RegionKind::ALL
+        .into_iter()
+        .map(|kind| format!("{} {} ({})", count(kinds.of(kind)), kind.name(), percent(shares[kind as usize])))
+        .collect();
+    let said = format!("{whose}: {}", said.join(", "));
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Figure, true, &said));
+    let visuals = ui.visuals();
+    let painter = ui.painter();
+    let mut left = rect.left();
+    for kind in RegionKind::ALL {
+        let width = shares[kind as usize] as f32 * rect.width();
+        let right = (left + width).min(rect.right());
+        // A hair between two kinds, also where colours are hard to tell apart.
+        let piece = Rect::from_min_max(pos2(left, rect.top()), pos2((right - 1.0).max(left), rect.bottom()));
+        painter.rect_filled(piece, CornerRadius::same(2), theme::kind(kind, visuals));
+        if width >= 12.0 {
+            let letter = kind.letter().to_string();
+            let font = FontId::proportional(12.0);
+            painter.text(
+                piece.center(),
+                Align2::CENTER_CENTER,
+                letter,
+                font,
+                theme::on_kind(kind, ui.visuals()),
+            );
+        }
+        left = right;
+    }
+    response.on_hover_text(said);
+}

@@ -1,0 +1,67 @@
+//! A label as bars, and a kind as a badge.
+
+use egui::{Align2, CornerRadius, FontId, Rect, Sense, Ui, pos2, vec2};
+use ferkd_method::label::SoftLabel;
+use ferkd_method::mining::RegionKind;
+
+use crate::theme;
+
+/// Classes with a bar of their own.
+const TOP: usize = 5;
+
+/// The kind's letter on its colour, and its name.
+pub(crate) fn badge(kind: RegionKind, ui: &mut Ui) {
+    let text = egui::RichText::new(format!(" {} {} ", kind.letter(), kind.name()));
+    ui.label(
+        text.color(theme::on_kind(kind, ui.visuals())).background_color(theme::kind(kind, ui.visuals())),
+    );
+}
+
+/// A label as bars: its first classes, then the rest; the image's class is marked.
+pub(crate) fn bars(
+    ui: &mut Ui,
+    title: &str,
+    label: &SoftLabel,
+    truth: Option<u32>,
+    kind: RegionKind,
+    name: &impl Fn(u32) -> String,
+) {
+    ui.horizontal(|ui| {
+        ui.strong(title);
+        ui.weak(format!("entropy {:.2} nats", label.entropy()));
+    });
+    let listed = label.top().iter().take(TOP);
+    let mut mass = 0.0;
+    for &(class, p) in listed {
+        mass += p;
+        bar(ui, &name(class), p, truth == Some(class), theme::kind(kind, ui.visuals()));
+    }
+    let others = label.classes() as usize - label.top().len().min(TOP);
+    if others > 0 {
+        let text = format!("{others} other classes");
+        bar(ui, &text, (1.0 - mass).max(0.0), false, theme::neutral(ui.visuals()));
+    }
+}
+
+fn bar(ui: &mut Ui, name: &str, p: f32, is_truth: bool, color: egui::Color32) {
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 19.0), Sense::hover());
+    let painter = ui.painter();
+    let visuals = ui.visuals();
+    painter.rect_filled(rect, CornerRadius::same(3), theme::card(visuals));
+    let filled =
+        Rect::from_min_max(rect.min, pos2(rect.left() + rect.width() * p.clamp(0.0, 1.0), rect.bottom()));
+    painter.rect_filled(filled, CornerRadius::same(3), color.gamma_multiply(0.45));
+    let number = painter.text(
+        rect.right_center() - vec2(5.0, 0.0),
+        Align2::RIGHT_CENTER,
+        format!("{p:.3}"),
+        FontId::monospace(11.0),
+        visuals.text_color(),
+    );
+    let text = if is_truth { format!("● {name}") } else { name.to_owned() };
+    let clipped =
+        painter.with_clip_rect(Rect::from_min_max(rect.min, pos2(number.left() - 4.0, rect.bottom())));
+    let left = rect.left_center() + vec2(5.0, 0.0);
+    clipped.text(left, Align2::LEFT_CENTER, text, FontId::proportional(12.0), visuals.text_color());
+    response.on_hover_text(if is_truth { format!("{name}: the image's class") } else { name.to_owned() });
+}

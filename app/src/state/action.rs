@@ -1,0 +1,112 @@
+//! What panes ask for: every change of the state that comes from the reader's hand.
+
+use ferkd_method::mining::RegionKind;
+use ferkd_method::region::Region;
+
+use super::selection::Item;
+use crate::command::Command;
+use crate::experiment::{Data, Experiment, MixSettings, Settings, TrainSettings};
+use crate::pane_kind::PaneKind;
+use crate::study::Watched;
+use crate::study::classes::Column;
+use crate::study::review::{Wanted, What};
+use crate::verdict::Verdict;
+
+/// A change of the state that a pane asks for; [`State::apply`](super::State::apply) makes it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Do what has a name: a menu entry, a key.
+    Command(Command),
+
+    // What is looked at.
+    /// Look at another data set.
+    LookAt(Data),
+    /// The pointer is on something, in this frame.
+    Hover(Item),
+    /// Choose something. An image alone leaves none of its regions chosen; a bar that is chosen already is let go.
+    Choose(Item),
+    /// Look at a region of the shown image; the reader's own box stays.
+    ChooseRegion(u32),
+    /// Look at a region of one of the data sets.
+    LookAtRegion(Data, u64, u32),
+    /// Bring a pane to the front.
+    Front(PaneKind),
+
+    // What is shown.
+    /// Show only regions of this kind, or of all.
+    FilterKind(Option<RegionKind>),
+    /// Show only images of this class, or of all.
+    FilterClass(Option<u32>),
+    /// Show regions of every kind and bar.
+    ClearFilters,
+    /// Keep the shown regions, by the kinds of now, while thresholds move.
+    KeepSet(bool),
+
+    // The experiment.
+    /// Take up another experiment.
+    Experiment(Box<Experiment>),
+    /// Take up other settings.
+    Settings(Settings),
+    /// Hold other settings against those at hand; none any longer if `None`.
+    Compare(Option<Settings>),
+    /// Change the sides of the comparison.
+    SwapSides,
+    /// Hold the settings of two runs against each other.
+    CompareRuns(Settings, Settings),
+    /// Hold the store that was open before against the reader's.
+    CompareBefore(bool),
+    /// Mix regions in another way.
+    Mixing(MixSettings),
+    /// Train students in another way.
+    Training(TrainSettings),
+
+    // The teacher.
+    /// Draw a box of the reader's own; remove it if `None`.
+    Box(Option<Region>),
+    /// Ask the teacher about the chosen region once more.
+    AskAgain,
+    /// Give an image of the reader's a class.
+    Classify(u64, u32),
+    /// Say who is wrong about a region; saying it again takes it back.
+    Decide(u64, u32, Verdict),
+
+    // Students.
+    /// Let students learn.
+    Play,
+    /// One step of every student.
+    Step,
+    /// Stop once every student has taken its step.
+    Pause,
+    /// New students, under the settings at hand.
+    Reset,
+
+    // The whole set.
+    /// Something of the whole set is looked at, in this frame: it goes on.
+    Watch(Watched),
+    /// Sort classes by a column; the other way round if they are.
+    SortClasses(Column),
+    /// List the regions of a class that the teacher takes for another one; none any longer if `None`.
+    ListConfusion(Option<(u32, u32)>),
+    /// List only regions that go from one kind to another one.
+    ListChange(Option<(RegionKind, RegionKind)>),
+    /// Ask another question of the review.
+    Review(What, Wanted),
+    /// Look at a region that the review lists.
+    OpenListed(u64, u32),
+
+    // What is around.
+    /// Read the log of the run again.
+    ReloadRun,
+    /// Take back a word to the user, by its place.
+    Dismiss(usize),
+    /// Say that something went wrong.
+    Complain(String),
+    /// Go to a stop of the tour; end it if `None`.
+    Tour(Option<usize>),
+}
+
+impl From<Command> for Action {
+    fn from(command: Command) -> Self {
+        Self::Command(command)
+    }
+}

@@ -1,0 +1,281 @@
+//! Teachers that are ready, what they were asked, and what they answered: the reader's own box, a stored region once
+//! more, the reader's own images.
+
+use std::collections::BTreeMap;
+
+use ferkd_data::classes::ClassSpace;
+use ferkd_method::Result;
+use ferkd_method::label::{Codec, SoftLabel, TopK};
+use ferkd_method::region::{Region, RegionSampler};
+use image::RgbImage;
+
+use crate::dataset::DataSet;
+use crate::engine::{LabelJob, Picture, Request};
+use crate::experiment::Data;
+use crate::labels::Labels;
+use crate::live_image::LiveImage;
+
+/// Regions of the user's images that are sent to the teacher at once.
+const AT_ONCE: usize = 8;
+
+/// Pairs kept of a label that is made while you look on.
+const TOP_K: usize = 5;
+
+/// Teachers, and the jobs that they work on.
+#[derive(Default)]
+pub struct Teachers {
+    /// Those that are ready, with their classes.
+    pub ready: BTreeMap<String, ClassSpace>,
+    /// A region of the user's own.
+    pub probe: Option<Probe>,
+    /// The stored region that the teacher was asked about again.
+    pub asked_again: Option<AskedAgain>,
+    /// Seconds that each measurement of the teacher took.
+    pub measured: Vec<f64>,
+    /// What the engine works on, by the number of the job; the data set that it is about.
+    jobs: BTreeMap<u64, (Data, Job)>,
+    next_job: u64,
+    /// The picture that the engine was sent last.
+    sent_picture: Option<u64>,
+    /// Whether labelling the reader's images has failed: it waits for others, or for another teacher.
+    live_failed: bool,
+}
+
+/// A region of the user's own, and what the teacher says of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Probe {
+    /// Where it is, in pixels of the picture.
+    pub region: Region,
+    /// What the teacher said last, and of which region.
+    pub label: Option<(Region, SoftLabel)>,
+    /// Whether the teacher is looking.
+    pub is_pending: bool,
+    /// Seconds that the last look took.
+    pub time_s: Option<f64>,
+    /// The region that the teacher failed at: it is not asked about the same one again.
+    pub failed: Option<Region>,
+}
+
+impl Probe {
+    /// A region that the teacher has not looked at yet.
+    pub fn new(region: Region) -> Self {
+        Self { region, label: None, is_pending: false, time_s: None, failed: None }
+    }
+}
+
+/// What the teacher says today of a region whose label was stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AskedAgain {
+    /// The data set.
+    pub data: Data,
+    /// The image.
+    pub image: u64,
+    /// The region.
+    pub region: u32,
+    /// What the teacher says, once it has.
+    pub label: Option<SoftLabel>,
+    /// Seconds that it took.
+    pub time_s: f64,
+}
+
+#[derive(Debug, Clone)]
+enum Job {
+    Probe(Region),
+    /// A region whose label was stored.
+    Again,
+    /// Regions that are labelled for the time that it takes.
+    Measure,
+    /// Regions of an image of the user's, from this one on.
+    Live {
+        image: u64,
+        first: usize,
+        count: usize,
+    },
+}
+
+impl Job {
+    fn is_live(&self) -> bool {
+        matches!(self, Self::Live { .. })
+    }
+}
+
+impl Teachers {
+    /// A teacher is ready.
+    pub fn insert(&mut self, name: String, classes: ClassSpace) {
+        self.ready.insert(name, classes);
+        self.live_failed = false;
+    }
+
+    /// The teacher that labels a data set, once it is ready.
+    pub fn of(&self, set: &DataSet) -> Option<(&str, &ClassSpace)> {
+        self.ready.get_key_value(set.teacher()).map(|(name, classes)| (name.as_str(), classes))
+    }
+
+    /// Whether a teacher is looking at regions.
+    pub fn is_labelling(&self) -> bool {
+        !self.jobs.is_empty()
+    }
+
+    /// Whether a teacher is looking at the user's region.
+    fn is_probing(&self) -> bool {
+        self.jobs.values().any(|(_, job)| matches!(job, Job::Probe(_)))
+    }
+
+    /// Another data set stands where one was: answers about its images are of no use.
+    pub fn forget(&mut self, data: Data) {
+        self.sent_picture = None;
+        if data == Data::Yours {
+            self.jobs.retain(|_, (_, job)| !job.is_live());
+            self.live_failed = false;
+        }
+    }
+
+    /// Asks about the user's region, unless the teacher is looking already: the latest region wins.
+    pub fn ask_about_probe(&mut self, labels: &Labels, data: Data) -> Option<Request> {
+        let probe = self.probe.as_ref()?;
+        let region = probe.region;
+        let is_known = probe.label.as_ref().is_some_and(|(of, _)| *of == region);
+        if probe.is_pending || is_known || probe.failed == Some(region) {
+            return None;
+        }
+        let asked = self.ask_of_shown(labels, data, vec![region], Job::Probe(region));
+        if let (Some(_), Some(probe)) = (&asked, &mut self.probe) {
+            probe.is_pending = true;
+        }
+        asked
+    }
+
+    /// Asks about a region of the shown image again, whose label was stored: does it still say the same?
+    pub fn ask_again(&mut self, labels: &Labels, data: Data, region: u32) -> Option<Request> {
+        if self.jobs.values().any(|(_, job)| matches!(job, Job::Again)) {
+            return None;
+        }
+        let shown = labels.shown()?;
+        let (image, place) = (shown.image, *shown.regions.get(region as usize)?);
+        let asked = self.ask_of_shown(labels, data, vec![place], Job::Again)?;
+        self.asked_again = Some(AskedAgain { data, image, region, label: None, time_s: 0.0 });
+        Some(asked)
+    }
+
+    /// Asks for labels of so many regions of the shown image, for the time that it takes.
+    pub fn measure(&mut self, labels: &Labels, data: Data, regions: u32) -> Option<Request> {
+        let (width, height) = labels.shown()?.size;
+        self.ask_of_shown(
+            labels,
+            data,
+            RegionSampler::new(1).regions(0, regions, width, height),
+            Job::Measure,
+        )
+    }
+
+    /// Asks about the user's images, a few regions at a time: other questions come in between.
+    pub fn ask_about_live(&mut self, labels: &Labels) -> Option<Request> {
+        if self.live_failed || self.jobs.values().any(|(_, job)| job.is_live()) {
+            return None;
+        }
+        let images = labels.set_of(Data::Yours)?.live_images()?;
+        let waiting = |image: &LiveImage| image.labels.iter().any(Option::is_none);
+        let image = images.iter().position(waiting)?;
+        let found = &images[image];
+        let first = found.labels.iter().position(Option::is_none).unwrap_or_default();
+        let regions: Vec<Region> = found.regions[first..].iter().take(AT_ONCE).copied().collect();
+        let (image, count) = (image as u64, regions.len());
+        self.ask(labels, (Data::Yours, image), &found.picture, regions, Job::Live { image, first, count })
+    }
+
+    /// Asks about regions of the shown picture.
+    fn ask_of_shown(
+        &mut self,
+        labels: &Labels,
+        data: Data,
+        regions: Vec<Region>,
+        job: Job,
+    ) -> Option<Request> {
+        let shown = labels.shown()?;
+        self.ask(labels, (data, shown.image), shown.picture.as_ref()?, regions, job)
+    }
+
+    /// Asks the teacher of a data set about regions of one of its pictures; nothing while that is not ready.
+    fn ask(
+        &mut self,
+        labels: &Labels,
+        (data, image): (Data, u64),
+        picture: &RgbImage,
+        regions: Vec<Region>,
+        job: Job,
+    ) -> Option<Request> {
+        let set = labels.set_of(data)?;
+        let (teacher, _) = self.of(set)?;
+        let (teacher, classes, temperature) =
+            (teacher.to_owned(), set.classes.ids.clone(), set.temperature());
+        // Data sets come and go: what is kept of one must not be taken for another.
+        let key = (data as u64) << 56 | (labels.loaded() & 0xff) << 48 | image;
+        let picture = (self.sent_picture != Some(key)).then(|| Picture {
+            width: picture.width(),
+            height: picture.height(),
+            rgb: picture.as_raw().clone(),
+        });
+        self.sent_picture = Some(key);
+        let id = self.next_job;
+        self.next_job += 1;
+        self.jobs.insert(id, (data, job));
+        Some(Request::Label(LabelJob { id, teacher, key, picture, regions, classes, temperature, k: TOP_K }))
+    }
+
+    /// Takes in the labels of a job.
+    ///
+    /// # Errors
+    /// Labels that cannot be read.
+    pub fn take(&mut self, id: u64, found: &[TopK], time_s: f64, labels: &mut Labels) -> Result<()> {
+        let Some((data, job)) = self.jobs.get(&id) else { return Ok(()) };
+        let (data, job) = (*data, job.clone());
+        let classes = labels.set_of(data).map_or(0, |set| set.classes.len());
+        let (codec, _) = Codec::MarginalSmoothing.resolve(TOP_K, classes);
+        let decoded: Result<Vec<SoftLabel>> = found.iter().map(|top| top.decode(codec, classes)).collect();
+        let mut decoded = decoded.inspect_err(|_| self.fail(id))?;
+        self.jobs.remove(&id);
+        match job {
+            Job::Probe(region) => {
+                let is_pending = self.is_probing();
+                if let Some(probe) = &mut self.probe {
+                    (probe.is_pending, probe.time_s) = (is_pending, Some(time_s));
+                    probe.label = decoded.pop().map(|label| (region, label));
+                }
+            }
+            Job::Measure => self.measured.push(time_s),
+            Job::Again => {
+                if let Some(asked) = &mut self.asked_again {
+                    (asked.label, asked.time_s) = (decoded.pop(), time_s);
+                }
+            }
+            Job::Live { image, first, count } => {
+                let images = labels.set_mut(Data::Yours).and_then(DataSet::live_images_mut);
+                if let Some(found) = images.and_then(|images| images.get_mut(image as usize)) {
+                    for (slot, label) in found.labels.iter_mut().skip(first).take(count).zip(decoded) {
+                        *slot = Some(label);
+                    }
+                    labels.changed(Data::Yours);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A job has failed: what it was for waits no longer, and nothing else is touched.
+    pub fn fail(&mut self, id: u64) {
+        let Some((_, job)) = self.jobs.remove(&id) else { return };
+        // The picture that came with it may not have arrived.
+        self.sent_picture = None;
+        match job {
+            Job::Probe(region) => {
+                let is_pending = self.is_probing();
+                if let Some(probe) = &mut self.probe {
+                    (probe.is_pending, probe.failed) = (is_pending, Some(region));
+                }
+            }
+            Job::Again => self.asked_again = None,
+            Job::Measure => {}
+            Job::Live { .. } => self.live_failed = true,
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Which label file belongs to which image: `<class folder>/<image name up to the first dot>.tar`.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use crate::images::list::ImageList;
+use ferkd_method::error::{Error, IoContext, Result};
+
+/// The folder that holds the class folders: `DIR/train` where there is one, else DIR.
+///
+/// # Errors
+/// No such folder.
+pub(super) fn labels_root(dir: &Path) -> Result<PathBuf> {
+    let train = dir.join("train");
+    let root = if train.is_dir() { train } else { dir.to_owned() };
+    if root.is_dir() {
+        return Ok(root);
+    }
+    Err(Error::io(&root, std::io::ErrorKind::NotFound.into())
+        .remedy("name the folder that FKD's label files lie in, as train/<class>/<image>.tar"))
+}
+
+/// Path of an image's label file, relative to the labels' root.
+pub(super) fn label_name(image: &str) -> String {
+    let (folder, name) = image.rsplit_once('/').map_or(("", image), |(folder, name)| (folder, name));
+    let stem = name.split('.').next().unwrap_or(name);
+    if folder.is_empty() { format!("{stem}.tar") } else { format!("{folder}/{stem}.tar") }
+}
+
+/// Checks that no two images share a label file.
+///
+/// # Errors
+/// Two that do, by name.
+pub(super) fn check_unique(images: &ImageList) -> Result<()> {
+    // Images of a class folder stand together, so that only one folder's names are kept at a time.
+    let (mut seen, mut folder) = (HashMap::new(), None);
+    for image in 0..images.len() {
+        if folder != Some(images.folder(image)) {
+            folder = Some(images.folder(image));
+            seen.clear();
+        }
+        let name = images.name(image);
+        if let Some(first) = seen.insert(label_name(name), image) {
+            let (first, label) = (images.name(first), label_name(name));
+            let problem = format!("`{first}` and `{name}` both have the label file `{label}`");
+            return Err(Error::mismatch(images.root(), problem)
+                .remedy("FKD names label files by the image's name up to its first dot: rename or remove one of the two"));
+        }
+    }
+    Ok(())
+}
+
+/// Names each label file whose image is missing, in ascending order.
+pub(super) fn without_image(labels: &Path, images: &ImageList, found: &mut dyn FnMut(String)) -> Result<()> {
+    let mut ranges: BTreeMap<&str, Range<usize>> = BTreeMap::new();
+    for image in 0..images.len() {
+        let folder =
+            images.folder(image).and_then(|f| images.folders().get(f as usize)).map_or("", String::as_str);
+        ranges.entry(folder).or_insert(image..image).end = image + 1;
+    }
+    let (folders, files) = children(labels)?;
+    for folder in folders.iter().map(String::as_str).chain([""]) {
+        let range = ranges.get(folder).cloned().unwrap_or_default();
+        let expected: HashSet<String> = range.map(|image| label_name(images.name(image))).collect();
+        let mut names = files.clone();
+        if !folder.is_empty() {
+            names.clear();
+            collect(labels, folder, 0, &mut names)?;
+        }
+        names.into_iter().filter(|name| !expected.contains(name)).for_each(&mut *found);
+    }
+    Ok(())
+}
+
+/// Sorted names of the folders, and of the label files.
+fn children(folder: &Path) -> Result<(Vec<String>, Vec<String>)> {
+    let (mut folders, mut files) = (Vec::new(), Vec::new());
+    for entry in std::fs::read_dir(folder).at(folder)? {
+        let path = entry.at(folder)?.path();
+        // What has no name in Unicode can belong to no image of the list.
+        let Some(name) = path.file_name().map(|name| name.to_string_lossy().into_owned()) else { continue };
+        if path.is_dir() {
+            folders.push(name);
+        } else if name.ends_with(".tar") && !name.starts_with('.') {
+            files.push(name);
+        }
+    }
+    folders.sort_unstable();
+    files.sort_unstable();
+    Ok((folders, files))
+}
+
+fn collect(root: &Path, relative: &str, depth: usize, names: &mut Vec<String>) -> Result<()> {
+    // As deep as images are looked for; a link to itself would never end.
+    if depth > 32 {
+        return Ok(());
+    }
+    let (folders, files) = children(&root.join(relative))?;
+    names.extend(files.into_iter().map(|file| format!("{relative}/{file}")));
+    folders.iter().try_for_each(|folder| collect(root, &format!("{relative}/{folder}"), depth + 1, names))
+}

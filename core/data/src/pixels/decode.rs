@@ -1,0 +1,172 @@
+//! Decoding by content, never by a file's ending: JPEG, PNG and WebP, as 8-bit RGB.
+
+use std::io::Cursor;
+
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
+use serde::{Deserialize, Serialize};
+
+use ferkd_method::error::{Error, Result};
+
+/// Whether the EXIF orientation of a photo is applied when it is decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OrientationRule {
+    /// The picture is turned upright (our own stores).
+    #[default]
+    Apply,
+    /// The picture is taken as it lies in the file (FKD's loader, hence imported stores).
+    Ignore,
+}
+
+/// A decoded image.
+#[derive(Debug, Clone)]
+pub struct Decoded {
+    /// Pixels, RGB, 8 bits each; upright where the rule says so.
+    pub image: RgbImage,
+    /// EXIF orientation found in the file, 1 to 8 (1 = upright).
+    pub orientation: u8,
+}
+
+/// Larger pictures are refused before anything is allocated for them.
+const MAX_PIXELS: u64 = 1 << 28;
+
+/// A picture of so many pixels is decoded whatever its file's length: 48 MiB as RGB.
+const ALWAYS_PIXELS: u64 = 1 << 24;
+/// Pixels that a byte of a larger picture's file may stand for: 1-bit PNG, packed as tightly as deflate can.
+const PIXELS_PER_BYTE: u64 = 8 * 1032;
+
+/// Decodes the bytes of an image file; errors call it `name`.
+///
+/// Gray becomes three equal channels, alpha is dropped, 16 bits become 8, CMYK becomes RGB: as Pillow's
+/// `convert("RGB")` does.
+///
+/// # Errors
+/// Not an image, truncated, more than 2^28 pixels, far more of them than its bytes can hold, or of a kind that is
+/// not supported.
+pub fn decode(bytes: &[u8], name: &str, rule: OrientationRule) -> Result<Decoded> {
+    let damaged = |problem: String| {
+        Error::damaged(name, problem).remedy("replace the file, or take it out of the folder")
+    };
+    let reader =
+        ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| damaged(e.to_string()))?;
+    let format = match reader.format() {
+        Some(format @ (ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::WebP)) => format,
+        Some(other) => return Err(damaged(format!("{other:?} is not supported; JPEG, PNG and WebP are"))),
+        None if bytes.is_empty() => return Err(damaged("the file is empty".into())),
+        None => return Err(damaged("it is not a valid image: expected JPEG, PNG or WebP".into())),
+    };
+    // The JPEG decoder fills what is missing with gray, which would be labelled and trained on in silence.
+    if format == ImageFormat::Jpeg && !jpeg_is_whole(bytes) {
+        return Err(damaged("the JPEG is truncated".into()));
+    }
+    let mut decoder = reader.into_decoder().map_err(|e| damaged(format!("{format:?}: {e}")))?;
+    let (width, height) = decoder.dimensions();
+    if u64::from(width) * u64::from(height) > MAX_PIXELS || width == 0 || height == 0 {
+        return Err(damaged(format!("{width} x {height} pixels; between 1 and 2^28 are possible")));
+    }
+    let pixels = u64::from(width) * u64::from(height);
+    if pixels > ALWAYS_PIXELS && pixels > PIXELS_PER_BYTE * bytes.len() as u64 {
+        let problem = format!("{width} x {height} pixels in {} bytes, which cannot hold them", bytes.len());
+        return Err(damaged(problem));
+    }
+    // Broken EXIF data say nothing about the picture, so that it counts as upright.
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let mut picture = DynamicImage::from_decoder(decoder).map_err(|e| damaged(format!("{format:?}: {e}")))?;
+    if rule == OrientationRule::Apply {
+        picture.apply_orientation(orientation);
+    }
+    Ok(Decoded { image: picture.into_rgb8(), orientation: orientation.to_exif() })
+}
+
+/// Width, height and EXIF orientation (1 to 8) of a file that [`decode`] takes, before any orientation is applied;
+/// only the front of it is looked at.
+///
+/// # Errors
+/// Not an image.
+pub fn measure(bytes: &[u8], name: &str) -> Result<(u32, u32, u8)> {
+    let damaged = |problem: String| {
+        Error::damaged(name, problem).remedy("replace the file, or take it out of the folder")
+    };
+    let reader =
+        ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| damaged(e.to_string()))?;
+    let mut decoder = reader.into_decoder().map_err(|e| damaged(e.to_string()))?;
+    let (width, height) = decoder.dimensions();
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    Ok((width, height, orientation.to_exif()))
+}
+
+/// Whether a JPEG's markers go on to its end-of-image marker. What follows that marker is of no concern.
+fn jpeg_is_whole(bytes: &[u8]) -> bool {
+    let mut at = 2;
+    loop {
+        // Entropy-coded data and fill bytes: go on to the next marker.
+        while at + 1 < bytes.len() && (bytes[at] != 0xFF || matches!(bytes[at + 1], 0x00 | 0xFF)) {
+            at += 1;
+        }
+        match bytes.get(at + 1) {
+            None => return false,
+            Some(0xD9) => return true,
+            // Restart markers and TEM stand alone.
+            Some(0xD0..=0xD8 | 0x01) => at += 2,
+            Some(_) => match bytes.get(at + 2..at + 4) {
+                Some(length) => at += 2 + usize::from(u16::from_be_bytes([length[0], length[1]])).max(2),
+                None => return false,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn encoded(format: ImageFormat) -> Vec<u8> {
+        let image = RgbImage::from_fn(9, 7, |x, y| image::Rgb([x as u8 * 20, y as u8 * 30, 90]));
+        let mut bytes = Cursor::new(Vec::new());
+        image.write_to(&mut bytes, format).unwrap();
+        bytes.into_inner()
+    }
+
+    #[test]
+    fn content_decides_not_the_name() {
+        for format in [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::WebP] {
+            let decoded = decode(&encoded(format), "photo.txt", OrientationRule::Apply).unwrap();
+            assert_eq!(decoded.image.dimensions(), (9, 7));
+            assert_eq!(decoded.orientation, 1);
+        }
+    }
+
+    #[test]
+    fn truncation_anywhere_is_an_error_that_names_the_file() {
+        for format in [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::WebP] {
+            let bytes = encoded(format);
+            // The PNG's end chunk carries no pixels; decoders may do without it.
+            for end in 0..bytes.len() - 12 {
+                let error = decode(&bytes[..end], "a/b.jpg", OrientationRule::Apply);
+                let error = error.expect_err(&format!("{format:?} cut at {end} of {}", bytes.len()));
+                assert!(error.to_string().starts_with("a/b.jpg"), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_header_that_promises_what_the_file_cannot_hold_is_refused() {
+        // 8000 x 8000 pixels in a PNG of a few hundred bytes; the header's checksum is right.
+        let mut bytes = encoded(ImageFormat::Png);
+        bytes[16..20].copy_from_slice(&8000u32.to_be_bytes());
+        bytes[20..24].copy_from_slice(&8000u32.to_be_bytes());
+        let mut crc = flate2::Crc::new();
+        crc.update(&bytes[12..29]);
+        bytes[29..33].copy_from_slice(&crc.sum().to_be_bytes());
+        let error = decode(&bytes, "a.png", OrientationRule::Apply).unwrap_err().to_string();
+        assert!(error.contains("8000 x 8000") && error.contains("cannot hold"), "{error}");
+    }
+
+    #[test]
+    fn bytes_behind_the_picture_are_of_no_concern() {
+        let mut bytes = encoded(ImageFormat::Jpeg);
+        bytes.extend_from_slice(b"trailing");
+        assert!(decode(&bytes, "x", OrientationRule::Apply).is_ok());
+    }
+}

@@ -1,0 +1,56 @@
+//! Files of `torch.save`: today's ZIP container and the older sequence of pickles. Read as plain values; nothing
+//! that a file says is executed (see the module `pickle`).
+
+mod legacy;
+mod tensors;
+mod zip;
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::collections::BTreeMap;
+
+use crate::pickle::{Allowed, Pickle};
+use ferkd_method::error::{Error, Result};
+pub use tensors::state_dict;
+
+/// A file of `torch.save`.
+#[derive(Debug)]
+pub struct TorchFile<'a> {
+    /// The object that was saved.
+    pub pickle: Pickle<'a>,
+    /// Numbers that lie beside it, by key.
+    storages: BTreeMap<String, &'a [u8]>,
+}
+
+/// How large an object without its numbers may be; those of the largest models take under a megabyte.
+const MAX_PICKLE_BYTES: usize = 256 << 20;
+
+/// Whether bytes look like a file of `torch.save`, and not like safetensors.
+pub fn is_torch(bytes: &[u8]) -> bool {
+    // Safetensors begin with a length, which can be any bytes, and a brace.
+    let safetensors = bytes.get(8) == Some(&b'{');
+    !safetensors && (zip::is_zip(bytes) || legacy::is_legacy(bytes))
+}
+
+impl<'a> TorchFile<'a> {
+    /// Reads a file; `origin` is what errors call it.
+    ///
+    /// # Errors
+    /// No file of `torch.save`, a damaged one, or one that asks for a name that is not allowed.
+    pub fn read(bytes: &'a [u8], origin: &str, allowed: Allowed) -> Result<Self> {
+        if zip::is_zip(bytes) {
+            return zip::read(bytes, origin, allowed);
+        }
+        if legacy::is_legacy(bytes) {
+            return legacy::read(bytes, origin, allowed);
+        }
+        let problem = if bytes.is_empty() { "the file is empty" } else { "no file that torch.save wrote" };
+        Err(Error::damaged(origin, problem).remedy(allowed.remedy))
+    }
+}
+
+/// An error about a file.
+fn damaged(origin: &str, allowed: Allowed, problem: impl Into<String>) -> Error {
+    Error::damaged(origin, problem).remedy(allowed.remedy)
+}

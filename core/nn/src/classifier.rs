@@ -1,0 +1,311 @@
+//! A trained network with all that it takes to use it: classes, input side, filter and normalisation.
+
+use std::path::Path;
+
+use burn::module::Module;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+pub use crate::device::read::read;
+pub use crate::device::read::read_async;
+use crate::models::{Model, ModelSpec};
+use crate::weights::StateDict;
+use ferkd_data::batches::batch::InputSpec;
+use ferkd_data::classes::ClassSpace;
+use ferkd_data::pixels::{Filter, Normalisation};
+use ferkd_data::store::Teacher;
+use ferkd_method::error::{Error, IoContext, Result};
+
+/// Key of a weights file's metadata that holds a [`ModelCard`].
+pub const CARD: &str = "ferkd";
+
+/// What a weights file says of its network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelCard {
+    /// The network.
+    pub spec: ModelSpec,
+    /// Side of its input, in pixels.
+    pub side: u32,
+    /// How bytes become numbers for it.
+    pub normalisation: Normalisation,
+    /// Its classes, in output order.
+    pub classes: ClassSpace,
+}
+
+impl ModelCard {
+    /// Writes the card into a file's metadata.
+    pub fn put(&self, dict: &mut StateDict) {
+        // Plain data with text keys: serialising it cannot fail.
+        dict.metadata.insert(CARD.into(), serde_json::to_string(self).unwrap_or_default());
+    }
+
+    /// Reads the card, or concludes one from a file without: torchvision's or EfficientNet-Lite's weights.
+    ///
+    /// # Errors
+    /// A card that makes no sense, or weights without one whose classes are not ImageNet's.
+    pub fn of(dict: &StateDict, origin: &str) -> Result<Self> {
+        if let Some(text) = dict.metadata.get(CARD) {
+            let card: Self = serde_json::from_str(text).map_err(|e| {
+                Error::damaged(origin, format!("its metadata make no sense: {e}"))
+                    .remedy("copy or write the file again")
+            })?;
+            let sound = card.classes.len() == card.spec.classes
+                && card.classes.names.len() == card.spec.classes
+                && (8..=4096).contains(&card.side)
+                && card.spec.vit.is_none_or(|size| size.side == card.side as usize);
+            return if sound {
+                Ok(card)
+            } else {
+                Err(Error::damaged(origin, "its metadata contradict each other")
+                    .remedy("copy or write the file again"))
+            };
+        }
+        let spec = dict.infer_spec(origin)?;
+        let (side, normalisation) = Self::usual(&spec);
+        if spec.classes != 1000 {
+            let problem = format!("{} classes, and it does not say which", spec.classes);
+            return Err(Error::mismatch(origin, problem)
+                .remedy("use a file that `ferkd train` or `ferkd export` wrote"));
+        }
+        Ok(Self { spec, side, normalisation, classes: ClassSpace::imagenet() })
+    }
+
+    /// Side in pixels and normalisation that published weights of a network go with.
+    pub fn usual(spec: &ModelSpec) -> (u32, Normalisation) {
+        let side = spec.vit.map_or(spec.arch.imagenet_side(), |size| size.side as u32);
+        (side, spec.arch.imagenet_normalisation())
+    }
+}
+
+/// A network ready for inference.
+#[derive(Debug)]
+pub struct Classifier {
+    /// What it is called.
+    pub name: String,
+    /// SHA-256 of its weights file.
+    pub sha256: String,
+    /// What it is.
+    pub card: ModelCard,
+    /// The network, on a device without gradients.
+    pub model: Model,
+    /// The outputs that are used, where not all of them are.
+    outputs: Option<Tensor<1, Int>>,
+    /// The network once more, as the CPU computes it fastest; none on other devices.
+    #[cfg(feature = "flex")]
+    host: Option<crate::models::HostNet>,
+}
+
+/// The teachers that ship with the program: name and weights file.
+#[cfg(feature = "shipped")]
+const SHIPPED: &[(&str, &[u8])] = &[
+    (
+        "efficientnet-lite0",
+        include_bytes!("../../../assets/teachers/efficientnet-lite0/weights-f16.safetensors"),
+    ),
+    ("digits", include_bytes!("../../../assets/teachers/digits/weights-f16.safetensors")),
+];
+#[cfg(not(feature = "shipped"))]
+const SHIPPED: &[(&str, &[u8])] = &[];
+
+impl Classifier {
+    /// Loads a shipped teacher by name, a safetensors or PyTorch file, or a run folder (its best checkpoint).
+    ///
+    /// # Errors
+    /// No such teacher or file, or weights that are not of a known network.
+    pub fn load(what: &str, device: &Device) -> Result<Self> {
+        if let Some((name, bytes)) = SHIPPED.iter().find(|(name, _)| *name == what) {
+            return Self::from_bytes(name, bytes, device);
+        }
+        let path = Path::new(what);
+        if !path.exists() {
+            let names: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).collect();
+            return Err(Error::usage(what, "neither a shipped teacher nor a file").remedy(format!(
+                "name a safetensors or PyTorch file, a run folder, or one of {}",
+                names.join(", ")
+            )));
+        }
+        let file = if path.is_dir() { run_weights(path)? } else { path.to_owned() };
+        let name = path.file_name().map_or(what.into(), |n| n.to_string_lossy());
+        let endings = [".safetensors", ".pth", ".pt", ".bin"];
+        let name = endings.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name);
+        let bytes = std::fs::read(&file).at(&file)?;
+        Self::load_bytes(name, &bytes, &file.display().to_string(), device)
+    }
+
+    /// Loads weights from memory.
+    pub fn from_bytes(name: &str, bytes: &[u8], device: &Device) -> Result<Self> {
+        Self::load_bytes(name, bytes, name, device)
+    }
+
+    /// The tensors alone of what [`load`](Self::load) would load.
+    ///
+    /// # Errors
+    /// No such teacher or file.
+    pub fn weights(what: &str) -> Result<StateDict> {
+        if let Some((name, bytes)) = SHIPPED.iter().find(|(name, _)| *name == what) {
+            return Ok(StateDict::from_bytes(bytes, name)?.trained());
+        }
+        let path = Path::new(what);
+        let file = if path.is_dir() { run_weights(path)? } else { path.to_owned() };
+        Ok(StateDict::read(&file)?.trained())
+    }
+
+    fn load_bytes(name: &str, bytes: &[u8], origin: &str, device: &Device) -> Result<Self> {
+        let dict = StateDict::from_bytes(bytes, origin)?.trained();
+        let card = ModelCard::of(&dict, origin)?;
+        let device = device.clone().inner();
+        let model = dict.load_into(card.spec.init(0, &device)?, origin)?.valid();
+        Ok(Self {
+            name: name.to_owned(),
+            sha256: ferkd_data::digest::sha256(bytes),
+            card,
+            #[cfg(feature = "flex")]
+            host: if device == Device::flex() { model.host()? } else { None },
+            model,
+            outputs: None,
+        })
+    }
+
+    /// The same on another device.
+    ///
+    /// # Errors
+    /// Weights that are not finite.
+    pub fn on(&self, device: &Device) -> Result<Self> {
+        let device = device.clone().inner();
+        let fresh = self.card.spec.init(0, &device)?;
+        let model = StateDict::of(&self.model)?.load_into(fresh, &self.name)?.valid();
+        Ok(Self {
+            name: self.name.clone(),
+            sha256: self.sha256.clone(),
+            card: self.card.clone(),
+            #[cfg(feature = "flex")]
+            host: if device == Device::flex() { model.host()? } else { None },
+            model,
+            outputs: self.outputs.clone().map(|outputs| outputs.to_device(&device)),
+        })
+    }
+
+    /// Whether `what` names a teacher that ships with the program.
+    pub fn is_shipped(what: &str) -> bool {
+        SHIPPED.iter().any(|(name, _)| *name == what)
+    }
+
+    /// Uses the outputs of the classes in `used` alone, in ascending order, and renumbers `used` by them.
+    ///
+    /// # Errors
+    /// A class that is used twice.
+    pub fn restrict(&mut self, used: &mut [u32]) -> Result<()> {
+        let mut outputs = used.to_vec();
+        outputs.sort_unstable();
+        outputs.dedup();
+        if outputs.len() < used.len() {
+            return Err(
+                Error::mismatch("class folders", "two of them are the same class").remedy("merge them")
+            );
+        }
+        for class in used {
+            *class = outputs.binary_search(class).unwrap_or_default() as u32;
+        }
+        let same = outputs.iter().copied().eq(0..self.card.classes.len() as u32);
+        if !same {
+            self.card.classes = self.card.classes.subset(&outputs);
+            let list: Vec<i32> = outputs.iter().map(|&c| c as i32).collect();
+            let count = list.len();
+            let device = self.model.devices().into_iter().next().unwrap_or_default();
+            self.outputs = Some(Tensor::from_data(TensorData::new(list, [count]), &device));
+        }
+        Ok(())
+    }
+
+    /// What the network wants to see when it labels regions.
+    pub fn input_spec(&self) -> InputSpec {
+        InputSpec { side: self.card.side, filter: Filter::Bicubic, normalisation: self.card.normalisation }
+    }
+
+    /// How a store remembers it.
+    pub fn info(&self) -> Teacher {
+        let InputSpec { side, filter, normalisation } = self.input_spec();
+        Teacher { name: self.name.clone(), sha256: Some(self.sha256.clone()), side, filter, normalisation }
+    }
+
+    /// Logits of shape (N, C) for images of shape (N, 3, side, side).
+    pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        let logits = match self.on_host(&images) {
+            Some(logits) => logits,
+            None => self.model.forward(images),
+        };
+        match &self.outputs {
+            Some(outputs) => logits.select(1, outputs.clone()),
+            None => logits,
+        }
+    }
+
+    /// All logits, by the path that only the CPU has; `None` where it is not the device.
+    #[cfg(feature = "flex")]
+    fn on_host(&self, images: &Tensor<4>) -> Option<Tensor<2>> {
+        let net = self.host.as_ref()?;
+        let [count, channels, side, width] = images.dims();
+        if channels != 3 || side != width {
+            return None;
+        }
+        let logits = net.logits(&read(images.clone()).ok()?, side);
+        let shape = [count, logits.len() / count.max(1)];
+        Some(Tensor::from_data(TensorData::new(logits, shape), &images.device()))
+    }
+
+    #[cfg(not(feature = "flex"))]
+    fn on_host(&self, _: &Tensor<4>) -> Option<Tensor<2>> {
+        None
+    }
+
+    /// Logits on the host, row by row, for planar pictures of shape (N, 3, side, side).
+    pub fn logits(&self, pixels: Vec<f32>, side: u32, device: &Device) -> Result<Vec<f32>> {
+        let side = side as usize;
+        let count = pixels.len() / (3 * side * side);
+        let images =
+            Tensor::<4>::from_data(TensorData::new(pixels, [count, 3, side, side]), &device.clone().inner());
+        read(self.forward(images))
+    }
+}
+
+/// Something that gives logits and knows its classes.
+pub trait Scores {
+    /// Logits of shape (N, C) for images of shape (N, 3, side, side).
+    fn scores(&self, images: Tensor<4>) -> Tensor<2>;
+    /// The classes, in output order.
+    fn classes(&self) -> &ClassSpace;
+}
+
+impl Scores for (&Model, &ClassSpace) {
+    fn scores(&self, images: Tensor<4>) -> Tensor<2> {
+        self.0.forward(images)
+    }
+
+    fn classes(&self) -> &ClassSpace {
+        self.1
+    }
+}
+
+impl Scores for Classifier {
+    fn scores(&self, images: Tensor<4>) -> Tensor<2> {
+        self.forward(images)
+    }
+
+    fn classes(&self) -> &ClassSpace {
+        &self.card.classes
+    }
+}
+
+/// The weights of a run: its best checkpoint, else its last.
+fn run_weights(run: &Path) -> Result<std::path::PathBuf> {
+    let checkpoints = run.join("checkpoints");
+    ["best.safetensors", "last.safetensors"]
+        .iter()
+        .map(|name| checkpoints.join(name))
+        .find(|file| file.exists())
+        .ok_or_else(|| {
+            Error::damaged(run, "it holds no checkpoint")
+                .remedy("name a run folder of `ferkd train`, or a safetensors file")
+        })
+}

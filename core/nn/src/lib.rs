@@ -1,0 +1,15 @@
+//! FerKD's devices, networks and weights, on burn.
+//!
+//! - [`device`]: the device that computes, chosen when the program runs.
+//! - [`models`]: students and teachers, under the parameter names of torchvision, timm and EfficientNet-PyTorch.
+//! - [`weights`]: parameters on the host, in safetensors and PyTorch files.
+//! - [`classifier`]: a trained network with all that it takes to use it.
+//! - [`memory`]: what a training step takes, counted before anything is computed.
+#![warn(missing_docs)]
+
+pub mod classifier;
+pub mod device;
+pub mod memory;
+pub mod models;
+mod seal;
+pub mod weights;

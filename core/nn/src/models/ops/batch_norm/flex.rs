@@ -1,0 +1,354 @@
+//! Batch norms on the CPU: the truth that other devices are held to, and itself as fast as memory.
+//!
+//! A channel is summed up by one thread, row after row, so that the result does not depend on how many there are.
+
+use burn::backend::flex::FlexTensor;
+use burn::backend::{Flex, TensorMetadata};
+use burn::tensor::{Shape, TensorData};
+use rayon::prelude::*;
+
+use super::super::cast::cast;
+use super::super::elements::{Number, WORTH, by_channel, elements, in_type, is_own, row_sums, tensor, wide};
+use super::{BatchNormOps, Rule};
+use crate::models::ops::activation::Activation;
+
+/// Channels, and numbers of a channel of a picture, of a shape (N, C, H, W).
+#[derive(Clone, Copy)]
+struct Planes {
+    channels: usize,
+    area: usize,
+}
+
+impl Planes {
+    fn of(shape: &Shape) -> Self {
+        Self { channels: shape[1], area: shape[2] * shape[3] }
+    }
+
+    /// For each channel, the sums of `u` and `u * v` of what `of(channel)` makes of two numbers in the same place.
+    fn sums<E: Number, F: Fn(f32, f32) -> (f32, f32)>(
+        self,
+        a: &[E],
+        b: &[E],
+        of: impl Fn(usize) -> F + Sync,
+    ) -> Vec<[f64; 2]> {
+        let picture = (self.channels * self.area).max(1);
+        let one = |channel: usize| {
+            let of = of(channel);
+            let range = channel * self.area..(channel + 1) * self.area;
+            let pictures = a.chunks_exact(picture).zip(b.chunks_exact(picture));
+            pictures.fold([0.0f64; 2], |total, (a, b)| {
+                let sums = row_sums(&a[range.clone()], &b[range.clone()], &of);
+                [total[0] + sums[0], total[1] + sums[1]]
+            })
+        };
+        let worth = (WORTH * self.channels / a.len().max(1)).max(1);
+        (0..self.channels).into_par_iter().with_min_len(worth).map(one).collect()
+    }
+
+    /// Rows of one channel each, with the channel's number.
+    fn rows<'a, E: Number>(
+        self,
+        out: &'a mut [E],
+    ) -> impl IndexedParallelIterator<Item = (usize, &'a mut [E])> + 'a {
+        let rows = out.par_chunks_mut(self.area.max(1)).with_min_len((WORTH / self.area.max(1)).max(1));
+        rows.enumerate().map(move |(i, row)| (i % self.channels, row))
+    }
+
+    /// Rows of one channel each.
+    fn of_rows<E: Number>(self, of: &[E]) -> impl IndexedParallelIterator<Item = &[E]> {
+        of.par_chunks(self.area.max(1))
+    }
+}
+
+/// What an activation makes of a number; what is not a number stays so.
+#[inline(always)]
+fn clipped(value: f32, clip: Activation) -> f32 {
+    match clip {
+        Activation::None => value,
+        Activation::Relu => {
+            if value <= 0.0 {
+                0.0
+            } else {
+                value
+            }
+        }
+        Activation::Relu6 => value.clamp(0.0, 6.0),
+    }
+}
+
+/// A gradient, where the activation lets it through: `value` is what comes or what went.
+#[inline(always)]
+fn passed(grad: f32, value: f32, clip: Activation) -> f32 {
+    match clip {
+        Activation::None => grad,
+        Activation::Relu => {
+            if value <= 0.0 {
+                0.0
+            } else {
+                grad
+            }
+        }
+        Activation::Relu6 => {
+            if value <= 0.0 || value >= 6.0 {
+                0.0
+            } else {
+                grad
+            }
+        }
+    }
+}
+
+/// A norm and what is added behind it, channel by channel.
+struct Norm {
+    mean: Vec<f32>,
+    variance: Vec<f32>,
+    factor: Vec<f32>,
+    beta: Vec<f32>,
+}
+
+impl Norm {
+    fn of(norm: &FlexTensor, beta: &FlexTensor) -> Self {
+        let (mut mean, beta) = (by_channel(norm), by_channel(beta));
+        let mut variance = mean.split_off(beta.len());
+        let factor = variance.split_off(beta.len());
+        Self { mean, variance, factor, beta }
+    }
+
+    #[inline(always)]
+    fn of_channel(&self, channel: usize) -> impl Fn(f32) -> f32 {
+        let (mean, factor, beta) = (self.mean[channel], self.factor[channel], self.beta[channel]);
+        move |x| (x - mean) * factor + beta
+    }
+}
+
+fn batch_statistics<E: Number>(
+    x: &FlexTensor,
+    gamma: &[f32],
+    [running_mean, running_variance]: [Vec<f32>; 2],
+    rule: Rule,
+) -> [FlexTensor; 3] {
+    let (shape, x) = (x.shape(), x.to_contiguous());
+    let (planes, x) = (Planes::of(&shape), elements::<E>(&x));
+    let count = (x.len() / planes.channels.max(1)).max(1) as f64;
+    // Sums of distances to a number of the channel's own: a mean far from zero costs no digits.
+    let origin = |channel: usize| x.get(channel * planes.area).map_or(0.0, |x| x.wide());
+    let origins: Vec<f32> = (0..planes.channels).map(origin).collect();
+    let sums = planes.sums(x, x, |channel| {
+        let origin = origins[channel];
+        move |a, _| (a - origin, a - origin)
+    });
+    let means: Vec<f64> =
+        sums.iter().zip(&origins).map(|([sum, _], &origin)| sum / count + f64::from(origin)).collect();
+    let variance = |[sum, squares]: &[f64; 2]| (squares / count - (sum / count).powi(2)).max(0.0);
+    let variances: Vec<f64> = sums.iter().map(variance).collect();
+    let factors = variances.iter().zip(gamma);
+    let factors = factors.map(|(variance, &gamma)| f64::from(gamma) / (variance + rule.epsilon).sqrt());
+    let norm = means.iter().copied().chain(variances.iter().copied()).chain(factors);
+    let moved = |running: Vec<f32>, batch: &[f64], scale: f64| {
+        let pairs = running.iter().map(|&old| f64::from(old)).zip(batch);
+        tensor(pairs.map(|(old, new)| old + rule.momentum * (new * scale - old)), [planes.channels])
+    };
+    let unbiased = count / (count - 1.0).max(1.0);
+    [
+        tensor(norm, [3, planes.channels]),
+        moved(running_mean, &means, 1.0),
+        moved(running_variance, &variances, unbiased),
+    ]
+}
+
+fn normalise<E: Number>(x: &FlexTensor, norm: &Norm, clip: Activation) -> FlexTensor {
+    let shape = x.shape();
+    let (planes, x) = (Planes::of(&shape), x.to_contiguous());
+    let x = elements::<E>(&x);
+    let mut out = vec![E::narrow(0.0); x.len()];
+    planes.rows(&mut out).zip(planes.of_rows(x)).for_each(|((channel, out), x)| {
+        let of = norm.of_channel(channel);
+        out.iter_mut().zip(x).for_each(|(y, x)| *y = E::narrow(clipped(of(x.wide()), clip)));
+    });
+    FlexTensor::from_data(TensorData::new(out, shape))
+}
+
+fn normalise_add<E: Number>(x: &FlexTensor, norm: &Norm, other: &FlexTensor, clip: Activation) -> FlexTensor {
+    let shape = x.shape();
+    let planes = Planes::of(&shape);
+    let (x, other) = (x.to_contiguous(), other.to_contiguous());
+    let (x, other) = (elements::<E>(&x), elements::<E>(&other));
+    let mut out = vec![E::narrow(0.0); x.len()];
+    planes.rows(&mut out).zip(planes.of_rows(x)).zip(planes.of_rows(other)).for_each(
+        |(((channel, out), x), other)| {
+            let of = norm.of_channel(channel);
+            out.iter_mut()
+                .zip(x)
+                .zip(other)
+                .for_each(|((y, x), other)| *y = E::narrow(clipped(of(x.wide()) + other.wide(), clip)));
+        },
+    );
+    FlexTensor::from_data(TensorData::new(out, shape))
+}
+
+/// Calls `of` with the channel to get what a gradient and another number in the same place become, and writes it over
+/// the gradient where no one else holds it.
+fn map_gradient<E: Number, F: Fn(f32, f32) -> f32>(
+    mut grad: FlexTensor,
+    other: &FlexTensor,
+    of: impl Fn(usize) -> F + Sync,
+) -> FlexTensor {
+    let shape = other.shape();
+    let (planes, other) = (Planes::of(&shape), other.to_contiguous());
+    let others = planes.of_rows(elements::<E>(&other));
+    if is_own(&grad) {
+        planes.rows(grad.storage_mut::<E>()).zip(others).for_each(|((channel, grad), other)| {
+            let of = of(channel);
+            grad.iter_mut()
+                .zip(other)
+                .for_each(|(grad, other)| *grad = E::narrow(of(grad.wide(), other.wide())));
+        });
+        return grad;
+    }
+    let grad = grad.to_contiguous();
+    let mut out = vec![E::narrow(0.0); shape.num_elements()];
+    planes.rows(&mut out).zip(planes.of_rows(elements::<E>(&grad))).zip(others).for_each(
+        |(((channel, out), grad), other)| {
+            let of = of(channel);
+            out.iter_mut()
+                .zip(grad)
+                .zip(other)
+                .for_each(|((out, grad), other)| *out = E::narrow(of(grad.wide(), other.wide())));
+        },
+    );
+    FlexTensor::from_data(TensorData::new(out, shape))
+}
+
+fn clip_backward<E: Number>(grad: FlexTensor, y: &FlexTensor, clip: Activation) -> FlexTensor {
+    map_gradient::<E, _>(grad, y, |_| move |grad, y| passed(grad, y, clip))
+}
+
+/// Gradients of gamma and beta, and the line of each channel.
+fn gradient_statistics<E: Number>(
+    grad: &FlexTensor,
+    x: &FlexTensor,
+    norm: &Norm,
+    rule: Rule,
+) -> [FlexTensor; 3] {
+    let planes = Planes::of(&x.shape());
+    let (grad, x) = (grad.to_contiguous(), x.to_contiguous());
+    let (grad, x) = (elements::<E>(&grad), elements::<E>(&x));
+    let count = (x.len() / planes.channels.max(1)).max(1) as f64;
+    let sums = planes.sums(grad, x, |channel| {
+        let (of, mean, clip) = (norm.of_channel(channel), norm.mean[channel], rule.clip);
+        move |grad, x| (passed(grad, of(x), clip), x - mean)
+    });
+    let deviations = norm.variance.iter().map(|&variance| (f64::from(variance) + rule.epsilon).sqrt());
+    let gammas = sums.iter().zip(deviations.clone()).map(|([_, product], deviation)| product / deviation);
+    let shares = norm.factor.iter().map(|&factor| -f64::from(factor) / count);
+    let slopes = gammas.clone().zip(deviations).zip(shares.clone());
+    let slopes = slopes.map(|((gamma, deviation), share)| share * gamma / deviation);
+    let offsets = sums.iter().zip(shares).map(|([sum, _], share)| share * sum);
+    [
+        tensor(gammas, [planes.channels]),
+        tensor(sums.iter().map(|[sum, _]| *sum), [planes.channels]),
+        tensor(slopes.chain(offsets), [2, planes.channels]),
+    ]
+}
+
+fn normalise_backward<E: Number>(
+    grad: FlexTensor,
+    x: &FlexTensor,
+    norm: &Norm,
+    line: &[f32],
+    clip: Activation,
+) -> FlexTensor {
+    let (slopes, offsets) = line.split_at(norm.mean.len());
+    map_gradient::<E, _>(grad, x, |channel| {
+        let of = norm.of_channel(channel);
+        let (mean, factor) = (norm.mean[channel], norm.factor[channel]);
+        let (slope, offset) = (slopes[channel], offsets[channel]);
+        move |grad, x| passed(grad, of(x), clip) * factor + (x - mean) * slope + offset
+    })
+}
+
+impl BatchNormOps for Flex {
+    fn batch_statistics(
+        x: FlexTensor,
+        gamma: FlexTensor,
+        running_mean: FlexTensor,
+        running_variance: FlexTensor,
+        rule: Rule,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        let (gamma, running) = (by_channel(&gamma), [running_mean, running_variance].map(|t| by_channel(&t)));
+        let [norm, mean, variance] = in_type!(
+            x.dtype(),
+            |E| batch_statistics::<E>(&x, &gamma, running, rule),
+            otherwise batch_statistics::<f32>(&wide(x), &gamma, running, rule)
+        );
+        (norm, mean, variance)
+    }
+
+    fn normalise(x: FlexTensor, norm: FlexTensor, beta: FlexTensor, clip: Activation) -> FlexTensor {
+        let (norm, dtype) = (Norm::of(&norm, &beta), x.dtype());
+        in_type!(
+            dtype,
+            |E| normalise::<E>(&x, &norm, clip),
+            otherwise cast::<Self>(normalise::<f32>(&wide(x), &norm, clip), dtype.into())
+        )
+    }
+
+    fn normalise_add(
+        x: FlexTensor,
+        norm: FlexTensor,
+        beta: FlexTensor,
+        other: FlexTensor,
+        clip: Activation,
+    ) -> FlexTensor {
+        let (norm, dtype) = (Norm::of(&norm, &beta), x.dtype());
+        in_type!(
+            dtype,
+            |E| normalise_add::<E>(&x, &norm, &other, clip),
+            otherwise cast::<Self>(normalise_add::<f32>(&wide(x), &norm, &wide(other), clip), dtype.into())
+        )
+    }
+
+    fn clip_backward(grad: FlexTensor, y: FlexTensor, clip: Activation) -> FlexTensor {
+        let dtype = y.dtype();
+        in_type!(
+            dtype,
+            |E| clip_backward::<E>(grad, &y, clip),
+            otherwise cast::<Self>(clip_backward::<f32>(wide(grad), &wide(y), clip), dtype.into())
+        )
+    }
+
+    fn gradient_statistics(
+        grad: FlexTensor,
+        x: FlexTensor,
+        norm: FlexTensor,
+        beta: FlexTensor,
+        rule: Rule,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        let norm = Norm::of(&norm, &beta);
+        let [gamma, beta, line] = in_type!(
+            x.dtype(),
+            |E| gradient_statistics::<E>(&grad, &x, &norm, rule),
+            otherwise gradient_statistics::<f32>(&wide(grad), &wide(x), &norm, rule)
+        );
+        (gamma, beta, line)
+    }
+
+    fn normalise_backward(
+        grad: FlexTensor,
+        x: FlexTensor,
+        norm: FlexTensor,
+        beta: FlexTensor,
+        line: FlexTensor,
+        clip: Activation,
+    ) -> FlexTensor {
+        let (norm, line, dtype) = (Norm::of(&norm, &beta), by_channel(&line), x.dtype());
+        in_type!(
+            dtype,
+            |E| normalise_backward::<E>(grad, &x, &norm, &line, clip),
+            otherwise {
+                let grad = normalise_backward::<f32>(wide(grad), &wide(x), &norm, &line, clip);
+                cast::<Self>(grad, dtype.into())
+            }
+        )
+    }
+}

@@ -1,0 +1,46 @@
+//! Convolutions on a GPU: cuDNN's where it computes them, else burn's.
+
+use burn::backend::ops::ModuleOps;
+use burn::tensor::ops::ConvOptions;
+use burn_cubecl::CubeBackend;
+use burn_cubecl::tensor::CubeTensor;
+
+use super::ConvolutionOps;
+#[cfg(feature = "cuda")]
+use super::cudnn::{ConvPass, convolved};
+
+impl ConvolutionOps for CubeBackend {
+    fn convolve(x: CubeTensor, weight: CubeTensor, options: ConvOptions<2>) -> CubeTensor {
+        #[cfg(feature = "cuda")]
+        if let Some(y) = convolved(ConvPass::Forward, [&x, &weight], [&x, &weight], &options) {
+            return y;
+        }
+        Self::conv2d(x, weight, None, options)
+    }
+
+    fn convolve_to_x(
+        grad: CubeTensor,
+        x: CubeTensor,
+        weight: CubeTensor,
+        options: ConvOptions<2>,
+    ) -> CubeTensor {
+        #[cfg(feature = "cuda")]
+        if let Some(grad) = convolved(ConvPass::ToX, [&grad, &weight], [&x, &weight], &options) {
+            return grad;
+        }
+        Self::conv2d_x_backward(x, weight, grad, options)
+    }
+
+    fn convolve_to_weight(
+        grad: CubeTensor,
+        x: CubeTensor,
+        weight: CubeTensor,
+        options: ConvOptions<2>,
+    ) -> CubeTensor {
+        #[cfg(feature = "cuda")]
+        if let Some(grad) = convolved(ConvPass::ToWeight, [&grad, &x], [&x, &weight], &options) {
+            return grad;
+        }
+        Self::conv2d_weight_backward(x, weight, grad, options)
+    }
+}

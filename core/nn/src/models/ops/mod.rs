@@ -1,0 +1,27 @@
+//! Operations of our own, each with its gradient and its truth on the CPU, for what burn computes in many passes over
+//! an activation: norms and the activations behind them, softmax, and attention.
+//!
+//! Each is a trait of backends ([`burn::backend::backend_extension`]): loops for burn-flex, kernels for CubeCL's
+//! backends, and a gradient for autodiff that keeps as little as it can.
+
+pub(crate) mod activation;
+mod attention;
+mod batch_norm;
+mod cast;
+#[cfg(any(test, feature = "cuda"))]
+mod convolution;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod cubes;
+#[cfg(feature = "flex")]
+mod elements;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod kernels;
+mod rows;
+#[cfg(all(test, feature = "flex"))]
+mod testing;
+
+pub(super) use attention::attend;
+pub(super) use batch_norm::{batch_norm, batch_norm_add};
+#[cfg(feature = "cuda")]
+pub(super) use convolution::convolve;
+pub(super) use rows::layer_norm;

@@ -1,9 +1,0 @@
-//! The demo: the whole method on data that ship with the program.
-
-pub mod digits;
-#[cfg(not(target_family = "wasm"))]
-pub mod run;
-pub mod scenes;
-pub mod settings;
-#[cfg(not(target_family = "wasm"))]
-pub mod students;

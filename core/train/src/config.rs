@@ -1,0 +1,482 @@
+//! The settings of a training run, and the recipes behind their defaults.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::arithmetic::Arithmetic;
+use ferkd_data::batches::plan::Length;
+use ferkd_method::calibration::Adaptation;
+use ferkd_method::error::{Error, Result};
+use ferkd_method::mining::{Confidence, Rule, Thresholds};
+use ferkd_method::selfmix::Mix;
+use ferkd_nn::models::{Arch, ModelSpec, VitSize};
+
+/// What a student learns from (method, section 7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Supervision {
+    /// The ground truth.
+    Hard,
+    /// The ground truth and an online teacher.
+    Kd,
+    /// An online teacher alone, which sees exactly what the student sees.
+    Funmatch,
+    /// Stored labels, untouched.
+    Fkd,
+    /// Stored labels, mined and calibrated.
+    Ferkd,
+    /// FerKD, with regions of one image mixed.
+    #[serde(rename = "ferkd+selfmix")]
+    FerkdSelfmix,
+    /// FerKD that removes regions, but calibrates none.
+    FerkdDrop,
+    /// FerKD that calibrates regions, but removes none.
+    FerkdCalibrate,
+}
+
+impl Supervision {
+    /// All supervisions.
+    pub const ALL: [Self; 8] = [
+        Self::Hard,
+        Self::Kd,
+        Self::Funmatch,
+        Self::Fkd,
+        Self::Ferkd,
+        Self::FerkdSelfmix,
+        Self::FerkdDrop,
+        Self::FerkdCalibrate,
+    ];
+
+    /// Name in files, flags and tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hard => "hard",
+            Self::Kd => "kd",
+            Self::Funmatch => "funmatch",
+            Self::Fkd => "fkd",
+            Self::Ferkd => "ferkd",
+            Self::FerkdSelfmix => "ferkd+selfmix",
+            Self::FerkdDrop => "ferkd-drop",
+            Self::FerkdCalibrate => "ferkd-calibrate",
+        }
+    }
+
+    /// Whether labels come from a store.
+    pub fn needs_store(self) -> bool {
+        !matches!(self, Self::Hard) && !self.needs_teacher()
+    }
+
+    /// Whether a teacher runs beside the student.
+    pub fn needs_teacher(self) -> bool {
+        matches!(self, Self::Kd | Self::Funmatch)
+    }
+
+    /// What is done with stored labels.
+    pub fn adaptation(self) -> Adaptation {
+        match self {
+            Self::Ferkd | Self::FerkdSelfmix => Adaptation::Full,
+            Self::FerkdDrop => Adaptation::DropOnly,
+            Self::FerkdCalibrate => Adaptation::CalibrateOnly,
+            _ => Adaptation::None,
+        }
+    }
+}
+
+/// A published way of training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RecipeName {
+    /// FKD's plain SGD: 0.1 x B/1024, weight decay 1e-4 on everything.
+    Plain,
+    /// As ReLabel: 0.1 x B/512.
+    RelabelLike,
+    /// For vision transformers: AdamW, 2e-3 x B/1024, weight decay 0.05 not on norms and biases.
+    Vit,
+}
+
+/// Which rule turns gradients into steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OptimizerName {
+    /// Stochastic gradient descent with momentum.
+    Sgd,
+    /// Adam with decoupled weight decay.
+    Adamw,
+}
+
+ferkd_data::options! {
+    /// Settings of a training run.
+    TrainConfig {
+        /// Images to train on: class folders, the parent of train/ and val/, tar archives of these, or synthetic:1281167x1000.
+        images: PathBuf = PathBuf::new(),
+        /// Images of each class to train on: the first so many by name, all of them if left out.
+        images_per_class: Option<usize> = None,
+        /// Images to validate on; the val/ beside train/ if left out.
+        val: Option<PathBuf> = None,
+        /// Label store; needed by fkd and the ferkd supervisions.
+        store: Option<PathBuf> = None,
+        /// What the student learns from: hard, kd, funmatch, fkd, ferkd, ferkd+selfmix, ferkd-drop or ferkd-calibrate.
+        supervision: Supervision = Supervision::Ferkd,
+        /// Online teacher of kd and funmatch: a shipped teacher, a safetensors or PyTorch file, or a run folder.
+        teacher: Option<String> = None,
+        /// Student: resnet8, resnet14, resnet20, resnet18, resnet34, resnet50, resnet101, resnet18-cifar, resnet34-cifar, resnet50-cifar, efficientnet-lite0, -lite1, -lite2, vit-ti16, vit-s16, vit-b16, vit-l16 or eva-g14.
+        arch: Arch = Arch::Resnet18,
+        /// Channels of the first stage, for resnet8, resnet14 and resnet20; numbers of a token, for transformers.
+        width: Option<usize> = None,
+        /// Blocks of a transformer; the architecture's if left out.
+        depth: Option<usize> = None,
+        /// Heads of a transformer's attention; the architecture's if left out.
+        heads: Option<usize> = None,
+        /// Side of a transformer's patches, in pixels; the architecture's if left out.
+        patch: Option<usize> = None,
+        /// Side of the student's input, in pixels.
+        side: u32 = 224,
+        /// Weights to begin with: a safetensors or PyTorch file, a run folder or a shipped teacher; drawn from the seed if left out.
+        weights: Option<PathBuf> = None,
+        /// Draw a new last layer rather than take that of the weights: for other classes.
+        reset_head: bool = false,
+        /// Train the last layer alone, on features of the network as it is evaluated: a linear probe.
+        freeze_backbone: bool = false,
+        /// Epochs; a pass over the images with n regions of each counts as n.
+        epochs: usize = 300,
+        /// Regions of a step (B).
+        batch: usize = 1024,
+        /// Regions of an image per step (n).
+        regions_per_step: usize = 4,
+        /// Epochs at the start with one region an image.
+        opening_epochs: usize = 0,
+        /// Epochs at the end with one region an image; FKD closes with n.
+        closing_epochs: usize = 0,
+        /// Regions drawn of each image (M), where no store says it.
+        regions: u32 = 500,
+        /// Regions of each image that are used: the first so many of the store's, all of them if left out.
+        store_regions: Option<u32> = None,
+        /// Seed of the boxes, where no store says it.
+        region_seed: u64 = 0,
+        /// Smallest and largest share of an image that a region may cover, where no store says it.
+        scale: [f64; 2] = [0.08, 1.0],
+        /// Temperature of the student's softmax; the store's if left out.
+        temperature: Option<f32> = None,
+        /// Mining thresholds as quantiles of the confidence over the store: low, mid, high.
+        quantiles: [f32; 3] = [0.02, 0.15, 0.98],
+        /// Mining threshold as a confidence: regions below are discarded. Give low, mid and high together.
+        low: Option<f32> = None,
+        /// Mining threshold as a confidence: regions below are context.
+        mid: Option<f32> = None,
+        /// Mining threshold as a confidence: regions above are trivial.
+        high: Option<f32> = None,
+        /// Which number of a label is its confidence: max or target.
+        confidence: Confidence = Confidence::Max,
+        /// Probability that a calibrated label spreads over the other classes.
+        epsilon: f32 = 0.1,
+        /// Label smoothing of the ground truth (hard, kd).
+        label_smoothing: f32 = 0.0,
+        /// Mixing: none, selfmix, mixup or cutmix; that of the supervision if left out.
+        mix: Option<Mix> = None,
+        /// Probability that SelfMix mixes pixels rather than pastes a box.
+        mix_switch: f64 = 0.5,
+        /// Pixels are mixed with l from Beta(a, a).
+        mix_pixel_alpha: f64 = 0.8,
+        /// Boxes are pasted with l from Beta(a, a).
+        mix_box_alpha: f64 = 1.0,
+        /// Share of the ground truth in kd's loss.
+        kd_alpha: f32 = 0.5,
+        /// Temperature of kd and funmatch.
+        kd_temperature: f32 = 1.0,
+        /// Recipe that the settings below default to: plain, relabel-like or vit.
+        recipe: RecipeName = RecipeName::Plain,
+        /// Optimizer: sgd or adamw.
+        optimizer: Option<OptimizerName> = None,
+        /// Highest learning rate.
+        lr: Option<f64> = None,
+        /// Learning rate at the end.
+        min_lr: Option<f64> = None,
+        /// Epochs over which the learning rate rises.
+        warmup_epochs: Option<usize> = None,
+        /// Learning rate of the first warm-up step.
+        warmup_lr: Option<f64> = None,
+        /// Momentum of SGD.
+        momentum: f64 = 0.9,
+        /// Weight decay.
+        weight_decay: Option<f64> = None,
+        /// Whether norms and biases decay too.
+        decay_all: Option<bool> = None,
+        /// Factor of the learning rate for every layer between a parameter and the last one; for fine-tuning.
+        layer_decay: Option<f64> = None,
+        /// Probability that a transformer's last block leaves a branch out; it grows from 0 at the first block.
+        drop_path: f64 = 0.0,
+        /// Largest norm of all gradients together; larger ones are scaled down.
+        clip_norm: Option<f32> = None,
+        /// Parts that a batch is computed in, one after the other, to save memory.
+        accumulate: usize = 1,
+        /// Numbers of convolutions, linear layers and attention: f32 or bf16. Weights, gradients, norms, softmax, the last layer and the loss are in f32 with either. On CUDA the matrix units round the factors of f32 products to TF32 wherever autotune prefers them; burn has no setting for strict f32.
+        precision: Arithmetic = Arithmetic::F32,
+        /// Compute activations and sums again in the backward pass rather than keep them: less memory for residual networks, a little more time.
+        gradient_checkpointing: bool = false,
+        /// Decay of an exponential moving average of the weights, which is then evaluated.
+        ema: Option<f32> = None,
+        /// Epochs between evaluations.
+        eval_every: usize = 1,
+        /// Steps between metrics.
+        log_every: u64 = 20,
+        /// Steps between checkpoints, besides those at evaluations; 0 for none.
+        checkpoint_every: u64 = 0,
+        /// Keep a checkpoint of every so many epochs; 0 for none.
+        keep_every: usize = 0,
+        /// Seed of weights, order and mixing.
+        seed: u64 = 0,
+        /// Device: auto, flex, wgpu or cuda:N; several, such as cuda:0-3 or flex,flex, share each step (docs/parallel.md). Batch norms are not synchronised: each device normalises its own share, and the first one's running statistics are kept.
+        device: String = "auto".into(),
+        /// Batches prepared ahead.
+        prefetch: usize = 2,
+        /// Memory for images that stay decoded, in MiB; the others are decoded whenever they are needed.
+        cache_mb: usize = 256,
+    }
+}
+
+/// A recipe, with all its numbers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Recipe {
+    /// AdamW rather than SGD.
+    pub adamw: bool,
+    /// Highest learning rate.
+    pub lr: f64,
+    /// Learning rate at the end.
+    pub min_lr: f64,
+    /// Epochs of warm-up.
+    pub warmup_epochs: usize,
+    /// Learning rate of the first warm-up step.
+    pub warmup_lr: f64,
+    /// Momentum of SGD.
+    pub momentum: f64,
+    /// Weight decay.
+    pub weight_decay: f64,
+    /// Whether norms and biases decay too.
+    pub decay_all: bool,
+    /// Largest norm of all gradients.
+    pub clip_norm: Option<f32>,
+}
+
+impl TrainConfig {
+    /// The recipe with this run's changes to it.
+    pub fn recipe(&self) -> Recipe {
+        let b = self.batch as f64;
+        let vit = self.recipe == RecipeName::Vit;
+        let lr = match self.recipe {
+            RecipeName::Plain => 0.1 * b / 1024.0,
+            RecipeName::RelabelLike => 0.1 * b / 512.0,
+            RecipeName::Vit => 2e-3 * b / 1024.0,
+        };
+        let adamw = self.optimizer.map_or(vit, |o| o == OptimizerName::Adamw);
+        Recipe {
+            adamw,
+            lr: self.lr.unwrap_or(lr),
+            min_lr: self.min_lr.unwrap_or(if vit { 1e-5 } else { 0.0 }),
+            warmup_epochs: self.warmup_epochs.unwrap_or(if vit { 5 } else { 0 }),
+            warmup_lr: self.warmup_lr.unwrap_or(if vit { 1e-5 } else { 0.0 }),
+            momentum: self.momentum,
+            weight_decay: self.weight_decay.unwrap_or(if adamw { 0.05 } else { 1e-4 }),
+            decay_all: self.decay_all.unwrap_or(!adamw),
+            clip_norm: self.clip_norm,
+        }
+    }
+
+    /// The student, with `classes` outputs.
+    pub fn spec(&self, classes: usize) -> ModelSpec {
+        let own = ModelSpec::new(self.arch, classes);
+        let Some(size) = own.vit else { return ModelSpec { width: self.width, ..own } };
+        let size = VitSize {
+            side: self.side as usize,
+            patch: self.patch.unwrap_or(size.patch),
+            width: self.width.unwrap_or(size.width),
+            depth: self.depth.unwrap_or(size.depth),
+            heads: self.heads.unwrap_or(size.heads),
+        };
+        ModelSpec { vit: Some(size), ..own }
+    }
+
+    /// The mining rule: absolute thresholds where they are given, else quantiles.
+    pub fn rule(&self) -> Result<Rule> {
+        match (self.low, self.mid, self.high) {
+            (None, None, None) => {
+                let [low, mid, high] = self.quantiles;
+                Ok(Rule::Quantiles(Thresholds { low, mid, high }))
+            }
+            (Some(low), Some(mid), Some(high)) => Ok(Rule::Absolute(Thresholds { low, mid, high })),
+            _ => Err(Error::usage("low, mid, high", "only some of them are given")
+                .remedy("give all three, or none")),
+        }
+    }
+
+    /// How long the run is, and how many regions an image gives to a step.
+    pub fn length(&self) -> Length {
+        Length {
+            epochs: self.epochs,
+            regions: self.regions_per_step,
+            opening: self.opening_epochs,
+            closing: self.closing_epochs,
+        }
+    }
+
+    /// The mixing of this run.
+    pub fn mix(&self) -> Mix {
+        self.mix.unwrap_or(match self.supervision {
+            Supervision::FerkdSelfmix => Mix::Selfmix,
+            Supervision::Funmatch => Mix::Mixup,
+            _ => Mix::None,
+        })
+    }
+
+    /// The same settings with every default of the recipe and the supervision written out.
+    pub fn resolved(&self) -> Self {
+        let recipe = self.recipe();
+        let vit = self.recipe == RecipeName::Vit && self.opening_epochs == 0;
+        Self {
+            mix: Some(self.mix()),
+            optimizer: Some(if recipe.adamw { OptimizerName::Adamw } else { OptimizerName::Sgd }),
+            lr: Some(recipe.lr),
+            min_lr: Some(recipe.min_lr),
+            warmup_epochs: Some(recipe.warmup_epochs),
+            warmup_lr: Some(recipe.warmup_lr),
+            weight_decay: Some(recipe.weight_decay),
+            decay_all: Some(recipe.decay_all),
+            opening_epochs: if vit { recipe.warmup_epochs } else { self.opening_epochs },
+            ..self.clone()
+        }
+    }
+
+    /// Checks what can be checked before anything is read.
+    ///
+    /// # Errors
+    /// A number out of its range, or an input that the supervision needs and that is not given.
+    pub fn check(&self) -> Result<()> {
+        let share = |key: &str, value: f32| {
+            if (0.0..=1.0).contains(&value) {
+                Ok(())
+            } else {
+                Err(Error::usage(key, format!("{value} is not within 0..=1")))
+            }
+        };
+        share("epsilon", self.epsilon)?;
+        share("label-smoothing", self.label_smoothing)?;
+        share("kd-alpha", self.kd_alpha)?;
+        share("ema", self.ema.unwrap_or(0.0))?;
+        let transformer = self.arch.vit().is_some();
+        for (key, given) in [("depth", self.depth), ("heads", self.heads), ("patch", self.patch)] {
+            if given.is_some() && !transformer {
+                return Err(Error::usage(key, format!("{} is not a vision transformer", self.arch))
+                    .remedy(format!("leave `{key}` out, or choose an arch such as vit-s16")));
+            }
+        }
+        if self.drop_path != 0.0 && (!transformer || !(0.0..1.0).contains(&self.drop_path)) {
+            let problem = format!("{} for {}", self.drop_path, self.arch);
+            return Err(Error::usage("drop-path", problem)
+                .remedy("give a probability below 1, for a vision transformer alone"));
+        }
+        if let Some(decay) = self.layer_decay
+            && !(decay > 0.0 && decay <= 1.0)
+        {
+            return Err(Error::usage("layer-decay", format!("{decay} is not within 0 (left out) and 1")));
+        }
+        if self.freeze_backbone && self.weights.is_none() {
+            return Err(Error::usage("freeze-backbone", "a backbone of random weights would be kept")
+                .remedy("give --weights FILE"));
+        }
+        if self.reset_head && self.weights.is_none() {
+            return Err(Error::usage("reset-head", "without weights every layer is new")
+                .remedy("give --weights FILE, or leave it out"));
+        }
+        let recipe = self.recipe();
+        let positive = [
+            ("side", f64::from(self.side), 8.0),
+            ("lr", recipe.lr, f64::MIN_POSITIVE),
+            ("kd-temperature", self.kd_temperature.into(), f64::MIN_POSITIVE),
+            ("temperature", self.temperature.unwrap_or(1.0).into(), f64::MIN_POSITIVE),
+            ("accumulate", self.accumulate as f64, 1.0),
+            ("eval-every", self.eval_every as f64, 1.0),
+            ("log-every", self.log_every as f64, 1.0),
+            ("regions", self.regions.into(), 1.0),
+            ("clip-norm", self.clip_norm.unwrap_or(1.0).into(), f64::MIN_POSITIVE),
+        ];
+        for (key, value, least) in positive {
+            if value < least || !value.is_finite() {
+                let least = if least == f64::MIN_POSITIVE {
+                    "a positive number".into()
+                } else {
+                    format!("at least {least}")
+                };
+                return Err(Error::usage(key, format!("{value} is not {least}")));
+            }
+        }
+        if self.side > 4096 {
+            return Err(Error::usage("side", format!("{} pixels; 8 to 4096 are possible", self.side)));
+        }
+        ferkd_method::region::check_scale(self.scale)?;
+        if self.freeze_backbone && self.drop_path != 0.0 {
+            return Err(
+                Error::usage("drop-path", "a frozen backbone leaves nothing out").remedy("leave it out")
+            );
+        }
+        let missing =
+            |key: &str, problem: String, remedy: &str| Err(Error::usage(key, problem).remedy(remedy));
+        let name = self.supervision.name();
+        if self.images.as_os_str().is_empty() {
+            return missing("images", "no images to train on".into(), "give --images FOLDER");
+        }
+        if self.supervision.needs_store() && self.store.is_none() {
+            return missing(
+                "store",
+                format!("{name} learns from stored labels"),
+                "give --store STORE; `ferkd label` writes one",
+            );
+        }
+        if self.supervision.needs_teacher() && self.teacher.is_none() {
+            return missing(
+                "teacher",
+                format!("{name} needs an online teacher"),
+                "give --teacher efficientnet-lite0 or WEIGHTS",
+            );
+        }
+        if self.temperature.is_some() && self.supervision.needs_teacher() {
+            return missing("temperature", format!("{name} has its own"), "use kd-temperature");
+        }
+        self.rule().map(|_| ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recipes_are_the_published_ones() {
+        let plain = TrainConfig::default().recipe();
+        assert_eq!((plain.adamw, plain.lr, plain.weight_decay, plain.decay_all), (false, 0.1, 1e-4, true));
+        let relabel = TrainConfig { recipe: RecipeName::RelabelLike, ..TrainConfig::default() };
+        assert_eq!(relabel.recipe().lr, 0.2);
+        let vit = TrainConfig { recipe: RecipeName::Vit, ..TrainConfig::default() }.recipe();
+        assert_eq!((vit.adamw, vit.lr, vit.weight_decay, vit.decay_all), (true, 2e-3, 0.05, false));
+        assert_eq!((vit.warmup_epochs, vit.warmup_lr, vit.min_lr), (5, 1e-5, 1e-5));
+    }
+
+    #[test]
+    fn what_is_missing_is_said() {
+        let config = TrainConfig { images: "x".into(), ..TrainConfig::default() };
+        assert!(config.check().unwrap_err().to_string().contains("--store"));
+        let config = TrainConfig { supervision: Supervision::Kd, ..config };
+        assert!(config.check().unwrap_err().to_string().contains("--teacher"));
+        let config = TrainConfig { supervision: Supervision::Hard, ..config };
+        config.check().unwrap();
+        assert!(TrainConfig { low: Some(0.1), ..config.clone() }.check().is_err());
+        assert!(TrainConfig { lr: Some(f64::NAN), ..config }.check().is_err());
+    }
+
+    #[test]
+    fn names_of_supervisions_are_those_of_the_file() {
+        for supervision in Supervision::ALL {
+            let written = serde_json::to_string(&supervision).unwrap();
+            assert_eq!(written, format!("\"{}\"", supervision.name()));
+        }
+    }
+}

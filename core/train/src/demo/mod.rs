@@ -1,0 +1,7 @@
+//! The demo: the whole method on data that ship with the program.
+
+#[cfg(not(target_family = "wasm"))]
+pub mod run;
+pub mod settings;
+#[cfg(not(target_family = "wasm"))]
+pub mod students;

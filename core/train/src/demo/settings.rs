@@ -1,0 +1,47 @@
+//! What the demo's students share: the program's and the playground's.
+
+use std::path::Path;
+
+use crate::config::{OptimizerName, Supervision, TrainConfig};
+use ferkd_method::mining::RegionKind;
+use ferkd_nn::models::Arch;
+
+/// The teacher: a small network that `ferkd train` taught on scenes of the training digits.
+pub const TEACHER: &str = "digits";
+
+/// Share of the digit's ink from which on a region counts as showing it.
+pub const VISIBLE: f64 = 0.5;
+
+/// Whether mining is mistaken about a region: the digit is hidden in one that counts as showing the object, or seen
+/// in one that does not. `share` is the share of the digit's ink that lies in the region, in 0..=1.
+pub fn is_mistake(kind: RegionKind, share: f64) -> bool {
+    (share >= VISIBLE) != matches!(kind, RegionKind::Important | RegionKind::Trivial)
+}
+
+/// The supervisions that the demo compares.
+pub const SUPERVISIONS: [Supervision; 5] =
+    [Supervision::Hard, Supervision::Kd, Supervision::Fkd, Supervision::Ferkd, Supervision::FerkdSelfmix];
+
+/// The settings that all students share.
+pub fn student_config(out: &Path, seed: u64) -> TrainConfig {
+    TrainConfig {
+        images: out.join("scenes"),
+        store: Some(out.join("store")),
+        teacher: Some(TEACHER.into()),
+        arch: Arch::Resnet8,
+        width: Some(8),
+        side: 16,
+        epochs: 24,
+        batch: 32,
+        regions_per_step: 4,
+        optimizer: Some(OptimizerName::Adamw),
+        lr: Some(4e-3),
+        warmup_epochs: Some(4),
+        weight_decay: Some(0.05),
+        eval_every: 4,
+        log_every: 40,
+        seed,
+        device: "flex".into(),
+        ..TrainConfig::default()
+    }
+}

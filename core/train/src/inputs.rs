@@ -1,0 +1,138 @@
+//! What a run is trained on: images, classes, store, teacher, and whether they belong together.
+
+#[cfg(not(target_family = "wasm"))]
+use burn::tensor::Device;
+
+use crate::config::{Supervision, TrainConfig};
+use ferkd_data::classes::ClassSpace;
+use ferkd_data::images::ImageList;
+#[cfg(not(target_family = "wasm"))]
+use ferkd_data::images::Split;
+use ferkd_data::store::Store;
+use ferkd_method::error::{Error, Result};
+use ferkd_method::mining::Confidence;
+use ferkd_nn::classifier::Classifier;
+
+/// What a trainer works on.
+pub struct Inputs {
+    /// Images to train on.
+    pub images: ImageList,
+    /// Images to validate on.
+    pub validation: Option<ImageList>,
+    /// Their labels, for supervisions that read them.
+    pub store: Option<Store>,
+    /// The online teacher, for supervisions that ask one.
+    pub teacher: Option<Classifier>,
+}
+
+#[cfg(not(target_family = "wasm"))]
+impl Inputs {
+    /// Opens the store and the teacher of a run with these images, the teacher on the first of `devices`.
+    ///
+    /// # Errors
+    /// A store or teacher that is not there.
+    pub fn open(
+        config: &TrainConfig,
+        images: ImageList,
+        validation: Option<ImageList>,
+        devices: &[Device],
+    ) -> Result<Self> {
+        let store = config.store.as_deref().map(Store::open).transpose()?;
+        let teacher = match (&config.teacher, config.supervision.needs_teacher(), devices.first()) {
+            (Some(name), true, Some(device)) => Some(Classifier::load(name, device)?),
+            _ => None,
+        };
+        Ok(Self { images, validation, store, teacher })
+    }
+}
+
+/// The images of a run, to train and to validate on; what fits into the cache is decoded once.
+///
+/// # Errors
+/// Folders that cannot be listed.
+#[cfg(not(target_family = "wasm"))]
+pub fn image_lists(config: &TrainConfig) -> Result<(ImageList, Option<ImageList>)> {
+    let cache = ferkd_data::images::cache::Budget::mebibytes(config.cache_mb);
+    // First, because looking for a half in archives takes more memory than keeping their index does.
+    let validation = match &config.val {
+        Some(path) => Some(ImageList::open(path, Split::Val)?),
+        None => ImageList::open_half(&config.images, Split::Val)?,
+    };
+    let images = ImageList::open(&config.images, Split::Train)?.first_per_class(config.images_per_class)?;
+    Ok((images.cached(&cache), validation.map(|list| list.cached(&cache))))
+}
+
+/// The student's classes: the store's; else the teacher's that the folder holds; else the folder's own.
+pub(super) fn classes(
+    images: &ImageList,
+    store: Option<&Store>,
+    teacher: Option<&Classifier>,
+) -> Result<ClassSpace> {
+    if let Some(store) = store {
+        return Ok(store.manifest().label.class_space());
+    }
+    let known = match teacher {
+        Some(teacher) => {
+            let all = &teacher.card.classes;
+            all.map_folders(images.folders(), &format!("the teacher {}", teacher.name))?;
+            Some(all.clone())
+        }
+        // WordNet ids get their names; anything else stands for itself.
+        None => {
+            let imagenet = ClassSpace::imagenet();
+            imagenet.map_folders(images.folders(), "ImageNet").ok().map(|_| imagenet)
+        }
+    };
+    match known {
+        Some(space) => {
+            let mut indices = space.map_folders(images.folders(), "the teacher")?;
+            indices.sort_unstable();
+            indices.dedup();
+            Ok(space.subset(&indices))
+        }
+        None => Ok(ClassSpace::of_folders(images.folders())),
+    }
+}
+
+/// Checks that every image has the class that its label needs, before anything is trained.
+///
+/// # Errors
+/// The first image without one, by name.
+pub(super) fn check_classes(config: &TrainConfig, images: &ImageList, store: Option<&Store>) -> Result<()> {
+    if config.supervision == Supervision::Fkd {
+        return Ok(());
+    }
+    if let Some(image) = images.first_without_folder() {
+        return Err(Error::unknown_class(config.supervision.name()).about(images.label_of(image)));
+    }
+    if let Some(store) = store
+        && config.supervision.needs_store()
+        && config.confidence == Confidence::Target
+        && let Some(image) = store.first_without_class()?
+    {
+        return Err(store.unknown_class(image, "--confidence target"));
+    }
+    Ok(())
+}
+
+/// The images that a store was made from: these, without those that it passed over.
+pub(super) fn labelled(store: &Store, images: ImageList) -> Result<ImageList> {
+    let manifest = store.manifest();
+    if manifest.image_list_sha256 == images.digest() {
+        return Ok(images);
+    }
+    if let Some(skipped) = store.skipped().filter(|skipped| !skipped.images.is_empty()) {
+        let kept = images.without(skipped.names())?;
+        if manifest.image_list_sha256 == kept.digest() {
+            return Ok(kept);
+        }
+    }
+    let problem = format!(
+        "it was made from {} images, and these are {} others ({})",
+        manifest.images,
+        images.len(),
+        images.root()
+    );
+    Err(Error::mismatch("the store", problem)
+        .remedy("train on the images that were labelled, or label these"))
+}

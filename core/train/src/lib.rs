@@ -1,0 +1,63 @@
+//! FerKD's teacher pass, training, evaluation, run folders and sweeps: everything that takes time, as streams of
+//! events.
+//!
+//! A run's folder and report need a file system, which a browser lacks.
+#![warn(missing_docs)]
+
+pub mod arithmetic;
+pub mod config;
+pub mod demo;
+pub mod ema;
+pub mod eval;
+#[cfg(feature = "flex")]
+mod host_sgd;
+pub mod inputs;
+#[cfg(not(target_family = "wasm"))]
+pub mod labelling;
+pub mod loss;
+#[cfg(not(target_family = "wasm"))]
+mod meter;
+#[cfg(not(target_family = "wasm"))]
+mod metrics;
+pub mod optimizer;
+pub mod parallel;
+pub mod precision;
+pub mod prefetch;
+pub mod pretrained;
+pub mod progress;
+mod replica;
+#[cfg(not(target_family = "wasm"))]
+pub mod run;
+#[cfg(not(target_family = "wasm"))]
+pub mod run_report;
+pub mod schedule;
+pub mod session;
+pub mod session_event;
+#[cfg(not(target_family = "wasm"))]
+mod summary;
+#[cfg(not(target_family = "wasm"))]
+pub mod sweep;
+pub mod teacher_pass;
+pub mod trainer;
+#[cfg(not(target_family = "wasm"))]
+pub mod transfer;
+pub mod upload;
+
+pub use config::{Supervision, TrainConfig};
+#[cfg(not(target_family = "wasm"))]
+pub use eval::evaluate;
+pub use eval::{EvalPass, EvalReport, EvalSet, Evaluated};
+pub use inputs::Inputs;
+#[cfg(not(target_family = "wasm"))]
+pub use parallel::{Node, Rendezvous};
+pub use pretrained::Pretrained;
+#[cfg(not(target_family = "wasm"))]
+pub use run::{train, train_together};
+pub use session::Session;
+pub use session_event::{Budget, Checkpoint, SessionEvent, StepTaken};
+#[cfg(not(target_family = "wasm"))]
+pub use summary::TrainSummary;
+pub use trainer::Trainer;
+
+/// The commit that the program was built from; `unknown` outside of a repository.
+pub const COMMIT: &str = env!("FERKD_COMMIT");

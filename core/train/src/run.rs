@@ -1,0 +1,278 @@
+//! The run folder: a session's host that writes its events, checkpoints and report into a folder.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use serde::Serialize;
+
+use crate::config::TrainConfig;
+use crate::eval::EvalReport;
+use crate::meter::Meter;
+use crate::metrics::{self, Written};
+use crate::parallel::Rendezvous;
+use crate::parallel::follow::follow;
+use crate::parallel::settings::same_settings;
+use crate::run_report::{read_metrics, run_report};
+use crate::session::Session;
+use crate::session_event::{Budget, Checkpoint, SessionEvent};
+pub use crate::summary::TrainSummary;
+use crate::trainer::Trainer;
+use ferkd_data::atomic;
+use ferkd_data::events::{Event, Listener};
+use ferkd_data::lock::FolderLock;
+use ferkd_method::error::{Error, ErrorKind, IoContext, Result};
+use ferkd_nn::weights::{Precision, StateDict};
+
+const LAST: &str = "last.safetensors";
+/// File that a trainer locks in its run's folder.
+const LOCK: &str = "trainer.lock";
+
+/// A run's folder.
+struct Run {
+    folder: PathBuf,
+    metrics: fs::File,
+    written: Written,
+    _lock: FolderLock,
+}
+
+/// Trains one student under one supervision; writes the run folder `folder`.
+///
+/// A folder that holds a run already is refused, unless `resume` is set: then it goes on exactly.
+///
+/// # Errors
+/// Whatever [`Trainer::new`] refuses; a loss that is not finite (it names step and learning rate);
+/// [`ErrorKind::Interrupted`] when `stop` was set, after a checkpoint.
+pub fn train(
+    config: &TrainConfig,
+    folder: &Path,
+    resume: bool,
+    stop: &AtomicBool,
+    listen: Listener,
+) -> Result<TrainSummary> {
+    train_with(Trainer::new(config.clone())?, folder, resume, stop, listen)
+}
+
+/// The same with a trainer that is made already: several runs can share their inputs.
+///
+/// # Errors
+/// Those of [`train`].
+pub fn train_with(
+    mut trainer: Trainer,
+    folder: &Path,
+    resume: bool,
+    stop: &AtomicBool,
+    listen: Listener,
+) -> Result<TrainSummary> {
+    let opened = Opened::of(folder, resume, &trainer).inspect_err(|error| trainer.leave(error))?;
+    let origin = folder.display().to_string();
+    let mut session = match opened.checkpoint {
+        Some((dict, ref path)) => Session::resume(trainer, origin, dict, &path.display().to_string())?,
+        None => Session::new(trainer, origin),
+    };
+    // Only now: what a checkpoint that is refused lies beside stays as it is.
+    let begun = Run::begin(folder, opened.written, opened.lock, session.trainer());
+    let mut run = begun.inspect_err(|error| session.trainer_mut().leave(error))?;
+    let ended = session.trainer_mut().share_state().and_then(|()| run.all(&mut session, stop, listen));
+    session.trainer_mut().leave_if_failed(&ended, listen);
+    ended
+}
+
+/// The same by several processes: `rendezvous` says which of them this is. Node 1 alone looks at `folder` and `resume`,
+/// evaluates, and hands its state to the others when they have met.
+///
+/// # Errors
+/// Those of [`train`]; nodes that do not come or do not belong together; a node that is gone, which ends the others.
+pub fn train_together(
+    config: &TrainConfig,
+    folder: &Path,
+    resume: bool,
+    rendezvous: Rendezvous,
+    stop: &AtomicBool,
+    listen: Listener,
+) -> Result<TrainSummary> {
+    let mut trainer = Trainer::new(config.clone())?;
+    let leads = rendezvous.node().leads();
+    trainer.meet(rendezvous, stop, listen)?;
+    if leads { train_with(trainer, folder, resume, stop, listen) } else { follow(trainer, stop, listen) }
+}
+
+/// A run's folder before its first step.
+struct Opened {
+    lock: FolderLock,
+    written: Written,
+    /// The last checkpoint, and where it is.
+    checkpoint: Option<(StateDict, PathBuf)>,
+}
+
+impl Opened {
+    /// Creates the folder, or reads what it holds; nothing in it is changed.
+    fn of(folder: &Path, resume: bool, trainer: &Trainer) -> Result<Self> {
+        let name = folder.display().to_string();
+        let last = folder.join("checkpoints").join(LAST);
+        let path = folder.join("config.toml");
+        if resume && !path.exists() {
+            return Err(Error::usage(name, "there is no run to resume").remedy("leave --resume out"));
+        }
+        let checkpoints = folder.join("checkpoints");
+        fs::create_dir_all(&checkpoints).at(&checkpoints)?;
+        let lock = FolderLock::acquire(folder, LOCK, "training in this folder")?;
+        let (mut written, mut checkpoint) = (Written::default(), None);
+        if path.exists() {
+            if !resume {
+                return Err(Error::usage(name, "a run is there already")
+                    .remedy("go on with --resume, or choose another folder with --run"));
+            }
+            same_settings(&path, &settings(trainer)?)?;
+            if last.exists() {
+                let mut dict = StateDict::read(&last)?;
+                written = Written::take(&mut dict, &last)?;
+                checkpoint = Some((dict, last));
+            }
+        }
+        Ok(Self { lock, written, checkpoint })
+    }
+}
+
+/// The settings as the run's folder keeps them.
+fn settings(trainer: &Trainer) -> Result<String> {
+    toml::to_string(trainer.config())
+        .map_err(|e| Error::usage("configuration", format!("it cannot be written: {e}")))
+}
+
+impl Run {
+    /// Drives the session from wherever it stands to its end.
+    fn all(&mut self, session: &mut Session, stop: &AtomicBool, listen: Listener) -> Result<TrainSummary> {
+        let begun = Instant::now();
+        let config = session.trainer().config().clone();
+        let (first, steps) = (session.trainer().step(), session.trainer().steps());
+        let job =
+            format!("training with {}{}", config.supervision.name(), session.trainer().replica_suffix());
+        listen(&Event::Started { job: job.clone(), total: steps, unit: "steps".into(), done: first });
+        ferkd_nn::device::first_use(&config.device, listen);
+        let mut meter = Meter::start();
+        let last = loop {
+            session.request_stop(stop.load(Ordering::Relaxed));
+            match pollster::block_on(session.next(Budget::default()))? {
+                SessionEvent::Step(taken) => meter.count(&taken),
+                SessionEvent::Metrics(metrics) => self.log(&meter.event(metrics), listen)?,
+                SessionEvent::EvalSlice { .. } => {}
+                SessionEvent::Evaluation { found, is_best } => {
+                    let (step, epoch) = (session.trainer().step(), session.trainer().epoch());
+                    let EvalReport { top1, top5, loss, .. } = found.report;
+                    self.log(&Event::Evaluation { step, epoch, top1, top5, loss, best: is_best }, listen)?;
+                }
+                SessionEvent::Checkpoint(which) => self.save(session, which, listen)?,
+                SessionEvent::Stopped => return Err(self.stopped(session.trainer())),
+                SessionEvent::Done { last } => break last,
+            }
+        };
+        let last = last.as_ref().map(|found| &found.report);
+        let summary = TrainSummary::of(session, last, begun.elapsed().as_secs_f64());
+        let events = read_metrics(&self.folder.join("metrics.jsonl"))?;
+        let page = run_report(session.trainer(), &summary, &events)?;
+        atomic::write(self.folder.join("report.html"), page.as_bytes())?;
+        // Last: where a summary is, the run is whole.
+        write_json(&self.folder.join("summary.json"), &summary)?;
+        listen(&Event::Done { job, time_s: summary.time_s });
+        Ok(summary)
+    }
+
+    /// Writes the settings, and opens the log where the checkpoint left it.
+    fn begin(folder: &Path, written: Written, lock: FolderLock, trainer: &Trainer) -> Result<Self> {
+        atomic::write(folder.join("config.toml"), settings(trainer)?.as_bytes())?;
+        write_json(&folder.join("environment.json"), &Environment::of(trainer))?;
+        let path = folder.join("metrics.jsonl");
+        let log = fs::OpenOptions::new().create(true).append(true).open(&path).at(&path)?;
+        // What was written after the checkpoint will be written again.
+        let kept = metrics::kept(&path, written)?;
+        log.set_len(kept).at(&path)?;
+        Ok(Self { folder: folder.to_owned(), metrics: log, written, _lock: lock })
+    }
+
+    /// Appends a line to `metrics.jsonl`, and tells it.
+    fn log(&mut self, event: &Event, listen: Listener) -> Result<()> {
+        let path = self.folder.join("metrics.jsonl");
+        let mut line = serde_json::to_vec(event).map_err(|e| Error::damaged(&path, e.to_string()))?;
+        line.push(b'\n');
+        self.metrics.write_all(&line).at(&path)?;
+        self.written.note(event);
+        listen(event);
+        Ok(())
+    }
+
+    /// Writes a checkpoint that is due: one file, there whole or not at all.
+    fn save(&mut self, session: &mut Session, which: Checkpoint, listen: Listener) -> Result<()> {
+        let path = |name: &str| self.folder.join("checkpoints").join(name);
+        let weights = |name: &str| session.trainer().weights()?.write(&path(name), Precision::F32);
+        match which {
+            Checkpoint::Best => weights("best.safetensors"),
+            Checkpoint::Numbered(step) => weights(&format!("step-{step:07}.safetensors")),
+            Checkpoint::Last => {
+                self.metrics.sync_data().at(self.folder.join("metrics.jsonl"))?;
+                let mut dict = pollster::block_on(session.checkpoint())?;
+                self.written.put(&mut dict)?;
+                let path = path(LAST);
+                dict.write(&path, Precision::F32)?;
+                let step = session.trainer().step();
+                listen(&Event::Checkpoint { step, path: path.display().to_string() });
+                Ok(())
+            }
+        }
+    }
+
+    fn stopped(&self, trainer: &Trainer) -> Error {
+        let (step, steps) = (trainer.step(), trainer.steps());
+        let problem = format!("stopped after step {step} of {steps}; a checkpoint is written");
+        Error::new(ErrorKind::Interrupted, self.folder.display().to_string(), problem)
+            .remedy("go on with the same command and --resume")
+    }
+}
+
+/// What a run ran on.
+#[derive(Debug, Serialize)]
+struct Environment {
+    ferkd: &'static str,
+    commit: &'static str,
+    burn: &'static str,
+    os: &'static str,
+    cpu_threads: usize,
+    device: String,
+    /// Who computes convolutions on CUDA.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    convolutions: Option<String>,
+    /// Devices of this process, and processes, that train together.
+    replicas: usize,
+    nodes: usize,
+    seed: u64,
+    parameters: usize,
+    macs: u64,
+}
+
+impl Environment {
+    fn of(trainer: &Trainer) -> Self {
+        Self {
+            ferkd: env!("CARGO_PKG_VERSION"),
+            commit: crate::COMMIT,
+            burn: "0.22.1",
+            os: std::env::consts::OS,
+            cpu_threads: rayon::current_num_threads(),
+            device: trainer.config().device.clone(),
+            convolutions: ferkd_nn::device::conv_backend(&trainer.config().device),
+            replicas: trainer.replicas(),
+            nodes: trainer.share().of,
+            seed: trainer.config().seed,
+            parameters: trainer.parameters(),
+            macs: trainer.student().macs(trainer.card().side as usize),
+        }
+    }
+}
+
+/// Writes a value as readable JSON, atomically.
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let mut bytes = serde_json::to_vec_pretty(value).map_err(|e| Error::damaged(path, e.to_string()))?;
+    bytes.push(b'\n');
+    atomic::write(path, &bytes)
+}

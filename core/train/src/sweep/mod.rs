@@ -1,0 +1,16 @@
+//! A sweep: a grid of settings -> one table. Every run is an ordinary run folder; arms are compared seed by seed.
+
+pub mod analysis;
+pub mod arms;
+pub mod config;
+pub mod csv;
+pub mod finished;
+pub mod markdown;
+pub mod page;
+pub mod run;
+pub mod table;
+
+pub use analysis::Analysis;
+pub use arms::Arm;
+pub use config::{SweepConfig, SweepPlan};
+pub use run::{SweepSummary, look, sweep};

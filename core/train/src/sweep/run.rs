@@ -1,0 +1,330 @@
+//! The runs of a sweep: several at a time, each in its own folder, none done twice.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, mpsc};
+use std::time::Instant;
+
+use serde::Serialize;
+
+use crate::config::TrainConfig;
+use crate::inputs::{Inputs, image_lists};
+use crate::labelling::label;
+use crate::parallel::settings::same_settings;
+use crate::run::{TrainSummary, train_with};
+use crate::run_report::read_metrics;
+use crate::sweep::analysis::Analysis;
+use crate::sweep::config::SweepPlan;
+use crate::sweep::finished::Finished;
+use crate::sweep::table::write_results;
+use crate::trainer::Trainer;
+use ferkd_data::events::{Event, Listener};
+use ferkd_data::images::ImageList;
+use ferkd_data::lock::FolderLock;
+use ferkd_data::store::LOCK;
+use ferkd_method::error::{Error, ErrorKind, IoContext, Result};
+
+/// What a sweep did.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SweepSummary {
+    /// Runs of the sweep.
+    pub runs: usize,
+    /// Runs that were done now; the others were there already.
+    pub runs_now: usize,
+    /// Arms.
+    pub arms: usize,
+    /// Regions that the teacher labelled now.
+    pub labelled_regions: u64,
+    /// Held-out images.
+    pub validation_images: u64,
+    /// Files with the results.
+    pub files: Vec<String>,
+    /// Seconds that it took.
+    pub time_s: f64,
+}
+
+/// One run to do.
+#[derive(Debug, Clone)]
+struct Task {
+    /// Place in the order of tables.
+    index: usize,
+    arm: usize,
+    config: TrainConfig,
+    folder: PathBuf,
+}
+
+/// Labels the images once, does every run that is missing in the folder `out`, and writes the tables.
+///
+/// Stopped at any moment, the same call goes on: finished runs are kept, an interrupted one is resumed.
+///
+/// # Errors
+/// The first that a run meets (the others are stopped then); [`ErrorKind::Interrupted`] when `stop` was set.
+pub fn sweep(plan: &SweepPlan, out: &Path, stop: &AtomicBool, listen: Listener) -> Result<SweepSummary> {
+    let begun = Instant::now();
+    // Beside the numbers stands what they are the numbers of.
+    std::fs::create_dir_all(out).at(out)?;
+    let _lock = FolderLock::acquire(out, LOCK, "sweeping there")?;
+    ferkd_data::atomic::write(out.join("sweep.toml"), plan.written.as_bytes())?;
+    let store = out.join("store");
+    let mut labelled_regions = 0;
+    let store = match &plan.store {
+        Some(there) => Some(there.clone()),
+        None if plan.needs_store() => {
+            let done = label(&plan.images, &plan.teacher, &store, &plan.label, stop, listen)?;
+            labelled_regions = done.labelled_regions;
+            Some(store)
+        }
+        None => None,
+    };
+    let tasks = tasks(plan, out, store.as_deref());
+    let shared = Shared::open(plan)?;
+    let (there, missing): (Vec<Task>, Vec<Task>) = tasks.iter().cloned().partition(is_finished);
+    for task in &there {
+        same_settings(&task.folder.join("config.toml"), &written(&task.config)?).map_err(other_settings)?;
+    }
+    let runs_now = missing.len();
+    shared.teach(plan, missing, there.len(), stop, listen)?;
+
+    let (analysis, finished) = shared.analysis(plan, &tasks)?;
+    let files = write_results(plan, &finished, &analysis, out)?;
+    let validation_images = analysis.validation_images;
+    Ok(SweepSummary {
+        runs: tasks.len(),
+        runs_now,
+        arms: plan.arms.len(),
+        labelled_regions,
+        validation_images,
+        files: files.iter().map(|path| path.display().to_string()).collect(),
+        time_s: begun.elapsed().as_secs_f64(),
+    })
+}
+
+/// What the runs show that are finished in the folder `out`; starts none, writes nothing.
+///
+/// # Errors
+/// Images that cannot be listed, a run folder of other settings or that is damaged, or no finished run.
+pub fn look(plan: &SweepPlan, out: &Path) -> Result<Analysis> {
+    let store = plan.store.clone().or_else(|| plan.needs_store().then(|| out.join("store")));
+    let mut tasks = tasks(plan, out, store.as_deref());
+    tasks.retain(is_finished);
+    if tasks.is_empty() {
+        return Err(Error::usage(out.display().to_string(), "no run of this sweep is finished there")
+            .remedy("run the sweep first, without --tables"));
+    }
+    for task in &tasks {
+        same_settings(&task.folder.join("config.toml"), &written(&task.config)?).map_err(other_settings)?;
+    }
+    Ok(Shared::open(plan)?.analysis(plan, &tasks)?.0)
+}
+
+/// All runs: seed by seed, so that a sweep that is stopped early has compared all arms on some seeds.
+fn tasks(plan: &SweepPlan, out: &Path, store: Option<&Path>) -> Vec<Task> {
+    let mut tasks = Vec::with_capacity(plan.runs());
+    for &seed in &plan.seeds {
+        for (e, &epochs) in plan.epochs.iter().enumerate() {
+            for (a, arm) in plan.arms.iter().enumerate() {
+                let config = TrainConfig { store: store.map(Path::to_owned), ..arm.run(epochs, seed) };
+                let folder = out.join("runs").join(&arm.folder).join(format!("{epochs}-{seed}"));
+                tasks.push(Task {
+                    index: a * plan.epochs.len() + e,
+                    arm: a,
+                    config: config.resolved(),
+                    folder,
+                });
+            }
+        }
+    }
+    tasks
+}
+
+fn is_finished(task: &Task) -> bool {
+    task.folder.join("summary.json").exists()
+}
+
+fn written(config: &TrainConfig) -> Result<String> {
+    toml::to_string(config).map_err(|e| Error::usage("configuration", format!("it cannot be written: {e}")))
+}
+
+fn other_settings(error: Error) -> Error {
+    Error::new(error.kind(), "sweep", error.to_string())
+        .remedy("take another --out, or remove the runs of the older settings")
+}
+
+/// Reads what a finished run left.
+fn finished(task: &Task) -> Result<Finished> {
+    let path = task.folder.join("summary.json");
+    let bytes = std::fs::read(&path).at(&path)?;
+    let summary: TrainSummary = serde_json::from_slice(&bytes).map_err(|e| {
+        Error::damaged(&path, e.to_string()).remedy("remove this run's folder: the sweep does it again")
+    })?;
+    let events = read_metrics(&task.folder.join("metrics.jsonl"))?;
+    Ok(Finished { cell: task.index, arm: task.arm, config: task.config.clone(), summary, events })
+}
+
+/// What all runs share: images decoded once, for all of them.
+struct Shared {
+    images: ImageList,
+    validation: Option<ImageList>,
+    waiting: Mutex<VecDeque<Task>>,
+    /// Tells all runs to stop.
+    halt: AtomicBool,
+}
+
+impl Shared {
+    fn open(plan: &SweepPlan) -> Result<Self> {
+        let first = plan.arms.first().ok_or_else(|| Error::usage("sweep", "it has no arm"))?;
+        let (images, validation) = image_lists(&first.config)?;
+        let waiting = Mutex::new(VecDeque::new());
+        Ok(Self { images, validation, waiting, halt: AtomicBool::new(false) })
+    }
+
+    /// Reads what finished runs left, and looks at it.
+    fn analysis(&self, plan: &SweepPlan, tasks: &[Task]) -> Result<(Analysis, Vec<Finished>)> {
+        let finished: Vec<Finished> = tasks.iter().map(finished).collect::<Result<_>>()?;
+        let images = self.validation.as_ref().map_or(0, ImageList::len) as u64;
+        Ok((Analysis::of(plan, &finished, images), finished))
+    }
+
+    /// Does the missing runs, several at a time: a network as small as theirs keeps no more than one core busy.
+    fn teach(
+        &self,
+        plan: &SweepPlan,
+        missing: Vec<Task>,
+        before: usize,
+        stop: &AtomicBool,
+        listen: Listener,
+    ) -> Result<()> {
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let workers = if plan.jobs == 0 { cores } else { plan.jobs }.min(missing.len());
+        let threads = (cores / workers).max(1);
+        let progress = Progress::new(&missing, self.images.len(), before)?;
+        *lock(&self.waiting) = missing.into();
+        let (send, receive) = mpsc::channel();
+        let mut failure: Option<Error> = None;
+        std::thread::scope(|scope| {
+            let start = |send: mpsc::Sender<_>| scope.spawn(move || self.work(threads, &send));
+            let threads: Vec<_> = (0..workers).map(|_| start(send.clone())).collect();
+            drop(send);
+            progress.pass_on(&receive, stop, &self.halt, listen);
+            for thread in threads {
+                match thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)) {
+                    // An interruption says less than the error that caused it.
+                    Err(error) if failure.as_ref().is_none_or(|f| f.kind() == ErrorKind::Interrupted) => {
+                        failure = Some(error);
+                    }
+                    _ => {}
+                }
+            }
+        });
+        match failure {
+            None => Ok(()),
+            Some(error) if error.kind() == ErrorKind::Interrupted => {
+                Err(Error::new(ErrorKind::Interrupted, "sweep", "stopped; every run has a checkpoint")
+                    .remedy("run the same command again: it goes on where it stopped"))
+            }
+            Some(error) => Err(error),
+        }
+    }
+
+    /// Does one run after the other, until none waits.
+    fn work(&self, threads: usize, events: &mpsc::Sender<(PathBuf, Event)>) -> Result<()> {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        let pool = pool.map_err(|e| Error::new(ErrorKind::Io, "sweep", e.to_string()))?;
+        loop {
+            // A run that was told to stop ends with an error; one that had just ended must not start another.
+            if self.halt.load(Ordering::Relaxed) {
+                return Err(Error::new(ErrorKind::Interrupted, "sweep", "stopped between two runs"));
+            }
+            let next = lock(&self.waiting).pop_front();
+            let Some(task) = next else { return Ok(()) };
+            let done = pool.install(|| self.run(&task, events));
+            done.inspect_err(|_| self.halt.store(true, Ordering::Relaxed))?;
+        }
+    }
+
+    fn run(&self, task: &Task, events: &mpsc::Sender<(PathBuf, Event)>) -> Result<()> {
+        let config = &task.config;
+        let devices = ferkd_nn::device::open_all(&config.device)?;
+        let inputs = Inputs::open(config, self.images.clone(), self.validation.clone(), &devices)?;
+        let trainer = Trainer::on_devices(config.clone(), inputs, devices)?;
+        let resume = task.folder.join("config.toml").exists();
+        train_with(trainer, &task.folder, resume, &self.halt, &mut |event| {
+            // The other end closes only when the sweep has failed.
+            let _ = events.send((task.folder.clone(), event.clone()));
+        })?;
+        Ok(())
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// One stream made of the runs' streams.
+struct Progress {
+    job: String,
+    total: u64,
+}
+
+impl Progress {
+    fn new(missing: &[Task], images: usize, before: usize) -> Result<Self> {
+        let mut total = 0;
+        for task in missing {
+            let config = &task.config;
+            total += ferkd_data::batches::plan::BatchPlan::new(
+                images,
+                config.batch,
+                config.length(),
+                config.seed,
+            )?
+            .steps();
+        }
+        let job = match before {
+            0 => format!("{} runs", missing.len()),
+            n => format!("{} runs, {n} others being there", missing.len()),
+        };
+        Ok(Self { job, total })
+    }
+
+    /// Steps of all runs together, as long as events come.
+    fn pass_on(
+        &self,
+        events: &mpsc::Receiver<(PathBuf, Event)>,
+        stop: &AtomicBool,
+        halt: &AtomicBool,
+        listen: Listener,
+    ) {
+        let begun = Instant::now();
+        let total = self.total;
+        let mut at: std::collections::BTreeMap<PathBuf, u64> = Default::default();
+        let (mut done, mut skipped) = (0, 0);
+        listen(&Event::Started { job: self.job.clone(), total, unit: "steps".into(), done: 0 });
+        for (run, event) in events {
+            if stop.load(Ordering::Relaxed) {
+                halt.store(true, Ordering::Relaxed);
+            }
+            match event {
+                // What an interrupted run had done before says nothing of today's speed.
+                Event::Started { done: before, .. } => {
+                    skipped += before;
+                    done += before;
+                    at.insert(run, before);
+                }
+                Event::Metric { step, .. } => {
+                    done += step - at.insert(run, step).unwrap_or(0).min(step);
+                    let units_per_s = (done - skipped) as f64 / begun.elapsed().as_secs_f64().max(1e-9);
+                    let eta_s = total.saturating_sub(done) as f64 / units_per_s.max(1e-9);
+                    listen(&Event::Progress { done, total, units_per_s, eta_s });
+                }
+                _ => {}
+            }
+        }
+        if !halt.load(Ordering::Relaxed) {
+            listen(&Event::Done { job: self.job.clone(), time_s: begun.elapsed().as_secs_f64() });
+        }
+    }
+}
