@@ -13,7 +13,7 @@ use std::process::ExitCode;
 const HELP: &str = "\
 cargo xtask test   every test of the workspace
 cargo xtask lint   formatting, clippy, rustdoc; licences where cargo-deny is installed
-cargo xtask web    the page as its tests open it, in dist/; --release: as it is published, small, by trunk
+cargo xtask web    the page while it is worked on, in dist/; --release: as it is published, small, by trunk
 cargo xtask build  the page, and beside it what the tests need
 cargo xtask serve  the page on this machine: [PORT], 8080 by default; builds it where it is missing
 cargo xtask ci     build, lint, test; .ci/run does the same from a bare machine

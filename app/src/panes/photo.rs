@@ -1,4 +1,4 @@
-//! The shown picture as a texture, for whoever draws it.
+//! The shown picture as a texture, for every pane that draws it.
 
 use std::sync::Arc;
 
