@@ -50,6 +50,7 @@ pub fn run() {
     // JavaScript calls with it: all registrations again for every handle that WebGPU gives.
     // SAFETY: the first thing that the program does, and the only call.
     unsafe { __wasm_call_ctors() };
+    ferkd_kernels::use_wasm_vectors();
     if web_sys::window().is_some() {
         wasm_bindgen_futures::spawn_local(start::page());
     } else {

@@ -101,10 +101,22 @@ pub fn kind(name: &str) -> &'static str {
 }
 
 /// Whether a device is one of CUDA's.
-#[cfg(feature = "cuda")]
-pub fn is_cuda(device: &Device) -> bool {
-    use burn::backend::DispatchDevice;
-    matches!(device.clone().inner().as_dispatch(), DispatchDevice::Cube(cubecl::Device::Cuda(_)))
+pub fn is_cuda(_device: &Device) -> bool {
+    #[cfg(feature = "cuda")]
+    return matches!(
+        _device.clone().inner().as_dispatch(),
+        burn::backend::DispatchDevice::Cube(cubecl::Device::Cuda(_))
+    );
+    #[cfg(not(feature = "cuda"))]
+    false
+}
+
+/// Whether a device is the CPU by burn-flex.
+pub fn is_flex(_device: &Device) -> bool {
+    #[cfg(feature = "flex")]
+    return matches!(_device.clone().inner().as_dispatch(), burn::backend::DispatchDevice::Flex(_));
+    #[cfg(not(feature = "flex"))]
+    false
 }
 
 /// Whether a device has memory of its own, or may have: the CPU has not.

@@ -5,15 +5,14 @@
 //! comes back in f32. In f32 every cast is left out.
 
 use burn::module::Param;
-use burn::nn::Linear;
 use burn::nn::conv::Conv2d;
+use burn::nn::{Linear, PaddingConfig2d};
 use burn::tensor::module::{attention as plain_attention, linear as plain_linear};
 use burn::tensor::ops::AttentionModuleOptions;
-#[cfg(feature = "cuda")]
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{DType, Tensor};
 
-use crate::models::ops::attend;
+use crate::models::ops::{attend, convolve};
 
 /// A parameter's value in another type; the parameter itself stays as it is.
 fn cast<const D: usize>(parameter: &Param<Tensor<D>>, dtype: DType) -> Param<Tensor<D>> {
@@ -23,12 +22,16 @@ fn cast<const D: usize>(parameter: &Param<Tensor<D>>, dtype: DType) -> Param<Ten
 /// A convolution in the type of `x`, shape (N, channels, height, width).
 pub(super) fn conv(layer: &Conv2d, x: Tensor<4>) -> Tensor<4> {
     let dtype = x.dtype();
-    #[cfg(feature = "cuda")]
-    if layer.bias.is_none() && crate::device::is_cuda(&x.device()) {
-        // Cast and laid out with channels last at once, as it will be read.
-        let weight = layer.weight.val().permute([0, 2, 3, 1]).cast(dtype).permute([0, 3, 1, 2]);
+    if layer.bias.is_none() {
         let options = options(layer, x.dims());
-        return crate::models::ops::convolve(x, weight, options);
+        if crate::device::is_cuda(&x.device()) {
+            // Cast and laid out with channels last at once, as it will be read.
+            let weight = layer.weight.val().permute([0, 2, 3, 1]).cast(dtype).permute([0, 3, 1, 2]);
+            return convolve(x, weight, options);
+        }
+        if crate::device::is_flex(&x.device()) {
+            return convolve(x, layer.weight.val().cast(dtype), options);
+        }
     }
     if dtype == DType::F32 {
         return layer.forward(x);
@@ -38,9 +41,7 @@ pub(super) fn conv(layer: &Conv2d, x: Tensor<4>) -> Tensor<4> {
 }
 
 /// How a layer convolves pictures of shape (N, channels, height, width).
-#[cfg(feature = "cuda")]
 fn options(layer: &Conv2d, [_, _, height, width]: [usize; 4]) -> ConvOptions<2> {
-    use burn::nn::PaddingConfig2d;
     // As many outputs as strides, and what is missing on the second side first (TensorFlow's SAME).
     let same = |i: usize, side: usize| {
         let reach = (side.div_ceil(layer.stride[i]) - 1) * layer.stride[i] + layer.kernel_size[i];

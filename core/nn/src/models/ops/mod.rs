@@ -8,7 +8,8 @@ pub(crate) mod activation;
 mod attention;
 mod batch_norm;
 mod cast;
-#[cfg(any(test, feature = "cuda"))]
+#[cfg(feature = "flex")]
+mod channels_last;
 mod convolution;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod cubes;
@@ -22,6 +23,5 @@ mod testing;
 
 pub(super) use attention::attend;
 pub(super) use batch_norm::{batch_norm, batch_norm_add};
-#[cfg(feature = "cuda")]
 pub(super) use convolution::convolve;
 pub(super) use rows::layer_norm;

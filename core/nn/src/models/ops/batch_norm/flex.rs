@@ -1,15 +1,19 @@
 //! Batch norms on the CPU: the truth that other devices are held to, and itself as fast as memory.
 //!
-//! A channel is summed up by one thread, row after row, so that the result does not depend on how many there are.
+//! In f32 pictures lie with channels last (`flex_f32.rs`). In bf16 a channel of a picture is one row, as burn's
+//! convolutions leave it; a channel is summed up by one thread, row after row, so that the result does not depend on how
+//! many there are. Any other type is computed in f32.
 
 use burn::backend::flex::FlexTensor;
 use burn::backend::{Flex, TensorMetadata};
-use burn::tensor::{Shape, TensorData};
+use burn::tensor::{DType, Shape, TensorData};
+use half::bf16;
 use rayon::prelude::*;
 
 use super::super::cast::cast;
-use super::super::elements::{Number, WORTH, by_channel, elements, in_type, is_own, row_sums, tensor, wide};
-use super::{BatchNormOps, Rule};
+use super::super::elements::{Number, WORTH, by_channel, elements, is_own, row_sums, wide};
+use super::statistics::{self, Norm, Sums};
+use super::{BatchNormOps, Rule, flex_f32};
 use crate::models::ops::activation::Activation;
 
 /// Channels, and numbers of a channel of a picture, of a shape (N, C, H, W).
@@ -98,33 +102,10 @@ fn passed(grad: f32, value: f32, clip: Activation) -> f32 {
     }
 }
 
-/// A norm and what is added behind it, channel by channel.
-struct Norm {
-    mean: Vec<f32>,
-    variance: Vec<f32>,
-    factor: Vec<f32>,
-    beta: Vec<f32>,
-}
-
-impl Norm {
-    fn of(norm: &FlexTensor, beta: &FlexTensor) -> Self {
-        let (mut mean, beta) = (by_channel(norm), by_channel(beta));
-        let mut variance = mean.split_off(beta.len());
-        let factor = variance.split_off(beta.len());
-        Self { mean, variance, factor, beta }
-    }
-
-    #[inline(always)]
-    fn of_channel(&self, channel: usize) -> impl Fn(f32) -> f32 {
-        let (mean, factor, beta) = (self.mean[channel], self.factor[channel], self.beta[channel]);
-        move |x| (x - mean) * factor + beta
-    }
-}
-
 fn batch_statistics<E: Number>(
     x: &FlexTensor,
     gamma: &[f32],
-    [running_mean, running_variance]: [Vec<f32>; 2],
+    running: [Vec<f32>; 2],
     rule: Rule,
 ) -> [FlexTensor; 3] {
     let (shape, x) = (x.shape(), x.to_contiguous());
@@ -137,23 +118,7 @@ fn batch_statistics<E: Number>(
         let origin = origins[channel];
         move |a, _| (a - origin, a - origin)
     });
-    let means: Vec<f64> =
-        sums.iter().zip(&origins).map(|([sum, _], &origin)| sum / count + f64::from(origin)).collect();
-    let variance = |[sum, squares]: &[f64; 2]| (squares / count - (sum / count).powi(2)).max(0.0);
-    let variances: Vec<f64> = sums.iter().map(variance).collect();
-    let factors = variances.iter().zip(gamma);
-    let factors = factors.map(|(variance, &gamma)| f64::from(gamma) / (variance + rule.epsilon).sqrt());
-    let norm = means.iter().copied().chain(variances.iter().copied()).chain(factors);
-    let moved = |running: Vec<f32>, batch: &[f64], scale: f64| {
-        let pairs = running.iter().map(|&old| f64::from(old)).zip(batch);
-        tensor(pairs.map(|(old, new)| old + rule.momentum * (new * scale - old)), [planes.channels])
-    };
-    let unbiased = count / (count - 1.0).max(1.0);
-    [
-        tensor(norm, [3, planes.channels]),
-        moved(running_mean, &means, 1.0),
-        moved(running_variance, &variances, unbiased),
-    ]
+    statistics::norm(Sums { sums: &sums, origins: &origins, count }, gamma, running, rule)
 }
 
 fn normalise<E: Number>(x: &FlexTensor, norm: &Norm, clip: Activation) -> FlexTensor {
@@ -238,17 +203,7 @@ fn gradient_statistics<E: Number>(
         let (of, mean, clip) = (norm.of_channel(channel), norm.mean[channel], rule.clip);
         move |grad, x| (passed(grad, of(x), clip), x - mean)
     });
-    let deviations = norm.variance.iter().map(|&variance| (f64::from(variance) + rule.epsilon).sqrt());
-    let gammas = sums.iter().zip(deviations.clone()).map(|([_, product], deviation)| product / deviation);
-    let shares = norm.factor.iter().map(|&factor| -f64::from(factor) / count);
-    let slopes = gammas.clone().zip(deviations).zip(shares.clone());
-    let slopes = slopes.map(|((gamma, deviation), share)| share * gamma / deviation);
-    let offsets = sums.iter().zip(shares).map(|([sum, _], share)| share * sum);
-    [
-        tensor(gammas, [planes.channels]),
-        tensor(sums.iter().map(|[sum, _]| *sum), [planes.channels]),
-        tensor(slopes.chain(offsets), [2, planes.channels]),
-    ]
+    statistics::line(&sums, count, norm, rule)
 }
 
 fn normalise_backward<E: Number>(
@@ -276,21 +231,19 @@ impl BatchNormOps for Flex {
         rule: Rule,
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
         let (gamma, running) = (by_channel(&gamma), [running_mean, running_variance].map(|t| by_channel(&t)));
-        let [norm, mean, variance] = in_type!(
-            x.dtype(),
-            |E| batch_statistics::<E>(&x, &gamma, running, rule),
-            otherwise batch_statistics::<f32>(&wide(x), &gamma, running, rule)
-        );
+        let [norm, mean, variance] = match x.dtype() {
+            DType::BF16 => batch_statistics::<bf16>(&x, &gamma, running, rule),
+            _ => flex_f32::batch_statistics(wide(x), &gamma, running, rule),
+        };
         (norm, mean, variance)
     }
 
     fn normalise(x: FlexTensor, norm: FlexTensor, beta: FlexTensor, clip: Activation) -> FlexTensor {
-        let (norm, dtype) = (Norm::of(&norm, &beta), x.dtype());
-        in_type!(
-            dtype,
-            |E| normalise::<E>(&x, &norm, clip),
-            otherwise cast::<Self>(normalise::<f32>(&wide(x), &norm, clip), dtype.into())
-        )
+        let norm = Norm::of(&norm, &beta);
+        match x.dtype() {
+            DType::BF16 => normalise::<bf16>(&x, &norm, clip),
+            dtype => cast::<Self>(flex_f32::normalise(wide(x), &norm, clip), dtype.into()),
+        }
     }
 
     fn normalise_add(
@@ -300,21 +253,18 @@ impl BatchNormOps for Flex {
         other: FlexTensor,
         clip: Activation,
     ) -> FlexTensor {
-        let (norm, dtype) = (Norm::of(&norm, &beta), x.dtype());
-        in_type!(
-            dtype,
-            |E| normalise_add::<E>(&x, &norm, &other, clip),
-            otherwise cast::<Self>(normalise_add::<f32>(&wide(x), &norm, &wide(other), clip), dtype.into())
-        )
+        let norm = Norm::of(&norm, &beta);
+        match x.dtype() {
+            DType::BF16 => normalise_add::<bf16>(&x, &norm, &other, clip),
+            dtype => cast::<Self>(flex_f32::normalise_add(wide(x), &norm, wide(other), clip), dtype.into()),
+        }
     }
 
     fn clip_backward(grad: FlexTensor, y: FlexTensor, clip: Activation) -> FlexTensor {
-        let dtype = y.dtype();
-        in_type!(
-            dtype,
-            |E| clip_backward::<E>(grad, &y, clip),
-            otherwise cast::<Self>(clip_backward::<f32>(wide(grad), &wide(y), clip), dtype.into())
-        )
+        match y.dtype() {
+            DType::BF16 => clip_backward::<bf16>(grad, &y, clip),
+            dtype => cast::<Self>(flex_f32::clip_backward(wide(grad), wide(y), clip), dtype.into()),
+        }
     }
 
     fn gradient_statistics(
@@ -325,11 +275,10 @@ impl BatchNormOps for Flex {
         rule: Rule,
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
         let norm = Norm::of(&norm, &beta);
-        let [gamma, beta, line] = in_type!(
-            x.dtype(),
-            |E| gradient_statistics::<E>(&grad, &x, &norm, rule),
-            otherwise gradient_statistics::<f32>(&wide(grad), &wide(x), &norm, rule)
-        );
+        let [gamma, beta, line] = match x.dtype() {
+            DType::BF16 => gradient_statistics::<bf16>(&grad, &x, &norm, rule),
+            _ => flex_f32::gradient_statistics(wide(grad), wide(x), &norm, rule),
+        };
         (gamma, beta, line)
     }
 
@@ -341,14 +290,13 @@ impl BatchNormOps for Flex {
         line: FlexTensor,
         clip: Activation,
     ) -> FlexTensor {
-        let (norm, line, dtype) = (Norm::of(&norm, &beta), by_channel(&line), x.dtype());
-        in_type!(
-            dtype,
-            |E| normalise_backward::<E>(grad, &x, &norm, &line, clip),
-            otherwise {
-                let grad = normalise_backward::<f32>(wide(grad), &wide(x), &norm, &line, clip);
+        let (norm, line) = (Norm::of(&norm, &beta), by_channel(&line));
+        match x.dtype() {
+            DType::BF16 => normalise_backward::<bf16>(grad, &x, &norm, &line, clip),
+            dtype => {
+                let grad = flex_f32::normalise_backward(wide(grad), wide(x), &norm, &line, clip);
                 cast::<Self>(grad, dtype.into())
             }
-        )
+        }
     }
 }

@@ -12,8 +12,12 @@ mod autodiff;
 mod cube;
 #[cfg(feature = "flex")]
 mod flex;
+#[cfg(feature = "flex")]
+mod flex_f32;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod kernels;
+#[cfg(feature = "flex")]
+mod statistics;
 #[cfg(all(test, feature = "flex"))]
 mod tests;
 

@@ -1,5 +1,5 @@
-//! Convolutions without a bias, with a choice of who computes them on CUDA: cuDNN where it is installed, else burn's own
-//! kernels; and burn on every other device.
+//! Convolutions without a bias: on the CPU by kernels of our own (`ferkd-kernels`), on CUDA by cuDNN where it is
+//! installed, else by burn's own kernels, as on every other device.
 
 mod autodiff;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]

@@ -1,0 +1,308 @@
+//! Convolutions in which each channel has one filter of its own.
+
+use pulp::{Arch, Scalar, Simd, WithSimd};
+use rayon::prelude::*;
+
+use crate::pixels::Way;
+use crate::pointer::Output;
+use crate::scratch::Scratch;
+use crate::shape::ConvShape;
+use crate::simd::{load, store, unroll};
+
+/// Pixels of a row whose sums stay in registers, with two vectors of channels each.
+const PIXELS: usize = 4;
+/// Numbers of a task, about.
+const TASK: usize = 1 << 15;
+
+/// Pixels of a row that read through the same taps, each a step further than the one before it.
+struct Segment {
+    /// The first pixel, from one to the next, and how many.
+    first: usize,
+    step: usize,
+    count: usize,
+    /// Taps, and what the first pixel reads through each.
+    taps: Vec<[usize; 2]>,
+    /// From one pixel's input to the next's.
+    advance: usize,
+}
+
+/// The rows and columns of what is written.
+struct Grid {
+    /// Of each row: taps, and the rows that are read through them.
+    rows: Vec<Vec<[usize; 2]>>,
+    columns: Vec<Segment>,
+    /// Width of what is read and of what is written.
+    read_width: usize,
+    width: usize,
+}
+
+impl Grid {
+    fn new(shape: &ConvShape, way: Way) -> Self {
+        let taps = |axis: usize, at: usize| -> Vec<[usize; 2]> {
+            let taps = 0..shape.kernel[axis];
+            taps.filter_map(|tap| Some([tap, way.axis(shape, axis, at, tap)?])).collect()
+        };
+        let [height, width] = way.written(shape);
+        let (step, advance) = match way {
+            Way::Forward => (1, shape.stride[1]),
+            Way::Backward => (shape.stride[1], 1),
+        };
+        let mut columns: Vec<Segment> = Vec::new();
+        for phase in 0..step.min(width) {
+            let mut open = false;
+            for x in (phase..width).step_by(step) {
+                let taps = taps(1, x);
+                if let Some(last) = columns.last_mut().filter(|_| open) {
+                    let goes_on = taps.len() == last.taps.len()
+                        && taps.iter().zip(&last.taps).all(|(new, old)| {
+                            new[0] == old[0] && new[1] == old[1] + last.count * advance
+                        });
+                    if goes_on {
+                        last.count += 1;
+                        continue;
+                    }
+                }
+                columns.push(Segment { first: x, step, count: 1, taps, advance });
+                open = true;
+            }
+        }
+        let rows = (0..height).map(|y| taps(0, y)).collect();
+        Self { rows, columns, read_width: way.read(shape)[1], width }
+    }
+}
+
+/// Writes the output, shape (N, height, width, channels).
+pub(crate) fn forward(shape: &ConvShape, x: &[f32], weight: &[f32], out: Output) {
+    rows(shape, Way::Forward, x, weight, out);
+}
+
+/// Writes the gradient of the input, shape (N, height, width, channels).
+pub(crate) fn data_gradient(shape: &ConvShape, grad: &[f32], weight: &[f32], out: Output) {
+    rows(shape, Way::Backward, grad, weight, out);
+}
+
+fn rows(shape: &ConvShape, way: Way, from: &[f32], weight: &[f32], out: Output) {
+    let grid = Grid::new(shape, way);
+    let channels = shape.channels;
+    // (tap, channel)
+    let mut filters = Scratch::of(weight.len());
+    for (tap, filters) in filters.chunks_exact_mut(channels).enumerate() {
+        filters.iter_mut().enumerate().for_each(|(c, to)| *to = weight[c * shape.taps() + tap]);
+    }
+    let height = grid.rows.len();
+    let read = way.read(shape);
+    let picture = read[0] * read[1] * channels;
+    let line = grid.width * channels;
+    let least = (TASK / line.max(1)).max(1);
+    let arch = Arch::new();
+    (0..shape.batch * height).into_par_iter().with_min_len(least).for_each(|at| {
+        let (n, y) = (at / height, at % height);
+        let from = &from[n * picture..][..picture];
+        let row = Row { grid: &grid, y, from, filters: &filters, kernel_width: shape.kernel[1], channels, out: at * line, to: out };
+        if channels < lanes() { row.with_simd(Scalar) } else { arch.dispatch(row) }
+    });
+}
+
+/// Numbers of a vector.
+fn lanes() -> usize {
+    crate::simd::Tile::of(1).lanes
+}
+
+/// One row of what is written.
+struct Row<'a> {
+    grid: &'a Grid,
+    y: usize,
+    /// The picture.
+    from: &'a [f32],
+    /// (tap, channel)
+    filters: &'a [f32],
+    kernel_width: usize,
+    channels: usize,
+    /// Where the row begins.
+    out: usize,
+    to: Output,
+}
+
+impl WithSimd for Row<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let lanes = S::F32_LANES;
+        let mut channel = 0;
+        while channel + 2 * lanes <= self.channels {
+            self.channels::<S, 2>(simd, channel);
+            channel += 2 * lanes;
+        }
+        while channel + lanes <= self.channels {
+            self.channels::<S, 1>(simd, channel);
+            channel += lanes;
+        }
+        if channel < self.channels {
+            // The last vector again, from the end: some channels are written twice, with the same numbers.
+            self.channels::<S, 1>(simd, self.channels - lanes);
+        }
+    }
+}
+
+impl Row<'_> {
+    #[inline(always)]
+    fn channels<S: Simd, const V: usize>(&self, simd: S, channel: usize) {
+        for segment in &self.grid.columns {
+            let whole = segment.count - segment.count % PIXELS;
+            for at in (0..whole).step_by(PIXELS) {
+                self.pixels::<S, PIXELS, V>(simd, channel, segment, at);
+            }
+            for at in whole..segment.count {
+                self.pixels::<S, 1, V>(simd, channel, segment, at);
+            }
+        }
+    }
+
+    /// `P` pixels of a segment by `V` vectors of channels.
+    #[inline(always)]
+    fn pixels<S: Simd, const P: usize, const V: usize>(
+        &self,
+        simd: S,
+        channel: usize,
+        segment: &Segment,
+        at: usize,
+    ) {
+        let lanes = S::F32_LANES;
+        let advance = segment.advance * self.channels;
+        let mut total = [[simd.splat_f32s(0.0); V]; P];
+        // SAFETY: taps lead to pixels of the picture, as `Way::axis` promises, and a block's channels are there; the
+        // row of the output is this task's alone.
+        unsafe {
+            for &[down, y] in &self.grid.rows[self.y] {
+                for &[across, x] in &segment.taps {
+                    let tap = (down * self.kernel_width + across) * self.channels + channel;
+                    let pixel = (y * self.grid.read_width + x + at * segment.advance) * self.channels + channel;
+                    let (filter, pixel) = (self.filters.as_ptr().add(tap), self.from.as_ptr().add(pixel));
+                    unroll!(V, v, {
+                        let filter = load::<S>(filter.add(v * lanes));
+                        unroll!(P, p, {
+                            let pixel = load::<S>(pixel.add(p * advance + v * lanes));
+                            total[p][v] = simd.mul_add_e_f32s(pixel, filter, total[p][v]);
+                        });
+                    });
+                }
+            }
+            unroll!(P, p, {
+                let pixel = segment.first + (at + p) * segment.step;
+                let out = self.to.at(self.out + pixel * self.channels + channel);
+                unroll!(V, v, {
+                    store::<S>(out.add(v * lanes), total[p][v]);
+                });
+            });
+        }
+    }
+}
+
+/// The gradient of the weight, of its shape (channels, 1, height, width): a sum for each picture, and their sum in the
+/// pictures' order.
+pub(crate) fn weight_gradient(shape: &ConvShape, grad: &[f32], x: &[f32]) -> Vec<f32> {
+    let (taps, channels) = (shape.taps(), shape.channels);
+    let mut out = vec![0.0; channels * taps];
+    if shape.output_len() == 0 {
+        return out;
+    }
+    let mut sums = Scratch::zeros(shape.batch * taps * channels);
+    let [to, from] = [shape.output_area() * channels, shape.input_area() * channels];
+    let arch = Arch::new();
+    let pictures = grad.par_chunks_exact(to).zip(x.par_chunks_exact(from));
+    sums.par_chunks_exact_mut(taps * channels).zip(pictures).for_each(|(sums, (grad, x))| {
+        let picture = Picture { shape, grad, x, sums };
+        if channels < lanes() { picture.with_simd(Scalar) } else { arch.dispatch(picture) }
+    });
+    let (first, others) = sums.split_at_mut(taps * channels);
+    for picture in others.chunks_exact(taps * channels) {
+        first.iter_mut().zip(picture).for_each(|(sum, picture)| *sum += picture);
+    }
+    for (channel, out) in out.chunks_exact_mut(taps).enumerate() {
+        out.iter_mut().enumerate().for_each(|(tap, out)| *out = first[tap * channels + channel]);
+    }
+    out
+}
+
+/// One picture's part of a weight's gradient.
+struct Picture<'a> {
+    shape: &'a ConvShape,
+    grad: &'a [f32],
+    x: &'a [f32],
+    /// (tap, channel), zeros at first
+    sums: &'a mut [f32],
+}
+
+impl WithSimd for Picture<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let (lanes, channels) = (S::F32_LANES, self.shape.channels);
+        let [width, kernel] = [self.shape.output()[1], self.shape.kernel[1]];
+        // Of each tap across: the pixels that read through it, the first of them, and what that reads.
+        let ranges: Vec<[usize; 3]> = (0..kernel)
+            .map(|tap| {
+                let reads = |x: &usize| Way::Forward.axis(self.shape, 1, *x, tap).is_some();
+                let first = (0..width).find(reads).unwrap_or(width);
+                let count = (first..width).take_while(reads).count();
+                [first, count, Way::Forward.axis(self.shape, 1, first, tap).unwrap_or_default()]
+            })
+            .collect();
+        let mut done = 0;
+        while done < channels {
+            // The last vector begins early enough to be whole; what it has in common with the one before is not added
+            // again.
+            let start = done.min(channels - lanes);
+            self.block::<S>(simd, start, done, &ranges);
+            done = start + lanes;
+        }
+    }
+}
+
+impl Picture<'_> {
+    /// A vector of channels from `start` on, of which those from `from` on are written.
+    #[inline(always)]
+    fn block<S: Simd>(&mut self, simd: S, start: usize, from: usize, ranges: &[[usize; 3]]) {
+        let (shape, channels, lanes) = (self.shape, self.shape.channels, S::F32_LANES);
+        let [height, width] = shape.output();
+        let advance = shape.stride[1] * channels;
+        let mut values = [0.0f32; 64];
+        for down in 0..shape.kernel[0] {
+            for y in 0..height {
+                let Some(row) = Way::Forward.axis(shape, 0, y, down) else { continue };
+                for (across, &[first, count, column]) in ranges.iter().enumerate() {
+                    let grad = &self.grad[(y * width + first) * channels + start..];
+                    let x = &self.x[(row * shape.input[1] + column) * channels + start..];
+                    let mut total = [simd.splat_f32s(0.0); PIXELS];
+                    // SAFETY: `count` pixels from the first on, and what each of them reads, lie within the picture.
+                    unsafe {
+                        let (grad, x) = (grad.as_ptr(), x.as_ptr());
+                        let whole = count - count % PIXELS;
+                        for at in (0..whole).step_by(PIXELS) {
+                            unroll!(PIXELS, p, {
+                                let grad = load::<S>(grad.add((at + p) * channels));
+                                let x = load::<S>(x.add((at + p) * advance));
+                                total[p] = simd.mul_add_e_f32s(grad, x, total[p]);
+                            });
+                        }
+                        for at in whole..count {
+                            let grad = load::<S>(grad.add(at * channels));
+                            total[0] = simd.mul_add_e_f32s(grad, load::<S>(x.add(at * advance)), total[0]);
+                        }
+                        let sum = simd.add_f32s(
+                            simd.add_f32s(total[0], total[1]),
+                            simd.add_f32s(total[2], total[3]),
+                        );
+                        store::<S>(values.as_mut_ptr(), sum);
+                    }
+                    let tap = (down * shape.kernel[1] + across) * channels;
+                    let sums = &mut self.sums[tap + from..tap + start + lanes];
+                    let values = &values[from - start..lanes];
+                    sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! The indirect product: each row of the output is a sum over taps of a row of the input times the tap's matrix.
+
+use std::ops::Range;
+
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+
+use crate::pack::Packed;
+use crate::pointer::Output;
+use crate::scratch::Scratch;
+use crate::simd::{WIDEST, keep_order, load, store, unroll};
+use crate::table::{Table, ZEROS};
+
+/// Numbers of a packed panel that stay in the first cache: 16 KiB.
+const PANEL: usize = 256 * 16;
+/// Rows of a task at most: what they read stays in the second cache.
+const ROWS: usize = 192;
+
+/// Where the pictures lie.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pictures {
+    pub batch: usize,
+    /// Numbers from one picture to the next, of the input and of the output.
+    pub read: usize,
+    pub written: usize,
+}
+
+/// Adds up `out` by `table`. `x` begins at the first channel that is read, and `out` at the first that is written.
+///
+/// # Safety
+/// What the table reads and writes of `pictures` lies within `x` and `out`, and no one else touches what is written.
+pub(crate) unsafe fn product(table: &Table, pictures: Pictures, x: &[f32], weights: &Packed, out: Output) {
+    let zeros = Scratch::zeros(weights.depth);
+    let blocks = table.blocks() * pictures.batch.div_ceil(table.pictures);
+    let threads = rayon::current_num_threads();
+    let mut rows = (ROWS / table.rows).max(1);
+    let mut columns = 1;
+    if threads > 1 {
+        // A few tasks for each thread: divided by rows, and by columns where there are few rows.
+        let wanted = 4 * threads;
+        rows = rows.min(blocks.div_ceil(wanted).max(8));
+        columns = wanted.div_ceil(blocks.div_ceil(rows)).min(weights.panels).max(1);
+    }
+    let wide = weights.panels.div_ceil(columns).max(1);
+    let tasks: Vec<[usize; 2]> = (0..weights.panels)
+        .step_by(wide)
+        .flat_map(|panel| (0..blocks).step_by(rows).map(move |block| [panel, block]))
+        .collect();
+    let arch = Arch::new();
+    tasks.into_par_iter().for_each(|[panel, block]| {
+        arch.dispatch(Task {
+            table,
+            pictures,
+            x,
+            zeros: &zeros,
+            weights,
+            blocks: block..(block + rows).min(blocks),
+            panels: panel..(panel + wide).min(weights.panels),
+            out,
+        });
+    });
+}
+
+/// Some blocks of rows by some panels of columns.
+struct Task<'a> {
+    table: &'a Table,
+    pictures: Pictures,
+    x: &'a [f32],
+    zeros: &'a [f32],
+    weights: &'a Packed,
+    blocks: Range<usize>,
+    panels: Range<usize>,
+    out: Output,
+}
+
+impl WithSimd for Task<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        if self.weights.tile.vectors == 1 { self.run::<S, 1>(simd) } else { self.run::<S, 2>(simd) }
+    }
+}
+
+impl Task<'_> {
+    /// Adds up all of it: groups of taps, or parts of one tap's depth, whose panel stays in the first cache.
+    #[inline(always)]
+    fn run<S: Simd, const V: usize>(self, simd: S) {
+        let Packed { taps, depth, columns, panels, .. } = *self.weights;
+        let width = V * S::F32_LANES;
+        let deepest = PANEL / width;
+        let group = (deepest / depth.max(1)).max(1);
+        let part = depth.div_ceil(depth.div_ceil(deepest).max(1)).max(1);
+        for tap in (0..taps).step_by(group) {
+            for first in (0..depth).step_by(part) {
+                for panel in self.panels.clone() {
+                    let sums = Sums {
+                        weights: self.weights.data[panel * depth * width..].as_ptr(),
+                        tap_len: panels * depth * width,
+                        first,
+                        depth: part.min(depth - first),
+                        column: panel * width,
+                        used: width.min(columns - panel * width),
+                    };
+                    for at in self.blocks.clone() {
+                        self.block::<S, V>(simd, at, tap..tap + group, &sums);
+                    }
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn block<S: Simd, const V: usize>(&self, simd: S, at: usize, group: Range<usize>, sums: &Sums) {
+        let (unit, at) = (at / self.table.blocks(), at % self.table.blocks());
+        let picture = unit * self.table.pictures;
+        let found = self.table.block(at);
+        let low = found.taps.iter().take_while(|&&tap| (tap as usize) < group.start).count();
+        let high = low + found.taps[low..].iter().take_while(|&&tap| (tap as usize) < group.end).count();
+        let is_first = group.start == 0 && sums.first == 0;
+        // A pixel that no window reads is written once, as zero.
+        if low == high && !(found.taps.is_empty() && is_first) {
+            return;
+        }
+        let rows = self.table.rows_of(at, self.pictures.batch - picture);
+        let block = Rows {
+            taps: &found.taps[low..high],
+            from: found.from[low * self.table.rows..].as_ptr(),
+            step: self.table.rows,
+            to: found.to.as_ptr(),
+            x: self.x[picture * self.pictures.read..].as_ptr(),
+            zeros: self.zeros.as_ptr(),
+            // SAFETY: the unit's first picture lies within the output, as `product`'s caller promises.
+            out: unsafe { self.out.at(picture * self.pictures.written) },
+            add: low > 0 || sums.first > 0,
+        };
+        macro_rules! rows {
+            ($($rows:literal)*) => {
+                match rows {
+                    // SAFETY: the table's offsets lie within the pictures, as `product`'s caller promises; a block has
+                    // `rows` of them and the weights were packed for this tile.
+                    $( $rows => unsafe { tile::<S, $rows, V>(simd, &block, sums) }, )*
+                    _ => {}
+                }
+            };
+        }
+        rows!(1 2 3 4 5 6 7 8 9 10 11 12);
+    }
+}
+
+/// What the rows of a tile read and write.
+struct Rows<'a> {
+    taps: &'a [u32],
+    /// (tap, row)
+    from: *const u32,
+    /// From one tap's rows to the next's.
+    step: usize,
+    to: *const u32,
+    x: *const f32,
+    zeros: *const f32,
+    out: *mut f32,
+    /// Whether the output already holds a part of the sums.
+    add: bool,
+}
+
+/// Which part of the weights is taken.
+struct Sums {
+    weights: *const f32,
+    /// Numbers from one tap to the next.
+    tap_len: usize,
+    /// The first of the depth, and how many.
+    first: usize,
+    depth: usize,
+    /// The first column, and how many there are.
+    column: usize,
+    used: usize,
+}
+
+/// `R` rows by `V` vectors.
+///
+/// # Safety
+/// Every offset of `rows` leads to `first + depth` numbers of `x`, or to room for the columns in `out`; `zeros` and a
+/// tap's weights are as long.
+#[inline(always)]
+unsafe fn tile<S: Simd, const R: usize, const V: usize>(simd: S, rows: &Rows<'_>, sums: &Sums) {
+    let lanes = S::F32_LANES;
+    let mut total = [[simd.splat_f32s(0.0); V]; R];
+    // SAFETY: see above; nothing else is read or written.
+    unsafe {
+        for (i, tap) in rows.taps.iter().enumerate() {
+            let mut from = [rows.zeros; R];
+            unroll!(R, r, {
+                let at = *rows.from.add(i * rows.step + r);
+                from[r] = if at == ZEROS { rows.zeros } else { rows.x.add(at as usize + sums.first) };
+            });
+            let mut weights = sums.weights.add(*tap as usize * sums.tap_len + sums.first * V * lanes);
+            for d in 0..sums.depth {
+                let mut b = [simd.splat_f32s(0.0); V];
+                unroll!(V, v, {
+                    b[v] = load::<S>(weights.add(v * lanes));
+                });
+                unroll!(R, r, {
+                    let a = simd.splat_f32s(*from[r].add(d));
+                    unroll!(V, v, {
+                        total[r][v] = simd.mul_add_e_f32s(a, b[v], total[r][v]);
+                    });
+                    keep_order();
+                });
+                weights = weights.add(V * lanes);
+            }
+        }
+        if sums.used == V * lanes {
+            unroll!(R, r, {
+                let out = rows.out.add(*rows.to.add(r) as usize + sums.column);
+                unroll!(V, v, {
+                    let out = out.add(v * lanes);
+                    let sum = total[r][v];
+                    store::<S>(out, if rows.add { simd.add_f32s(sum, load::<S>(out)) } else { sum });
+                });
+            });
+        } else {
+            let mut row = [0.0f32; WIDEST];
+            unroll!(R, r, {
+                unroll!(V, v, {
+                    store::<S>(row.as_mut_ptr().add(v * lanes), total[r][v]);
+                });
+                let out = rows.out.add(*rows.to.add(r) as usize + sums.column);
+                for (j, sum) in row[..sums.used].iter().enumerate() {
+                    out.add(j).write(if rows.add { *out.add(j) + sum } else { *sum });
+                }
+            });
+        }
+    }
+}

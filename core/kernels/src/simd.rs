@@ -1,0 +1,78 @@
+//! Vectors of the processor at hand, and how large a block of sums its registers hold.
+
+use pulp::{Arch, Simd, WithSimd};
+
+/// The block of sums that an inner loop keeps in registers: `rows` times `vectors` vectors of columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tile {
+    pub rows: usize,
+    pub vectors: usize,
+    /// Numbers of a vector.
+    pub lanes: usize,
+}
+
+impl Tile {
+    /// The tile for a product of so many columns.
+    pub(crate) fn of(columns: usize) -> Self {
+        struct Registers;
+        impl WithSimd for Registers {
+            type Output = (usize, usize);
+
+            #[inline(always)]
+            fn with_simd<S: Simd>(self, _: S) -> Self::Output {
+                (S::F32_LANES, S::REGISTER_COUNT)
+            }
+        }
+        let (lanes, registers) = Arch::new().dispatch(Registers);
+        if columns <= lanes {
+            return Self { rows: NARROW, vectors: 1, lanes };
+        }
+        Self { rows: if registers >= 32 { WIDE } else { NARROW / 2 }, vectors: 2, lanes }
+    }
+
+    /// Columns of a panel.
+    pub(crate) fn columns(&self) -> usize {
+        self.vectors * self.lanes
+    }
+}
+
+/// Rows of a tile of one vector.
+pub(crate) const NARROW: usize = 12;
+/// Rows of a tile of two vectors where there are 32 registers; half of them where there are 16.
+pub(crate) const WIDE: usize = 12;
+/// Numbers of a row of a tile, at most.
+pub(crate) const WIDEST: usize = 32;
+
+/// Reads a vector.
+///
+/// # Safety
+/// A vector's numbers lie behind `from`.
+#[inline(always)]
+pub(crate) unsafe fn load<S: Simd>(from: *const f32) -> S::f32s {
+    // SAFETY: the numbers are there; every bit pattern is a vector of f32.
+    unsafe { from.cast::<S::f32s>().read_unaligned() }
+}
+
+/// Writes a vector.
+///
+/// # Safety
+/// There is room for a vector's numbers behind `to`.
+#[inline(always)]
+pub(crate) unsafe fn store<S: Simd>(to: *mut f32, vector: S::f32s) {
+    // SAFETY: there is room.
+    unsafe { to.cast::<S::f32s>().write_unaligned(vector) }
+}
+
+/// Keeps the compiler from moving loads across: all loads of a block up front would not leave registers for the sums
+/// (36 instead of 95 GFLOP/s on a Zen 3).
+#[inline(always)]
+pub(crate) fn keep_order() {
+    std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::SeqCst);
+}
+
+/// The body for `$i` of 0 to `$n`, at most 12, written out: arrays that are indexed by literals stay in registers.
+macro_rules! unroll {
+    ($n:expr, $i:ident, $body:block) => { unroll!(@ $n, $i, $body, 0 1 2 3 4 5 6 7 8 9 10 11) };
+    (@ $n:expr, $i:ident, $body:block, $($at:literal)*) => { $( if $at < $n { let $i: usize = $at; $body } )* };
+}
+pub(crate) use unroll;
