@@ -24,18 +24,70 @@ def soft_labels(batch, classes, generator):
     return labels.scatter_(1, listed, top)
 
 
-def network(name):
-    """torchvision's network; timm's for vision transformers."""
-    if name.startswith("vit-"):
+class Block(torch.nn.Module):
+    """Two 3x3 convolutions and a shortcut, a projection where the shape changes."""
+
+    def __init__(self, inputs, outputs, stride):
+        super().__init__()
+        self.first = convolution(inputs, outputs, stride)
+        self.second = convolution(outputs, outputs, 1)
+        self.shortcut = None
+        if stride != 1 or inputs != outputs:
+            self.shortcut = torch.nn.Sequential(
+                torch.nn.Conv2d(inputs, outputs, 1, stride, bias=False), torch.nn.BatchNorm2d(outputs)
+            )
+
+    def forward(self, x):
+        y = self.second(self.first(x).relu_())
+        return (y + (x if self.shortcut is None else self.shortcut(x))).relu_()
+
+
+def convolution(inputs, outputs, stride):
+    return torch.nn.Sequential(
+        torch.nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), torch.nn.BatchNorm2d(outputs)
+    )
+
+
+def small_resnet(layers, width, classes=1000):
+    """He et al. 2015, section 4.2, with projections as shortcuts: 6 n + 2 layers."""
+    stages, inputs = [], width
+    for stage, outputs in enumerate([width, 2 * width, 4 * width]):
+        for block in range((layers - 2) // 6):
+            stages.append(Block(inputs, outputs, 2 if stage > 0 and block == 0 else 1))
+            inputs = outputs
+    return torch.nn.Sequential(
+        convolution(3, width, 1),
+        torch.nn.ReLU(inplace=True),
+        *stages,
+        torch.nn.AdaptiveAvgPool2d(1),
+        torch.nn.Flatten(),
+        torch.nn.Linear(inputs, classes),
+    )
+
+
+TIMM = {
+    "vit-ti16": "deit_tiny_patch16_224",
+    "vit-s16": "deit_small_patch16_224",
+    "efficientnet-lite0": "tf_efficientnet_lite0",
+}
+
+
+def network(name, side, width):
+    """The small ResNets; timm's vision transformers and EfficientNet-Lite; else torchvision's."""
+    if name in ("resnet8", "resnet20"):
+        return small_resnet(int(name.removeprefix("resnet")), width)
+    if name in TIMM:
         import timm
 
-        return timm.create_model({"vit-ti16": "deit_tiny_patch16_224", "vit-s16": "deit_small_patch16_224"}[name])
+        options = {"img_size": side} if name.startswith("vit-") else {}
+        return timm.create_model(TIMM[name], **options)
     return torchvision.models.get_model(name, weights=None)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--arch", default="resnet18")
+    parser.add_argument("--width", type=int, default=16, help="channels of a small ResNet's first stage")
     parser.add_argument("--side", type=int, default=64)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--device", default="cpu")
@@ -55,7 +107,7 @@ def main():
     images = torch.randn(args.batch, 3, args.side, args.side, generator=generator)
     images = images.to(args.device, memory_format=layout)
     labels = soft_labels(args.batch, 1000, generator).to(args.device)
-    model = network(args.arch).train().to(args.device, memory_format=layout)
+    model = network(args.arch, args.side, args.width).train().to(args.device, memory_format=layout)
     optimizer = torch.optim.SGD(model.parameters(), 0.003, momentum=0.9, weight_decay=1e-4)
     forward = torch.compile(model) if args.compile else model
     wait = torch.cuda.synchronize if on_gpu else (lambda: None)

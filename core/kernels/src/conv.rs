@@ -125,8 +125,7 @@ pub fn weight_gradient(shape: &ConvShape, grad: &[f32], x: &[f32]) -> Vec<f32> {
     out
 }
 
-/// The product of padded pictures with filters whose rows are runs: `at` says where the weight of an output, a channel
-/// and a tap lies, in steps of `at(1, 0, 0) - at(0, 0, 0)` from one output to the next.
+/// The product of padded pictures with filters whose rows are runs, which lie as [`runs::packed`] says.
 fn by_runs(
     shape: &ConvShape,
     table: &crate::table::Table,
@@ -135,14 +134,8 @@ fn by_runs(
     out: Output,
     at: impl Fn(usize, usize, usize) -> usize + Sync,
 ) {
-    let run = shape.kernel[1] * shape.channels;
     let x = runs::padded(shape, x, 0);
-    let step = at(1, 0, 0) - at(0, 0, 0);
-    let sizes = [shape.kernel[0], run, shape.outputs];
-    let packed = pack(weight, Tile::of(shape.outputs), sizes, step, |d, row| {
-        let (across, c) = (d / shape.channels, d % shape.channels);
-        at(0, c, row * shape.kernel[1] + across)
-    });
+    let packed = runs::packed(shape, weight, at);
     let [height, width] = runs::padded_size(shape);
     let pictures = Pictures {
         batch: shape.batch,

@@ -3,11 +3,12 @@
 use pulp::{Arch, Scalar, Simd, WithSimd};
 use rayon::prelude::*;
 
+use crate::norm::Bounds;
 use crate::pixels::Way;
 use crate::pointer::Output;
 use crate::scratch::Scratch;
 use crate::shape::ConvShape;
-use crate::simd::{load, store, unroll};
+use crate::simd::{clamp, load, store, unroll};
 
 /// Pixels of a row whose sums stay in registers, with two vectors of channels each.
 const PIXELS: usize = 4;
@@ -15,6 +16,7 @@ const PIXELS: usize = 4;
 const TASK: usize = 1 << 15;
 
 /// Pixels of a row that read through the same taps, each a step further than the one before it.
+#[derive(Debug)]
 struct Segment {
     /// The first pixel, from one to the next, and how many.
     first: usize,
@@ -27,7 +29,8 @@ struct Segment {
 }
 
 /// The rows and columns of what is written.
-struct Grid {
+#[derive(Debug)]
+pub(crate) struct Grid {
     /// Of each row: taps, and the rows that are read through them.
     rows: Vec<Vec<[usize; 2]>>,
     columns: Vec<Segment>,
@@ -37,7 +40,7 @@ struct Grid {
 }
 
 impl Grid {
-    fn new(shape: &ConvShape, way: Way) -> Self {
+    pub(crate) fn new(shape: &ConvShape, way: Way) -> Self {
         let taps = |axis: usize, at: usize| -> Vec<[usize; 2]> {
             let taps = 0..shape.kernel[axis];
             taps.filter_map(|tap| Some([tap, way.axis(shape, axis, at, tap)?])).collect()
@@ -86,9 +89,7 @@ fn rows(shape: &ConvShape, way: Way, from: &[f32], weight: &[f32], out: Output) 
     let channels = shape.channels;
     // (tap, channel)
     let mut filters = Scratch::of(weight.len());
-    for (tap, filters) in filters.chunks_exact_mut(channels).enumerate() {
-        filters.iter_mut().enumerate().for_each(|(c, to)| *to = weight[c * shape.taps() + tap]);
-    }
+    by_tap(weight, channels, &mut filters);
     let height = grid.rows.len();
     let read = way.read(shape);
     let picture = read[0] * read[1] * channels;
@@ -98,14 +99,43 @@ fn rows(shape: &ConvShape, way: Way, from: &[f32], weight: &[f32], out: Output) 
     (0..shape.batch * height).into_par_iter().with_min_len(least).for_each(|at| {
         let (n, y) = (at / height, at % height);
         let from = &from[n * picture..][..picture];
-        let row = Row { grid: &grid, y, from, filters: &filters, kernel_width: shape.kernel[1], channels, out: at * line, to: out };
-        if channels < lanes() { row.with_simd(Scalar) } else { arch.dispatch(row) }
+        let filters = Filters { numbers: &filters, width: shape.kernel[1], channels, finish: None };
+        Row { grid: &grid, y, from, filters, out: at * line, to: out }.write(arch);
     });
+}
+
+/// Filters, shape (channels, 1, height, width), as (tap, channel).
+pub(crate) fn by_tap(weight: &[f32], channels: usize, to: &mut [f32]) {
+    let taps = weight.len() / channels.max(1);
+    for (tap, to) in to.chunks_exact_mut(channels.max(1)).enumerate() {
+        to.iter_mut().enumerate().for_each(|(c, to)| *to = weight[c * taps + tap]);
+    }
+}
+
+/// Writes the output of one picture on this thread.
+pub(crate) fn of_one(grid: &Grid, x: &[f32], filters: Filters<'_>, out: Output) {
+    let arch = Arch::new();
+    let line = grid.width * filters.channels;
+    for y in 0..grid.rows.len() {
+        Row { grid, y, from: x, filters, out: y * line, to: out }.write(arch);
+    }
 }
 
 /// Numbers of a vector.
 fn lanes() -> usize {
     crate::simd::Tile::of(1).lanes
+}
+
+/// The filters of all channels.
+#[derive(Clone, Copy)]
+pub(crate) struct Filters<'a> {
+    /// (tap, channel)
+    pub numbers: &'a [f32],
+    /// Width of a filter.
+    pub width: usize,
+    pub channels: usize,
+    /// A bias for each channel, and the bounds of what comes out.
+    pub finish: Option<(&'a [f32], Bounds)>,
 }
 
 /// One row of what is written.
@@ -114,10 +144,7 @@ struct Row<'a> {
     y: usize,
     /// The picture.
     from: &'a [f32],
-    /// (tap, channel)
-    filters: &'a [f32],
-    kernel_width: usize,
-    channels: usize,
+    filters: Filters<'a>,
     /// Where the row begins.
     out: usize,
     to: Output,
@@ -128,24 +155,28 @@ impl WithSimd for Row<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let lanes = S::F32_LANES;
+        let (lanes, channels) = (S::F32_LANES, self.filters.channels);
         let mut channel = 0;
-        while channel + 2 * lanes <= self.channels {
+        while channel + 2 * lanes <= channels {
             self.channels::<S, 2>(simd, channel);
             channel += 2 * lanes;
         }
-        while channel + lanes <= self.channels {
+        while channel + lanes <= channels {
             self.channels::<S, 1>(simd, channel);
             channel += lanes;
         }
-        if channel < self.channels {
+        if channel < channels {
             // The last vector again, from the end: some channels are written twice, with the same numbers.
-            self.channels::<S, 1>(simd, self.channels - lanes);
+            self.channels::<S, 1>(simd, channels - lanes);
         }
     }
 }
 
 impl Row<'_> {
+    fn write(self, arch: Arch) {
+        if self.filters.channels < lanes() { self.with_simd(Scalar) } else { arch.dispatch(self) }
+    }
+
     #[inline(always)]
     fn channels<S: Simd, const V: usize>(&self, simd: S, channel: usize) {
         for segment in &self.grid.columns {
@@ -168,30 +199,40 @@ impl Row<'_> {
         segment: &Segment,
         at: usize,
     ) {
-        let lanes = S::F32_LANES;
-        let advance = segment.advance * self.channels;
+        let (lanes, channels) = (S::F32_LANES, self.filters.channels);
+        let advance = segment.advance * channels;
         let mut total = [[simd.splat_f32s(0.0); V]; P];
         // SAFETY: taps lead to pixels of the picture, as `Way::axis` promises, and a block's channels are there; the
         // row of the output is this task's alone.
         unsafe {
             for &[down, y] in &self.grid.rows[self.y] {
                 for &[across, x] in &segment.taps {
-                    let tap = (down * self.kernel_width + across) * self.channels + channel;
-                    let pixel = (y * self.grid.read_width + x + at * segment.advance) * self.channels + channel;
-                    let (filter, pixel) = (self.filters.as_ptr().add(tap), self.from.as_ptr().add(pixel));
-                    unroll!(V, v, {
+                    let tap = (down * self.filters.width + across) * channels + channel;
+                    let pixel = (y * self.grid.read_width + x + at * segment.advance) * channels + channel;
+                    let filter = self.filters.numbers.as_ptr().add(tap);
+                    let pixel = self.from.as_ptr().add(pixel);
+                    unroll!(pair V, v, {
                         let filter = load::<S>(filter.add(v * lanes));
-                        unroll!(P, p, {
+                        unroll!(four P, p, {
                             let pixel = load::<S>(pixel.add(p * advance + v * lanes));
                             total[p][v] = simd.mul_add_e_f32s(pixel, filter, total[p][v]);
                         });
                     });
                 }
             }
-            unroll!(P, p, {
+            if let Some((bias, bounds)) = self.filters.finish {
+                let bounds = [simd.splat_f32s(bounds.low), simd.splat_f32s(bounds.high)];
+                unroll!(pair V, v, {
+                    let bias = load::<S>(bias.as_ptr().add(channel + v * lanes));
+                    unroll!(four P, p, {
+                        total[p][v] = clamp(simd, simd.add_f32s(total[p][v], bias), bounds);
+                    });
+                });
+            }
+            unroll!(four P, p, {
                 let pixel = segment.first + (at + p) * segment.step;
-                let out = self.to.at(self.out + pixel * self.channels + channel);
-                unroll!(V, v, {
+                let out = self.to.at(self.out + pixel * channels + channel);
+                unroll!(pair V, v, {
                     store::<S>(out.add(v * lanes), total[p][v]);
                 });
             });
@@ -281,7 +322,7 @@ impl Picture<'_> {
                         let (grad, x) = (grad.as_ptr(), x.as_ptr());
                         let whole = count - count % PIXELS;
                         for at in (0..whole).step_by(PIXELS) {
-                            unroll!(PIXELS, p, {
+                            unroll!(four PIXELS, p, {
                                 let grad = load::<S>(grad.add((at + p) * channels));
                                 let x = load::<S>(x.add((at + p) * advance));
                                 total[p] = simd.mul_add_e_f32s(grad, x, total[p]);

@@ -40,20 +40,3 @@ pub fn channels_last(x: &[f32], channels: usize, area: usize) -> Vec<f32> {
     unsafe { out.set_len(x.len()) };
     out
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn channels_are_laid_last() {
-        let (n, channels, area) = (3, 37, 70);
-        let x: Vec<f32> = (0..n * channels * area).map(|i| i as f32).collect();
-        let y = channels_last(&x, channels, area);
-        for (i, y) in y.iter().enumerate() {
-            let (n, pixel, channel) = (i / (channels * area), i / channels % area, i % channels);
-            assert_eq!(*y, x[(n * channels + channel) * area + pixel]);
-        }
-        assert!(channels_last(&[], 0, 4).is_empty());
-    }
-}

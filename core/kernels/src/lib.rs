@@ -1,7 +1,8 @@
 //! FerKD's training kernels on the CPU: convolutions and norms over plain slices, with channels last.
 //!
 //! No tensors and no framework: [`ConvShape`] says what is convolved, and three functions compute it: [`forward`],
-//! [`data_gradient`] and [`weight_gradient`]; [`norm`] has what a batch norm and its activation take. Pictures are slices of shape (N, height, width, channels), weights of
+//! [`data_gradient`] and [`weight_gradient`]; [`norm`] has what a batch norm and its activation
+//! take. For inference, [`Prepared`] packs weights once and finishes an output in the same pass. Pictures are slices of shape (N, height, width, channels), weights of
 //! (outputs, channels / groups, height, width), as PyTorch and burn keep them; all in f32.
 //!
 //! # How it is computed
@@ -31,19 +32,17 @@ mod pack;
 mod pixels;
 mod plan;
 mod pointer;
+mod prepared;
 mod product;
-#[cfg(test)]
-mod reference;
 mod runs;
 mod scratch;
 mod shape;
 mod simd;
 mod table;
-#[cfg(test)]
-mod tests;
 
 pub use conv::{data_gradient, forward, weight_gradient};
 pub use layout::channels_last;
+pub use prepared::Prepared;
 pub use shape::ConvShape;
 
 /// Lets everything that asks `pulp` for vectors have wasm's simd128: for a page, once at its start.

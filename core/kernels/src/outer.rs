@@ -10,7 +10,7 @@ use crate::pixels::Way;
 use crate::pointer::Output;
 use crate::scratch::Scratch;
 use crate::shape::ConvShape;
-use crate::simd::{Tile, WIDEST, keep_order, load, store, unroll};
+use crate::simd::{Tile, WIDEST, by_tiles, keep_order, load, store, unroll};
 
 /// Pixels of a chunk, about: what it packs stays in the second cache.
 const CHUNK: usize = 256;
@@ -290,7 +290,7 @@ impl Task<'_> {
         for (at, first) in (0..columns.count).step_by(width).enumerate() {
             for (tap, pairs) in item.band.pairs.iter().enumerate() {
                 for (block, output) in range.clone().step_by(tile).enumerate() {
-                    let sums = Sums {
+                    let mut sums = Sums {
                         a: a[block * pixels..].as_ptr(),
                         b: b[at * panel..].as_ptr(),
                         pairs,
@@ -300,16 +300,14 @@ impl Task<'_> {
                         used: width.min(columns.count - first),
                         add,
                     };
-                    macro_rules! rows {
-                        ($($rows:literal)*) => {
-                            match tile.min(range.end - output) {
-                                // SAFETY: pairs lie within what was packed, and this range of outputs is ours.
-                                $( $rows => unsafe { tile_of::<S, $rows, V>(simd, &sums) }, )*
-                                _ => {}
-                            }
-                        };
-                    }
-                    rows!(1 2 3 4 5 6 7 8 9 10 11 12);
+                    by_tiles!(tile.min(range.end - output), V, S, |R, done| {
+                        // SAFETY: pairs lie within what was packed, and this range of outputs is ours.
+                        unsafe {
+                            tile_of::<S, R, V>(simd, &sums);
+                            sums.a = sums.a.wrapping_add(R);
+                            sums.out = sums.out.wrapping_add(R * sums.step);
+                        }
+                    });
                 }
             }
         }
@@ -341,12 +339,12 @@ unsafe fn tile_of<S: Simd, const R: usize, const V: usize>(simd: S, sums: &Sums<
         for &[a, b] in sums.pairs {
             let (a, from) = (sums.a.add(a as usize), sums.b.add(b as usize));
             let mut b = [simd.splat_f32s(0.0); V];
-            unroll!(V, v, {
+            unroll!(pair V, v, {
                 b[v] = load::<S>(from.add(v * lanes));
             });
             unroll!(R, r, {
                 let a = simd.splat_f32s(*a.add(r));
-                unroll!(V, v, {
+                unroll!(pair V, v, {
                     total[r][v] = simd.mul_add_e_f32s(a, b[v], total[r][v]);
                 });
                 keep_order();
@@ -356,13 +354,13 @@ unsafe fn tile_of<S: Simd, const R: usize, const V: usize>(simd: S, sums: &Sums<
         unroll!(R, r, {
             let out = sums.out.add(r * sums.step);
             if sums.used == V * lanes {
-                unroll!(V, v, {
+                unroll!(pair V, v, {
                     let out = out.add(v * lanes);
                     let sum = total[r][v];
                     store::<S>(out, if sums.add { simd.add_f32s(sum, load::<S>(out)) } else { sum });
                 });
             } else {
-                unroll!(V, v, {
+                unroll!(pair V, v, {
                     store::<S>(row.as_mut_ptr().add(v * lanes), total[r][v]);
                 });
                 for (j, sum) in row[..sums.used].iter().enumerate() {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
+use crate::depthwise::Grid;
 use crate::outer::{Chunks, Columns};
 use crate::pixels::Way;
 use crate::runs;
@@ -22,6 +23,7 @@ pub(crate) struct Plan {
     forward: OnceLock<Table>,
     backward: OnceLock<Table>,
     chunks: OnceLock<Chunks>,
+    grid: OnceLock<Grid>,
 }
 
 static PLANS: LazyLock<Mutex<HashMap<ConvShape, Arc<Plan>>>> = LazyLock::new(Mutex::default);
@@ -42,6 +44,7 @@ impl Plan {
             forward: OnceLock::new(),
             backward: OnceLock::new(),
             chunks: OnceLock::new(),
+            grid: OnceLock::new(),
         });
         plans.insert(*shape, plan.clone());
         plan
@@ -66,6 +69,11 @@ impl Plan {
     /// The chunks of the weight's gradient.
     pub(crate) fn chunks(&self) -> &Chunks {
         self.chunks.get_or_init(|| Chunks::new(&self.shape, &columns(&self.shape)))
+    }
+
+    /// The rows and columns of a depthwise convolution's output.
+    pub(crate) fn grid(&self) -> &Grid {
+        self.grid.get_or_init(|| Grid::new(&self.shape, Way::Forward))
     }
 
     fn bytes(&self) -> usize {

@@ -3,8 +3,10 @@
 
 use rayon::prelude::*;
 
+use crate::pack::{Packed, pack};
 use crate::scratch::Scratch;
 use crate::shape::ConvShape;
+use crate::simd::Tile;
 
 /// Channels up to which rows are taken as runs.
 const CHANNELS: usize = 16;
@@ -64,4 +66,19 @@ pub(crate) fn turned(shape: &ConvShape) -> Option<ConvShape> {
         ..*shape
     };
     (fits(&turned) && turned.output() == shape.input).then_some(turned)
+}
+
+/// Filters whose rows are runs, as the product reads them: `at` says where the weight of an output, a channel and a tap
+/// lies, in steps of `at(1, 0, 0) - at(0, 0, 0)` from one output to the next.
+pub(crate) fn packed(
+    shape: &ConvShape,
+    weight: &[f32],
+    at: impl Fn(usize, usize, usize) -> usize + Sync,
+) -> Packed {
+    let run = shape.kernel[1] * shape.channels;
+    let sizes = [shape.kernel[0], run, shape.outputs];
+    pack(weight, Tile::of(shape.outputs), sizes, at(1, 0, 0) - at(0, 0, 0), |d, row| {
+        let (across, c) = (d / shape.channels, d % shape.channels);
+        at(0, c, row * shape.kernel[1] + across)
+    })
 }

@@ -63,6 +63,13 @@ pub(crate) unsafe fn store<S: Simd>(to: *mut f32, vector: S::f32s) {
     unsafe { to.cast::<S::f32s>().write_unaligned(vector) }
 }
 
+/// Numbers below `low` become it, as do those above `high`; what is not a number stays so.
+#[inline(always)]
+pub(crate) fn clamp<S: Simd>(simd: S, values: S::f32s, [low, high]: [S::f32s; 2]) -> S::f32s {
+    let values = simd.select_f32s(simd.less_than_f32s(values, low), low, values);
+    simd.select_f32s(simd.less_than_f32s(high, values), high, values)
+}
+
 /// Keeps the compiler from moving loads across: all loads of a block up front would not leave registers for the sums
 /// (36 instead of 95 GFLOP/s on a Zen 3).
 #[inline(always)]
@@ -70,9 +77,38 @@ pub(crate) fn keep_order() {
     std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::SeqCst);
 }
 
-/// The body for `$i` of 0 to `$n`, at most 12, written out: arrays that are indexed by literals stay in registers.
+/// The body for `$i` of 0 to `$n`, written out: arrays that are indexed by literals stay in registers. At most 12 rows;
+/// `unroll!(pair ...)` is for at most 2 vectors and `unroll!(four ...)` for 4 pixels, since what is written out in vain
+/// has to be compiled too.
 macro_rules! unroll {
-    ($n:expr, $i:ident, $body:block) => { unroll!(@ $n, $i, $body, 0 1 2 3 4 5 6 7 8 9 10 11) };
+    (pair $n:expr, $i:ident, $body:block) => { unroll!(@ $n, $i, $body, 0 1) };
+    (four $n:expr, $i:ident, $body:block) => { unroll!(@ $n, $i, $body, 0 1 2 3) };
     (@ $n:expr, $i:ident, $body:block, $($at:literal)*) => { $( if $at < $n { let $i: usize = $at; $body } )* };
+    ($n:expr, $i:ident, $body:block) => { unroll!(@ $n, $i, $body, 0 1 2 3 4 5 6 7 8 9 10 11) };
 }
 pub(crate) use unroll;
+
+/// Divides `$rows` rows of a block into tiles that the registers hold, of a few sizes so that little is compiled, and
+/// runs the body for each with its size as the constant `$size`; rows that are done are counted in `$done`.
+macro_rules! by_tiles {
+    ($rows:expr, $vectors:expr, $simd:ty, |$size:ident, $done:ident| $body:block) => {
+        let rows: usize = $rows;
+        let mut $done = 0;
+        if <$simd>::REGISTER_COUNT >= 32 || $vectors == 1 {
+            by_tiles!(@ rows, $done, 12, $size, $body);
+        }
+        by_tiles!(@ rows, $done, 6, $size, $body);
+        by_tiles!(@ rows, $done, 4, $size, $body);
+        by_tiles!(@ rows, $done, 2, $size, $body);
+        by_tiles!(@ rows, $done, 1, $size, $body);
+        debug_assert_eq!($done, rows);
+    };
+    (@ $rows:ident, $done:ident, $count:literal, $size:ident, $body:block) => {
+        while $rows - $done >= $count {
+            const $size: usize = $count;
+            $body
+            $done += $count;
+        }
+    };
+}
+pub(crate) use by_tiles;

@@ -25,6 +25,8 @@ use ferkd_train::{Budget, Inputs, Session, SessionEvent, Supervision, TrainConfi
 pub struct StepBench {
     /// The student.
     pub arch: Arch,
+    /// Channels of its first stage, where it lets one choose.
+    pub width: Option<usize>,
     /// Side of its input, in pixels.
     pub side: u32,
     /// Regions of a step (B).
@@ -104,6 +106,9 @@ pub fn step(what: &StepBench, timing: Timing, yardstick: Option<&Yardstick>) -> 
         super::kernels::kernels(&mut report, &device, || bare.step(), || wait(&device))?;
     }
     report.fact("arch", what.arch.name());
+    if let Some(width) = what.width {
+        report.fact("width", width);
+    }
     report.fact("side_px", what.side);
     report.fact("batch", what.batch);
     report.fact("regions_per_step", what.regions_per_step);
@@ -175,6 +180,7 @@ fn trainer(what: &StepBench, scratch: &Scratch) -> Result<Trainer> {
         store: Some("in memory".into()),
         supervision: Supervision::Ferkd,
         arch: what.arch,
+        width: what.width,
         side: what.side,
         batch: what.batch,
         regions_per_step: what.regions_per_step,
@@ -235,6 +241,7 @@ mod tests {
     fn bench(batch: usize) -> StepBench {
         StepBench {
             arch: Arch::Resnet8,
+            width: None,
             side: 8,
             batch,
             regions_per_step: 4,

@@ -87,6 +87,9 @@ enum Bench {
         /// Student.
         #[arg(long, default_value = "resnet18")]
         arch: Arch,
+        /// Channels of its first stage, where it lets one choose (the small ResNets).
+        #[arg(long)]
+        width: Option<usize>,
         /// Side of its input, in pixels.
         #[arg(long, default_value_t = 64)]
         side: u32,
@@ -129,8 +132,8 @@ impl Args {
             Bench::Teacher { teacher: name, batch, device } => {
                 teacher(&TeacherBench { teacher: name, batch, device }, timing, yardstick)?
             }
-            Bench::Step { arch, side, batch, regions_per_step, precision, device } => {
-                let what = StepBench { arch, side, batch, regions_per_step, precision, device };
+            Bench::Step { arch, width, side, batch, regions_per_step, precision, device } => {
+                let what = StepBench { arch, width, side, batch, regions_per_step, precision, device };
                 step(&what, timing, yardstick)?
             }
         };

@@ -1,5 +1,9 @@
+//! Convolutions beside the textbook in f64.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
-use crate::{ConvShape, data_gradient, forward, reference, weight_gradient};
+mod reference;
+
+use ferkd_kernels::norm::Bounds;
+use ferkd_kernels::{ConvShape, Prepared, data_gradient, forward, weight_gradient};
 
 /// Batch, height and width, channels, outputs, kernel, stride, padding before and after, dilation, groups.
 type Sizes = (usize, [usize; 2], [usize; 2], [usize; 2], [usize; 2], (usize, usize), usize, usize);
@@ -49,6 +53,10 @@ fn shape(&(batch, input, [channels, outputs], kernel, stride, padding, dilation,
         dilation: [dilation; 2],
         groups,
     }
+}
+
+fn depthwise(shape: &ConvShape) -> bool {
+    shape.groups > 1 && shape.groups == shape.channels && shape.groups == shape.outputs
 }
 
 /// Numbers of -1 to 1 that look like chance.
@@ -133,4 +141,28 @@ fn numbers_that_are_not_finite_reach_what_they_touch() {
     let y = forward(&shape, &x, &weight);
     assert!(y[..shape.outputs].iter().all(|y| y.is_nan()));
     assert!(y[y.len() - shape.outputs..].iter().all(|y| y.is_finite()));
+}
+
+#[test]
+fn a_prepared_convolution_adds_bias_and_shortcut_and_clamps() {
+    for sizes in &SIZES {
+        let shape = ConvShape { batch: 1, ..shape(sizes) };
+        let [x, weight, _] = operands(&shape);
+        let bias = numbers(shape.outputs, 4);
+        let shortcut = (!depthwise(&shape)).then(|| numbers(shape.output_len(), 5));
+        let bounds = Bounds { low: 0.0, high: 0.75 };
+        let mut expected = reference::forward(&shape, &x, &weight);
+        let largest = expected.iter().fold(1.0f64, |largest, value| largest.max(value.abs()));
+        for (i, value) in expected.iter_mut().enumerate() {
+            *value += f64::from(bias[i % shape.outputs]);
+            *value += shortcut.as_ref().map_or(0.0, |shortcut| f64::from(shortcut[i]));
+            *value = value.clamp(0.0, 0.75);
+        }
+        let mut found = vec![f32::NAN; shape.output_len()];
+        Prepared::new(&shape, &weight, &bias, bounds).apply(&shape, &x, shortcut.as_deref(), &mut found);
+        for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
+            let error = (f64::from(*found) - expected).abs();
+            assert!(error <= 1e-6 * largest, "{shape:?}, number {i}: {found} instead of {expected}");
+        }
+    }
 }
