@@ -86,6 +86,28 @@ impl Builder {
         }))
     }
 
+    /// A convolution, its norm, what is added, and the activation behind it.
+    fn conv(
+        &mut self,
+        conv: &Conv2d,
+        norm: &BatchNorm,
+        x: Picture,
+        shortcut: Option<Picture>,
+        then: Activation,
+    ) -> Picture {
+        let y = self.place();
+        // What is computed on burn, or cannot be computed, needs no weights.
+        if !self.foreign && self.problem.is_none() {
+            let (from, to) = (x.0.number, y.0.number);
+            let shortcut = shortcut.map(|shortcut| shortcut.0.number);
+            match Conv::folded(conv, norm, then) {
+                Ok(conv) => self.layers.push(Layer::Conv { conv, from, shortcut, to }),
+                Err(problem) => self.problem = Some(problem),
+            }
+        }
+        y
+    }
+
     /// A place that no one reads.
     fn place(&mut self) -> Picture {
         let mut places = self.places.borrow_mut();
@@ -106,15 +128,7 @@ impl Ops for Builder {
     type Features = ();
 
     fn conv_norm(&mut self, conv: &Conv2d, norm: &BatchNorm, x: Picture, then: Activation) -> Picture {
-        let y = self.place();
-        // What is computed on burn, or cannot be computed, needs no weights.
-        if !self.foreign && self.problem.is_none() {
-            match Conv::folded(conv, norm, then) {
-                Ok(conv) => self.layers.push(Layer::Conv { conv, from: x.0.number, to: y.0.number }),
-                Err(problem) => self.problem = Some(problem),
-            }
-        }
-        y
+        self.conv(conv, norm, x, None, then)
     }
 
     fn conv_norm_add(
@@ -125,7 +139,10 @@ impl Ops for Builder {
         shortcut: Picture,
         then: Activation,
     ) -> Picture {
-        let y = self.conv_norm(conv, norm, x, Activation::None);
+        if Conv::takes_shortcut(conv) {
+            return self.conv(conv, norm, x, Some(shortcut), then);
+        }
+        let y = self.conv(conv, norm, x, None, Activation::None);
         self.layers.push(Layer::Add { other: shortcut.0.number, to: y.0.number, then });
         y
     }

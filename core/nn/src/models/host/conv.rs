@@ -6,9 +6,10 @@ use burn::nn::{BatchNorm, PaddingConfig2d};
 use burn::tensor::Tensor;
 
 use crate::device::read::read;
-use crate::models::host::kernels::{Axis, depthwise, finish, product};
-use crate::models::host::map::{Map, grow};
+use crate::models::host::kernels::Axis;
+use crate::models::host::map::Map;
 use crate::models::ops::activation::Activation;
+use ferkd_kernels::{ConvShape, Prepared};
 use ferkd_method::error::{Error, Result};
 
 /// A square window that moves over a picture.
@@ -20,6 +21,26 @@ struct Window {
 }
 
 impl Window {
+    /// The convolution of a picture.
+    fn shape(&self, input: [usize; 2], [channels, outputs]: [usize; 2], groups: usize) -> ConvShape {
+        let padding = input.map(|size| {
+            let axis = self.axis(size);
+            let after = (axis.out.saturating_sub(1) * self.stride + self.kernel).saturating_sub(size + axis.before);
+            (axis.before, after)
+        });
+        ConvShape {
+            batch: 1,
+            input,
+            channels,
+            outputs,
+            kernel: [self.kernel; 2],
+            stride: [self.stride; 2],
+            padding,
+            dilation: [1, 1],
+            groups,
+        }
+    }
+
     /// The windows along an axis of `size` inputs.
     fn axis(&self, size: usize) -> Axis {
         let Self { kernel, stride, .. } = *self;
@@ -44,29 +65,21 @@ pub(super) struct Conv {
     window: Window,
     inputs: usize,
     outputs: usize,
-    /// Each channel has a filter of its own.
-    depthwise: bool,
-    /// Shape (kernel, kernel, inputs, outputs); (kernel, kernel, channels) of a depthwise one.
-    weight: Vec<f32>,
-    bias: Vec<f32>,
-    then: Activation,
+    groups: usize,
+    prepared: Prepared,
 }
-
-/// Numbers of a tile of pixels: in and out stay in a core's cache.
-const TILE: usize = 1 << 16;
-/// Pixels of a tile where the weights are what fills the cache.
-const LEAST: usize = 64;
 
 impl Conv {
     /// A convolution whose batch norm, as it is in inference, has gone into its weights and bias.
     ///
     /// # Errors
-    /// Groups other than one for all or one for each channel, and kernels that are not square.
+    /// Kernels that are not square, and convolutions that `ferkd-kernels` does not support.
     pub(super) fn folded(conv: &Conv2d, norm: &BatchNorm, then: Activation) -> Result<Self> {
         let [outputs, inputs, kernel, width] = conv.weight.val().dims();
-        let depthwise = conv.groups > 1;
-        if kernel != width || conv.dilation != [1, 1] || depthwise && (conv.groups != outputs || inputs != 1)
-        {
+        let window = Window { kernel, stride: conv.stride[0], padding: conv.padding.clone() };
+        let groups = conv.groups;
+        let shape = window.shape([kernel; 2], [inputs * groups, outputs], groups);
+        if kernel != width || conv.dilation != [1, 1] || !shape.is_supported() {
             return Err(Error::mismatch("network", "it has a convolution that inference on the CPU lacks"));
         }
         let weight = values(conv.weight.val())?;
@@ -81,69 +94,27 @@ impl Conv {
             *scale = gamma[output] / libm::sqrt(var[output] + norm.epsilon);
             bias[output] = beta[output] + (bias[output] - mean[output]) * *scale;
         }
-        let taps = kernel * kernel;
-        let mut moved = vec![0.0; weight.len()];
-        for (from, value) in weight.iter().enumerate() {
-            let (output, input, tap) = (from / (inputs * taps), from / taps % inputs, from % taps);
-            moved[(tap * inputs + input) * outputs + output] = (value * scale[output]) as f32;
-        }
-        Ok(Self {
-            window: Window { kernel, stride: conv.stride[0], padding: conv.padding.clone() },
-            inputs: if depthwise { outputs } else { inputs },
-            outputs,
-            depthwise,
-            weight: moved,
-            bias: bias.into_iter().map(|b| b as f32).collect(),
-            then,
-        })
+        let filter = inputs * kernel * kernel;
+        let weight: Vec<f32> =
+            weight.iter().enumerate().map(|(i, weight)| (weight * scale[i / filter]) as f32).collect();
+        let bias: Vec<f32> = bias.into_iter().map(|b| b as f32).collect();
+        let prepared = Prepared::new(&shape, &weight, &bias, then.bounds());
+        Ok(Self { window, inputs: inputs * groups, outputs, groups, prepared })
     }
 
-    /// Convolves `from` into `to`; `columns` is room for patches.
-    pub(super) fn apply(&self, from: &Map, to: &mut Map, columns: &mut Vec<f32>) {
-        let axes = [self.window.axis(from.height), self.window.axis(from.width)];
-        to.reshape(axes[0].out, axes[1].out, self.outputs);
-        if self.depthwise {
-            return depthwise(from.view(), axes, (&self.weight, &self.bias), self.then, to.view_mut());
-        }
-        let depth = self.window.kernel * self.window.kernel * self.inputs;
-        // Tiles of one size: a last one of a few pixels would read all weights for them.
-        let total = to.height * to.width;
-        let tiles = total.div_ceil((TILE / (depth + self.outputs)).max(LEAST));
-        let pixels = total.div_ceil(tiles.max(1)).max(1);
-        let plain = self.window.kernel == 1 && self.window.stride == 1;
-        for (tile, out) in to.view_mut().chunks_mut(pixels * self.outputs).enumerate() {
-            let rows = out.len() / self.outputs;
-            let patches = if plain {
-                &from.view()[tile * pixels * depth..]
-            } else {
-                grow(columns, pixels * depth);
-                self.patches(from, axes, tile * pixels, &mut columns[..rows * depth]);
-                &columns[..]
-            };
-            product(patches, &self.weight, out, [rows, depth, self.outputs]);
-            finish(out, &self.bias, self.then);
-        }
+    /// Whether a shortcut can be added to what comes out before it is written: not where each channel has a filter of
+    /// its own.
+    pub(super) fn takes_shortcut(conv: &Conv2d) -> bool {
+        conv.groups == 1
     }
 
-    /// Lines up what the windows from output pixel `first` on see, zeros outside of the picture.
-    fn patches(&self, from: &Map, [rows, columns]: [Axis; 2], first: usize, out: &mut [f32]) {
-        let (kernel, channels) = (self.window.kernel, self.inputs);
-        for (number, patch) in out.chunks_exact_mut(kernel * kernel * channels).enumerate() {
-            let at = first + number;
-            let (y0, y1, top) = rows.taps(at / columns.out);
-            let (x0, x1, left) = columns.taps(at % columns.out);
-            for (y, line) in patch.chunks_exact_mut(kernel * channels).enumerate() {
-                if !(y0..y1).contains(&y) || x0 == x1 {
-                    line.fill(0.0);
-                    continue;
-                }
-                let start = ((top + y - y0) * from.width + left) * channels;
-                let (before, after) = (x0 * channels, x1 * channels);
-                line[..before].fill(0.0);
-                line[before..after].copy_from_slice(&from.data[start..start + after - before]);
-                line[after..].fill(0.0);
-            }
-        }
+    /// Convolves `from` into `to`; `shortcut`, of the shape of `to`, is added before the activation.
+    pub(super) fn apply(&self, from: &Map, shortcut: Option<&Map>, to: &mut Map) {
+        let shape =
+            self.window.shape([from.height, from.width], [self.inputs, self.outputs], self.groups);
+        let [height, width] = shape.output();
+        to.reshape(height, width, self.outputs);
+        self.prepared.apply(&shape, from.view(), shortcut.map(Map::view), to.view_mut());
     }
 }
 

@@ -1,23 +1,14 @@
-//! The inner loops. Written for whole vectors and compiled for several instruction sets, of which the best that is
-//! there is chosen when the program runs; products and sums are rounded one by one, so that all give the same bits
-//! (matrix products apart).
+//! The inner loops around the convolutions. Written for whole vectors and compiled for several instruction sets, of
+//! which the best that is there is chosen when the program runs.
 
-use pulp::{Arch, Simd, WithSimd};
+use ferkd_kernels::norm::Bounds;
+use pulp::Arch;
 
 use crate::models::ops::activation::Activation;
 
-/// The least and the largest number that an activation lets through.
-fn bounds(then: Activation) -> (f32, f32) {
-    match then {
-        Activation::None => (f32::NEG_INFINITY, f32::INFINITY),
-        Activation::Relu => (0.0, f32::INFINITY),
-        Activation::Relu6 => (0.0, 6.0),
-    }
-}
-
 /// Clamps, and leaves NaN alone.
 #[inline(always)]
-fn clamp(value: f32, (low, high): (f32, f32)) -> f32 {
+fn clamp(value: f32, Bounds { low, high }: Bounds) -> f32 {
     let value = if value < low { low } else { value };
     if value > high { high } else { value }
 }
@@ -54,7 +45,7 @@ pub(super) fn product(a: &[f32], b: &[f32], out: &mut [f32], [rows, inner, colum
 
 /// Adds a bias to every row, and applies what follows.
 pub(super) fn finish(rows: &mut [f32], bias: &[f32], then: Activation) {
-    let bounds = bounds(then);
+    let bounds = then.bounds();
     Arch::new().dispatch(|| {
         for row in rows.chunks_exact_mut(bias.len()) {
             for (value, bias) in row.iter_mut().zip(bias) {
@@ -66,7 +57,7 @@ pub(super) fn finish(rows: &mut [f32], bias: &[f32], then: Activation) {
 
 /// Adds a shortcut, and applies what follows.
 pub(super) fn add(values: &mut [f32], shortcut: &[f32], then: Activation) {
-    let bounds = bounds(then);
+    let bounds = then.bounds();
     Arch::new().dispatch(|| {
         for (value, other) in values.iter_mut().zip(shortcut) {
             *value = clamp(*value + other, bounds);
@@ -111,92 +102,6 @@ impl Axis {
         let first = self.before.saturating_sub(start).min(self.kernel);
         let end = (self.size + self.before).saturating_sub(start).min(self.kernel);
         (first, end.max(first), start + first - self.before.min(start + first))
-    }
-}
-
-/// A depthwise convolution: `weight` of shape (kernel, kernel, channels).
-pub(super) fn depthwise(
-    pixels: &[f32],
-    axes: [Axis; 2],
-    (weight, bias): (&[f32], &[f32]),
-    then: Activation,
-    out: &mut [f32],
-) {
-    Arch::new().dispatch(Depthwise { pixels, axes, weight, bias, bounds: bounds(then), out });
-}
-
-/// The work of [`depthwise`]: a type rather than a closure, since a closure of this size is not inlined into the
-/// functions that are compiled for each instruction set, and would be left with the oldest of them.
-struct Depthwise<'a> {
-    pixels: &'a [f32],
-    axes: [Axis; 2],
-    weight: &'a [f32],
-    bias: &'a [f32],
-    bounds: (f32, f32),
-    out: &'a mut [f32],
-}
-
-impl WithSimd for Depthwise<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let Self { pixels, axes: [rows, columns], weight, bias, bounds, out } = self;
-        let channels = bias.len();
-        for (y, line) in out.chunks_exact_mut(columns.out * channels).enumerate() {
-            let down = rows.taps(y);
-            for (x, out) in line.chunks_exact_mut(channels).enumerate() {
-                let windows = (down, columns.taps(x));
-                let (width, kernel) = (columns.size, columns.kernel);
-                let place = Place { pixels, weight, channels, width, kernel, windows };
-                let mut done = 0;
-                while done + 32 <= channels {
-                    place.block::<32>(done, bias, bounds, out);
-                    done += 32;
-                }
-                while done + 8 <= channels {
-                    place.block::<8>(done, bias, bounds, out);
-                    done += 8;
-                }
-                while done < channels {
-                    place.block::<1>(done, bias, bounds, out);
-                    done += 1;
-                }
-            }
-        }
-    }
-}
-
-/// One output pixel of a depthwise convolution.
-struct Place<'a> {
-    pixels: &'a [f32],
-    weight: &'a [f32],
-    channels: usize,
-    width: usize,
-    kernel: usize,
-    windows: ((usize, usize, usize), (usize, usize, usize)),
-}
-
-impl Place<'_> {
-    /// `N` channels from `from` on, whose sums stay in registers.
-    #[inline(always)]
-    fn block<const N: usize>(&self, from: usize, bias: &[f32], bounds: (f32, f32), out: &mut [f32]) {
-        let ((y0, y1, top), (x0, x1, left)) = self.windows;
-        let mut sums = [0.0; N];
-        sums.copy_from_slice(&bias[from..from + N]);
-        for y in y0..y1 {
-            for x in x0..x1 {
-                let pixel = ((top + y - y0) * self.width + left + x - x0) * self.channels + from;
-                let tap = (y * self.kernel + x) * self.channels + from;
-                let (pixel, tap) = (&self.pixels[pixel..pixel + N], &self.weight[tap..tap + N]);
-                for (sum, (a, b)) in sums.iter_mut().zip(pixel.iter().zip(tap)) {
-                    *sum += a * b;
-                }
-            }
-        }
-        for (out, sum) in out[from..from + N].iter_mut().zip(sums) {
-            *out = clamp(sum, bounds);
-        }
     }
 }
 

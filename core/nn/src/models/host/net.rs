@@ -10,16 +10,11 @@ use crate::models::host::map::Map;
 use crate::models::ops::activation::Activation;
 
 thread_local! {
-    static WORKSPACE: RefCell<Workspace> = RefCell::default();
+    static WORKSPACE: RefCell<Workspace> = const { RefCell::new(Vec::new()) };
 }
 
-/// What a thread needs for one picture.
-#[derive(Debug, Default)]
-struct Workspace {
-    /// A picture a place.
-    maps: Vec<Map>,
-    columns: Vec<f32>,
-}
+/// What a thread needs for one picture: a picture a place.
+type Workspace = Vec<Map>;
 
 /// A layer, and the places of the pictures that it reads and writes: never the same one.
 #[derive(Debug)]
@@ -27,6 +22,8 @@ pub(super) enum Layer {
     Conv {
         conv: Conv,
         from: usize,
+        /// What is added before the activation.
+        shortcut: Option<usize>,
         to: usize,
     },
     MaxPool {
@@ -67,7 +64,7 @@ impl HostNet {
         let mut pooled = vec![0.0; count * features];
         let pictures = pixels.par_chunks_exact(size.max(1)).zip(pooled.par_chunks_mut(features));
         pictures.for_each(|(picture, pooled)| {
-            WORKSPACE.with_borrow_mut(|space| self.features(picture, side, space, pooled));
+            WORKSPACE.with_borrow_mut(|maps| self.features(picture, side, maps, pooled));
         });
         let mut logits = vec![0.0; count * self.bias.len()];
         logits.par_chunks_mut(ROWS * self.bias.len()).zip(pooled.par_chunks(ROWS * features)).for_each(
@@ -81,8 +78,7 @@ impl HostNet {
     }
 
     /// What the last layer sees of one picture: the mean of every channel.
-    fn features(&self, picture: &[f32], side: usize, space: &mut Workspace, pooled: &mut [f32]) {
-        let Workspace { maps, columns } = space;
+    fn features(&self, picture: &[f32], side: usize, maps: &mut Workspace, pooled: &mut [f32]) {
         if maps.len() < self.places {
             maps.resize_with(self.places, Map::default);
         }
@@ -96,7 +92,9 @@ impl HostNet {
             let (Layer::Conv { to, .. } | Layer::MaxPool { to, .. } | Layer::Add { to, .. }) = *layer;
             let mut out = std::mem::take(&mut maps[to]);
             match layer {
-                Layer::Conv { conv, from, .. } => conv.apply(&maps[*from], &mut out, columns),
+                Layer::Conv { conv, from, shortcut, .. } => {
+                    conv.apply(&maps[*from], shortcut.map(|place| &maps[place]), &mut out);
+                }
                 Layer::MaxPool { pool, from, .. } => pool.apply(&maps[*from], &mut out),
                 Layer::Add { other, then, .. } => kernels::add(out.view_mut(), maps[*other].view(), *then),
             }

@@ -2,22 +2,13 @@
 
 use burn::backend::TensorMetadata;
 use burn::backend::flex::FlexTensor;
-use ferkd_kernels::norm::{self, Bounds, Line};
+use ferkd_kernels::norm::{self, Line};
 
 use super::Rule;
 use super::statistics::{self, Norm, Sums};
 use crate::models::ops::activation::Activation;
 use crate::models::ops::channels_last::{channels_last, pictures};
 use crate::models::ops::elements::{elements, is_own};
-
-fn bounds(clip: Activation) -> Bounds {
-    let (low, high) = match clip {
-        Activation::None => (f32::NEG_INFINITY, f32::INFINITY),
-        Activation::Relu => (0.0, f32::INFINITY),
-        Activation::Relu6 => (0.0, 6.0),
-    };
-    Bounds { low, high }
-}
 
 impl Norm {
     fn numbers(&self) -> norm::Norm<'_> {
@@ -47,7 +38,7 @@ pub(super) fn batch_statistics(
 
 pub(super) fn normalise(x: FlexTensor, norm: &Norm, clip: Activation) -> FlexTensor {
     let (shape, x) = (x.shape().dims(), channels_last(x));
-    pictures(norm::normalise(elements(&x), norm.numbers(), bounds(clip)), shape)
+    pictures(norm::normalise(elements(&x), norm.numbers(), clip.bounds()), shape)
 }
 
 pub(super) fn normalise_add(
@@ -57,7 +48,7 @@ pub(super) fn normalise_add(
     clip: Activation,
 ) -> FlexTensor {
     let (shape, x, other) = (x.shape().dims(), channels_last(x), channels_last(other));
-    pictures(norm::normalise_add(elements(&x), norm.numbers(), elements(&other), bounds(clip)), shape)
+    pictures(norm::normalise_add(elements(&x), norm.numbers(), elements(&other), clip.bounds()), shape)
 }
 
 /// What `in_place` makes of a gradient, or `anew` where someone else holds it.
@@ -76,7 +67,7 @@ fn over(
 }
 
 pub(super) fn clip_backward(grad: FlexTensor, y: FlexTensor, clip: Activation) -> FlexTensor {
-    let (y, bounds) = (channels_last(y), bounds(clip));
+    let (y, bounds) = (channels_last(y), clip.bounds());
     let y = elements(&y);
     over(grad, |grad| norm::pass_in_place(grad, y, bounds), |grad| norm::pass(grad, y, bounds))
 }
@@ -84,7 +75,7 @@ pub(super) fn clip_backward(grad: FlexTensor, y: FlexTensor, clip: Activation) -
 pub(super) fn gradient_statistics(grad: FlexTensor, x: FlexTensor, norm: &Norm, rule: Rule) -> [FlexTensor; 3] {
     let (grad, x) = (channels_last(grad), channels_last(x));
     let x = elements(&x);
-    let sums = norm::gradient_sums(elements(&grad), x, norm.numbers(), bounds(rule.clip));
+    let sums = norm::gradient_sums(elements(&grad), x, norm.numbers(), rule.clip.bounds());
     statistics::line(&sums, count(x, norm.mean.len()), norm, rule)
 }
 
@@ -96,7 +87,7 @@ pub(super) fn normalise_backward(
     clip: Activation,
 ) -> FlexTensor {
     let (slope, offset) = line.split_at(norm.mean.len());
-    let (x, norm, line, bounds) = (channels_last(x), norm.numbers(), Line { slope, offset }, bounds(clip));
+    let (x, norm, line, bounds) = (channels_last(x), norm.numbers(), Line { slope, offset }, clip.bounds());
     let x = elements(&x);
     over(
         grad,
