@@ -10,6 +10,8 @@ pub mod demo;
 pub mod ema;
 pub mod eval;
 #[cfg(feature = "flex")]
+mod host_adamw;
+#[cfg(feature = "flex")]
 mod host_sgd;
 pub mod inputs;
 #[cfg(not(target_family = "wasm"))]

@@ -13,7 +13,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use crate::config::Recipe;
 #[cfg(feature = "flex")]
-use crate::host_sgd::HostSgd;
+use crate::{host_adamw::HostAdamW, host_sgd::HostSgd};
 use ferkd_method::error::{Error, Result};
 use ferkd_nn::models::{Layers, Model, PathStack};
 use ferkd_nn::weights::{HostTensor, StateDict};
@@ -32,6 +32,9 @@ pub struct Optimizer {
 /// Parameters of several dimensions that do not decay: they are no weights of a layer (DeiT, timm).
 const UNDECAYED: [&str; 2] = ["cls_token", "pos_embed"];
 
+/// What AdamW adds to the root of the second moment.
+const EPSILON: f32 = 1e-8;
+
 impl Optimizer {
     /// The optimizer of a recipe, for parameters on `device`.
     pub fn new(recipe: &Recipe, device: &Device) -> Self {
@@ -39,12 +42,15 @@ impl Optimizer {
             #[cfg(not(feature = "flex"))]
             let _ = device;
             #[cfg(feature = "flex")]
-            if !recipe.adamw && device.clone().inner() == Device::flex() {
-                let sgd = HostSgd { momentum: recipe.momentum as f32, decay: decay as f32 };
-                return Box::new(sgd);
+            if device.clone().inner() == Device::flex() {
+                let (momentum, decay) = (recipe.momentum as f32, decay as f32);
+                return match recipe.adamw {
+                    true => Box::new(HostAdamW { epsilon: EPSILON, decay }),
+                    false => Box::new(HostSgd { momentum, decay }),
+                };
             }
             if recipe.adamw {
-                let config = AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(decay as f32);
+                let config = AdamWConfig::new().with_epsilon(EPSILON).with_weight_decay(decay as f32);
                 return Box::new(config.build());
             }
             let momentum = MomentumConfig::new().with_momentum(recipe.momentum).with_dampening(0.0);
