@@ -89,7 +89,8 @@ pub fn merge(root: impl AsRef<Path>, others: &[PathBuf]) -> Result<u32> {
                 differences.len()
             );
             return Err(Error::mismatch(other.folder.join(MANIFEST).display().to_string(), problem).remedy(
-                "label all parts from the same images, by the same teacher, with the same settings",
+                "label all parts from the same images, by the same teacher, with the same settings and the same \
+                 version of ferkd",
             ));
         }
         if read_small(&other.folder, SKIPPED)? != skipped {
