@@ -123,7 +123,9 @@ impl Gallery<'_> {
     }
 
     fn crop(&self, pick: &Pick) -> Result<Vec<u8>> {
-        let picture = self.images.decode(pick.image as usize, self.store.manifest().orientation)?.image;
+        let image = pick.image as usize;
+        let picture = self.images.decode(image, self.store.manifest().orientation)?.image;
+        self.store.check_size(pick.image, &self.images.label_of(image), picture.dimensions())?;
         crop_resize(&picture, &self.store.region(pick.image, pick.region)?, self.side, Filter::Bilinear)
     }
 

@@ -123,6 +123,7 @@ impl Trainer {
         let mut warnings = Vec::new();
         if let Some(store) = &store {
             images = labelled(store, images)?;
+            warnings = store.sample_images(&images)?;
         }
         check_classes(&config, &images, store.as_deref())?;
         if let Some(teacher) = &mut teacher {
@@ -333,7 +334,8 @@ impl Trainer {
         self.thresholds
     }
 
-    /// What is worth a word before the first step: kinds that mining asks for and that no region is of.
+    /// What is worth a word before the first step: images with other bytes than those that were labelled, kinds that
+    /// mining asks for and that no region is of.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }

@@ -16,6 +16,7 @@ mod lite0;
 mod lite_weights;
 #[cfg(target_os = "linux")]
 mod million;
+mod other_images;
 mod page;
 mod page_data;
 #[cfg(unix)]

@@ -98,6 +98,18 @@ impl Boxes {
         }
     }
 
+    /// Checks that a decoded picture is the one whose regions these are, as far as its size tells; `label` is what
+    /// errors call it.
+    ///
+    /// # Errors
+    /// A picture that is not as large as the one that was labelled.
+    pub fn check_size(&self, index: usize, label: &str, size: (u32, u32)) -> Result<()> {
+        match self {
+            Self::Store(store) => store.check_size(index as u64, label, size),
+            Self::Drawn { .. } => Ok(()),
+        }
+    }
+
     /// Region `number` of an image: entry `index` of the list, named `name`, decoded to `width` x `height`.
     ///
     /// # Errors
