@@ -5,6 +5,8 @@ mod bench;
 mod checkpoints;
 mod cuda_rehearsal;
 mod demo;
+#[cfg(target_os = "linux")]
+mod file_systems;
 mod fkd_decoding;
 mod fkd_import;
 mod hard_times;

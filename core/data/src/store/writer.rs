@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::box_record::ExplicitBox;
 use super::checksums::Checksums;
-use super::file_names::{CHECKSUMS, LOCK, MANIFEST, SKIPPED, WRITING};
+use super::file_names::{CHECKSUMS, HELD, LOCK, MANIFEST, SKIPPED, WRITING};
 use super::files::{file_len, list_sha256, read_checksums, read_manifest, read_small};
 use super::image_record::{self, ImageEntry, ImageRecord};
 use super::label_record::ShardLabels;
@@ -308,7 +308,7 @@ pub(super) fn check_is_ours(folder: &Path) -> Result<()> {
             return Err(error.remedy("merge them: `ferkd verify` on this folder; or label with --part"));
         }
         let ours = name.strip_suffix(atomic::TEMPORARY).unwrap_or(&name);
-        if ![LOCK, MANIFEST, CHECKSUMS, SKIPPED].contains(&ours) {
+        if ![LOCK, HELD, MANIFEST, CHECKSUMS, SKIPPED].contains(&ours) {
             let problem = format!("it holds {name:?} but no {MANIFEST}, so it is not a store");
             let error = Error::usage(folder.display().to_string(), problem);
             return Err(error.remedy("name a new or an empty folder"));
