@@ -315,7 +315,8 @@ impl DataSet {
     /// Everything that is shown of one image.
     ///
     /// # Errors
-    /// No such image, a damaged store, or a picture that cannot be decoded.
+    /// No such image, a damaged store, or a picture that cannot be decoded or is not as large as the one that was
+    /// labelled.
     pub fn show(&self, image: u64) -> Result<Shown> {
         let (store, pictures) = match &self.source {
             Source::Store { store, pictures } => (store, pictures),
@@ -340,7 +341,13 @@ impl DataSet {
         let labels = store.labels(image)?.into_iter().map(Some).collect();
         let (picture, visible) = match pictures {
             Pictures::None => (None, None),
-            Pictures::List(list) => (find_picture(list, &entry.name, store.manifest().orientation)?, None),
+            Pictures::List(list) => {
+                let picture = find_picture(list, &entry.name, store.manifest().orientation)?;
+                if let Some(picture) = &picture {
+                    store.check_size(image, &entry.name, picture.dimensions())?;
+                }
+                (picture, None)
+            }
             Pictures::Scenes(maker) => {
                 let scene = scene_of(maker, &entry.name)?;
                 let visible = regions.iter().map(|region| scene.visible_share(region)).collect();

@@ -1,7 +1,7 @@
 //! The stages of the pipeline from image to student, in words: what each does, its formula, and the formula with the
 //! numbers at hand in it. The pipeline pane and the tour tell it alike.
 
-use ferkd_method::calibration::Adaptation;
+use ferkd_method::calibration::{Adaptation, Softening};
 use ferkd_method::mining::{Confidence, KindCounts, RegionKind, Thresholds};
 use ferkd_method::region::Region;
 use ferkd_report::number::{confidence, count, decimals, trimmed};
@@ -51,8 +51,8 @@ pub struct Numbers {
     pub kinds: Option<KindCounts>,
     /// Name of the image's class.
     pub truth: Option<String>,
-    /// Probability that a calibrated label spreads over the other classes.
-    pub epsilon: f32,
+    /// What a calibrated label says.
+    pub softening: Softening,
     /// Which of FerKD's two effects take place.
     pub adaptation: Option<Adaptation>,
     /// SelfMix: the partner's number, the first region's weight, and the total variation between both labels.
@@ -122,7 +122,8 @@ impl Stage {
             }
             Self::Calibration => {
                 "Important regions keep the teacher's label. In context the teacher only guessed, so the label \
-                 becomes the ground truth, softened by ε. Discarded and trivial regions are left out of training."
+                 becomes the ground truth, softened by ε at the temperature T of the teacher's labels. Discarded and \
+                 trivial regions are left out of training."
             }
             Self::Selfmix => {
                 "Two regions of one image are blended, or a box of one is pasted onto the other, and their labels \
@@ -144,7 +145,7 @@ impl Stage {
             Self::Regions => "area ∈ [0.08, 1] · W·H,  ln(w/h) ∈ [ln ¾, ln 4/3]",
             Self::Teacher => "p = softmax(z / T),  kept: the 5 largest, rest = (1 − Σ p) / (C − 5)",
             Self::Mining => "c < low ≤ c < mid ≤ c ≤ high < c:  D, C, I, T",
-            Self::Calibration => "1 − ε on the class,  ε / (C − 1) on every other",
+            Self::Calibration => "p = 1 − ε on the class, ε / (C − 1) on every other,  label ∝ p^(1/T)",
             Self::Selfmix => "x = l·a + (1 − l)·b,  y = l·y(a) + (1 − l)·y(b)",
             Self::Student => "loss = −(1/N) Σ Σ y(k) · log softmax(z / T)(k)",
         }
@@ -198,9 +199,15 @@ impl Stage {
                 let (c, kind) = numbers.judged?;
                 let truth = numbers.truth.as_deref().unwrap_or("its class");
                 let (thresholds, adaptation) = (numbers.thresholds?, numbers.adaptation?);
-                let why = ferkd_report::why(c, &thresholds, kind, truth, numbers.epsilon, adaptation);
-                let epsilon = trimmed(numbers.epsilon.into(), 3);
-                Some(format!("ε = {epsilon}, C = {}: {why}", numbers.classes))
+                let spread = numbers.softening.spread(numbers.classes);
+                let why = ferkd_report::why(c, &thresholds, kind, truth, spread, adaptation);
+                let Softening { epsilon, temperature } = numbers.softening;
+                let epsilon = trimmed(epsilon.into(), 3);
+                let temperature = match temperature == 1.0 {
+                    true => String::new(),
+                    false => format!(", T = {}", trimmed(temperature.into(), 3)),
+                };
+                Some(format!("ε = {epsilon}{temperature}, C = {}: {why}", numbers.classes))
             }
             Self::Selfmix => numbers.mix.map(|(partner, l, apart)| {
                 let region = numbers.region.map_or(0, |(number, _)| number);
@@ -248,7 +255,7 @@ mod tests {
             judged: Some((0.21, RegionKind::Context)),
             thresholds: Some(thresholds),
             truth: Some("Egyptian cat".into()),
-            epsilon: 0.1,
+            softening: Softening { epsilon: 0.1, temperature: 1.0 },
             adaptation: Some(Adaptation::Full),
             mix: Some((4, 0.25, 0.5)),
             students: vec![(Supervision::Ferkd, 1.5)],
@@ -261,6 +268,14 @@ mod tests {
         assert!(said(Stage::Teacher).contains("Egyptian cat 0.210"));
         assert!(said(Stage::Mining).contains("c = max p = 0.21"), "{}", said(Stage::Mining));
         assert!(said(Stage::Calibration).contains("0.9 on Egyptian cat"), "{}", said(Stage::Calibration));
+        // A label that means 0.9 at temperature 1 gives half to the class at temperature 2.
+        let tempered = Numbers {
+            classes: 10,
+            softening: Softening { epsilon: 0.1, temperature: 2.0 },
+            ..numbers.clone()
+        };
+        let text = Stage::Calibration.with_numbers(&tempered).unwrap();
+        assert!(text.contains("T = 2, C = 10") && text.contains("0.5 on Egyptian cat"), "{text}");
         assert!(said(Stage::Selfmix).contains("0.250 of region 3"), "{}", said(Stage::Selfmix));
         assert!(said(Stage::Student).contains("ferkd 1.500"));
     }

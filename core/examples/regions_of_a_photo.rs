@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release -p ferkd --example regions_of_a_photo -- assets/photos/chelsea.png "tabby cat"`
 
-use ferkd::calibration::Adaptation;
+use ferkd::calibration::{Adaptation, Softening};
 use ferkd::images::{OrientationRule, crop_resize, decode};
 use ferkd::label::Codec;
 use ferkd::mining::{Confidence, Rule};
@@ -52,7 +52,7 @@ fn main() -> ferkd::Result<()> {
     for (region, label) in regions.iter().zip(labels) {
         let kind = thresholds.kind(Confidence::Max.of(&label, Some(truth))?)?;
         let (prediction, p) = label.top()[0];
-        let adapted = Adaptation::Full.adapt(label, kind, Some(truth), 0.1)?;
+        let adapted = Adaptation::Full.adapt(label, kind, Some(truth), Softening::default())?;
         println!(
             "{:>4} x {:<4} {:>5.1} % {:<24} {:<10} ground truth in the label: {:.3}",
             region.width,

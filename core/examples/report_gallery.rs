@@ -5,7 +5,7 @@
 use std::error::Error;
 
 use ferkd_data::pixels::{Filter, crop_resize};
-use ferkd_method::calibration::Adaptation;
+use ferkd_method::calibration::{Adaptation, Softening};
 use ferkd_method::label::{Codec, SoftLabel, TopK, softmax};
 use ferkd_method::mining::{Histogram, KindCounts, RegionKind, Thresholds};
 use ferkd_method::region::RegionSampler;
@@ -221,7 +221,8 @@ fn labels(seen: &[Seen]) -> Result<Section, Box<dyn Error>> {
     for kind in RegionKind::ALL {
         let Some((i, s)) = seen.iter().enumerate().find(|(_, s)| s.boxed.kind == kind) else { continue };
         let arm = Adaptation::Full;
-        let adapted = arm.adapt(s.label.clone(), kind, Some(TRUTH), EPSILON)?;
+        let adapted =
+            arm.adapt(s.label.clone(), kind, Some(TRUTH), Softening { epsilon: EPSILON, temperature: 1.0 })?;
         let bars = |label: &SoftLabel| LabelBars::of(label, 5, Some(TRUTH), name);
         pairs.push(LabelPair {
             name: format!("Region {}", i + 1),

@@ -19,7 +19,7 @@
 //! Steps 1 to 5 are pure functions: no device, no I/O, no state.
 //!
 //! ```
-//! use ferkd::calibration::Adaptation;
+//! use ferkd::calibration::{Adaptation, Softening};
 //! use ferkd::label::{Codec, TopK};
 //! use ferkd::mining::{Confidence, RegionKind, Thresholds};
 //!
@@ -29,7 +29,7 @@
 //! let thresholds = Thresholds { low: 0.25, mid: 0.5, high: 0.99 };
 //! let kind = thresholds.kind(Confidence::Max.of(&label, Some(2))?)?;
 //! assert_eq!(kind, RegionKind::Context);
-//! let adapted = Adaptation::Full.adapt(label, kind, Some(2), 0.1)?;
+//! let adapted = Adaptation::Full.adapt(label, kind, Some(2), Softening::default())?;
 //! assert!((adapted.probability(2) - 0.9).abs() < 1e-6);
 //! # Ok(())
 //! # }

@@ -17,7 +17,9 @@ def first(store):
     """First class and first probability of every region of a store of more than K classes."""
     shards = sorted(pathlib.Path(store).glob("labels-*.npy"))
     records = np.concatenate([np.load(shard) for shard in shards])
-    return records["class"][..., 0], records["p1"] / 65535.0
+    if "p1" in records.dtype.names:  # a store of format 1
+        return records["class"][..., 0], records["p1"] / 65535.0
+    return records["class"][..., 0], 1.0 - (records["q1"] / 65535.0) ** 2
 
 
 def main():

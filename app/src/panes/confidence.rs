@@ -29,7 +29,7 @@ pub fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
             None
         }
     };
-    counts(state, cx, ui);
+    counts(state, thresholds, cx, ui);
     let height = (ui.available_height() - 58.0).clamp(90.0, 260.0);
     histogram(state, thresholds, height, cx, ui);
     fields(state, thresholds, cx, ui);
@@ -75,7 +75,7 @@ fn options(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
 }
 
 /// A card for each kind: letter, share, count.
-fn counts(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
+fn counts(state: &State, thresholds: Option<Thresholds>, cx: &mut PaneContext, ui: &mut Ui) {
     let counts = state.kinds(&state.experiment.settings).unwrap_or(KindCounts([0; 4]));
     let shares = counts.shares();
     ui.columns(4, |columns| {
@@ -87,6 +87,11 @@ fn counts(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
             }
         }
     });
+    if let Some(thresholds) = thresholds {
+        for warning in state.experiment.settings.rule().warnings(&thresholds, &counts) {
+            ui.label(egui::RichText::new(warning).color(ui.visuals().warn_fg_color));
+        }
+    }
 }
 
 /// Letter, share and count of a kind; a click shows its regions only.

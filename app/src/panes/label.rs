@@ -26,7 +26,7 @@ pub fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
     let removed = settings.adaptation.removes(kind);
     let adapted = match removed {
         true => None,
-        false => settings.adaptation.adapt(label.clone(), kind, truth, settings.epsilon).ok(),
+        false => settings.adaptation.adapt(label.clone(), kind, truth, state.softening(&settings)).ok(),
     };
     ui.horizontal_wrapped(|ui| {
         ui.strong(what);
@@ -40,7 +40,8 @@ pub fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
             ));
         }
     });
-    sentence(state, c, kind, truth, settings.adaptation, ui);
+    let spread = state.softening(&settings).spread(label.classes());
+    sentence(state, (c, kind, spread), truth, settings.adaptation, ui);
     verdicts(state, &label, truth, cx, ui);
     let name = |class: u32| state.class_name(class);
     ui.columns(2, |columns| {
@@ -83,8 +84,7 @@ fn looked_at(state: &State) -> Option<(String, SoftLabel)> {
 
 fn sentence(
     state: &State,
-    c: f32,
-    kind: RegionKind,
+    (c, kind, spread): (f32, RegionKind, f32),
     truth: Option<u32>,
     adaptation: Adaptation,
     ui: &mut Ui,
@@ -95,5 +95,5 @@ fn sentence(
         (Some(truth), Some(set)) => set.class_name(truth),
         _ => "its class".into(),
     };
-    ui.label(ferkd_report::why(c, &thresholds, kind, &name, settings.epsilon, adaptation));
+    ui.label(ferkd_report::why(c, &thresholds, kind, &name, spread, adaptation));
 }

@@ -28,6 +28,7 @@ use std::collections::BTreeMap;
 
 use ferkd_data::census::Census;
 use ferkd_data::classes::ClassSpace;
+use ferkd_method::calibration::Softening;
 use ferkd_method::label::SoftLabel;
 use ferkd_method::mining::{KindCounts, RegionKind, Thresholds};
 use ferkd_method::{Error, Result};
@@ -158,6 +159,12 @@ impl State {
     /// Thresholds that do not ascend, or a data set without labels.
     pub fn thresholds(&self, settings: &Settings) -> Result<Thresholds> {
         self.labels.thresholds(self.experiment.data, settings)
+    }
+
+    /// What a calibrated label of the data set says under some settings.
+    pub fn softening(&self, settings: &Settings) -> Softening {
+        let temperature = self.set().map_or(1.0, DataSet::temperature);
+        Softening { epsilon: settings.epsilon, temperature }
     }
 
     /// The regions of each kind in the data set.

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ferkd_method::Result;
+use ferkd_method::calibration::Softening;
 use ferkd_method::label::SoftLabel;
 use ferkd_method::mining::{RegionKind, Thresholds};
 use ferkd_method::region::Region;
@@ -101,17 +102,19 @@ pub(crate) struct Adapted {
     pub is_met: bool,
 }
 
-/// What becomes of a label under some settings; none where its image lacks the class that they ask for.
+/// What becomes of a label of that temperature under some settings; none where its image lacks the class that they ask for.
 pub(crate) fn adapt(
     settings: &Settings,
     thresholds: &Thresholds,
     label: &SoftLabel,
     truth: Option<u32>,
+    temperature: f32,
 ) -> Option<Adapted> {
     let c = settings.confidence.of(label, truth).ok()?;
     let kind = thresholds.kind(c).ok()?;
+    let softening = Softening { epsilon: settings.epsilon, temperature };
     let label = match truth {
-        Some(_) => settings.adaptation.adapt(label.clone(), kind, truth, settings.epsilon).ok()?,
+        Some(_) => settings.adaptation.adapt(label.clone(), kind, truth, softening).ok()?,
         None => label.clone(),
     };
     Some(Adapted { c, kind, label, is_met: !settings.adaptation.removes(kind) })
@@ -126,7 +129,7 @@ fn met(
 ) -> Result<Vec<(u32, Adapted)>> {
     let mut found = Vec::new();
     set.walk(image..image + 1, &mut |_, truth, region, label| {
-        let adapted = adapt(settings, thresholds, label, truth);
+        let adapted = adapt(settings, thresholds, label, truth, set.temperature());
         found.extend(adapted.filter(|adapted| adapted.is_met).map(|adapted| (region, adapted)));
     })?;
     Ok(found)

@@ -96,5 +96,12 @@ pub enum Event {
     },
 }
 
+/// Tells warnings, one notice each.
+pub fn warn(warnings: &[String], listen: Listener) {
+    for warning in warnings {
+        listen(&Event::Notice { text: format!("warning: {warning}") });
+    }
+}
+
 /// Hears events.
 pub type Listener<'a> = &'a mut dyn FnMut(&Event);

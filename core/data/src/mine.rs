@@ -36,6 +36,8 @@ pub struct MiningReport {
     pub images_without_survivors: u64,
     /// Each class that has images; empty where images have no classes.
     pub classes: Vec<ClassKinds>,
+    /// What is worth a word: kinds that the rule asks for and that no region is of.
+    pub warnings: Vec<String>,
 }
 
 /// The regions whose class is the teacher's top-1 prediction: what its labels are worth, by confidence and kind (ours).
@@ -165,6 +167,7 @@ pub fn mine(store: &Store, rule: &Rule, confidence: Confidence) -> Result<Mining
         right: None,
         images_without_survivors: 0,
         classes: Vec::new(),
+        warnings: Vec::new(),
     };
     let mut right = Some(Right::none());
     let mut per_class = vec![(KindCounts::default(), 0.0f64); classes.len()];
@@ -186,6 +189,7 @@ pub fn mine(store: &Store, rule: &Rule, confidence: Confidence) -> Result<Mining
         Ok(())
     })?;
     report.shares = report.kinds.shares();
+    report.warnings = rule.warnings(&thresholds, &report.kinds);
     report.right = right.map(|right| right.of_all(&report.kinds));
     for (i, (kinds, sum)) in per_class.into_iter().enumerate().filter(|(_, (kinds, _))| kinds.total() > 0) {
         let mean_confidence = sum / kinds.total() as f64;
@@ -240,6 +244,7 @@ mod tests {
             right: None,
             images_without_survivors: 0,
             classes: Vec::new(),
+            warnings: Vec::new(),
         };
         let mut right = Right::none();
         let is_known = (0..store.len()).all(|image| store.class(image).unwrap().is_some());
@@ -275,6 +280,7 @@ mod tests {
             report.classes.push(ClassKinds { id, name, kinds, mean_confidence });
         }
         report.shares = report.kinds.shares();
+        report.warnings = rule.warnings(&thresholds, &report.kinds);
         report.right = is_known.then(|| right.of_all(&report.kinds));
         report
     }

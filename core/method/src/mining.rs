@@ -7,6 +7,7 @@
 mod kind;
 mod quantiles;
 mod transitions;
+mod warnings;
 
 use serde::{Deserialize, Serialize};
 
@@ -51,7 +52,8 @@ impl Confidence {
     }
 }
 
-/// The three thresholds on the confidence: `low < mid < high`.
+/// The three thresholds on the confidence: `low <= mid <= high`. Where two are equal, no region is of the kind
+/// between them.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Thresholds {
     /// Below it a region is discarded.
@@ -66,10 +68,10 @@ impl Thresholds {
     /// Checks that the thresholds are numbers in ascending order.
     ///
     /// # Errors
-    /// A threshold that is not finite, or an order other than `low < mid < high`.
+    /// A threshold that is not finite, or another order.
     pub fn checked(self) -> Result<Self> {
         let Self { low, mid, high } = self;
-        if low < mid && mid < high && low.is_finite() && high.is_finite() {
+        if low <= mid && mid <= high && low.is_finite() && high.is_finite() {
             return Ok(self);
         }
         let problem = format!("low {low}, mid {mid}, high {high}: they must ascend");
@@ -136,34 +138,44 @@ impl Rule {
     /// run twice for quantiles, never for absolute values.
     ///
     /// # Errors
-    /// Thresholds out of order, quantiles outside of 0..=1, a NaN confidence, no region at all, or quantiles
-    /// that fall on equal confidences.
+    /// Thresholds out of order, quantiles outside of 0..=1, a NaN confidence, or no region at all. Quantiles may fall
+    /// on equal confidences: [`Rule::warnings`] says what that leaves empty.
     pub fn resolve(&self, scan: impl Fn(&mut dyn FnMut(f32)) -> Result<()>) -> Result<Thresholds> {
         self.resolve_counted(|pass| {
             let mut counts = Counts::new(pass);
             scan(&mut |c| counts.add(c))?;
             Ok(counts)
         })
+        .map(|resolved| resolved.thresholds)
     }
 
     /// The same, where `count` counts all confidences for a [`CountPass`], in any order and on any threads.
-    pub fn resolve_counted(&self, count: impl Fn(CountPass) -> Result<Counts>) -> Result<Thresholds> {
+    /// Quantiles say how many regions are of each kind on the way.
+    pub fn resolve_counted(&self, count: impl Fn(CountPass) -> Result<Counts>) -> Result<Resolved> {
         let quantiles = match self {
-            Self::Absolute(thresholds) => return thresholds.checked(),
+            Self::Absolute(thresholds) => {
+                return Ok(Resolved { thresholds: thresholds.checked()?, kinds: None });
+            }
             Self::Quantiles(quantiles) => quantiles.checked()?,
         };
         if !(0.0..=1.0).contains(&quantiles.low) || quantiles.high > 1.0 {
             return Err(Error::usage("mining quantiles", "they lie outside of 0..=1"));
         }
-        let [low, mid, high] = order_statistics(count, [quantiles.low, quantiles.mid, quantiles.high])?;
-        let thresholds = Thresholds { low, mid, high };
-        thresholds.checked().map_err(|_| {
-            let problem =
-                format!("quantiles fall on the confidences {low}, {mid}, {high}, which do not ascend");
-            Error::usage("mining quantiles", problem)
-                .remedy("spread the quantiles, or give absolute thresholds with --low --mid --high")
-        })
+        let (found, total) = order_statistics(count, [quantiles.low, quantiles.mid, quantiles.high])?;
+        let [low, mid, high] = found;
+        let thresholds = Thresholds { low: low.value, mid: mid.value, high: high.value };
+        let kinds = [low.below, mid.below - low.below, high.up_to - mid.below, total - high.up_to];
+        Ok(Resolved { thresholds, kinds: Some(KindCounts(kinds)) })
     }
+}
+
+/// The thresholds of a rule over a store.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Resolved {
+    /// As confidences.
+    pub thresholds: Thresholds,
+    /// Regions of each kind, where finding the thresholds took counting them.
+    pub kinds: Option<KindCounts>,
 }
 
 /// A histogram of confidences over [0, 1], with equal bins; 1 falls into the last.
@@ -246,7 +258,22 @@ mod tests {
             sorted.sort_by(f32::total_cmp);
             let at = |q| sorted[quantile_rank(q, sorted.len() as u64) as usize - 1];
             let expected = Thresholds { low: at(0.1), mid: at(0.5), high: at(0.9) };
-            prop_assert_eq!(found.ok(), expected.checked().ok());
+            prop_assert_eq!(found.unwrap(), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn quantiles_count_the_kinds_on_the_way(cs in proptest::collection::vec(0u8..20, 1..200)) {
+            // Few different confidences: ties at every threshold.
+            let cs: Vec<f32> = cs.into_iter().map(|c| f32::from(c) / 19.0).collect();
+            let rule = Rule::Quantiles(Thresholds { low: 0.1, mid: 0.5, high: 0.9 });
+            let found = rule.resolve_counted(|pass| {
+                let mut counts = Counts::new(pass);
+                cs.iter().for_each(|&c| counts.add(c));
+                Ok(counts)
+            }).unwrap();
+            prop_assert_eq!(found.kinds, Some(count(&found.thresholds, &cs)));
         }
     }
 

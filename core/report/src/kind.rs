@@ -57,7 +57,8 @@ pub(super) fn write_badge(html: &mut Html, kind: RegionKind) {
 }
 
 /// One sentence on why a region with confidence `c` has its kind and what that does to its label, as plain text
-/// (not HTML). `epsilon` is the calibration's, `truth_name` the ground-truth class of the region's image.
+/// (not HTML). `epsilon` is what a calibrated label spreads (`Softening::spread` of
+/// `ferkd-method`), `truth_name` the ground-truth class of the region's image.
 ///
 /// Confidences have three digits, and more where it takes them to tell `c` from a threshold.
 pub fn why(

@@ -51,7 +51,7 @@ pub fn confidence(c: f32) -> String {
     if c.is_finite() { format!("{c:.3}") } else { NOTHING.into() }
 }
 
-/// Confidences with three digits, or with as many (up to seven) as it takes to tell different ones apart and
+/// Confidences with three digits, or with as many (up to eight) as it takes to tell different ones apart and
 /// to tell them from 0 and 1.
 pub fn confidences<const N: usize>(values: [f32; N]) -> [String; N] {
     let format =
@@ -63,7 +63,7 @@ pub fn confidences<const N: usize>(values: [f32; N]) -> [String; N] {
             marks.zip(shown).map(|(v, text)| (v, text.parse().unwrap_or(f32::NAN))).collect();
         all.iter().all(|a| all.iter().all(|b| a.0 == b.0 || a.1 != b.1))
     };
-    (3..=7).map(format).find(told_apart).unwrap_or_else(|| format(7))
+    (3..=8).map(format).find(told_apart).unwrap_or_else(|| format(8))
 }
 
 /// A duration in the unit that suits it: "0.8 s", "12.4 s", "3 min 07 s", "2 h 05 min".
@@ -121,6 +121,7 @@ mod tests {
         assert_eq!(confidences([0.08, 0.3, 0.9997]), ["0.0800", "0.3000", "0.9997"]);
         assert_eq!(confidences([0.5, 0.50002]), ["0.50000", "0.50002"]);
         assert_eq!(confidences([0.0, 1.0]), ["0.000", "1.000"]);
+        assert_eq!(confidences([0.999_999_94, 0.999_999_88]), ["0.99999994", "0.99999988"]);
         assert_eq!(confidences([f32::NAN, 0.5]), ["–", "0.500"]);
     }
 

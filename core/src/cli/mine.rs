@@ -3,11 +3,14 @@
 use std::path::PathBuf;
 
 use ferkd_data::atomic;
+use ferkd_data::events::warn;
 use ferkd_data::mine::{MiningReport, mine};
 use ferkd_data::store::Store;
 use ferkd_method::Result;
 use ferkd_method::mining::{Confidence, RegionKind, Rule, Thresholds};
+use ferkd_report::number::confidences;
 
+use crate::cli::terminal::Terminal;
 use crate::cli::{Output, percent};
 
 /// Show which regions of a store are worth learning from.
@@ -70,6 +73,7 @@ impl Args {
         };
         let store = Store::open(&self.store)?;
         let report = mine(&store, &rule, self.confidence)?;
+        warn(&report.warnings, &mut |event| Terminal::new().hear(event));
         if let Some(path) = &self.write {
             atomic::write(path, report.to_toml().as_bytes())?;
         }
@@ -78,13 +82,11 @@ impl Args {
 
     fn table(&self, report: &MiningReport) -> String {
         let t = report.thresholds;
+        let [low, mid, high] = confidences([t.low, t.mid, t.high]);
         let mut text = format!(
-            "{} regions; confidence {}; low {:.4}, mid {:.4}, high {:.4}\n\n",
+            "{} regions; confidence {}; low {low}, mid {mid}, high {high}\n\n",
             report.regions,
-            self.confidence.name(),
-            t.low,
-            t.mid,
-            t.high
+            self.confidence.name()
         );
         let shares = report.kinds.shares();
         for kind in RegionKind::ALL {

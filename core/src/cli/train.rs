@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ferkd_data::events::Event;
+use ferkd_data::events::{Event, warn};
 use ferkd_method::{Error, Result};
 use ferkd_nn::memory::{MemoryEstimate, Moment};
 use ferkd_train::{Node, Rendezvous, TrainConfig, TrainSummary, Trainer, train, train_together};
@@ -114,6 +114,7 @@ pub(super) fn report(run: &Path, summary: &TrainSummary) -> Result<Output> {
 /// What a run would do.
 pub(super) fn dry_run(config: TrainConfig) -> Result<Output> {
     let trainer = Trainer::new(config)?;
+    warn(trainer.warnings(), &mut |event| Terminal::new().hear(event));
     let config = toml::to_string(trainer.config())
         .map_err(|e| Error::usage("configuration", format!("it cannot be written as TOML: {e}")))?;
     let parameters = trainer.parameters();
@@ -135,6 +136,7 @@ pub(super) fn dry_run(config: TrainConfig) -> Result<Output> {
         "parameters": parameters,
         "macs_per_image": macs,
         "memory": memory,
+        "warnings": trainer.warnings(),
     });
     Output::new(text, &json)
 }

@@ -168,7 +168,8 @@ ferkd_data::options! {
         high: Option<f32> = None,
         /// Which number of a label is its confidence: max or target.
         confidence: Confidence = Confidence::Max,
-        /// Probability that a calibrated label spreads over the other classes.
+        /// Probability that a calibrated label spreads over the other classes, at temperature 1: under a store's
+        /// temperature T it is tempered as the teacher's labels are.
         epsilon: f32 = 0.1,
         /// Label smoothing of the ground truth (hard, kd).
         label_smoothing: f32 = 0.0,

@@ -116,6 +116,9 @@ pub(super) fn check_classes(config: &TrainConfig, images: &ImageList, store: Opt
 }
 
 /// The images that a store was made from: these, without those that it passed over.
+///
+/// # Errors
+/// Images that have come, gone or been renamed since; the first of each is named.
 pub(super) fn labelled(store: &Store, images: ImageList) -> Result<ImageList> {
     let manifest = store.manifest();
     if manifest.image_list_sha256 == images.digest() {
@@ -127,12 +130,5 @@ pub(super) fn labelled(store: &Store, images: ImageList) -> Result<ImageList> {
             return Ok(kept);
         }
     }
-    let problem = format!(
-        "it was made from {} images, and these are {} others ({})",
-        manifest.images,
-        images.len(),
-        images.root()
-    );
-    Err(Error::mismatch("the store", problem)
-        .remedy("train on the images that were labelled, or label these"))
+    Err(store.compare_names(&images)?.error(&images.root()))
 }

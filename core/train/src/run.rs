@@ -21,7 +21,7 @@ use crate::session_event::{Budget, Checkpoint, SessionEvent};
 pub use crate::summary::TrainSummary;
 use crate::trainer::Trainer;
 use ferkd_data::atomic;
-use ferkd_data::events::{Event, Listener};
+use ferkd_data::events::{Event, Listener, warn};
 use ferkd_data::lock::FolderLock;
 use ferkd_method::error::{Error, ErrorKind, IoContext, Result};
 use ferkd_nn::weights::{Precision, StateDict};
@@ -151,6 +151,7 @@ impl Run {
         let job =
             format!("training with {}{}", config.supervision.name(), session.trainer().replica_suffix());
         listen(&Event::Started { job: job.clone(), total: steps, unit: "steps".into(), done: first });
+        warn(session.trainer().warnings(), listen);
         ferkd_nn::device::first_use(&config.device, listen);
         let mut meter = Meter::start();
         let last = loop {

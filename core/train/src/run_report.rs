@@ -11,7 +11,7 @@ use ferkd_data::images::ImageList;
 use ferkd_data::mine::{MiningReport, mine};
 use ferkd_data::pixels::{Filter, crop_resize, whole_resize};
 use ferkd_data::store::Store;
-use ferkd_method::calibration::Adaptation;
+use ferkd_method::calibration::{Adaptation, Softening};
 use ferkd_method::error::{Error, IoContext, Result};
 use ferkd_method::label::SoftLabel;
 use ferkd_method::mining::{Confidence, RegionKind, Thresholds};
@@ -88,6 +88,11 @@ pub struct Pick {
 }
 
 impl Gallery<'_> {
+    /// What a calibrated label says: epsilon at the store's temperature.
+    fn softening(&self) -> Softening {
+        Softening { epsilon: self.epsilon, temperature: self.store.manifest().label.temperature }
+    }
+
     /// What a class is called; one that is not known, "unknown".
     fn name(&self, class: Option<u32>) -> String {
         let names = &self.store.manifest().label.class_names;
@@ -118,7 +123,9 @@ impl Gallery<'_> {
     }
 
     fn crop(&self, pick: &Pick) -> Result<Vec<u8>> {
-        let picture = self.images.decode(pick.image as usize, self.store.manifest().orientation)?.image;
+        let image = pick.image as usize;
+        let picture = self.images.decode(image, self.store.manifest().orientation)?.image;
+        self.store.check_size(pick.image, &self.images.label_of(image), picture.dimensions())?;
         crop_resize(&picture, &self.store.region(pick.image, pick.region)?, self.side, Filter::Bilinear)
     }
 
@@ -208,7 +215,7 @@ impl Gallery<'_> {
                     &self.thresholds,
                     pick.kind,
                     &self.name(truth),
-                    self.epsilon,
+                    self.softening().spread(self.store.manifest().label.classes),
                     self.adaptation,
                 ),
             })
@@ -223,7 +230,7 @@ impl Gallery<'_> {
             return Ok(None);
         }
         let label = self.store.label(pick.image, pick.region)?;
-        self.adaptation.adapt(label, pick.kind, truth, self.epsilon).map(Some)
+        self.adaptation.adapt(label, pick.kind, truth, self.softening()).map(Some)
     }
 
     /// `count` mixtures of two regions of one image, and how far labels move when regions of two images are mixed

@@ -30,6 +30,9 @@ pub struct TrainSummary {
     pub kinds: KindCounts,
     /// How often no region of an image had survived mining, so that one was kept nevertheless.
     pub fallbacks: u64,
+    /// What was worth a word before the first step.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// Parameters of the student.
     pub parameters: usize,
     /// Seconds of this sitting.
@@ -51,6 +54,7 @@ impl TrainSummary {
             thresholds: trainer.thresholds(),
             kinds: progress.kinds,
             fallbacks: progress.fallbacks,
+            warnings: trainer.warnings().to_vec(),
             parameters: trainer.parameters(),
             time_s,
         }

@@ -25,8 +25,9 @@ use ferkd_data::batches::share::Share;
 use ferkd_data::pixels::{Filter, Normalisation, OrientationRule};
 #[cfg(not(target_family = "wasm"))]
 use ferkd_data::store::Store;
+use ferkd_method::calibration::Softening;
 use ferkd_method::error::{Error, Result};
-use ferkd_method::mining::{Confidence, Thresholds};
+use ferkd_method::mining::{Confidence, RegionKind, Thresholds};
 use ferkd_method::region::RegionSampler;
 use ferkd_method::selfmix::MixStrength;
 use ferkd_nn::classifier::{Classifier, ModelCard};
@@ -45,6 +46,7 @@ pub struct Trainer {
     batcher: Arc<Batcher>,
     validation: Option<Arc<EvalSet>>,
     thresholds: Option<Thresholds>,
+    warnings: Vec<String>,
     step: u64,
 }
 
@@ -118,8 +120,10 @@ impl Trainer {
         };
         let store = store.map(Arc::new);
         let classes = classes(&images, store.as_deref(), teacher.as_ref())?;
+        let mut warnings = Vec::new();
         if let Some(store) = &store {
             images = labelled(store, images)?;
+            warnings = store.sample_images(&images)?;
         }
         check_classes(&config, &images, store.as_deref())?;
         if let Some(teacher) = &mut teacher {
@@ -165,7 +169,13 @@ impl Trainer {
 
         let thresholds = match (&store, config.supervision.needs_store()) {
             (Some(store), true) if config.supervision != Supervision::Fkd => {
-                Some(store.thresholds(&config.rule()?, config.confidence)?)
+                let rule = config.rule()?;
+                let (thresholds, kinds) = store.kinds(&rule, config.confidence)?;
+                if config.supervision.adaptation().removes(RegionKind::Trivial) {
+                    kinds.check_something_is_left(&thresholds)?;
+                }
+                warnings.extend(rule.warnings(&thresholds, &kinds));
+                Some(thresholds)
             }
             _ => None,
         };
@@ -176,7 +186,10 @@ impl Trainer {
                     thresholds,
                     confidence: config.confidence,
                     adaptation: config.supervision.adaptation(),
-                    epsilon: config.epsilon,
+                    softening: Softening {
+                        epsilon: config.epsilon,
+                        temperature: store.manifest().label.temperature,
+                    },
                 },
             },
             (Some(store), None) if config.supervision.needs_store() => Labels::Stored(store.clone()),
@@ -230,6 +243,7 @@ impl Trainer {
             batcher: Arc::new(batcher),
             validation,
             thresholds,
+            warnings,
             step: 0,
             config,
         })
@@ -320,6 +334,12 @@ impl Trainer {
         self.thresholds
     }
 
+    /// What is worth a word before the first step: images with other bytes than those that were labelled, kinds that
+    /// mining asks for and that no region is of.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
     /// Steps done.
     pub fn step(&self) -> u64 {
         self.step
@@ -403,7 +423,8 @@ impl Trainer {
         let batcher = Arc::make_mut(&mut self.batcher);
         if let Labels::Adapted { mining, .. } = &mut batcher.labels {
             let Tuning { thresholds, confidence, epsilon, .. } = *tuning;
-            *mining = Mining { thresholds, confidence, epsilon, ..*mining };
+            let softening = Softening { epsilon, ..mining.softening };
+            *mining = Mining { thresholds, confidence, softening, ..*mining };
         }
         self.thresholds = Some(tuning.thresholds);
     }

@@ -5,6 +5,8 @@ mod bench;
 mod checkpoints;
 mod cuda_rehearsal;
 mod demo;
+#[cfg(target_os = "linux")]
+mod file_systems;
 mod fkd_decoding;
 mod fkd_import;
 mod hard_times;
@@ -16,6 +18,7 @@ mod lite0;
 mod lite_weights;
 #[cfg(target_os = "linux")]
 mod million;
+mod other_images;
 mod page;
 mod page_data;
 #[cfg(unix)]

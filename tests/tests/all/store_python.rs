@@ -39,9 +39,13 @@ fn name(image: u64) -> String {
 }
 
 fn written(codec: Codec, k: u32, explicit: bool) -> tempfile::TempDir {
+    written_as(manifest::FORMAT, codec, k, explicit)
+}
+
+fn written_as(format: u32, codec: Codec, k: u32, explicit: bool) -> tempfile::TempDir {
     let names: Vec<String> = (0..IMAGES).map(name).collect();
     let manifest = Manifest {
-        format: manifest::FORMAT,
+        format,
         images: IMAGES,
         shard_images: 5,
         image_list_sha256: image_list_sha256(names.iter().map(String::as_str)),
@@ -105,10 +109,15 @@ fn close(a: f64, b: f64) -> bool {
 
 #[test]
 fn the_example_decodes_what_we_decode() {
-    let folder = written(Codec::MarginalSmoothing, 5, false);
+    for format in manifest::OLDEST_FORMAT..=manifest::FORMAT {
+        decodes(written_as(format, Codec::MarginalSmoothing, 5, false).path());
+    }
+}
+
+fn decodes(folder: &Path) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/read_store.py");
-    let Some(done) = python(&[script.to_str().unwrap(), folder.path().to_str().unwrap()]) else { return };
-    let store = Store::open(folder.path()).unwrap();
+    let Some(done) = python(&[script.to_str().unwrap(), folder.to_str().unwrap()]) else { return };
+    let store = Store::open(folder).unwrap();
     let text = stdout(done);
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), 5, "the first shard has five images");
@@ -138,7 +147,8 @@ for path in sorted(glob.glob(store + "/*.npy")):
 labels = np.load(store + "/labels-00001.npy")
 images = np.load(store + "/images-00001.npy")
 heap = open(store + "/names-00001.txt", "rb").read()
-first = labels["p"].max(-1) if "p" in labels.dtype.names else labels["p1"] / 65535 if "p1" in labels.dtype.names else np.ones(labels.shape)
+fields = labels.dtype.names
+first = labels["p"].max(-1) if "p" in fields else 1 - (labels["q1"] / 65535) ** 2 if "q1" in fields else np.ones(labels.shape)
 print(json.dumps({
     "shapes": shapes,
     "first": first.tolist(),

@@ -53,7 +53,7 @@ impl Contents {
         numbers.truth = shown.truth.map(name);
         numbers.regions = shown.regions.len();
         numbers.region = region.map(|region| (number, region));
-        (numbers.which, numbers.epsilon) = (settings.confidence, settings.epsilon);
+        (numbers.which, numbers.softening) = (settings.confidence, state.softening(settings));
         numbers.adaptation = Some(settings.adaptation);
         numbers.thresholds = state.thresholds(settings).ok();
         numbers.kinds = state.kinds(settings);
@@ -121,7 +121,9 @@ fn adapted(state: &State, shown: &Shown, label: &SoftLabel, kind: RegionKind) ->
         return None;
     }
     match shown.truth {
-        Some(_) => settings.adaptation.adapt(label.clone(), kind, shown.truth, settings.epsilon).ok(),
+        Some(_) => {
+            settings.adaptation.adapt(label.clone(), kind, shown.truth, state.softening(settings)).ok()
+        }
         None => Some(label.clone()),
     }
 }

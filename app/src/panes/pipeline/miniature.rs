@@ -32,7 +32,10 @@ pub(super) fn caption(state: &State, contents: &Contents, stage: Stage) -> Strin
         Stage::Calibration => match (numbers.judged, numbers.adaptation) {
             (Some((_, kind)), Some(adaptation)) if adaptation.removes(kind) => "left out".into(),
             (Some((_, kind)), Some(adaptation)) if adaptation.calibrates(kind) => {
-                format!("{} on the class", trimmed(1.0 - f64::from(numbers.epsilon), 3))
+                format!(
+                    "{} on the class",
+                    trimmed(1.0 - f64::from(numbers.softening.spread(numbers.classes)), 3)
+                )
             }
             (Some(_), _) => "the teacher's, untouched".into(),
             _ => unknown(),

@@ -7,6 +7,7 @@ mod spread;
 mod tests;
 
 use egui::{Slider, Ui};
+use ferkd_method::label::SoftLabel;
 use ferkd_method::mining::Thresholds;
 use ferkd_method::selfmix::{Draw, Mix, MixStrength, Mixing, Operator};
 
@@ -93,7 +94,9 @@ pub fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
 /// The adapted label of each region, where it is known.
 fn adapted(state: &State, thresholds: &Thresholds, shown: &Shown) -> Vec<Option<Adapted>> {
     let settings = &state.experiment.settings;
-    shown.labels.iter().map(|label| adapt(settings, thresholds, label.as_ref()?, shown.truth)).collect()
+    let temperature = state.softening(settings).temperature;
+    let adapted = |label: &SoftLabel| adapt(settings, thresholds, label, shown.truth, temperature);
+    shown.labels.iter().map(|label| adapted(label.as_ref()?)).collect()
 }
 
 /// The two regions that are mixed: those that were chosen, else the first that a student meets.

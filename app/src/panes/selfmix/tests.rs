@@ -21,7 +21,7 @@ fn expected(state: &State, side: u32) -> String {
     let label = |number: u32| {
         let teacher = shown.labels[number as usize].clone().unwrap();
         let (_, kind) = state.judge(&settings, &teacher, shown.truth).unwrap();
-        settings.adaptation.adapt(teacher, kind, shown.truth, settings.epsilon).unwrap()
+        settings.adaptation.adapt(teacher, kind, shown.truth, state.softening(&settings)).unwrap()
     };
     let mixing = hand_draw(&state.experiment.mixing, side).unwrap().mixing(side);
     let (a, b) = (label(a), label(b));

@@ -311,6 +311,7 @@ impl Batcher {
         let name = self.images.name(image);
         let remedied = |e: Error| if e.kind() == ErrorKind::Damaged { e.remedy(BAD_IMAGE) } else { e };
         let picture = self.images.decode(image, self.orientation).map_err(remedied)?.image;
+        self.boxes.check_size(image, &self.images.label_of(image), picture.dimensions())?;
         let mut own = cut.pixels.chunks_mut(self.student.size());
         let mut teachers = cut.teacher_pixels.chunks_mut(self.teacher.map_or(1, |view| view.size()));
         for slot in cut.slots {

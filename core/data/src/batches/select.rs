@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::store::Store;
-use ferkd_method::calibration::Adaptation;
+use ferkd_method::calibration::{Adaptation, Softening};
 use ferkd_method::error::{Error, Result};
 use ferkd_method::label::SoftLabel;
 use ferkd_method::mining::{Confidence, RegionKind, Thresholds};
@@ -54,8 +54,8 @@ pub struct Mining {
     pub confidence: Confidence,
     /// What is done with each kind.
     pub adaptation: Adaptation,
-    /// Probability spread over the other classes of a calibrated label.
-    pub epsilon: f32,
+    /// What a calibrated label says.
+    pub softening: Softening,
 }
 
 /// An image that labels are asked for.
@@ -95,6 +95,18 @@ impl Boxes {
         match self {
             Self::Store(store) => store.per_image(),
             Self::Drawn { per_image, .. } => *per_image,
+        }
+    }
+
+    /// Checks that a decoded picture is the one whose regions these are, as far as its size tells; `label` is what
+    /// errors call it.
+    ///
+    /// # Errors
+    /// A picture that is not as large as the one that was labelled.
+    pub fn check_size(&self, index: usize, label: &str, size: (u32, u32)) -> Result<()> {
+        match self {
+            Self::Store(store) => store.check_size(index as u64, label, size),
+            Self::Drawn { .. } => Ok(()),
         }
     }
 
@@ -181,7 +193,7 @@ impl Mining {
         }
         let chosen = kept.into_iter().map(|(number, kind)| {
             let label = store.label(index, number)?;
-            let adapted = self.adaptation.adapt(label, kind, image.truth, self.epsilon);
+            let adapted = self.adaptation.adapt(label, kind, image.truth, self.softening);
             let label = adapted.map_err(|error| error.about(image.name))?;
             Ok(Chosen { number, kind: Some(kind), label })
         });
@@ -241,7 +253,7 @@ mod tests {
         };
         let files: MemoryFiles = std::fs::read_dir(folder.path()).unwrap().map(file).collect();
         let labels = Arc::new(AtomicUsize::new(0));
-        let label_len = LabelCodec::of(&manifest.label).record_len();
+        let label_len = LabelCodec::of(&manifest).record_len();
         let store = Store::open_slices(Box::new(Counting { files, label_len, labels: labels.clone() }));
         (Arc::new(store.unwrap()), labels)
     }
@@ -252,7 +264,7 @@ mod tests {
 
     fn mining(adaptation: Adaptation) -> Mining {
         let thresholds = Thresholds { low: 2.0, mid: 3.0, high: 4.0 };
-        Mining { thresholds, confidence: Confidence::Max, adaptation, epsilon: 0.1 }
+        Mining { thresholds, confidence: Confidence::Max, adaptation, softening: Softening::default() }
     }
 
     #[test]

@@ -179,6 +179,7 @@ impl Census {
             self.all.each().for_each(|(c, count)| counts.add_times(c, count));
             Ok(counts)
         })
+        .map(|resolved| resolved.thresholds)
     }
 }
 

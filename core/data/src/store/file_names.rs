@@ -9,6 +9,10 @@ pub const SKIPPED: &str = "skipped.json";
 /// Name of the file that a writer locks.
 pub const LOCK: &str = "writer.lock";
 
+/// Name of the file that says who writes, where the file system knows no locks.
+#[cfg(not(target_family = "wasm"))]
+pub(super) const HELD: &str = "writer.lock.held";
+
 /// What a store's lock keeps others from.
 #[cfg(not(target_family = "wasm"))]
 pub(super) const WRITING: &str = "writing this store";

@@ -2,17 +2,19 @@
 //!
 //! | codec | record |
 //! |---|---|
-//! | marginal smoothing, marginal renorm | `class` u16 x K, `p1` u16, `tail` u8 x (K - 1) |
-//! | smoothing | `class` u16, `p1` u16 |
+//! | marginal smoothing, marginal renorm | `class` u16 x K, `q1` u16, `tail` u8 x (K - 1) |
+//! | smoothing | `class` u16, `q1` u16 |
 //! | hard | `class` u16 |
 //! | full | `p` f32 x C, in class order |
+//!
+//! In a store of format 1 the field `q1` is called `p1` and read otherwise: see [`FirstCode`].
 //!
 //! Under marginal renorm the probabilities are those after the division by their sum, and the decoded tail is
 //! scaled to fill up to 1: the first probability is as exact as under the other codecs. Ours.
 
-use super::manifest_types::{LabelFormat, Manifest};
+use super::manifest_types::Manifest;
 use super::npy::Field;
-use super::quantise;
+use super::quantise::{self, FirstCode};
 use ferkd_method::error::{Error, Result};
 use ferkd_method::label::{Codec, Reading, SoftLabel, TopK, first_repeated, is_probability};
 use ferkd_method::mining::Confidence;
@@ -26,12 +28,15 @@ pub struct LabelCodec {
     codec: Codec,
     k: usize,
     classes: usize,
+    first: FirstCode,
 }
 
 impl LabelCodec {
     /// The codec that a manifest describes, which has been checked.
-    pub fn of(format: &LabelFormat) -> Self {
-        Self { codec: format.codec, k: format.k as usize, classes: format.classes as usize }
+    pub fn of(manifest: &Manifest) -> Self {
+        let label = &manifest.label;
+        let first = if manifest.format == 1 { FirstCode::Linear } else { FirstCode::Complement };
+        Self { codec: label.codec, k: label.k as usize, classes: label.classes as usize, first }
     }
 
     /// Bytes of one record.
@@ -46,11 +51,16 @@ impl LabelCodec {
 
     pub(super) fn fields(&self) -> Vec<Field> {
         let class = ("class", "<u2", Some(self.k));
+        // Another name for another meaning: who reads one as the other shall notice.
+        let first = match self.first {
+            FirstCode::Linear => ("p1", "<u2", None),
+            FirstCode::Complement => ("q1", "<u2", None),
+        };
         match self.codec {
             Codec::Full => vec![("p", "<f4", Some(self.classes))],
             Codec::Hard => vec![class],
-            _ if self.k == 1 => vec![class, ("p1", "<u2", None)],
-            _ => vec![class, ("p1", "<u2", None), ("tail", "|u1", Some(self.k - 1))],
+            _ if self.k == 1 => vec![class, first],
+            _ => vec![class, first, ("tail", "|u1", Some(self.k - 1))],
         }
     }
 
@@ -81,7 +91,7 @@ impl LabelCodec {
             kept.iter_mut().for_each(|p| *p /= sum);
         }
         let mut tail = Vec::with_capacity(self.k);
-        let first = quantise::encode(&kept, &mut tail);
+        let first = quantise::encode(self.first, &kept, &mut tail);
         out.extend(first.to_le_bytes());
         out.extend(tail);
         Ok(())
@@ -162,7 +172,7 @@ impl LabelCodec {
     #[inline]
     pub(super) fn first(&self, record: &[u8]) -> f32 {
         let at = 2 * self.k;
-        quantise::first(u16::from_le_bytes([record[at], record[at + 1]]))
+        self.first.decode(u16::from_le_bytes([record[at], record[at + 1]]))
     }
 
     /// The most probable class of a sound record; the first one of those that share the place.
@@ -208,7 +218,8 @@ impl LabelCodec {
         match *rest {
             [] => top.probabilities.push(1.0),
             [low, high, ref tail @ ..] => {
-                quantise::decode(u16::from_le_bytes([low, high]), tail, &mut top.probabilities);
+                let first = self.first.decode(u16::from_le_bytes([low, high]));
+                quantise::decode(first, tail, &mut top.probabilities);
             }
             _ => return Err(self.wrong_length(record)),
         }
@@ -301,7 +312,7 @@ impl ShardLabels {
     /// A manifest with a value out of range.
     pub fn new(manifest: &Manifest) -> Result<Self> {
         manifest.checked()?;
-        Ok(Self { codec: LabelCodec::of(&manifest.label), bytes: Vec::new() })
+        Ok(Self { codec: LabelCodec::of(manifest), bytes: Vec::new() })
     }
 
     /// Adds the label of the next region.

@@ -102,7 +102,7 @@ impl Layout {
         manifest.checked()?;
         let (images, shard_images) = (manifest.images, manifest.shard_images);
         let per_image = manifest.regions.per_image;
-        let label = LabelCodec::of(&manifest.label);
+        let label = LabelCodec::of(manifest);
         let last = images - u64::from(manifest.shards() - 1) * u64::from(shard_images);
         let both = |fields: &[_], per_image: Option<u64>| {
             [u64::from(shard_images), last].map(|rows| match per_image {

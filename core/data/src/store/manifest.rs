@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::manifest_check::{check, first_difference, unknown_field};
 use super::manifest_types::Manifest;
-pub use super::manifest_types::{FORMAT, SHARD_IMAGES};
+pub use super::manifest_types::{FORMAT, OLDEST_FORMAT, SHARD_IMAGES};
 use ferkd_method::error::{Error, ErrorKind, Result};
 
 /// What a manifest says wrote its store: this version of the program.
@@ -21,9 +21,10 @@ impl Manifest {
         let value: Value = serde_json::from_slice(bytes)
             .map_err(|e| Error::damaged(file, format!("no JSON: {e}")).remedy(SAME_SETTINGS))?;
         match value.get("format").map(Value::as_u64) {
-            Some(Some(found)) if found == u64::from(FORMAT) => {}
+            Some(Some(found)) if (OLDEST_FORMAT.into()..=FORMAT.into()).contains(&found) => {}
             Some(Some(found)) => {
-                let problem = format!("format {found}; this program knows format {FORMAT}");
+                let problem =
+                    format!("format {found}; this program knows formats {OLDEST_FORMAT} to {FORMAT}");
                 let error = Error::new(ErrorKind::Mismatch, file, problem);
                 return Err(error.remedy("use the version of ferkd that `created_by` names"));
             }
@@ -172,10 +173,12 @@ mod tests {
 
     #[test]
     fn another_format_is_named() {
-        let error = edited("\"format\": 1", "\"format\": 2").unwrap_err();
+        let error = edited("\"format\": 2", "\"format\": 3").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Mismatch);
-        assert!(error.to_string().contains("format 2"), "{error}");
-        assert!(edited("\"format\": 1", "\"format\": \"1\"").is_err());
+        assert!(error.to_string().contains("format 3; this program knows formats 1 to 2"), "{error}");
+        assert!(edited("\"format\": 2", "\"format\": 0").is_err());
+        assert!(edited("\"format\": 2", "\"format\": \"2\"").is_err());
+        assert_eq!(edited("\"format\": 2", "\"format\": 1").unwrap().format, 1);
     }
 
     #[test]

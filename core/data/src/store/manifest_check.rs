@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::manifest_types::{Boxes, FORMAT, LabelFormat, Manifest, Teacher};
+use super::manifest_types::{Boxes, FORMAT, LabelFormat, Manifest, OLDEST_FORMAT, Teacher};
 use crate::digest::is_sha256;
 use ferkd_method::label::Codec;
 use ferkd_method::region::check_scale;
@@ -18,7 +18,9 @@ const MAX_REGIONS: u32 = 1 << 16;
 /// The first field out of range.
 pub(super) fn check(manifest: &Manifest) -> Result<(), Complaint> {
     let Manifest { format, images, shard_images, image_list_sha256, regions, label, teacher, .. } = manifest;
-    demand(*format == FORMAT, "format", || format!("{format}; this program writes {FORMAT}"))?;
+    demand((OLDEST_FORMAT..=FORMAT).contains(format), "format", || {
+        format!("{format}; this program knows {OLDEST_FORMAT} to {FORMAT}")
+    })?;
     demand(*images > 0, "images", || "0: there is nothing to label".into())?;
     demand(*shard_images > 0, "shard_images", || "0: it must be at least 1".into())?;
     let shards = images.div_ceil(u64::from(*shard_images));

@@ -7,8 +7,10 @@ use crate::pixels::{Filter, Normalisation, OrientationRule};
 use ferkd_method::label::Codec;
 use ferkd_method::region::RegionSampler;
 
-/// The version of the format that this program reads and writes.
-pub const FORMAT: u32 = 1;
+/// The version of the format that this program writes. 2 tells first probabilities near 1 apart.
+pub const FORMAT: u32 = 2;
+/// The oldest version that this program reads; a store that was begun in it is finished in it.
+pub const OLDEST_FORMAT: u32 = 1;
 /// Images in a shard, unless the manifest says otherwise.
 pub const SHARD_IMAGES: u32 = 1024;
 
@@ -16,7 +18,7 @@ pub const SHARD_IMAGES: u32 = 1024;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// Version of the format: [`FORMAT`].
+    /// Version of the format: [`OLDEST_FORMAT`] to [`FORMAT`].
     pub format: u32,
     /// Number of images.
     pub images: u64,

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::checksums::Checksums;
-use super::file_names::{CHECKSUMS, LOCK, MANIFEST, SKIPPED, WRITING};
+use super::file_names::{CHECKSUMS, HELD, LOCK, MANIFEST, SKIPPED, WRITING};
 use super::files::{file_len, read_checksums, read_manifest, read_small};
 use super::layout::{FileId, Layout};
 use super::part::{Part, parts_in};
@@ -89,7 +89,8 @@ pub fn merge(root: impl AsRef<Path>, others: &[PathBuf]) -> Result<u32> {
                 differences.len()
             );
             return Err(Error::mismatch(other.folder.join(MANIFEST).display().to_string(), problem).remedy(
-                "label all parts from the same images, by the same teacher, with the same settings",
+                "label all parts from the same images, by the same teacher, with the same settings and the same \
+                 version of ferkd",
             ));
         }
         if read_small(&other.folder, SKIPPED)? != skipped {
@@ -219,7 +220,7 @@ fn check_complete(found: &[(Part, PathBuf, bool)]) -> Result<()> {
 /// Refuses a folder that holds anything but a store and its parts.
 fn check_strangers(root: &Path) -> Result<()> {
     let ours = |name: &str| {
-        [MANIFEST, CHECKSUMS, LOCK, SKIPPED].contains(&name)
+        [MANIFEST, CHECKSUMS, LOCK, HELD, SKIPPED].contains(&name)
             || is_leftover(name)
             || FileId::parse(name).is_some()
             || Part::of_folder(name).is_some()
@@ -248,7 +249,7 @@ fn is_whole(root: &Path) -> Result<bool> {
 /// Removes a part's folder, whose files have been handed over.
 fn remove(folder: &Path) -> Result<()> {
     for name in names(folder)? {
-        let ours = [MANIFEST, CHECKSUMS, LOCK, SKIPPED].contains(&&*name)
+        let ours = [MANIFEST, CHECKSUMS, LOCK, HELD, SKIPPED].contains(&&*name)
             || is_leftover(&name)
             || FileId::parse(&name).is_some();
         if ours {

@@ -23,6 +23,7 @@ mod npy;
 mod part;
 mod quantise;
 mod reader;
+mod same_images;
 mod scan;
 #[cfg(not(target_family = "wasm"))]
 mod search;
@@ -48,6 +49,7 @@ pub use memory::MemoryFiles;
 pub use merge::{holds_parts, merge};
 pub use part::Part;
 pub use reader::Store;
+pub use same_images::{ChangedImage, Few, ImagesReport, NameDifferences, Renamed};
 #[cfg(not(target_family = "wasm"))]
 pub use search::SkipSearch;
 pub use size::store_len;

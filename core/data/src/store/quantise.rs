@@ -4,9 +4,33 @@
 //! square root is kept, since small probabilities must be told apart more finely than large ones. All of it is
 //! IEEE arithmetic that every machine and numpy agree on. Ours.
 
-/// The first probability for its code.
-pub(super) fn first(code: u16) -> f32 {
-    (f64::from(code) / 65535.0) as f32
+/// How the 16 bits of a first probability are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FirstCode {
+    /// `p = code / 65535`: format 1. All that a sure teacher says rounds to 1.
+    Linear,
+    /// `p = 1 - (code / 65535)^2`: format 2. A step is 2e-10 near 1, so that two confidences differ there wherever
+    /// 32-bit floats do, and 3.1e-5 at the most.
+    Complement,
+}
+
+impl FirstCode {
+    /// The first probability for its code.
+    pub(super) fn decode(self, code: u16) -> f32 {
+        let share = f64::from(code) / 65535.0;
+        match self {
+            Self::Linear => share as f32,
+            Self::Complement => (1.0 - share * share) as f32,
+        }
+    }
+
+    /// The code of a first probability. It never stands for 0: some class is the most probable.
+    fn encode(self, p: f64) -> u16 {
+        match self {
+            Self::Linear => (p * 65535.0).round().clamp(1.0, 65535.0) as u16,
+            Self::Complement => (libm::sqrt(1.0 - p) * 65535.0).round().clamp(0.0, 65534.0) as u16,
+        }
+    }
 }
 
 /// The probability of rank `rank` (2, 3, ...) for its code, before it is clamped to its predecessor.
@@ -15,9 +39,9 @@ fn tail(code: u8, rank: usize) -> f32 {
     (root * root / rank as f64) as f32
 }
 
-/// Appends the probabilities, in descending order, that the codes stand for.
-pub(super) fn decode(first_code: u16, codes: &[u8], out: &mut Vec<f32>) {
-    let mut previous = first(first_code);
+/// Appends the probabilities, in descending order: the first, and those that the codes of the others stand for.
+pub(super) fn decode(first: f32, codes: &[u8], out: &mut Vec<f32>) {
+    let mut previous = first;
     out.push(previous);
     for (at, &code) in codes.iter().enumerate() {
         previous = tail(code, at + 2).min(previous);
@@ -31,11 +55,9 @@ pub(super) fn sum(probabilities: &[f32]) -> f64 {
 }
 
 /// The codes of probabilities in descending order, whose sum is at most 1; their decoded sum is at most 1 too.
-///
-/// The first code is never 0: some class is the most probable.
-pub(super) fn encode(probabilities: &[f64], codes: &mut Vec<u8>) -> u16 {
+pub(super) fn encode(by: FirstCode, probabilities: &[f64], codes: &mut Vec<u8>) -> u16 {
     let (&head, rest) = probabilities.split_first().unwrap_or((&0.0, &[]));
-    let first_code = (head * 65535.0).round().clamp(1.0, 65535.0) as u16;
+    let first = by.encode(head);
     codes.clear();
     for (at, &p) in rest.iter().enumerate() {
         let rank = at + 2;
@@ -44,14 +66,14 @@ pub(super) fn encode(probabilities: &[f64], codes: &mut Vec<u8>) -> u16 {
         let drags = rest.get(at + 1).is_some_and(|&next| f64::from(tail(code, rank)) < next);
         codes.push(if drags { code.saturating_add(1) } else { code });
     }
-    lower_until_the_sum_fits(first_code, codes);
-    first_code
+    lower_until_the_sum_fits(by.decode(first), codes);
+    first
 }
 
 /// Takes back single steps of the tail, from the end, where they are finest.
-fn lower_until_the_sum_fits(first_code: u16, codes: &mut [u8]) {
+fn lower_until_the_sum_fits(first: f32, codes: &mut [u8]) {
     let mut values = Vec::with_capacity(codes.len() + 1);
-    decode(first_code, codes, &mut values);
+    decode(first, codes, &mut values);
     // Each round lowers all codes above 0, and with all of them at 0 the first alone is left: at most 1.
     while sum(&values) > 1.0 {
         for at in (0..codes.len()).rev() {

@@ -9,7 +9,7 @@ use super::layout::{FileId, Table};
 use super::reader::{Store, TARGET, place};
 use ferkd_method::error::{Error, Result};
 use ferkd_method::label::{Codec, SoftLabel, TopK};
-use ferkd_method::mining::{Confidence, Counts, Rule, Thresholds};
+use ferkd_method::mining::{Confidence, Counts, KindCounts, Resolved, Rule, Thresholds};
 
 /// Bytes of labels that are looked at together.
 const BLOCK: usize = 1 << 16;
@@ -84,6 +84,37 @@ impl Store {
     /// # Errors
     /// Those of [`Self::scan_confidences`] and of [`Rule::resolve`].
     pub fn thresholds(&self, rule: &Rule, which: Confidence) -> Result<Thresholds> {
+        Ok(self.resolved(rule, which)?.thresholds)
+    }
+
+    /// The thresholds of a rule, and how many regions are of each kind: two passes for quantiles, one for absolute
+    /// values.
+    ///
+    /// # Errors
+    /// Those of [`Self::thresholds`].
+    pub fn kinds(&self, rule: &Rule, which: Confidence) -> Result<(Thresholds, KindCounts)> {
+        let Resolved { thresholds, kinds } = self.resolved(rule, which)?;
+        if let Some(kinds) = kinds {
+            return Ok((thresholds, kinds));
+        }
+        let count = |mut kinds: KindCounts, shard| {
+            let mut wrong = None;
+            self.scan_shard(shard, which, |_, _, _, c, _| match thresholds.kind(c) {
+                Ok(kind) => kinds.add(kind),
+                Err(error) => wrong = Some(error),
+            })?;
+            wrong.map_or(Ok(kinds), Err)
+        };
+        let sum = |mut a: KindCounts, b: KindCounts| {
+            a.merge(&b);
+            Ok(a)
+        };
+        let shards = (0..self.layout.shards()).into_par_iter();
+        let kinds = shards.try_fold(KindCounts::default, count).try_reduce(KindCounts::default, sum)?;
+        Ok((thresholds, kinds))
+    }
+
+    fn resolved(&self, rule: &Rule, which: Confidence) -> Result<Resolved> {
         self.check_minable()?;
         rule.resolve_counted(|pass| {
             let shards = (0..self.layout.shards()).into_par_iter();

@@ -1,4 +1,4 @@
-//! Where a store's bytes come from: memory-mapped files, or slices through [`ReadAt`].
+//! Where a store's bytes come from: memory-mapped files, files that cannot be mapped, or slices through [`ReadAt`].
 
 use std::borrow::Cow;
 #[cfg(not(target_family = "wasm"))]
@@ -32,6 +32,7 @@ pub(super) enum Source {
 /// A file that has been opened and found to have the length and the header that its layout asks for.
 pub(super) struct Opened {
     len: u64,
+    /// None for slices, and where the system refuses to map the file: it is read then.
     #[cfg(not(target_family = "wasm"))]
     map: Option<memmap2::Mmap>,
 }
@@ -117,11 +118,13 @@ impl Source {
         }
         match self {
             #[cfg(not(target_family = "wasm"))]
-            Self::Folder(_) => {
-                let whole = opened.map.as_deref().unwrap_or_default();
-                let at = offset as usize;
-                whole.get(at..at + len).map(Cow::Borrowed).ok_or_else(beyond)
-            }
+            Self::Folder(folder) => match opened.map.as_deref() {
+                Some(whole) => {
+                    let at = offset as usize;
+                    whole.get(at..at + len).map(Cow::Borrowed).ok_or_else(beyond)
+                }
+                None => read(&folder.join(file.to_string()), offset, len).map(Cow::Owned),
+            },
             Self::Slices(slices) => {
                 let bytes = slices.read_at(&file.to_string(), offset, len)?;
                 if bytes.len() == len { Ok(Cow::Owned(bytes)) } else { Err(beyond()) }
@@ -135,9 +138,43 @@ fn map(path: &std::path::Path) -> Result<Opened> {
     use ferkd_method::error::IoContext;
     let file = std::fs::File::open(path).at(path)?;
     let len = file.metadata().at(path)?.len();
+    if refuses_maps() {
+        return Ok(Opened { len, map: None });
+    }
     // SAFETY: the bytes behind a map must not change while it lives. This crate never writes a store's file in
     // place: it renames a whole one over it, which leaves the mapped one as it was. No one else has a reason to
     // write there; who does so all the same gets wrong labels or a signal, as with any mapped file.
-    let map = unsafe { memmap2::Mmap::map(&file) }.at(path)?;
-    Ok(Opened { len: len.min(map.len() as u64), map: Some(map) })
+    let map = unsafe { memmap2::Mmap::map(&file) };
+    // Some file systems refuse it, and so does a limit on address space.
+    Ok(match map {
+        Ok(map) => Opened { len: len.min(map.len() as u64), map: Some(map) },
+        Err(_) => Opened { len, map: None },
+    })
+}
+
+/// Some bytes of a file that cannot be mapped. It is opened for each read: a large store has more files than a process
+/// may keep open.
+#[cfg(not(target_family = "wasm"))]
+fn read(path: &std::path::Path, offset: u64, len: usize) -> Result<Vec<u8>> {
+    use ferkd_method::error::IoContext;
+    use std::io::{Read, Seek, SeekFrom};
+    let mut file = std::fs::File::open(path).at(path)?;
+    let mut bytes = vec![0; len];
+    file.seek(SeekFrom::Start(offset)).at(path)?;
+    file.read_exact(&mut bytes).at(path)?;
+    Ok(bytes)
+}
+
+/// Whether no file is mapped, as where the system refuses it: tests ask for it.
+#[cfg(not(target_family = "wasm"))]
+fn refuses_maps() -> bool {
+    #[cfg(test)]
+    return REFUSES_MAPS.get();
+    #[cfg(not(test))]
+    false
+}
+
+#[cfg(test)]
+thread_local! {
+    pub(super) static REFUSES_MAPS: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use super::box_record::ExplicitBox;
 use super::checksums::Checksums;
-use super::file_names::{CHECKSUMS, LOCK, MANIFEST, SKIPPED, WRITING};
+use super::file_names::{CHECKSUMS, HELD, LOCK, MANIFEST, SKIPPED, WRITING};
 use super::files::{file_len, list_sha256, read_checksums, read_manifest, read_small};
 use super::image_record::{self, ImageEntry, ImageRecord};
 use super::label_record::ShardLabels;
 use super::layout::{FileId, Layout, Table, belongs};
-use super::manifest_types::{Boxes, Manifest};
+use super::manifest_types::{Boxes, Manifest, OLDEST_FORMAT};
 use super::part::Part;
 use super::skipped::Skipped;
 use crate::atomic;
@@ -37,7 +37,7 @@ impl StoreWriter {
     /// Creates the store in `folder`, or goes on with the one that is there.
     ///
     /// Leftovers of interrupted writes are removed. A manifest that was damaged is written again where the
-    /// recorded checksum says that it was this one.
+    /// recorded checksum says that it was this one. A store that was begun in an older format goes on in it.
     ///
     /// # Errors
     /// Another writer ([`ErrorKind::Busy`](ferkd_method::ErrorKind::Busy)), a folder that holds something else, a manifest that differs (each
@@ -56,10 +56,12 @@ impl StoreWriter {
         skipped: Option<&Skipped>,
     ) -> Result<Self> {
         let folder = folder.as_ref().to_owned();
-        let (layout, bytes) = (Layout::new(&manifest)?, manifest.to_json()?);
+        manifest.checked()?;
         fs::create_dir_all(&folder).at(&folder)?;
         let lock = FolderLock::acquire(&folder, LOCK, WRITING)?;
         let sums = read_checksums(&folder)?;
+        let manifest = in_the_format_begun(&folder, &sums, manifest)?;
+        let (layout, bytes) = (Layout::new(&manifest)?, manifest.to_json()?);
         let found = skipped.map(Skipped::to_bytes);
         let skipped = found.as_deref().map(sha256);
         let mut writer = Self { folder, manifest, layout, sums, skipped, _lock: lock };
@@ -280,6 +282,20 @@ impl StoreWriter {
     }
 }
 
+/// The manifest in the format of the store that is there: what an older version of the program has written stays
+/// valid, and is not done again.
+fn in_the_format_begun(folder: &Path, sums: &Checksums, manifest: Manifest) -> Result<Manifest> {
+    let found = read_small(folder, MANIFEST)?;
+    let found = found.and_then(|bytes| Manifest::from_json(&bytes, MANIFEST).ok()).map(|found| found.format);
+    for format in OLDEST_FORMAT..manifest.format {
+        let older = Manifest { format, ..manifest.clone() };
+        if found == Some(format) || sums.get(MANIFEST) == Some(&sha256(&older.to_json()?)) {
+            return Ok(older);
+        }
+    }
+    Ok(manifest)
+}
+
 /// Checks that a folder is one to write a store into: it has a manifest, or nothing but what comes before one.
 pub(super) fn check_is_ours(folder: &Path) -> Result<()> {
     let names = names(folder)?;
@@ -292,7 +308,7 @@ pub(super) fn check_is_ours(folder: &Path) -> Result<()> {
             return Err(error.remedy("merge them: `ferkd verify` on this folder; or label with --part"));
         }
         let ours = name.strip_suffix(atomic::TEMPORARY).unwrap_or(&name);
-        if ![LOCK, MANIFEST, CHECKSUMS, SKIPPED].contains(&ours) {
+        if ![LOCK, HELD, MANIFEST, CHECKSUMS, SKIPPED].contains(&ours) {
             let problem = format!("it holds {name:?} but no {MANIFEST}, so it is not a store");
             let error = Error::usage(folder.display().to_string(), problem);
             return Err(error.remedy("name a new or an empty folder"));

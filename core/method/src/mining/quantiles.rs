@@ -70,12 +70,21 @@ pub fn quantile_rank(q: f32, count: u64) -> u64 {
     (rank as u64).clamp(1, count.max(1))
 }
 
-/// The order statistics at three quantiles: one pass counts the upper half of the bits, a second the lower half
-/// within the three buckets that hold the answers.
+/// A confidence that is an order statistic.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct OrderStatistic {
+    pub(super) value: f32,
+    /// Confidences below it, and up to it.
+    pub(super) below: u64,
+    pub(super) up_to: u64,
+}
+
+/// The order statistics at three quantiles, and the number of all confidences: one pass counts the upper half of the
+/// bits, a second the lower half within the three buckets that hold the answers.
 pub(super) fn order_statistics(
     count: impl Fn(CountPass) -> Result<Counts>,
     quantiles: [f32; 3],
-) -> Result<[f32; 3]> {
+) -> Result<([OrderStatistic; 3], u64)> {
     let upper = count(CountPass::Upper)?;
     if let Some(c) = upper.non_finite {
         return Err(Error::new(ErrorKind::Numeric, "confidence", format!("{c} among the stored labels"))
@@ -87,11 +96,15 @@ pub(super) fn order_statistics(
     }
     let located = quantiles.map(|q| locate(&upper.rows, quantile_rank(q, total)));
     let lower = count(CountPass::Lower(located.map(|(bucket, _)| bucket)))?;
-    let mut values = [0.0; 3];
-    for ((value, (bucket, rank)), row) in values.iter_mut().zip(located).zip(lower.rows.chunks(HALF)) {
-        *value = f32::from_bits(bucket << 16 | locate(row, rank).0);
+    let mut found = [OrderStatistic::default(); 3];
+    for ((found, (bucket, rank)), row) in found.iter_mut().zip(located).zip(lower.rows.chunks(HALF)) {
+        let low = locate(row, rank).0;
+        let before: u64 = upper.rows[..bucket as usize].iter().sum();
+        let below = before + row[..low as usize].iter().sum::<u64>();
+        let value = f32::from_bits(bucket << 16 | low);
+        *found = OrderStatistic { value, below, up_to: below + row[low as usize] };
     }
-    Ok(values)
+    Ok((found, total))
 }
 
 /// The place at which `rank` values have been counted, and how many of them it takes there.

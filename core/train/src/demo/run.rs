@@ -67,7 +67,7 @@ struct Marker {
 
 /// The settings of the demo's teacher pass.
 fn label_config(seed: u64) -> LabelConfig {
-    // At temperature 1 a third of the labels would round to certainty, and nothing could be told to be trivial.
+    // At temperature 1 the teacher is certain of a third of the regions, to four digits.
     LabelConfig { regions: 16, temperature: 2.0, seed, device: "flex".into(), ..LabelConfig::default() }
 }
 

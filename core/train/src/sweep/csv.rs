@@ -179,6 +179,7 @@ mod tests {
             thresholds: None,
             kinds: KindCounts::default(),
             fallbacks: 0,
+            warnings: Vec::new(),
             parameters: 10,
             time_s: 2.0,
         };

@@ -302,6 +302,7 @@ impl Progress {
         let total = self.total;
         let mut at: std::collections::BTreeMap<PathBuf, u64> = Default::default();
         let (mut done, mut skipped) = (0, 0);
+        let mut said = std::collections::BTreeSet::new();
         listen(&Event::Started { job: self.job.clone(), total, unit: "steps".into(), done: 0 });
         for (run, event) in events {
             if stop.load(Ordering::Relaxed) {
@@ -319,6 +320,12 @@ impl Progress {
                     let units_per_s = (done - skipped) as f64 / begun.elapsed().as_secs_f64().max(1e-9);
                     let eta_s = total.saturating_sub(done) as f64 / units_per_s.max(1e-9);
                     listen(&Event::Progress { done, total, units_per_s, eta_s });
+                }
+                // Runs on one store have the same to say.
+                Event::Notice { text } => {
+                    if said.insert(text.clone()) {
+                        listen(&Event::Notice { text });
+                    }
                 }
                 _ => {}
             }

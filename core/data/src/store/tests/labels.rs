@@ -10,12 +10,13 @@ const KS: [usize; 4] = [1, 2, 5, 10];
 
 fn codec(codec: Codec, k: usize, classes: usize) -> LabelCodec {
     let (codec, k) = codec.resolve(k, classes);
-    LabelCodec::of(&LabelFormat {
-        codec,
-        k: k as u32,
-        classes: classes as u32,
-        ..manifest(1, Codec::MarginalSmoothing, 5).label
-    })
+    LabelCodec::of(&described(codec, k, classes))
+}
+
+fn described(codec: Codec, k: usize, classes: usize) -> Manifest {
+    let mut manifest = manifest(1, codec, k as u32);
+    manifest.label.classes = classes as u32;
+    manifest
 }
 
 /// Distributions of many shapes over `classes` classes: shape by number.
@@ -182,11 +183,65 @@ fn a_known_label_has_known_bytes() {
     let top = TopK { classes: vec![258, 7, 999], probabilities: vec![0.5, 0.25, 0.031] };
     let mut bytes = Vec::new();
     kept.encode(&top, &mut bytes).unwrap();
-    // p1 = round(0.5 * 65535); the tail: 255 * sqrt(2 * 0.25) = 180.3, 255 * sqrt(3 * 0.031) = 77.8.
-    assert_eq!(bytes, [2, 1, 7, 0, 231, 3, 0, 128, 180, 78]);
+    // q1 = round(65535 * sqrt(0.5)) = 46340; the tail: 255 * sqrt(2 * 0.25) = 180.3, 255 * sqrt(3 * 0.031) = 77.8.
+    assert_eq!(bytes, [2, 1, 7, 0, 231, 3, 4, 181, 180, 78]);
     let read = kept.top_k(&bytes).unwrap();
     assert_eq!(read.classes, top.classes);
+    assert_eq!(read.probabilities[0], (1.0 - (46340.0f64 / 65535.0).powi(2)) as f32);
     assert!((read.probabilities[1] - (180.0f32 / 255.0).powi(2) / 2.0).abs() < 1e-7);
+
+    // Format 1: p1 = round(0.5 * 65535).
+    let old = LabelCodec::of(&Manifest { format: 1, ..described(Codec::MarginalSmoothing, 3, 1000) });
+    let mut bytes = Vec::new();
+    old.encode(&top, &mut bytes).unwrap();
+    assert_eq!(bytes, [2, 1, 7, 0, 231, 3, 0, 128, 180, 78]);
+    assert_eq!(old.top_k(&bytes).unwrap().probabilities[0], (32768.0f64 / 65535.0) as f32);
+}
+
+#[test]
+fn a_sure_teachers_confidences_stay_apart() {
+    // 32-bit floats know 1 - 6e-8 at the most below 1; the linear code of format 1 made 1 of all from 0.999993 on.
+    let sure: Vec<f32> = (1..=400).map(|n| 1.0 - n as f32 * 6e-8).collect();
+    let read = |manifest: &Manifest| -> Vec<f32> {
+        let kept = LabelCodec::of(manifest);
+        let confidence = |&p: &f32| {
+            let mut bytes = Vec::new();
+            let others = (1.0 - p) / 11.0;
+            let top =
+                TopK { classes: vec![3, 1, 2, 4, 5], probabilities: vec![p, others, others, others, others] };
+            kept.encode(&top, &mut bytes).unwrap();
+            assert_eq!(bytes.len(), 16);
+            kept.confidence(&bytes, Confidence::Max, None, &mut TopK::default()).unwrap()
+        };
+        sure.iter().map(confidence).collect()
+    };
+    let manifest = described(Codec::MarginalSmoothing, 5, 12);
+    let found = read(&manifest);
+    // Steps of 2 code / 65535^2 at code = 65535 sqrt(1 - p): below 2.4e-5 * 0.005 here.
+    assert!(found.iter().zip(&sure).all(|(a, b)| (a - b).abs() < 2e-7), "{found:?}");
+    assert!(found.is_sorted_by(|a, b| a >= b) && found[0] < 1.0);
+    let different = |found: &[f32]| found.chunk_by(|a, b| a == b).count();
+    assert!(different(&found) > 150, "{}", different(&found));
+    assert!(different(&read(&Manifest { format: 1, ..manifest })) < 5);
+}
+
+#[test]
+fn every_first_code_is_read_as_it_was_written() {
+    for (format, codes) in [(1, 1..=65535u16), (2, 0..=65534)] {
+        let kept = LabelCodec::of(&Manifest { format, ..described(Codec::Smoothing, 1, 40_000) });
+        let mut last = None;
+        for code in codes {
+            let record = [9, 0, code.to_le_bytes()[0], code.to_le_bytes()[1]];
+            let top = kept.top_k(&record).unwrap();
+            let p = top.probabilities[0];
+            let mut again = Vec::new();
+            kept.encode(&top, &mut again).unwrap();
+            assert_eq!(kept.top_k(&again).unwrap(), top, "format {format}, code {code}");
+            let step = last.map_or(0.0, |last: f32| (p - last).abs());
+            assert!(step <= 3.2e-5 && (format == 2 || p > 0.0), "format {format}, code {code}: {step}");
+            last = Some(p);
+        }
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod damage;
 mod labels;
 mod parts;
 mod reading;
+mod same_images;
 mod writing;
 
 use std::collections::BTreeMap;

@@ -40,6 +40,24 @@ fn merged_parts_are_the_store_written_in_one_go() {
 }
 
 #[test]
+fn parts_of_two_formats_are_refused_by_name() {
+    let new = manifest(5, Codec::MarginalSmoothing, 5);
+    let old = Manifest { format: 1, ..new.clone() };
+    let folder = tempfile::tempdir().unwrap();
+    let theirs = parts(folder.path(), &new, 2);
+    fs::remove_dir_all(&theirs[1]).unwrap();
+    let other = tempfile::tempdir().unwrap();
+    fs::rename(&parts(other.path(), &old, 2)[1], &theirs[1]).unwrap();
+    let error = merge(folder.path(), &[]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Mismatch);
+    assert!(
+        error.to_string().contains("part-2-of-2") && error.to_string().contains("`format` is 1"),
+        "{error}"
+    );
+    assert!(error.to_string().contains("the same version of ferkd"), "{error}");
+}
+
+#[test]
 fn a_merge_interrupted_after_any_file_goes_on() {
     let manifest = explicit(5);
     let whole = contents(stored(&manifest).path());

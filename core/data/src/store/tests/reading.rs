@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::source::REFUSES_MAPS;
 use super::*;
 use ferkd_method::Error;
 use ferkd_method::label::TopK;
@@ -228,4 +229,28 @@ fn a_store_that_is_none_is_named() {
     let error = Store::open(folder.path()).unwrap_err();
     assert!(error.to_string().contains("manifest.json"), "{error}");
     assert!(Store::open(folder.path().join("nowhere")).is_err());
+}
+
+#[test]
+fn files_that_cannot_be_mapped_are_read() {
+    let manifest = explicit(5);
+    let folder = stored(&manifest);
+    let mapped = Store::open(folder.path()).unwrap();
+    REFUSES_MAPS.set(true);
+    let read = Store::open(folder.path()).unwrap();
+    for image in 0..5 {
+        assert_eq!(read.image(image).unwrap(), mapped.image(image).unwrap());
+        assert_eq!(read.regions(image).unwrap(), mapped.regions(image).unwrap());
+        assert_eq!(read.labels(image).unwrap(), mapped.labels(image).unwrap());
+    }
+    let mut seen = [Vec::new(), Vec::new()];
+    for (store, seen) in [&read, &mapped].into_iter().zip(&mut seen) {
+        let visit = &mut |image, region, _, c: f32| seen.push((image, region, c));
+        store.scan_confidences(Confidence::Max, visit).unwrap();
+    }
+    assert_eq!(seen[0], seen[1]);
+    // One that is cut short is still told by its length.
+    fs::write(folder.path().join("labels-00000.npy"), b"short").unwrap();
+    assert!(Store::open(folder.path()).unwrap().labels(0).unwrap_err().to_string().contains("5 bytes long"));
+    REFUSES_MAPS.set(false);
 }

@@ -46,6 +46,33 @@ fn another_manifest_is_refused_field_by_field() {
 }
 
 #[test]
+fn a_store_begun_in_an_older_format_is_finished_in_it() {
+    let new = manifest(5, Codec::MarginalSmoothing, 5);
+    let old = Manifest { format: 1, ..new.clone() };
+    let expected = contents(stored(&old).path());
+    assert!(expected["labels-00000.npy"].windows(4).any(|bytes| bytes == b"'p1'"));
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = StoreWriter::open(folder.path(), old.clone()).unwrap();
+    write_shard(&mut writer, 0).unwrap();
+    drop(writer);
+    // Today's program goes on, also where the manifest has to be written again.
+    for damage in [None, Some(&b"{"[..])] {
+        if let Some(bytes) = damage {
+            fs::write(folder.path().join(MANIFEST), bytes).unwrap();
+        }
+        let writer = StoreWriter::open(folder.path(), new.clone()).unwrap();
+        assert_eq!(writer.manifest().format, 1);
+    }
+    write(folder.path(), &new).unwrap();
+    assert_eq!(contents(folder.path()), expected);
+    assert!(verify(folder.path(), 1).unwrap().is_sound());
+    // The other way round nothing is silently rewritten.
+    let folder = stored(&new);
+    let error = StoreWriter::open(folder.path(), old).unwrap_err();
+    assert!(error.to_string().contains("`format` is 2, asked for is 1"), "{error}");
+}
+
+#[test]
 fn other_peoples_folders_are_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("thesis.tex"), b"x").unwrap();
