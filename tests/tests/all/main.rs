@@ -8,6 +8,7 @@ mod demo;
 mod fkd_decoding;
 mod fkd_import;
 mod hard_times;
+mod input_folders;
 #[cfg(unix)]
 mod jobs;
 #[cfg(unix)]

@@ -6,10 +6,13 @@ use std::sync::Arc;
 
 use crate::digest::image_list_sha256;
 use crate::images::cache::{Budget, Cache};
-use crate::images::folder::{Listing, Place, list, locate};
+use crate::images::flat_labels::{FlatLabels, HINT, find as find_labels, is_imagenet_validation};
+use crate::images::folder::{Listing, Located, Place, list, locate};
 use crate::images::names::Names;
+use crate::images::notes::Notes;
 use crate::images::shards::Shards;
 pub use crate::images::split::Split;
+use crate::images::split::SplitName;
 use crate::images::synthetic::{is_synthetic, synthetic};
 use crate::pixels::{Decoded, OrientationRule, decode};
 use ferkd_method::error::{Error, IoContext, Result};
@@ -25,6 +28,10 @@ pub struct ImageList {
     /// Where the images of a class folder begin, and which one it is: images of a folder follow each other.
     spans: Vec<(u32, u32)>,
     cache: Option<Arc<Cache>>,
+    /// What there is to know of how they were found.
+    notices: Arc<[String]>,
+    /// Why images that lie flat have no classes, and what to do about it.
+    unlabelled: Option<Arc<str>>,
 }
 
 #[derive(Debug, Clone)]
@@ -37,15 +44,29 @@ enum Source {
 impl ImageList {
     /// Lists the images under `path`: `<class>/**` or one flat folder, tar archives of either, or [`synthetic`] ones.
     ///
-    /// Files are told by content when they are read; only hidden files and well-known texts are passed over.
+    /// Where splits are told apart by folders or archives, the one that is meant is taken; [`notices`](Self::notices)
+    /// says which. Files are told by content when they are read; hidden files, well-known others and files that do not
+    /// begin like an image are passed over.
     ///
     /// # Errors
-    /// A folder or an archive that cannot be read, holds no image, or mixes loose images with class folders.
+    /// A folder or an archive that cannot be read, holds no image, mixes loose images with class folders, holds other
+    /// splits alone, or could be meant in two ways.
     pub fn open(path: &Path, split: Split) -> Result<Self> {
-        Self::find(path, split).map(|(list, _)| list)
+        let missing = || {
+            let (missing, names) = match split {
+                Split::Train => ("training", "train, training"),
+                Split::Val => ("validation", "val, valid, validation, dev, eval, test"),
+            };
+            Error::mismatch(path.display().to_string(), format!("it holds splits, but no {missing} split"))
+                .remedy(format!(
+                    "name the folder or archive of the images that are meant, or call it {names}"
+                ))
+        };
+        Self::find(path, split)?.map(|(list, _)| list).ok_or_else(missing)
     }
 
-    /// The same, if `path` holds a half of that name: `val/` beside `train/`, or `val.tar`, or `val/` in archives.
+    /// The same, if `path` tells splits apart and holds this one: `val/` beside `train/`, or `val.tar`, or `val/` in
+    /// archives. A test split stands in for a validation split where its images have classes.
     ///
     /// # Errors
     /// Those of [`Self::open`].
@@ -53,36 +74,57 @@ impl ImageList {
         if is_synthetic(path) {
             return Ok(None);
         }
-        // Where halves are told apart by names, archives need not be read to see that there is no such half.
-        if matches!(locate(path, split)?, (Place::Folder(_), false)) {
+        // Where splits are told apart by names, images need not be listed to see that there is no such split.
+        let located = locate(path, split, &mut Notes::default())?;
+        if located.is_none_or(|found| matches!((found.place, found.split), (Place::Folder(_), None))) {
             return Ok(None);
         }
-        let (list, told) = Self::find(path, split)?;
-        Ok(told.then_some(list))
+        let found = Self::find(path, split)?;
+        let usable = |list: &Self, told| match told {
+            None => false,
+            Some(SplitName::Test) => !list.folders.is_empty(),
+            Some(_) => true,
+        };
+        Ok(found.filter(|(list, told)| usable(list, *told)).map(|(list, _)| list))
     }
 
-    fn find(path: &Path, split: Split) -> Result<(Self, bool)> {
+    /// The images, and the split that names say they are.
+    fn find(path: &Path, split: Split) -> Result<Option<(Self, Option<SplitName>)>> {
         if let Some(images) = synthetic(path, split)? {
-            return Ok((Self::in_memory(images)?, true));
+            let own = if split == Split::Train { SplitName::Train } else { SplitName::Validation };
+            return Ok(Some((Self::in_memory(images)?, Some(own))));
         }
-        let (place, told) = locate(path, split)?;
-        let (source, listing, told) = match place {
+        let mut notes = Notes::default();
+        let Some(Located { place, split: told }) = locate(path, split, &mut notes)? else { return Ok(None) };
+        let (source, mut listing, told) = match place {
             Place::Folder(root) => {
-                let listing = list(&root)?;
+                let listing = list(&root, &mut notes)?;
                 (Source::Folder(root), listing, told)
             }
-            Place::Archives(paths) => {
-                let (shards, listing, inside) = Shards::open(&paths, split)?;
-                (Source::Shards(shards), listing, told || inside)
-            }
+            Place::Archives(paths) => match Shards::open(&paths, split, told, &mut notes)? {
+                Some((shards, listing, inside)) => (Source::Shards(shards), listing, told.or(inside)),
+                None => return Ok(None),
+            },
         };
-        let Listing { folders, names } = listing;
-        let list = Self { spans: spans(&folders, &names), source, folders, names, cache: None };
-        if list.is_empty() {
-            return Err(Error::damaged(path, "it holds no image")
+        if listing.names.len() == 0 {
+            let mut problem = "it holds no image".to_owned();
+            notes.sentences(&path.display().to_string()).iter().for_each(|text| {
+                problem += "; ";
+                problem += text;
+            });
+            return Err(Error::damaged(path, problem)
                 .remedy("name a folder with <class>/<image> files, one flat folder of images, or tar archives of either"));
         }
-        Ok((list, told))
+        let unlabelled = look_for_labels(&source, &mut listing, &mut notes)?;
+        let Listing { folders, names, assigned } = listing;
+        let spans = match assigned {
+            Some(classes) => spans_of(&classes),
+            None => spans(&folders, &names),
+        };
+        let notices = Arc::default();
+        let mut list = Self { spans, source, folders, names, cache: None, notices, unlabelled };
+        list.notices = notes.sentences(&list.root()).into();
+        Ok(Some((list, told)))
     }
 
     /// Images in memory: relative path, class folder, and the file's bytes. Sorted by path.
@@ -104,7 +146,8 @@ impl ImageList {
             }
             files.push(bytes.into());
         }
-        Ok(Self { source: Source::Memory(files), folders, names, spans, cache: None })
+        let source = Source::Memory(files);
+        Ok(Self { source, folders, names, spans, cache: None, notices: Arc::default(), unlabelled: None })
     }
 
     /// The list without some images, whose names come in ascending order; names that it does not hold are of no
@@ -164,13 +207,39 @@ impl ImageList {
             }
         };
         let cache = self.cache.as_ref().map(|cache| Arc::new(cache.emptied()));
-        Ok(Self { source, folders: self.folders.clone(), names, spans, cache })
+        let (folders, notices) = (self.folders.clone(), self.notices.clone());
+        Ok(Self { source, folders, names, spans, cache, notices, unlabelled: self.unlabelled.clone() })
     }
 
     /// The same list, of which decoded images stay in memory as long as `budget` has room.
     pub fn cached(mut self, budget: &Budget) -> Self {
         self.cache = Some(Arc::new(Cache::new(budget)));
         self
+    }
+
+    /// What there is to know of how the images were found, in sentences: which split they are, and what was passed
+    /// over.
+    pub fn notices(&self) -> &[String] {
+        &self.notices
+    }
+
+    /// The same list with one more [notice](Self::notices).
+    #[must_use]
+    pub fn with_notice(mut self, text: String) -> Self {
+        self.notices = self.notices.iter().cloned().chain([text]).collect();
+        self
+    }
+
+    /// Checks that the images have classes, as an evaluation needs them.
+    ///
+    /// # Errors
+    /// Images without classes; the remedy knows ImageNet's flat `val/`.
+    pub fn check_classes(&self) -> Result<()> {
+        if !self.folders.is_empty() {
+            return Ok(());
+        }
+        let remedy = self.unlabelled.as_deref().unwrap_or("put them into class folders");
+        Err(Error::mismatch(self.root(), "its images have no classes").remedy(remedy))
     }
 
     /// Number of images.
@@ -292,6 +361,46 @@ const MAX_FILE_BYTES: u64 = 1 << 30;
 /// The folder of an image in memory that has none.
 const NO_FOLDER: u32 = u32::MAX;
 
+/// Looks for the label file of images whose folders say no class; why none is used comes back.
+fn look_for_labels(source: &Source, listing: &mut Listing, notes: &mut Notes) -> Result<Option<Arc<str>>> {
+    // A single folder may be no class either: Tiny ImageNet's val/images.
+    if listing.folders.len() > 1 || listing.assigned.is_some() {
+        return Ok(None);
+    }
+    let beside = match source {
+        Source::Folder(root) => root.clone(),
+        Source::Shards(shards) => shards.folder(),
+        Source::Memory(_) => return Ok(None),
+    };
+    let above = beside.canonicalize().ok().and_then(|path| path.parent().map(Path::to_owned));
+    let folders: Vec<&Path> = [Some(&*beside), above.as_deref()].into_iter().flatten().collect();
+    match find_labels(&listing.names, &folders)? {
+        FlatLabels::Known { classes, file } => {
+            notes.say(format!("{}: it says the classes of {} images", file.display(), classes.len()));
+            listing.folders = classes.clone();
+            listing.folders.sort_unstable();
+            listing.folders.dedup();
+            let number = |class: &String| listing.folders.binary_search(class).unwrap_or_default() as u32;
+            listing.assigned = Some(classes.iter().map(number).collect());
+            Ok(None)
+        }
+        FlatLabels::Unusable(why) => Ok(Some(why.into())),
+        FlatLabels::None if is_imagenet_validation(&listing.names) => Ok(Some(HINT.into())),
+        FlatLabels::None => Ok(None),
+    }
+}
+
+/// Where images of another class folder begin, if each has a class of its own.
+fn spans_of(classes: &[u32]) -> Vec<(u32, u32)> {
+    let mut spans: Vec<(u32, u32)> = Vec::new();
+    for (i, &class) in classes.iter().enumerate() {
+        if spans.last().is_none_or(|&(_, last)| last != class) {
+            spans.push((i as u32, class));
+        }
+    }
+    spans
+}
+
 /// Where each class folder's images begin in a sorted list.
 fn spans(folders: &[String], names: &Names) -> Vec<(u32, u32)> {
     let mut spans: Vec<(u32, u32)> = Vec::new();
@@ -360,6 +469,101 @@ mod tests {
         let list = ImageList::open(dir.path(), Split::Train).unwrap();
         assert_eq!((list.len(), list.folder(0), list.folders().len()), (1, None, 0));
         assert_eq!(list.first_without_folder(), Some(0));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn strangers_and_empty_folders_are_no_classes_and_are_said_once() {
+        use std::os::unix::ffi::OsStrExt;
+        let dir = tempfile::tempdir().unwrap();
+        for name in [
+            "a/1.png",
+            "b/2.png",
+            "__MACOSX/a/._1.png",
+            "a/@eaDir/1.png/T.jpg",
+            "LICENSE",
+            "Thumbs.db",
+            "a/x.idx",
+        ] {
+            touch(dir.path(), name);
+        }
+        touch(dir.path(), "empty/notes.txt");
+        std::fs::create_dir(dir.path().join("n01440764")).unwrap();
+        std::os::unix::fs::symlink("/gone.png", dir.path().join("b/gone.png")).unwrap();
+        std::fs::write(dir.path().join(std::ffi::OsStr::from_bytes(b"\xFF.png")), b"x").unwrap();
+        // A photo without an ending is one by its first bytes.
+        std::fs::write(dir.path().join("a/photo"), b"\xFF\xD8\xFF\xE0").unwrap();
+        let list = ImageList::open(dir.path(), Split::Train).unwrap();
+        let names: Vec<&str> = (0..list.len()).map(|i| list.name(i)).collect();
+        assert_eq!((names, list.folders().len()), (vec!["a/1.png", "a/photo", "b/2.png"], 2));
+        let said = list.notices().join(" ");
+        for text in [
+            "2 folders without images (`empty`, `n01440764`)",
+            "`a/@eaDir`",
+            "`LICENSE`",
+            "`a/x.idx`",
+            "1 link to a file that is not there (`b/gone.png`)",
+            "1 name that is not UTF-8",
+        ] {
+            assert!(said.contains(text), "no {text} in {said}");
+        }
+    }
+
+    #[test]
+    fn splits_of_any_usual_name_are_told_apart() {
+        for (train, val) in [("Train", "Val"), ("TRAINING", "valid"), ("training", "dev"), ("train", "test")]
+        {
+            let dir = tempfile::tempdir().unwrap();
+            for name in [format!("{train}/a/1.png"), format!("{train}/b/1.png"), format!("{val}/a/9.png")] {
+                touch(dir.path(), &name);
+            }
+            let list = ImageList::open(dir.path(), Split::Train).unwrap();
+            assert_eq!((list.len(), list.folders()), (2, &["a".to_owned(), "b".to_owned()][..]), "{train}");
+            assert!(list.notices()[0].contains(&format!("`{train}` is the training split")));
+            let half = ImageList::open_half(dir.path(), Split::Val).unwrap().unwrap();
+            assert_eq!(half.name(0), "a/9.png", "{val}");
+            assert!(half.notices()[0].contains(&format!("`{val}` is ")), "{:?}", half.notices());
+        }
+    }
+
+    #[test]
+    fn a_test_split_without_classes_is_not_validated_on_and_splits_alone_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        touch(dir.path(), "train/a/1.png");
+        touch(dir.path(), "test/1.png");
+        assert!(ImageList::open_half(dir.path(), Split::Val).unwrap().is_none());
+        std::fs::remove_dir_all(dir.path().join("train")).unwrap();
+        let error = ImageList::open(dir.path(), Split::Train).unwrap_err().to_string();
+        assert!(error.contains("no training split"), "{error}");
+        touch(dir.path(), "train/a/1.png");
+        touch(dir.path(), "apple/1.png");
+        let error = ImageList::open(dir.path(), Split::Train).unwrap_err().to_string();
+        assert!(error.contains("`apple`"), "{error}");
+        // Within the training split, `train` is a class.
+        touch(dir.path(), "cifar/train/apple/1.png");
+        touch(dir.path(), "cifar/train/train/1.png");
+        let list = ImageList::open(&dir.path().join("cifar"), Split::Train).unwrap();
+        assert_eq!(list.folders(), ["apple", "train"]);
+        assert_eq!(ImageList::open(&dir.path().join("cifar/train"), Split::Train).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn imagenets_flat_validation_images_get_their_classes_from_a_list_beside_them() {
+        let dir = tempfile::tempdir().unwrap();
+        touch(dir.path(), "train/n01440764/1.png");
+        for name in ["val/ILSVRC2012_val_00000001.JPEG", "val/ILSVRC2012_val_00000002.JPEG"] {
+            touch(dir.path(), name);
+        }
+        let open = || ImageList::open(dir.path(), Split::Val).unwrap();
+        let error = open().check_classes().unwrap_err().to_string();
+        assert!(error.contains("imagenet_2012_validation_synset_labels.txt"), "{error}");
+        let rows = "ILSVRC2012_val_00000002,n01440764 1 2 3 4\nILSVRC2012_val_00000001,n01751748 1 2 3 4\n";
+        std::fs::write(dir.path().join("LOC_val_solution.csv"), rows).unwrap();
+        let list = open();
+        list.check_classes().unwrap();
+        assert_eq!(list.folders(), ["n01440764", "n01751748"]);
+        assert_eq!((list.folder(0), list.folder(1), list.first_without_folder()), (Some(1), Some(0), None));
+        assert!(list.notices().join(" ").contains("LOC_val_solution.csv"), "{:?}", list.notices());
     }
 
     #[test]
