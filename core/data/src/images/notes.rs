@@ -66,12 +66,14 @@ impl Notes {
         self.said.push(text);
     }
 
-    /// Counts what was passed over, and keeps the first names.
+    /// Counts what was passed over, and keeps the first names in their order: a system lists them in any.
     pub(super) fn pass(&mut self, why: Passed, name: &str) {
         let (count, names) = self.passed.entry(why).or_default();
         *count += 1;
-        if names.len() < SHOWN {
-            names.push(name.to_owned());
+        let at = names.partition_point(|other| other.as_str() < name);
+        if at < SHOWN {
+            names.insert(at, name.to_owned());
+            names.truncate(SHOWN);
         }
     }
 
@@ -89,6 +91,7 @@ impl Notes {
             let (all, shown) = self.passed.entry(why).or_default();
             *all += count;
             shown.extend(names);
+            shown.sort_unstable();
             shown.truncate(SHOWN);
         }
     }
@@ -116,7 +119,7 @@ mod tests {
     #[test]
     fn what_was_passed_over_is_counted_and_said_once() {
         let mut notes = Notes::default();
-        for i in 0..5 {
+        for i in (0..5).rev() {
             notes.pass(Passed::NoImage, &format!("a/{i}"));
         }
         notes.pass(Passed::EmptyFolder, "lost");

@@ -97,7 +97,7 @@ fn what_lies_beside_images_is_passed_over() {
     );
     let said = list.notices().join(" ");
     for text in
-        ["1 folder without images (`c`)", "`__MACOSX`", "2 files that are no images (`README.md`, `LICENSE`)"]
+        ["1 folder without images (`c`)", "`__MACOSX`", "2 files that are no images (`LICENSE`, `README.md`)"]
     {
         assert!(said.contains(text), "{said}");
     }
