@@ -1,10 +1,13 @@
 //! Label spaces: which class each output of a model stands for, and which of them a folder means.
 
+mod lookup;
+
 use std::collections::HashSet;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::classes::lookup::{Found, Lookup};
 use ferkd_method::error::{Error, IoContext, Result};
 
 /// The classes of a model or a store, in output order.
@@ -31,7 +34,8 @@ impl ClassSpace {
         Self { ids: folders.to_vec(), names: folders.to_vec() }
     }
 
-    /// Reads classes from a text file: an identifier a line, in output order; a name may follow behind a tab.
+    /// Reads classes from a text file: an identifier a line, in output order; a name may follow behind a tab, or
+    /// behind a WordNet id and a blank. A byte-order mark is no part of a name.
     ///
     /// # Errors
     /// A file that cannot be read, is not UTF-8 text, holds no class or more than 65,536, or one of them twice.
@@ -47,9 +51,10 @@ impl ClassSpace {
         let text = String::from_utf8(std::fs::read(path).at(path)?)
             .map_err(|_| bad("it is not valid text: expected UTF-8".into()))?;
         let (mut classes, mut seen) = (Self { ids: Vec::new(), names: Vec::new() }, HashSet::new());
+        let text = text.trim_start_matches('\u{FEFF}');
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-            let (id, name) =
-                line.split_once('\t').map_or((line, line), |(id, name)| (id.trim(), name.trim()));
+            let parts = line.split_once('\t').or_else(|| lookup::wordnet_line(line));
+            let (id, name) = parts.map_or((line, line), |(id, name)| (id.trim(), name.trim()));
             if !seen.insert(id) {
                 return Err(bad(format!("class `{id}` stands there twice")));
             }
@@ -72,55 +77,71 @@ impl ClassSpace {
         self.ids.is_empty()
     }
 
-    /// The class that a folder's name means: by identifier, else by a name that only one class has.
+    /// The class that a folder's name means: by identifier, by a name that only one class has, by the WordNet id that
+    /// it begins with (`n01910747_jellyfish`), or by either name in another case and with `_` or `-` for blanks.
     ///
     /// # Errors
     /// A name that several classes share.
     pub fn find(&self, folder: &str) -> Result<Option<u32>> {
-        if let Some(i) = self.ids.iter().position(|id| id == folder) {
-            return Ok(Some(i as u32));
-        }
-        let mut named = self.names.iter().enumerate().filter(|(_, name)| *name == folder).map(|(i, _)| i);
-        match (named.next(), named.next()) {
-            (Some(_), Some(_)) => {
-                let ids: Vec<&str> = self
-                    .names
+        self.class_of(&self.lookup(), folder)
+    }
+
+    fn lookup(&self) -> Lookup<'_> {
+        Lookup::new(&self.ids, &self.names)
+    }
+
+    fn class_of(&self, lookup: &Lookup, folder: &str) -> Result<Option<u32>> {
+        match lookup.find(folder) {
+            Found::One(class) => Ok(Some(class)),
+            Found::Nothing => Ok(None),
+            Found::Several(classes) => {
+                let ids: Vec<&str> = classes
                     .iter()
-                    .zip(&self.ids)
-                    .filter(|(n, _)| *n == folder)
-                    .map(|(_, id)| id.as_str())
+                    .filter_map(|&class| self.ids.get(class as usize))
+                    .map(String::as_str)
                     .collect();
                 Err(Error::mismatch(format!("class folder `{folder}`"), "several classes have this name")
                     .remedy(format!("rename the folder to one of {}", ids.join(", "))))
             }
-            (first, _) => Ok(first.map(|i| i as u32)),
         }
     }
 
-    /// The class of each folder.
+    /// The class of each folder. Folders that are called by the numbers 0 to C - 1, all of them, are the classes in
+    /// their order.
     ///
     /// # Errors
     /// A folder that is none of the classes; the message names both sides. `owner` says whose classes these are.
     pub fn map_folders(&self, folders: &[String], owner: &str) -> Result<Vec<u32>> {
-        folders
-            .iter()
-            .map(|folder| {
-                self.find(folder)?.ok_or_else(|| {
-                    let shown: Vec<&str> = self.names.iter().take(4).map(String::as_str).collect();
-                    let problem = format!(
-                        "it is none of the {} classes of {owner} ({}, ...)",
-                        self.len(),
-                        shown.join(", ")
-                    );
-                    let names = self.names.iter().map(String::as_str);
-                    let nearest = crate::config::nearest(folder, names.filter(|n| n.contains(folder.as_str())));
-                    let hint = nearest.map(|name| format!("did you mean `{name}`? ")).unwrap_or_default();
-                    Error::mismatch(format!("class folder `{folder}`"), problem).remedy(format!(
-                        "{hint}name class folders by WordNet id or by a class name, or use a teacher of these classes"
-                    ))
-                })
-            })
-            .collect()
+        let lookup = self.lookup();
+        let mut classes = Vec::with_capacity(folders.len());
+        for folder in folders {
+            match self.class_of(&lookup, folder)? {
+                Some(class) => classes.push(class),
+                None => {
+                    return lookup.by_number(folders).ok_or_else(|| self.unknown(&lookup, folder, owner));
+                }
+            }
+        }
+        Ok(classes)
+    }
+
+    fn unknown(&self, lookup: &Lookup, folder: &str, owner: &str) -> Error {
+        let shown: Vec<&str> = self.names.iter().take(4).map(String::as_str).collect();
+        let more = if self.len() > shown.len() { ", ..." } else { "" };
+        let problem =
+            format!("it is none of the {} classes of {owner} ({}{more})", self.len(), shown.join(", "));
+        let hint = match lookup.nearest(folder) {
+            Some(name) => format!("did you mean `{name}`? "),
+            None if folder.bytes().all(|b| b.is_ascii_digit()) => format!(
+                "numbers are understood where all from 0 to {} are there; else give a --classes-file with lines such \
+                 as `{folder}`, a tab and a name; ",
+                self.len().saturating_sub(1)
+            ),
+            None => String::new(),
+        };
+        Error::mismatch(format!("class folder `{folder}`"), problem).remedy(format!(
+            "{hint}name class folders by WordNet id or by a class name, or use a teacher of these classes"
+        ))
     }
 
     /// The classes with the given indices, in that order.
@@ -156,5 +177,84 @@ mod tests {
         assert!(text.contains("zebrafish") && text.contains("the teacher"), "{text}");
         let error = ClassSpace::imagenet().map_folders(&["tabby".into()], "the teacher").unwrap_err();
         assert!(error.to_string().contains("`tabby cat`"), "{error}");
+    }
+
+    fn found(folder: &str) -> Result<Option<u32>, String> {
+        ClassSpace::imagenet().find(folder).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn a_folder_is_understood_as_people_write_its_class() {
+        for (folder, class) in [
+            ("n02124075", 285),
+            ("n01910747_jellyfish", 107),
+            ("n01910747-jellyfish", 107),
+            ("n01910747", 107),
+            ("jellyfish", 107),
+            ("Jellyfish", 107),
+            ("great white shark", 2),
+            ("Great_White-Shark", 2),
+            ("GREAT__WHITE_SHARK", 2),
+            ("american_robin", 15),
+        ] {
+            assert_eq!(found(folder), Ok(Some(class)), "{folder}");
+        }
+        for folder in ["n019107470", "n01910747jellyfish", "n99999999", "", "jelly"] {
+            assert_eq!(found(folder), Ok(None), "{folder}");
+        }
+        assert!(found("Missile").unwrap_err().contains("n04008634"));
+        // Two of one's own classes that differ in their case only.
+        let own = ClassSpace::of_folders(&["Cat".into(), "cat".into()]);
+        assert_eq!((own.find("cat").unwrap(), own.find("Cat").unwrap()), (Some(1), Some(0)));
+        assert!(own.find("CAT").is_err());
+    }
+
+    #[test]
+    fn plain_numbers_are_classes_where_all_of_them_are_there() {
+        let imagenet = ClassSpace::imagenet();
+        // In the order of a folder's listing, as ImageNetV2 has them.
+        let mut folders: Vec<String> = (0..1000).map(|n| n.to_string()).collect();
+        folders.sort_unstable();
+        let classes = imagenet.map_folders(&folders, "ImageNet").unwrap();
+        assert_eq!((folders[2].as_str(), classes[2]), ("10", 10));
+        assert_eq!((folders[3].as_str(), classes[3]), ("100", 100));
+        let error = imagenet.map_folders(&folders[..10], "ImageNet").unwrap_err().to_string();
+        assert!(error.contains("--classes-file") && error.contains("0 to 999"), "{error}");
+        let digits = ClassSpace::of_folders(&["0".into(), "1".into()]);
+        assert_eq!(digits.map_folders(&["01".into()], "the student").unwrap(), [1]);
+        let off_by_one: Vec<String> = (1..=1000).map(|n| n.to_string()).collect();
+        assert!(imagenet.map_folders(&off_by_one, "ImageNet").is_err());
+    }
+
+    #[test]
+    fn an_unknown_folder_is_told_which_class_it_is_nearest_to() {
+        for (folder, meant) in [
+            ("golden retreiver", Some("Golden Retriever")),
+            ("Golden_Retreiver", Some("Golden Retriever")),
+            ("robin", Some("American robin")),
+            ("jellyfishes", Some("jellyfish")),
+            ("n99999999", None),
+            ("12345", None),
+        ] {
+            let error =
+                ClassSpace::imagenet().map_folders(&[folder.into()], "ImageNet").unwrap_err().to_string();
+            match meant {
+                Some(name) => assert!(error.contains(&format!("did you mean `{name}`?")), "{error}"),
+                None => assert!(!error.contains("did you mean"), "{error}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_classes_file_may_begin_with_a_byte_order_mark() {
+        let at = tempfile::tempdir().unwrap();
+        let path = at.path().join("classes.txt");
+        let text = "\u{FEFF}cat\r\nn02124075 Egyptian cat\r\n7\tgreat white shark\r\nice cream\r\n";
+        std::fs::write(&path, text).unwrap();
+        let classes = ClassSpace::read(&path).unwrap();
+        assert_eq!(classes.ids, ["cat", "n02124075", "7", "ice cream"]);
+        assert_eq!(classes.names, ["cat", "Egyptian cat", "great white shark", "ice cream"]);
+        let folders = ["7".to_owned(), "Cat".into(), "ice_cream".into()];
+        assert_eq!(classes.map_folders(&folders, "it").unwrap(), [2, 0, 3]);
     }
 }

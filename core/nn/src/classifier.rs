@@ -45,6 +45,30 @@ impl ModelCard {
     /// # Errors
     /// A card that makes no sense, or weights without one whose classes are not ImageNet's.
     pub fn of(dict: &StateDict, origin: &str) -> Result<Self> {
+        Self::with_classes(dict, origin, None)
+    }
+
+    /// The same, where `classes` are those of the outputs: of weights that do not name theirs, and instead of those
+    /// that they name.
+    ///
+    /// # Errors
+    /// Those of [`of`](Self::of), or another number of classes than there are outputs.
+    pub fn with_classes(dict: &StateDict, origin: &str, classes: Option<&ClassSpace>) -> Result<Self> {
+        let card = Self::read(dict, origin, classes)?;
+        let Some(classes) = classes else { return Ok(card) };
+        if classes.len() != card.spec.classes {
+            let problem = format!(
+                "it has {} outputs, and {} classes are named for it",
+                card.spec.classes,
+                classes.len()
+            );
+            return Err(Error::mismatch(origin, problem)
+                .remedy("name a class a line in --classes-file, in the order of the outputs"));
+        }
+        Ok(Self { classes: classes.clone(), ..card })
+    }
+
+    fn read(dict: &StateDict, origin: &str, classes: Option<&ClassSpace>) -> Result<Self> {
         if let Some(text) = dict.metadata.get(CARD) {
             let card: Self = serde_json::from_str(text).map_err(|e| {
                 Error::damaged(origin, format!("its metadata make no sense: {e}"))
@@ -63,12 +87,18 @@ impl ModelCard {
         }
         let spec = dict.infer_spec(origin)?;
         let (side, normalisation) = Self::usual(&spec);
-        if spec.classes != 1000 {
-            let problem = format!("{} classes, and it does not say which", spec.classes);
-            return Err(Error::mismatch(origin, problem)
-                .remedy("use a file that `ferkd train` or `ferkd export` wrote"));
-        }
-        Ok(Self { spec, side, normalisation, classes: ClassSpace::imagenet() })
+        let classes = match classes {
+            Some(classes) => classes.clone(),
+            None if spec.classes == 1000 => ClassSpace::imagenet(),
+            None => {
+                let problem = format!("{} classes, and it does not say which", spec.classes);
+                return Err(Error::mismatch(origin, problem).remedy(
+                    "name them by --classes-file FILE, a line each in the order of the outputs, or use a file that `ferkd \
+                     train` or `ferkd export` wrote",
+                ));
+            }
+        };
+        Ok(Self { spec, side, normalisation, classes })
     }
 
     /// Side in pixels and normalisation that published weights of a network go with.
@@ -114,8 +144,16 @@ impl Classifier {
     /// # Errors
     /// No such teacher or file, or weights that are not of a known network.
     pub fn load(what: &str, device: &Device) -> Result<Self> {
+        Self::load_with(what, None, device)
+    }
+
+    /// The same, where `classes` are those of the outputs, in their order: see [`ModelCard::with_classes`].
+    ///
+    /// # Errors
+    /// Those of [`load`](Self::load), or another number of classes than there are outputs.
+    pub fn load_with(what: &str, classes: Option<&ClassSpace>, device: &Device) -> Result<Self> {
         if let Some((name, bytes)) = SHIPPED.iter().find(|(name, _)| *name == what) {
-            return Self::from_bytes(name, bytes, device);
+            return Self::load_bytes(name, bytes, name, classes, device);
         }
         let path = Path::new(what);
         if !path.exists() {
@@ -130,12 +168,12 @@ impl Classifier {
         let endings = [".safetensors", ".pth", ".pt", ".bin"];
         let name = endings.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name);
         let bytes = std::fs::read(&file).at(&file)?;
-        Self::load_bytes(name, &bytes, &file.display().to_string(), device)
+        Self::load_bytes(name, &bytes, &file.display().to_string(), classes, device)
     }
 
     /// Loads weights from memory.
     pub fn from_bytes(name: &str, bytes: &[u8], device: &Device) -> Result<Self> {
-        Self::load_bytes(name, bytes, name, device)
+        Self::load_bytes(name, bytes, name, None, device)
     }
 
     /// The tensors alone of what [`load`](Self::load) would load.
@@ -151,9 +189,15 @@ impl Classifier {
         Ok(StateDict::read(&file)?.trained())
     }
 
-    fn load_bytes(name: &str, bytes: &[u8], origin: &str, device: &Device) -> Result<Self> {
+    fn load_bytes(
+        name: &str,
+        bytes: &[u8],
+        origin: &str,
+        classes: Option<&ClassSpace>,
+        device: &Device,
+    ) -> Result<Self> {
         let dict = StateDict::from_bytes(bytes, origin)?.trained();
-        let card = ModelCard::of(&dict, origin)?;
+        let card = ModelCard::with_classes(&dict, origin, classes)?;
         let device = device.clone().inner();
         let model = dict.load_into(card.spec.init(0, &device)?, origin)?.valid();
         Ok(Self {

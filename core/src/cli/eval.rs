@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use ferkd_data::batches::batch::InputSpec;
+use ferkd_data::classes::ClassSpace;
 use ferkd_data::events::Event;
 use ferkd_data::images::{ImageList, Split};
 use ferkd_data::pixels::Filter;
@@ -16,7 +17,8 @@ use crate::cli::{Output, percent};
 
 /// Try a model on images: top-1, top-5, per class, and what is taken for what.
 ///
-/// Where IMAGES is the parent of train/ and val/, val/ is taken.
+/// Where IMAGES is the parent of train/ and val/ (or valid, validation, dev, eval), val/ is taken; where there is
+/// no such folder, test/. Name the folder itself to evaluate on another.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A shipped teacher, a safetensors or PyTorch file, or a run folder (its best checkpoint).
@@ -26,6 +28,9 @@ pub struct Args {
     /// Label space: all of the model's classes, or those of the folder alone.
     #[arg(long, value_enum, default_value = "teacher")]
     classes: ferkd_data::store::LabelSpace,
+    /// Classes of the model in the order of its outputs, one a line, where its file does not name them.
+    #[arg(long, value_name = "PATH")]
+    classes_file: Option<PathBuf>,
     /// How pictures are resized: bicubic for shipped teachers, bilinear for students, if left out.
     #[arg(long, value_parser = ["bilinear", "bicubic"])]
     filter: Option<String>,
@@ -40,8 +45,13 @@ pub struct Args {
 impl Args {
     pub fn run(self) -> Result<Output> {
         let device = device::open(&self.device)?;
-        let mut model = Classifier::load(&self.model, &device)?;
+        let classes = self.classes_file.as_deref().map(ClassSpace::read).transpose()?;
+        let mut model = Classifier::load_with(&self.model, classes.as_ref(), &device)?;
         let images = ImageList::open(&self.images, Split::Val)?;
+        images.check_classes()?;
+        let mut terminal = Terminal::new();
+        let notices = images.notices().to_vec();
+        notices.iter().for_each(|text| terminal.hear(&Event::Notice { text: text.clone() }));
         let mut folders =
             model.card.classes.map_folders(images.folders(), &format!("the model {}", model.name))?;
         if self.classes == ferkd_data::store::LabelSpace::Folder {
@@ -54,7 +64,6 @@ impl Args {
             None => Filter::Bilinear,
         };
         let view = InputSpec { filter, ..model.input_spec() };
-        let mut terminal = Terminal::new();
         let begun = std::time::Instant::now();
         let total = images.len() as u64;
         let job = format!("evaluating {}", model.name);
@@ -96,6 +105,7 @@ impl Args {
             }
         }
         let mut output = Output::new(text, &report)?;
+        output.json["notices"] = notices.into();
         output.json["skipped_images"] = skipped.len().into();
         output.json["skipped"] = skipped.iter().map(|i| serde_json::json!(i)).collect();
         Ok(output)

@@ -6,6 +6,7 @@ use clap::Subcommand;
 use ferkd_data::import::fkd::{FkdConfig, FkdSummary, import};
 use ferkd_method::Result;
 
+use crate::cli::notices::Notices;
 use crate::cli::overrides::Overrides;
 use crate::cli::terminal::{Terminal, duration};
 use crate::cli::{Output, STOP};
@@ -75,9 +76,12 @@ impl Fkd {
     fn run(self) -> Result<Output> {
         let config = self.settings.resolve(&self.config)?;
         let mut terminal = Terminal::new();
-        let summary =
-            import(&self.labels, &self.images, &self.out, &config, &STOP, &mut |e| terminal.hear(e))?;
-        let mut output = Output::new(self.text(&summary), &summary)?;
+        let mut notices = Notices::default();
+        let summary = import(&self.labels, &self.images, &self.out, &config, &STOP, &mut |event| {
+            notices.hear(event);
+            terminal.hear(event);
+        })?;
+        let mut output = notices.put(Output::new(self.text(&summary), &summary)?);
         output.code = u8::from(summary.refused_count > 0 && !self.skip_bad);
         Ok(output)
     }

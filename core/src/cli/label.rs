@@ -6,6 +6,7 @@ use ferkd_data::store::SKIPPED;
 use ferkd_method::Result;
 use ferkd_train::labelling::{LabelConfig, label};
 
+use crate::cli::notices::Notices;
 use crate::cli::overrides::Overrides;
 use crate::cli::terminal::{Terminal, duration};
 use crate::cli::{Output, STOP};
@@ -26,7 +27,8 @@ const SHOWN: usize = 20;
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    /// Images: a folder of class folders (or the parent of train/), one flat folder, or tar archives of either.
+    /// Images: a folder of class folders (or the parent of train/, in any of its usual names), one flat folder, or tar
+    /// archives of either.
     images: PathBuf,
     /// Teacher: efficientnet-lite0 or digits (both ship with the program), a safetensors or PyTorch file, or a run folder.
     #[arg(long, default_value = "efficientnet-lite0")]
@@ -45,8 +47,11 @@ impl Args {
     pub fn run(self) -> Result<Output> {
         let config = self.settings.resolve(&self.config)?;
         let mut terminal = Terminal::new();
-        let summary =
-            label(&self.images, &self.teacher, &self.out, &config, &STOP, &mut |e| terminal.hear(e))?;
+        let mut notices = Notices::default();
+        let summary = label(&self.images, &self.teacher, &self.out, &config, &STOP, &mut |event| {
+            notices.hear(event);
+            terminal.hear(event);
+        })?;
         let out = self.out.display();
         let mut text = format!(
             "{out}: {} regions of {} images, {} classes, {} bytes a region\nlabelled {} regions in {} ({:.1} regions/s)\n",
@@ -72,6 +77,6 @@ impl Args {
             Some(part) => format!("part {part} is done; next, when all are: ferkd verify {out}"),
             None => format!("next: ferkd mine {out}"),
         };
-        Output::new(text, &summary)
+        Output::new(text, &summary).map(|output| notices.put(output))
     }
 }

@@ -7,6 +7,7 @@ mod export;
 mod import;
 mod label;
 mod mine;
+mod notices;
 mod overrides;
 mod plan;
 mod sweep;

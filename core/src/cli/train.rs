@@ -7,6 +7,7 @@ use ferkd_method::{Error, Result};
 use ferkd_nn::memory::{MemoryEstimate, Moment};
 use ferkd_train::{Node, Rendezvous, TrainConfig, TrainSummary, Trainer, train, train_together};
 
+use crate::cli::notices::Notices;
 use crate::cli::overrides::Overrides;
 use crate::cli::terminal::{Terminal, duration};
 use crate::cli::{Output, STOP, percent};
@@ -72,15 +73,19 @@ impl Args {
             return dry_run(config);
         }
         let mut terminal = Terminal::new();
-        let listen = &mut |event: &Event| terminal.hear(event);
+        let mut notices = Notices::default();
+        let listen = &mut |event: &Event| {
+            notices.hear(event);
+            terminal.hear(event);
+        };
         let (Some(node), Some(address)) = (self.node, self.meet) else {
             let summary = train(&config, run, *resume, &STOP, listen)?;
-            return report(run, &summary);
+            return report(run, &summary).map(|output| notices.put(output));
         };
         let rendezvous = Rendezvous::new(node, &address)?;
         let summary = train_together(&config, run, *resume, rendezvous, &STOP, listen)?;
         if node.leads() {
-            return report(run, &summary);
+            return report(run, &summary).map(|output| notices.put(output));
         }
         let text = format!(
             "node {node}: {} steps in {}, training loss {:.4}; node 1 has the run",
@@ -127,6 +132,7 @@ pub(super) fn dry_run(config: TrainConfig) -> Result<Output> {
         trainer.steps(),
         macs as f64 / 1e9,
     );
+    trainer.notices().iter().for_each(|notice| text += &format!("# {notice}\n"));
     text += &memory_table(&memory);
     let json = serde_json::json!({
         "config": trainer.config(),
@@ -137,6 +143,7 @@ pub(super) fn dry_run(config: TrainConfig) -> Result<Output> {
         "macs_per_image": macs,
         "memory": memory,
         "warnings": trainer.warnings(),
+        "notices": trainer.notices(),
     });
     Output::new(text, &json)
 }

@@ -112,8 +112,10 @@ ferkd_data::options! {
         images: PathBuf = PathBuf::new(),
         /// Images of each class to train on: the first so many by name, all of them if left out.
         images_per_class: Option<usize> = None,
-        /// Images to validate on; the val/ beside train/ if left out.
+        /// Images to validate on; the val/ beside train/ (or valid, validation, dev, eval, else test) if left out.
         val: Option<PathBuf> = None,
+        /// Classes in the order of the outputs, one a line: of a teacher whose file does not name its own, else of the student. The store's, or the folders', if left out.
+        classes_file: Option<PathBuf> = None,
         /// Label store; needed by fkd and the ferkd supervisions.
         store: Option<PathBuf> = None,
         /// What the student learns from: hard, kd, funmatch, fkd, ferkd, ferkd+selfmix, ferkd-drop or ferkd-calibrate.

@@ -110,6 +110,11 @@ impl EvalSet {
         Self { view, images, folder_classes, skips: false, cut: None, extra: Vec::new() }
     }
 
+    /// The images.
+    pub fn images(&self) -> &ImageList {
+        &self.images
+    }
+
     /// Leaves images out that cannot be decoded, instead of failing at them.
     #[must_use]
     pub fn skipping(mut self, skips: bool) -> Self {
@@ -236,10 +241,7 @@ impl EvalPass {
         device: &Device,
         most: usize,
     ) -> Result<()> {
-        if set.images.folders().is_empty() {
-            return Err(Error::mismatch(set.images.root(), "its images have no classes")
-                .remedy("put them into class folders"));
-        }
+        set.images.check_classes()?;
         let numbers = self.done..(self.done + most.clamp(1, BATCH)).min(set.len());
         let (seen, pixels) = set.pictures(numbers.clone(), &mut self.skipped)?;
         if !seen.is_empty() {

@@ -39,7 +39,10 @@ impl Inputs {
     ) -> Result<Self> {
         let store = config.store.as_deref().map(Store::open).transpose()?;
         let teacher = match (&config.teacher, config.supervision.needs_teacher(), devices.first()) {
-            (Some(name), true, Some(device)) => Some(Classifier::load(name, device)?),
+            (Some(name), true, Some(device)) => {
+                let classes = config.classes_file.as_deref().map(ClassSpace::read).transpose()?;
+                Some(Classifier::load_with(name, classes.as_ref(), device)?)
+            }
             _ => None,
         };
         Ok(Self { images, validation, store, teacher })
@@ -49,7 +52,7 @@ impl Inputs {
 /// The images of a run, to train and to validate on; what fits into the cache is decoded once.
 ///
 /// # Errors
-/// Folders that cannot be listed.
+/// Folders that cannot be listed, and images to validate on without classes.
 #[cfg(not(target_family = "wasm"))]
 pub fn image_lists(config: &TrainConfig) -> Result<(ImageList, Option<ImageList>)> {
     let cache = ferkd_data::images::cache::Budget::mebibytes(config.cache_mb);
@@ -58,18 +61,44 @@ pub fn image_lists(config: &TrainConfig) -> Result<(ImageList, Option<ImageList>
         Some(path) => Some(ImageList::open(path, Split::Val)?),
         None => ImageList::open_half(&config.images, Split::Val)?,
     };
-    let images = ImageList::open(&config.images, Split::Train)?.first_per_class(config.images_per_class)?;
+    let mut images =
+        ImageList::open(&config.images, Split::Train)?.first_per_class(config.images_per_class)?;
+    match &validation {
+        Some(list) => list.check_classes()?,
+        None => {
+            let root = config.images.display();
+            let text = format!("{root}: no images to validate on: no val/ beside train/, and no --val");
+            images = images.with_notice(text);
+        }
+    }
     Ok((images.cached(&cache), validation.map(|list| list.cached(&cache))))
 }
 
-/// The student's classes: the store's; else the teacher's that the folder holds; else the folder's own.
+/// The student's classes: the store's; else the teacher's that the folder holds; else those that a file names; else the
+/// folder's own.
 pub(super) fn classes(
+    config: &TrainConfig,
     images: &ImageList,
     store: Option<&Store>,
     teacher: Option<&Classifier>,
 ) -> Result<ClassSpace> {
+    // The teacher's are named by the file already.
+    let file = config.classes_file.as_deref().filter(|_| teacher.is_none());
+    let named = file.map(|file| ClassSpace::read(file).map(|classes| (file, classes))).transpose()?;
     if let Some(store) = store {
-        return Ok(store.manifest().label.class_space());
+        let classes = store.manifest().label.class_space();
+        if let Some((file, _)) = named.filter(|(_, named)| named.ids != classes.ids) {
+            return Err(Error::mismatch(
+                file.display().to_string(),
+                "its classes are not those of the store",
+            )
+            .remedy("leave --classes-file out: the store names its classes"));
+        }
+        return Ok(classes);
+    }
+    if let Some((file, classes)) = named {
+        classes.map_folders(images.folders(), &file.display().to_string())?;
+        return Ok(classes);
     }
     let known = match teacher {
         Some(teacher) => {

@@ -45,6 +45,8 @@ ferkd_data::options! {
         temperature: f32 = 1.0,
         /// Label space: teacher (all of its classes) or folder (those of the folder); chosen by the folder if left out.
         classes: Option<LabelSpace> = None,
+        /// Classes of the teacher in the order of its outputs, one a line, where its file does not name them.
+        classes_file: Option<PathBuf> = None,
         /// EXIF orientation: apply or ignore.
         orientation: OrientationRule = OrientationRule::Apply,
         /// Regions that go through the teacher at once.
@@ -188,9 +190,11 @@ pub fn label(
     listen: Listener,
 ) -> Result<LabelSummary> {
     let device = ferkd_nn::device::open(&config.device)?;
-    let teacher = Classifier::load(teacher, &device)?;
+    let classes = config.classes_file.as_deref().map(ClassSpace::read).transpose()?;
+    let teacher = Classifier::load_with(teacher, classes.as_ref(), &device)?;
     let mut images = ImageList::open(images, Split::Train)?.first_per_class(config.images_per_class)?;
     let folder = folder(out, config)?;
+    images.notices().iter().for_each(|text| listen(&Event::Notice { text: text.clone() }));
     // What is wrong is said before all images are looked at, not after.
     check(config)?;
     space(&images, &teacher, config.classes)?;

@@ -150,6 +150,7 @@ impl Run {
         let (first, steps) = (session.trainer().step(), session.trainer().steps());
         let job =
             format!("training with {}{}", config.supervision.name(), session.trainer().replica_suffix());
+        session.trainer().notices().into_iter().for_each(|text| listen(&Event::Notice { text }));
         listen(&Event::Started { job: job.clone(), total: steps, unit: "steps".into(), done: first });
         warn(session.trainer().warnings(), listen);
         ferkd_nn::device::first_use(&config.device, listen);

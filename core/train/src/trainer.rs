@@ -119,7 +119,7 @@ impl Trainer {
             (store, _) => store,
         };
         let store = store.map(Arc::new);
-        let classes = classes(&images, store.as_deref(), teacher.as_ref())?;
+        let classes = classes(&config, &images, store.as_deref(), teacher.as_ref())?;
         let mut warnings = Vec::new();
         if let Some(store) = &store {
             images = labelled(store, images)?;
@@ -252,6 +252,12 @@ impl Trainer {
     /// The settings, with every default written out.
     pub fn config(&self) -> &TrainConfig {
         &self.config
+    }
+
+    /// What there is to know of the images, to train and to validate on: which split is used for what.
+    pub fn notices(&self) -> Vec<String> {
+        let validation = self.validation.iter().flat_map(|set| set.images().notices());
+        self.batcher.images.notices().iter().chain(validation).cloned().collect()
     }
 
     /// What makes batches; a pure function of the step.

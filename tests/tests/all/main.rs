@@ -10,6 +10,7 @@ mod file_systems;
 mod fkd_decoding;
 mod fkd_import;
 mod hard_times;
+mod input_folders;
 #[cfg(unix)]
 mod jobs;
 #[cfg(unix)]

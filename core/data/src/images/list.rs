@@ -6,10 +6,13 @@ use std::sync::Arc;
 
 use crate::digest::image_list_sha256;
 use crate::images::cache::{Budget, Cache};
-use crate::images::folder::{Listing, Place, list, locate};
+use crate::images::flat_labels::{FlatLabels, HINT, find as find_labels, is_imagenet_validation};
+use crate::images::folder::{Listing, Located, Place, list, locate};
 use crate::images::names::Names;
+use crate::images::notes::Notes;
 use crate::images::shards::Shards;
 pub use crate::images::split::Split;
+use crate::images::split::SplitName;
 use crate::images::synthetic::{is_synthetic, synthetic};
 use crate::pixels::{Decoded, OrientationRule, decode};
 use ferkd_method::error::{Error, IoContext, Result};
@@ -25,6 +28,10 @@ pub struct ImageList {
     /// Where the images of a class folder begin, and which one it is: images of a folder follow each other.
     spans: Vec<(u32, u32)>,
     cache: Option<Arc<Cache>>,
+    /// What there is to know of how they were found.
+    notices: Arc<[String]>,
+    /// Why images that lie flat have no classes, and what to do about it.
+    unlabelled: Option<Arc<str>>,
 }
 
 #[derive(Debug, Clone)]
@@ -37,15 +44,29 @@ enum Source {
 impl ImageList {
     /// Lists the images under `path`: `<class>/**` or one flat folder, tar archives of either, or [`synthetic`] ones.
     ///
-    /// Files are told by content when they are read; only hidden files and well-known texts are passed over.
+    /// Where splits are told apart by folders or archives, the one that is meant is taken; [`notices`](Self::notices)
+    /// says which. Files are told by content when they are read; hidden files, well-known others and files that do not
+    /// begin like an image are passed over.
     ///
     /// # Errors
-    /// A folder or an archive that cannot be read, holds no image, or mixes loose images with class folders.
+    /// A folder or an archive that cannot be read, holds no image, mixes loose images with class folders, holds other
+    /// splits alone, or could be meant in two ways.
     pub fn open(path: &Path, split: Split) -> Result<Self> {
-        Self::find(path, split).map(|(list, _)| list)
+        let missing = || {
+            let (missing, names) = match split {
+                Split::Train => ("training", "train, training"),
+                Split::Val => ("validation", "val, valid, validation, dev, eval, test"),
+            };
+            Error::mismatch(path.display().to_string(), format!("it holds splits, but no {missing} split"))
+                .remedy(format!(
+                    "name the folder or archive of the images that are meant, or call it {names}"
+                ))
+        };
+        Self::find(path, split)?.map(|(list, _)| list).ok_or_else(missing)
     }
 
-    /// The same, if `path` holds a half of that name: `val/` beside `train/`, or `val.tar`, or `val/` in archives.
+    /// The same, if `path` tells splits apart and holds this one: `val/` beside `train/`, or `val.tar`, or `val/` in
+    /// archives. A test split stands in for a validation split where its images have classes.
     ///
     /// # Errors
     /// Those of [`Self::open`].
@@ -53,36 +74,57 @@ impl ImageList {
         if is_synthetic(path) {
             return Ok(None);
         }
-        // Where halves are told apart by names, archives need not be read to see that there is no such half.
-        if matches!(locate(path, split)?, (Place::Folder(_), false)) {
+        // Where splits are told apart by names, images need not be listed to see that there is no such split.
+        let located = locate(path, split, &mut Notes::default())?;
+        if located.is_none_or(|found| matches!((found.place, found.split), (Place::Folder(_), None))) {
             return Ok(None);
         }
-        let (list, told) = Self::find(path, split)?;
-        Ok(told.then_some(list))
+        let found = Self::find(path, split)?;
+        let usable = |list: &Self, told| match told {
+            None => false,
+            Some(SplitName::Test) => !list.folders.is_empty(),
+            Some(_) => true,
+        };
+        Ok(found.filter(|(list, told)| usable(list, *told)).map(|(list, _)| list))
     }
 
-    fn find(path: &Path, split: Split) -> Result<(Self, bool)> {
+    /// The images, and the split that names say they are.
+    fn find(path: &Path, split: Split) -> Result<Option<(Self, Option<SplitName>)>> {
         if let Some(images) = synthetic(path, split)? {
-            return Ok((Self::in_memory(images)?, true));
+            let own = if split == Split::Train { SplitName::Train } else { SplitName::Validation };
+            return Ok(Some((Self::in_memory(images)?, Some(own))));
         }
-        let (place, told) = locate(path, split)?;
-        let (source, listing, told) = match place {
+        let mut notes = Notes::default();
+        let Some(Located { place, split: told }) = locate(path, split, &mut notes)? else { return Ok(None) };
+        let (source, mut listing, told) = match place {
             Place::Folder(root) => {
-                let listing = list(&root)?;
+                let listing = list(&root, &mut notes)?;
                 (Source::Folder(root), listing, told)
             }
-            Place::Archives(paths) => {
-                let (shards, listing, inside) = Shards::open(&paths, split)?;
-                (Source::Shards(shards), listing, told || inside)
-            }
+            Place::Archives(paths) => match Shards::open(&paths, split, told, &mut notes)? {
+                Some((shards, listing, inside)) => (Source::Shards(shards), listing, told.or(inside)),
+                None => return Ok(None),
+            },
         };
-        let Listing { folders, names } = listing;
-        let list = Self { spans: spans(&folders, &names), source, folders, names, cache: None };
-        if list.is_empty() {
-            return Err(Error::damaged(path, "it holds no image")
+        if listing.names.len() == 0 {
+            let mut problem = "it holds no image".to_owned();
+            notes.sentences(&path.display().to_string()).iter().for_each(|text| {
+                problem += "; ";
+                problem += text;
+            });
+            return Err(Error::damaged(path, problem)
                 .remedy("name a folder with <class>/<image> files, one flat folder of images, or tar archives of either"));
         }
-        Ok((list, told))
+        let unlabelled = look_for_labels(&source, &mut listing, &mut notes)?;
+        let Listing { folders, names, assigned } = listing;
+        let spans = match assigned {
+            Some(classes) => spans_of(&classes),
+            None => spans(&folders, &names),
+        };
+        let notices = Arc::default();
+        let mut list = Self { spans, source, folders, names, cache: None, notices, unlabelled };
+        list.notices = notes.sentences(&list.root()).into();
+        Ok(Some((list, told)))
     }
 
     /// Images in memory: relative path, class folder, and the file's bytes. Sorted by path.
@@ -104,7 +146,8 @@ impl ImageList {
             }
             files.push(bytes.into());
         }
-        Ok(Self { source: Source::Memory(files), folders, names, spans, cache: None })
+        let source = Source::Memory(files);
+        Ok(Self { source, folders, names, spans, cache: None, notices: Arc::default(), unlabelled: None })
     }
 
     /// The list without some images, whose names come in ascending order; names that it does not hold are of no
@@ -164,13 +207,39 @@ impl ImageList {
             }
         };
         let cache = self.cache.as_ref().map(|cache| Arc::new(cache.emptied()));
-        Ok(Self { source, folders: self.folders.clone(), names, spans, cache })
+        let (folders, notices) = (self.folders.clone(), self.notices.clone());
+        Ok(Self { source, folders, names, spans, cache, notices, unlabelled: self.unlabelled.clone() })
     }
 
     /// The same list, of which decoded images stay in memory as long as `budget` has room.
     pub fn cached(mut self, budget: &Budget) -> Self {
         self.cache = Some(Arc::new(Cache::new(budget)));
         self
+    }
+
+    /// What there is to know of how the images were found, in sentences: which split they are, and what was passed
+    /// over.
+    pub fn notices(&self) -> &[String] {
+        &self.notices
+    }
+
+    /// The same list with one more [notice](Self::notices).
+    #[must_use]
+    pub fn with_notice(mut self, text: String) -> Self {
+        self.notices = self.notices.iter().cloned().chain([text]).collect();
+        self
+    }
+
+    /// Checks that the images have classes, as an evaluation needs them.
+    ///
+    /// # Errors
+    /// Images without classes; the remedy knows ImageNet's flat `val/`.
+    pub fn check_classes(&self) -> Result<()> {
+        if !self.folders.is_empty() {
+            return Ok(());
+        }
+        let remedy = self.unlabelled.as_deref().unwrap_or("put them into class folders");
+        Err(Error::mismatch(self.root(), "its images have no classes").remedy(remedy))
     }
 
     /// Number of images.
@@ -292,6 +361,46 @@ const MAX_FILE_BYTES: u64 = 1 << 30;
 /// The folder of an image in memory that has none.
 const NO_FOLDER: u32 = u32::MAX;
 
+/// Looks for the label file of images whose folders say no class; why none is used comes back.
+fn look_for_labels(source: &Source, listing: &mut Listing, notes: &mut Notes) -> Result<Option<Arc<str>>> {
+    // A single folder may be no class either: Tiny ImageNet's val/images.
+    if listing.folders.len() > 1 || listing.assigned.is_some() {
+        return Ok(None);
+    }
+    let beside = match source {
+        Source::Folder(root) => root.clone(),
+        Source::Shards(shards) => shards.folder(),
+        Source::Memory(_) => return Ok(None),
+    };
+    let above = beside.canonicalize().ok().and_then(|path| path.parent().map(Path::to_owned));
+    let folders: Vec<&Path> = [Some(&*beside), above.as_deref()].into_iter().flatten().collect();
+    match find_labels(&listing.names, &folders)? {
+        FlatLabels::Known { classes, file } => {
+            notes.say(format!("{}: it says the classes of {} images", file.display(), classes.len()));
+            listing.folders = classes.clone();
+            listing.folders.sort_unstable();
+            listing.folders.dedup();
+            let number = |class: &String| listing.folders.binary_search(class).unwrap_or_default() as u32;
+            listing.assigned = Some(classes.iter().map(number).collect());
+            Ok(None)
+        }
+        FlatLabels::Unusable(why) => Ok(Some(why.into())),
+        FlatLabels::None if is_imagenet_validation(&listing.names) => Ok(Some(HINT.into())),
+        FlatLabels::None => Ok(None),
+    }
+}
+
+/// Where images of another class folder begin, if each has a class of its own.
+fn spans_of(classes: &[u32]) -> Vec<(u32, u32)> {
+    let mut spans: Vec<(u32, u32)> = Vec::new();
+    for (i, &class) in classes.iter().enumerate() {
+        if spans.last().is_none_or(|&(_, last)| last != class) {
+            spans.push((i as u32, class));
+        }
+    }
+    spans
+}
+
 /// Where each class folder's images begin in a sorted list.
 fn spans(folders: &[String], names: &Names) -> Vec<(u32, u32)> {
     let mut spans: Vec<(u32, u32)> = Vec::new();
@@ -308,68 +417,4 @@ fn spans(folders: &[String], names: &Names) -> Vec<(u32, u32)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn touch(root: &Path, name: &str) {
-        let path = root.join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, b"x").unwrap();
-    }
-
-    #[test]
-    fn class_folders_are_listed_in_a_fixed_order() {
-        let dir = tempfile::tempdir().unwrap();
-        for name in
-            ["train/b/2.png", "train/a/x/1.JPEG", "train/a/0.webp", "train/a/notes.txt", "val/a/9.png"]
-        {
-            touch(dir.path(), name);
-        }
-        let list = ImageList::open(dir.path(), Split::Train).unwrap();
-        assert_eq!(list.folders(), ["a", "b"]);
-        let names: Vec<&str> = (0..list.len()).map(|i| list.name(i)).collect();
-        assert_eq!(names, ["a/0.webp", "a/x/1.JPEG", "b/2.png"]);
-        assert_eq!(list.folder(2), Some(1));
-        assert_eq!(list.first_without_folder(), None);
-        assert_eq!([0, 1, 2].map(|i| list.class(i, &[7])), [Some(7), Some(7), None]);
-        // The same images are the same list, whether their parent was named or the folder itself.
-        let inner = ImageList::open(&dir.path().join("train"), Split::Train).unwrap();
-        assert_eq!(list.digest(), inner.digest());
-        assert_eq!(ImageList::open(dir.path(), Split::Val).unwrap().name(0), "a/9.png");
-    }
-
-    #[test]
-    fn the_first_of_each_class_are_taken_by_name() {
-        let dir = tempfile::tempdir().unwrap();
-        for name in ["a/2.png", "a/1.png", "a/10.png", "b/1.png"] {
-            touch(dir.path(), name);
-        }
-        let open = |count| ImageList::open(dir.path(), Split::Train).unwrap().first_per_class(count);
-        let names = |list: &ImageList| (0..list.len()).map(|i| list.name(i).to_owned()).collect::<Vec<_>>();
-        let two = open(Some(2)).unwrap();
-        assert_eq!(names(&two), ["a/1.png", "a/10.png", "b/1.png"]);
-        assert_eq!(two.folders(), ["a", "b"]);
-        assert_ne!(two.digest(), open(None).unwrap().digest());
-        assert!(open(Some(0)).is_err());
-    }
-
-    #[test]
-    fn a_flat_folder_has_no_classes() {
-        let dir = tempfile::tempdir().unwrap();
-        touch(dir.path(), "1.png");
-        let list = ImageList::open(dir.path(), Split::Train).unwrap();
-        assert_eq!((list.len(), list.folder(0), list.folders().len()), (1, None, 0));
-        assert_eq!(list.first_without_folder(), Some(0));
-    }
-
-    #[test]
-    fn empty_missing_and_mixed_folders_are_errors() {
-        let dir = tempfile::tempdir().unwrap();
-        assert!(ImageList::open(dir.path(), Split::Train).is_err());
-        assert!(ImageList::open(&dir.path().join("none"), Split::Train).is_err());
-        touch(dir.path(), "a/1.png");
-        touch(dir.path(), "2.png");
-        let error = ImageList::open(dir.path(), Split::Train).unwrap_err().to_string();
-        assert!(error.contains("2.png"), "{error}");
-    }
-}
+mod tests;

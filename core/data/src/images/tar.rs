@@ -40,6 +40,8 @@ pub enum TarEntryKind {
     Link,
     /// A file whose holes were left out.
     Sparse,
+    /// Something whose name is not UTF-8; its name here is what can be read of it.
+    BadName,
     /// A device, a pipe, a label.
     Other,
 }
@@ -118,7 +120,9 @@ pub fn entries(
                     b'S' => TarEntryKind::Sparse,
                     _ => TarEntryKind::Other,
                 };
-                if kind != TarEntryKind::Other {
+                if kind != TarEntryKind::Other && std::str::from_utf8(&raw).is_err() {
+                    visit(Entry { name: shown_name(&raw), kind: TarEntryKind::BadName, offset, len: size })?;
+                } else if kind != TarEntryKind::Other {
                     let name = normal(&raw).map_err(|problem| {
                         reader.damaged(format!("its entry {:?} {problem}", shown_name(&raw))).remedy(
                             "pack it again with relative names, as `tar -C FOLDER -cf FILE.tar .` does",

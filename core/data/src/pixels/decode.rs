@@ -1,4 +1,4 @@
-//! Decoding by content, never by a file's ending: JPEG, PNG and WebP, as 8-bit RGB.
+//! Decoding by content, never by a file's ending, as 8-bit RGB.
 
 use std::io::Cursor;
 
@@ -6,6 +6,7 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
 use serde::{Deserialize, Serialize};
 
+use super::formats::{self, READ};
 use ferkd_method::error::{Error, Result};
 
 /// Whether the EXIF orientation of a photo is applied when it is decoded.
@@ -51,10 +52,10 @@ pub fn decode(bytes: &[u8], name: &str, rule: OrientationRule) -> Result<Decoded
     let reader =
         ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| damaged(e.to_string()))?;
     let format = match reader.format() {
-        Some(format @ (ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::WebP)) => format,
-        Some(other) => return Err(damaged(format!("{other:?} is not supported; JPEG, PNG and WebP are"))),
+        Some(format) if formats::is_read(format) => format,
+        Some(other) => return Err(damaged(format!("{other:?} is not supported; expected {READ}"))),
         None if bytes.is_empty() => return Err(damaged("the file is empty".into())),
-        None => return Err(damaged("it is not a valid image: expected JPEG, PNG or WebP".into())),
+        None => return Err(damaged(format!("it is not a valid image: expected {READ}"))),
     };
     // The JPEG decoder fills what is missing with gray, which would be labelled and trained on in silence.
     if format == ImageFormat::Jpeg && !jpeg_is_whole(bytes) {
@@ -73,6 +74,7 @@ pub fn decode(bytes: &[u8], name: &str, rule: OrientationRule) -> Result<Decoded
     // Broken EXIF data say nothing about the picture, so that it counts as upright.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut picture = DynamicImage::from_decoder(decoder).map_err(|e| damaged(format!("{format:?}: {e}")))?;
+    formats::check(&picture).map_err(damaged)?;
     if rule == OrientationRule::Apply {
         picture.apply_orientation(orientation);
     }

@@ -1,6 +1,7 @@
 //! Pixels: from a file's bytes to the numbers that a network sees.
 
 mod decode;
+mod formats;
 mod normalise;
 mod resize;
 

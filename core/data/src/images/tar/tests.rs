@@ -107,7 +107,6 @@ fn hostile_lengths_and_names_are_refused() {
         (archive(&[entry("/etc/a.png", b'0', b"")]), "absolute"),
         (archive(&[entry("a/../../b.png", b'0', b"")]), "`..`"),
         (archive(&[entry("a\nb", b'0', b"")]), "line break"),
-        (archive(&[header(b"\xFF.png", b'0', 0)]), "not Unicode"),
         (archive(&[entry("rest", b'M', b"")]), "volume"),
     ] {
         let text = problem(&bytes);
@@ -118,6 +117,13 @@ fn hostile_lengths_and_names_are_refused() {
     assert!(problem(&archive(&[with_checksum(huge)])).contains("length"));
     let two = [archive(&[entry("a", b'0', b"")]), archive(&[entry("b", b'0', b"")])].concat();
     assert!(problem(&two).contains("follows its end"));
+}
+
+#[test]
+fn a_name_that_is_not_utf8_is_an_entry_without_one() {
+    let found = list(&archive(&[header(b"a/\xFF.png", b'0', 0), entry("a/b.png", b'0', b"1")])).unwrap();
+    assert_eq!((found.len(), found[0].kind), (2, TarEntryKind::BadName));
+    assert_eq!((&*found[0].name, found[1].kind), ("a/\u{FFFD}.png", TarEntryKind::File));
 }
 
 #[test]

@@ -99,6 +99,7 @@ pub fn import(
     }
     let labels = pairing::labels_root(labels)?;
     let images = ImageList::open(images, Split::Train)?;
+    images.notices().iter().for_each(|text| listen(&Event::Notice { text: text.clone() }));
     pairing::check_unique(&images)?;
     let (classes, folders) = classes(&images, config)?;
     let import = Import { labels, images, classes, folders, out, stop };
