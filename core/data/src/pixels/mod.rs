@@ -1,6 +1,9 @@
 //! Pixels: from a file's bytes to the numbers that a network sees.
 
 mod decode;
+mod jpeg;
+#[cfg(test)]
+mod jpeg_kinds;
 mod normalise;
 mod resize;
 
