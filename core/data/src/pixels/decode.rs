@@ -7,6 +7,7 @@ use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
 use serde::{Deserialize, Serialize};
 
 use super::jpeg::{Jpeg, Refusal};
+use crate::foreign;
 use ferkd_method::error::{Error, Result};
 
 /// Whether the EXIF orientation of a photo is applied when it is decoded.
@@ -55,7 +56,13 @@ pub fn decode(bytes: &[u8], name: &str, rule: OrientationRule) -> Result<Decoded
         Some(format @ (ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::WebP)) => format,
         Some(other) => return Err(damaged(format!("{other:?} is not supported; JPEG, PNG and WebP are"))),
         None if bytes.is_empty() => return Err(damaged("the file is empty".into())),
-        None => return Err(damaged("it is not a valid image: expected JPEG, PNG or WebP".into())),
+        None => {
+            return Err(match foreign::recognise(bytes) {
+                // A clone without its large files, or a download that gave a page.
+                Some(foreign) => Error::damaged(name, foreign.problem()).remedy(foreign.remedy),
+                None => damaged("it is not a valid image: expected JPEG, PNG or WebP".into()),
+            });
+        }
     };
     let (mut picture, orientation) = if format == ImageFormat::Jpeg {
         let jpeg = Jpeg::markers(bytes).map_err(|refusal| refused(name, refusal))?;
@@ -165,6 +172,15 @@ mod tests {
         bytes[29..33].copy_from_slice(&crc.sum().to_be_bytes());
         let error = decode(&bytes, "a.png", OrientationRule::Apply).unwrap_err().to_string();
         assert!(error.contains("8000 x 8000") && error.contains("cannot hold"), "{error}");
+    }
+
+    #[test]
+    fn a_pointer_or_a_page_instead_of_an_image_is_named() {
+        let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7\n";
+        for (bytes, says) in [(&pointer[..], "git lfs pull"), (b"<!doctype html>", "HTML")] {
+            let error = decode(bytes, "a.jpg", OrientationRule::Apply).unwrap_err().to_string();
+            assert!(error.starts_with("a.jpg: it is ") && error.contains(says), "{error}");
+        }
     }
 
     #[test]
