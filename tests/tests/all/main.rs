@@ -7,6 +7,7 @@ mod cuda_rehearsal;
 mod demo;
 mod fkd_decoding;
 mod fkd_import;
+mod foreign_teachers;
 mod hard_times;
 #[cfg(unix)]
 mod jobs;
