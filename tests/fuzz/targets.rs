@@ -123,7 +123,7 @@ fn torch_files() -> Vec<PathBuf> {
     below("tests/data/torch", "pth")
 }
 
-/// Small pictures of each format, colour and gray, and a JPEG with EXIF data and CMYK.
+/// Small pictures of each format, colour and gray, a JPEG with EXIF data and CMYK, and every kind of JPEG.
 fn pictures() -> Vec<Vec<u8>> {
     use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
     let picture = RgbImage::from_fn(24, 17, |x, y| Rgb([(x * 9) as u8, (y * 13) as u8, (x * y) as u8]));
@@ -139,6 +139,7 @@ fn pictures() -> Vec<Vec<u8>> {
         }
     }
     seeds.extend(fs::read(repository("tests/data/cmyk.jpg")));
+    seeds.extend(below("tests/data/jpeg", "jpg").into_iter().filter_map(|path| fs::read(path).ok()));
     seeds
 }
 

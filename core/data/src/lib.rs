@@ -16,6 +16,7 @@ pub mod config;
 pub mod digest;
 pub mod digits;
 pub mod events;
+pub mod foreign;
 pub mod images;
 #[cfg(not(target_family = "wasm"))]
 pub mod import;
@@ -26,6 +27,7 @@ pub mod number_of;
 #[cfg_attr(target_family = "wasm", allow(dead_code, reason = "only what is imported reads arrays"))]
 mod pickle;
 pub mod pixels;
+pub mod prefixes;
 pub mod scenes;
 pub mod store;
 pub mod tensor;

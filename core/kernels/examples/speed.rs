@@ -86,9 +86,12 @@ fn main() {
     if let Err(problem) = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global() {
         eprintln!("{problem}");
     }
-    for (name, batch, layers) in
-        [("resnet18", 32, RESNET18), ("resnet8", 32, RESNET8), ("resnet20", 128, RESNET20), ("lite0", 16, LITE0)]
-    {
+    for (name, batch, layers) in [
+        ("resnet18", 32, RESNET18),
+        ("resnet8", 32, RESNET8),
+        ("resnet20", 128, RESNET20),
+        ("lite0", 16, LITE0),
+    ] {
         let mut total = [0.0; 3];
         for &(count, side, channels, outputs, kernel, stride, groups) in layers {
             let shape = ConvShape {
@@ -115,11 +118,21 @@ fn main() {
             let gflop = 2.0 * (shape.output_len() * shape.weight_len() / outputs) as f64 / 1e6;
             println!(
                 "{name} {count} x {side:3} {channels:4} -> {outputs:4} {kernel}x{kernel}/{stride} groups {groups:4}: ms {:7.3} {:7.3} {:7.3}, GFLOP/s {:5.1} {:5.1} {:5.1}",
-                times[0], times[1], times[2],
-                gflop / times[0], gflop / times[1], gflop / times[2]
+                times[0],
+                times[1],
+                times[2],
+                gflop / times[0],
+                gflop / times[1],
+                gflop / times[2]
             );
             (0..3).for_each(|i| total[i] += count as f64 * times[i]);
         }
-        println!("{name} batch {batch}: ms {:.1} {:.1} {:.1}, all {:.1}", total[0], total[1], total[2], total.iter().sum::<f64>());
+        println!(
+            "{name} batch {batch}: ms {:.1} {:.1} {:.1}, all {:.1}",
+            total[0],
+            total[1],
+            total[2],
+            total.iter().sum::<f64>()
+        );
     }
 }

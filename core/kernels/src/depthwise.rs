@@ -57,9 +57,10 @@ impl Grid {
                 let taps = taps(1, x);
                 if let Some(last) = columns.last_mut().filter(|_| open) {
                     let goes_on = taps.len() == last.taps.len()
-                        && taps.iter().zip(&last.taps).all(|(new, old)| {
-                            new[0] == old[0] && new[1] == old[1] + last.count * advance
-                        });
+                        && taps
+                            .iter()
+                            .zip(&last.taps)
+                            .all(|(new, old)| new[0] == old[0] && new[1] == old[1] + last.count * advance);
                     if goes_on {
                         last.count += 1;
                         continue;
@@ -332,10 +333,8 @@ impl Picture<'_> {
                             let grad = load::<S>(grad.add(at * channels));
                             total[0] = simd.mul_add_e_f32s(grad, load::<S>(x.add(at * advance)), total[0]);
                         }
-                        let sum = simd.add_f32s(
-                            simd.add_f32s(total[0], total[1]),
-                            simd.add_f32s(total[2], total[3]),
-                        );
+                        let sum = simd
+                            .add_f32s(simd.add_f32s(total[0], total[1]), simd.add_f32s(total[2], total[3]));
                         store::<S>(values.as_mut_ptr(), sum);
                     }
                     let tap = (down * shape.kernel[1] + across) * channels;

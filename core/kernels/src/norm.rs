@@ -345,13 +345,7 @@ pub fn input_gradient(grad: &[f32], x: &[f32], norm: Norm<'_>, line: Line<'_>, b
 ///
 /// # Panics
 /// As [`input_gradient`].
-pub fn input_gradient_in_place(
-    grad: &mut [f32],
-    x: &[f32],
-    norm: Norm<'_>,
-    line: Line<'_>,
-    bounds: Bounds,
-) {
+pub fn input_gradient_in_place(grad: &mut [f32], x: &[f32], norm: Norm<'_>, line: Line<'_>, bounds: Bounds) {
     whole(x, norm.mean.len());
     in_place(grad, x, norm.mean.len(), Backward::of(norm, line, bounds));
 }

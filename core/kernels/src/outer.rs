@@ -97,13 +97,7 @@ impl Chunks {
 }
 
 impl Band {
-    fn new(
-        shape: &ConvShape,
-        columns: &Columns,
-        tile: Tile,
-        pictures: usize,
-        output: Range<usize>,
-    ) -> Self {
+    fn new(shape: &ConvShape, columns: &Columns, tile: Tile, pictures: usize, output: Range<usize>) -> Self {
         let row = |y: usize, tap: usize| match columns.runs {
             true => Some(y * shape.stride[0] + tap * shape.dilation[0]),
             false => Way::Forward.axis(shape, 0, y, tap),
@@ -175,12 +169,14 @@ pub(crate) fn gradient(
             } else {
                 &b[..]
             };
-            let panel = if columns.runs { chunks.tile.columns() } else { panel_len(columns, chunks.tile, item) };
+            let panel =
+                if columns.runs { chunks.tile.columns() } else { panel_len(columns, chunks.tile, item) };
             arch.dispatch(Task { a, b, panel, item, columns, range: range.clone(), add: i > 0, out });
         }
     };
     if len > FEW {
-        let each = outputs.div_ceil(chunks.tile.rows).div_ceil(rayon::current_num_threads()) * chunks.tile.rows;
+        let each =
+            outputs.div_ceil(chunks.tile.rows).div_ceil(rayon::current_num_threads()) * chunks.tile.rows;
         let out = Output::of(out);
         (0..outputs).into_par_iter().step_by(each).for_each(|first| {
             add_up(&items, first..(first + each).min(outputs), out);

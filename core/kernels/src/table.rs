@@ -74,7 +74,9 @@ impl Table {
         };
         for block in blocks {
             let start = table.to.len();
-            table.to.extend(block.iter().map(|&(pixel, picture)| offset(to(pixel) + picture * sides.written)));
+            table
+                .to
+                .extend(block.iter().map(|&(pixel, picture)| offset(to(pixel) + picture * sides.written)));
             table.to.resize(start + rows, 0);
             for tap in 0..taps {
                 let start = table.from.len();

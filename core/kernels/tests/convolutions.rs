@@ -41,7 +41,9 @@ const SIZES: [Sizes; 24] = [
     (2, [40, 40], [18, 20], [3, 3], [1, 1], (1, 1), 1, 1),
 ];
 
-fn shape(&(batch, input, [channels, outputs], kernel, stride, padding, dilation, groups): &Sizes) -> ConvShape {
+fn shape(
+    &(batch, input, [channels, outputs], kernel, stride, padding, dilation, groups): &Sizes,
+) -> ConvShape {
     ConvShape {
         batch,
         input,

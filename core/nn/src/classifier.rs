@@ -1,18 +1,23 @@
 //! A trained network with all that it takes to use it: classes, input side, filter and normalisation.
 
+#[cfg(test)]
+mod tests;
+
 use std::path::Path;
 
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
+use crate::config_file::Stated;
 pub use crate::device::read::read;
 pub use crate::device::read::read_async;
-use crate::models::{Model, ModelSpec};
+use crate::models::{Model, ModelSpec, resize_positions};
+use crate::preprocessing::{InputOverrides, Preprocessing, Source};
 use crate::weights::StateDict;
 use ferkd_data::batches::batch::InputSpec;
 use ferkd_data::classes::ClassSpace;
-use ferkd_data::pixels::{Filter, Normalisation};
+use ferkd_data::pixels::Normalisation;
 use ferkd_data::store::Teacher;
 use ferkd_method::error::{Error, IoContext, Result};
 
@@ -101,6 +106,18 @@ impl ModelCard {
         Ok(Self { spec, side, normalisation, classes })
     }
 
+    /// What the network wants to see, as far as its weights say it; `own` is whether the card is the file's own.
+    fn preprocessing(&self, own: bool) -> Preprocessing {
+        let side_from = if own || self.spec.vit.is_some() { Source::Weights } else { Source::Architecture };
+        // EfficientNet-Lite and EVA's giant were published with one normalisation, all others with several.
+        let normalisation_from = match own {
+            true => Source::Weights,
+            false if self.normalisation == Normalisation::IMAGENET => Source::Assumed,
+            false => Source::Architecture,
+        };
+        Preprocessing::new(self.side, side_from, self.normalisation, normalisation_from)
+    }
+
     /// Side in pixels and normalisation that published weights of a network go with.
     pub fn usual(spec: &ModelSpec) -> (u32, Normalisation) {
         let side = spec.vit.map_or(spec.arch.imagenet_side(), |size| size.side as u32);
@@ -117,6 +134,10 @@ pub struct Classifier {
     pub sha256: String,
     /// What it is.
     pub card: ModelCard,
+    /// What it wants to see, and who says so.
+    pub preprocessing: Preprocessing,
+    /// How its weights were found in other people's file: sentences for a person.
+    pub notes: Vec<String>,
     /// The network, on a device without gradients.
     pub model: Model,
     /// The outputs that are used, where not all of them are.
@@ -139,21 +160,30 @@ const SHIPPED: &[(&str, &[u8])] = &[
 const SHIPPED: &[(&str, &[u8])] = &[];
 
 impl Classifier {
-    /// Loads a shipped teacher by name, a safetensors or PyTorch file, or a run folder (its best checkpoint).
+    /// Loads a shipped teacher by name, a safetensors or PyTorch file, a run folder (its best checkpoint), or a folder
+    /// with `model.safetensors` or `pytorch_model.bin`.
     ///
     /// # Errors
     /// No such teacher or file, or weights that are not of a known network.
     pub fn load(what: &str, device: &Device) -> Result<Self> {
-        Self::load_with(what, None, device)
+        Self::load_with(what, &InputOverrides::default(), None, device)
     }
 
-    /// The same, where `classes` are those of the outputs, in their order: see [`ModelCard::with_classes`].
+    /// The same with what a user says of its input, and of the classes of its outputs, in their order
+    /// ([`ModelCard::with_classes`]). What neither a user nor the weights say is read from
+    /// `config.json` or `preprocessor_config.json` beside them.
     ///
     /// # Errors
-    /// Those of [`load`](Self::load), or another number of classes than there are outputs.
-    pub fn load_with(what: &str, classes: Option<&ClassSpace>, device: &Device) -> Result<Self> {
+    /// As [`load`](Self::load); such a file that is damaged; an input that the network cannot take; another number of
+    /// classes than there are outputs.
+    pub fn load_with(
+        what: &str,
+        asked: &InputOverrides,
+        classes: Option<&ClassSpace>,
+        device: &Device,
+    ) -> Result<Self> {
         if let Some((name, bytes)) = SHIPPED.iter().find(|(name, _)| *name == what) {
-            return Self::load_bytes(name, bytes, name, classes, device);
+            return Self::load_bytes(name, bytes, name, asked, classes, None, device);
         }
         let path = Path::new(what);
         if !path.exists() {
@@ -163,17 +193,30 @@ impl Classifier {
                 names.join(", ")
             )));
         }
-        let file = if path.is_dir() { run_weights(path)? } else { path.to_owned() };
+        let file = if path.is_dir() { weights_in(path)? } else { path.to_owned() };
         let name = path.file_name().map_or(what.into(), |n| n.to_string_lossy());
         let endings = [".safetensors", ".pth", ".pt", ".bin"];
         let name = endings.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name);
         let bytes = std::fs::read(&file).at(&file)?;
-        Self::load_bytes(name, &bytes, &file.display().to_string(), classes, device)
+        Self::load_bytes(name, &bytes, &file.display().to_string(), asked, classes, Some(&file), device)
     }
 
     /// Loads weights from memory.
     pub fn from_bytes(name: &str, bytes: &[u8], device: &Device) -> Result<Self> {
-        Self::load_bytes(name, bytes, name, None, device)
+        Self::load_bytes(name, bytes, name, &InputOverrides::default(), None, None, device)
+    }
+
+    /// What a file beside the weights says of their input, of what [`load`](Self::load) would load.
+    ///
+    /// # Errors
+    /// A folder without weights, or a file that is damaged.
+    pub fn stated(what: &str) -> Result<Option<Stated>> {
+        let path = Path::new(what);
+        match (Self::is_shipped(what), path.is_dir()) {
+            (true, _) => Ok(None),
+            (false, true) => Stated::beside(&weights_in(path)?),
+            (false, false) => Stated::beside(path),
+        }
     }
 
     /// The tensors alone of what [`load`](Self::load) would load.
@@ -185,25 +228,57 @@ impl Classifier {
             return Ok(StateDict::from_bytes(bytes, name)?.trained());
         }
         let path = Path::new(what);
-        let file = if path.is_dir() { run_weights(path)? } else { path.to_owned() };
+        let file = if path.is_dir() { weights_in(path)? } else { path.to_owned() };
         Ok(StateDict::read(&file)?.trained())
     }
 
+    /// Loads the bytes of the weights file `origin`; what lies beside `file` is looked at where there is one.
     fn load_bytes(
         name: &str,
         bytes: &[u8],
         origin: &str,
+        asked: &InputOverrides,
         classes: Option<&ClassSpace>,
+        file: Option<&Path>,
         device: &Device,
     ) -> Result<Self> {
-        let dict = StateDict::from_bytes(bytes, origin)?.trained();
-        let card = ModelCard::with_classes(&dict, origin, classes)?;
+        let mut dict = StateDict::from_bytes(bytes, origin)?.trained();
+        let mut card = ModelCard::with_classes(&dict, origin, classes)?;
+        let mut preprocessing = card.preprocessing(dict.metadata.contains_key(CARD));
+        // What says itself what it wants needs no file: one beside it is another network's.
+        if let Some(file) = file
+            && !dict.metadata.contains_key(CARD)
+            && let Some(stated) = Stated::beside(file)?
+        {
+            if let (Some(size), Some(side)) = (card.spec.vit, stated.side)
+                && size.side != side as usize
+                && asked.side.is_none()
+            {
+                let problem = format!("it says {side} pixels, and {origin} has positions for {}", size.side);
+                return Err(Error::mismatch(stated.path, problem)
+                    .remedy("is it of these weights? take it away, or say the side by --side"));
+            }
+            preprocessing = preprocessing.with_file(&stated);
+        }
+        let preprocessing = preprocessing.with_overrides(asked)?;
+        if let Some(size) = &mut card.spec.vit
+            && size.side != preprocessing.side as usize
+            && let Some(positions) = dict.tensors.get("pos_embed")
+        {
+            size.side = preprocessing.side as usize;
+            size.check()?;
+            let resized = resize_positions(positions, size.grid())?;
+            dict.tensors.insert("pos_embed".into(), resized);
+        }
+        (card.side, card.normalisation) = (preprocessing.side, preprocessing.normalisation);
         let device = device.clone().inner();
         let model = dict.load_into(card.spec.init(0, &device)?, origin)?.valid();
         Ok(Self {
             name: name.to_owned(),
             sha256: ferkd_data::digest::sha256(bytes),
             card,
+            preprocessing,
+            notes: std::mem::take(&mut dict.notes),
             #[cfg(feature = "flex")]
             host: if device == Device::flex() { model.host()? } else { None },
             model,
@@ -223,6 +298,8 @@ impl Classifier {
             name: self.name.clone(),
             sha256: self.sha256.clone(),
             card: self.card.clone(),
+            preprocessing: self.preprocessing.clone(),
+            notes: self.notes.clone(),
             #[cfg(feature = "flex")]
             host: if device == Device::flex() { model.host()? } else { None },
             model,
@@ -264,7 +341,7 @@ impl Classifier {
 
     /// What the network wants to see when it labels regions.
     pub fn input_spec(&self) -> InputSpec {
-        InputSpec { side: self.card.side, filter: Filter::Bicubic, normalisation: self.card.normalisation }
+        self.preprocessing.input()
     }
 
     /// How a store remembers it.
@@ -341,15 +418,16 @@ impl Scores for Classifier {
     }
 }
 
-/// The weights of a run: its best checkpoint, else its last.
-fn run_weights(run: &Path) -> Result<std::path::PathBuf> {
-    let checkpoints = run.join("checkpoints");
-    ["best.safetensors", "last.safetensors"]
-        .iter()
-        .map(|name| checkpoints.join(name))
-        .find(|file| file.exists())
-        .ok_or_else(|| {
-            Error::damaged(run, "it holds no checkpoint")
-                .remedy("name a run folder of `ferkd train`, or a safetensors file")
-        })
+/// The weights in a folder: a run's best checkpoint, else its last, else a model's as the Hugging Face hub has it.
+fn weights_in(folder: &Path) -> Result<std::path::PathBuf> {
+    let names = [
+        "checkpoints/best.safetensors",
+        "checkpoints/last.safetensors",
+        "model.safetensors",
+        "pytorch_model.bin",
+    ];
+    names.iter().map(|name| folder.join(name)).find(|file| file.exists()).ok_or_else(|| {
+        Error::damaged(folder, "it holds no checkpoint")
+            .remedy("name a run folder of `ferkd train`, or a safetensors file")
+    })
 }

@@ -4,12 +4,15 @@
 //! - [`models`]: students and teachers, under the parameter names of torchvision, timm and EfficientNet-PyTorch.
 //! - [`weights`]: parameters on the host, in safetensors and PyTorch files.
 //! - [`classifier`]: a trained network with all that it takes to use it.
+//! - [`preprocessing`]: what a network wants to see, and who says so.
 //! - [`memory`]: what a training step takes, counted before anything is computed.
 #![warn(missing_docs)]
 
 pub mod classifier;
+pub mod config_file;
 pub mod device;
 pub mod memory;
 pub mod models;
+pub mod preprocessing;
 mod seal;
 pub mod weights;

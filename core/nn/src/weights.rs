@@ -10,6 +10,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use crate::models::{Model, ModelSpec, PathStack, replace};
 use crate::seal;
 pub use ferkd_data::tensor::HostTensor;
+use ferkd_data::{foreign, prefixes};
 use ferkd_method::error::{Error, ErrorKind, IoContext, Result};
 
 /// All parameters and running statistics of a model, under PyTorch's names, and what else a file says.
@@ -19,6 +20,10 @@ pub struct StateDict {
     pub tensors: BTreeMap<String, HostTensor>,
     /// What the file says of itself.
     pub metadata: BTreeMap<String, String>,
+    /// Tensors of the file that are not floats, and what they are: counters, indices, quantised weights.
+    pub left_out: BTreeMap<String, String>,
+    /// How the tensors were found in a file of other people's: sentences for a person.
+    pub notes: Vec<String>,
 }
 
 /// How floats are written.
@@ -26,7 +31,7 @@ pub struct StateDict {
 pub enum Precision {
     /// 32 bits: exact.
     F32,
-    /// 16 bits: half the size; for files that ship.
+    /// 16 bits: half the size; for files that ship. A tensor with a number that 16 bits cannot hold stays in 32.
     F16,
 }
 
@@ -44,7 +49,7 @@ impl StateDict {
         model.valid().visit(&mut collector);
         match collector.problem {
             Some(problem) => Err(Error::new(ErrorKind::Io, "device", problem)),
-            None => Ok(Self { tensors: collector.tensors, metadata: BTreeMap::new() }),
+            None => Ok(Self { tensors: collector.tensors, ..Self::default() }),
         }
     }
 
@@ -78,10 +83,13 @@ impl StateDict {
             .remedy("check that arch, width and classes are those of the file"))
     }
 
-    /// Reads a safetensors or PyTorch file with F32, F16 or BF16 tensors; the content decides, not the ending.
+    /// Reads a safetensors or PyTorch file with floats of 64, 32 or 16 bits; the content decides, not the ending.
+    ///
+    /// Other tensors are left out and noted, since batch norms count their batches and some networks keep indices.
+    /// In other people's files prefixes of wrappers are taken off, see [`prefixes`].
     ///
     /// # Errors
-    /// A file that cannot be read, or is neither.
+    /// A file that cannot be read, or is neither; what it is, where that is known.
     pub fn read(path: &Path) -> Result<Self> {
         let size = std::fs::metadata(path).at(path)?.len();
         if size > MAX_FILE_BYTES {
@@ -95,8 +103,16 @@ impl StateDict {
     /// Reads safetensors, or what `torch.save` wrote, from memory; `origin` is what errors call it.
     pub fn from_bytes(bytes: &[u8], origin: &str) -> Result<Self> {
         if ferkd_data::torch::is_torch(bytes) {
-            let tensors = ferkd_data::torch::state_dict(bytes, origin)?;
-            return Ok(Self { tensors, metadata: BTreeMap::new() });
+            let found = ferkd_data::torch::weights(bytes, origin)?;
+            let notes = match &found.path[..] {
+                "" => Vec::new(),
+                path => vec![format!("weights are taken from `{path}` of {origin}")],
+            };
+            let (tensors, left_out) = (found.tensors, found.left_out);
+            return Ok(Self { tensors, left_out, notes, ..Self::default() }.unwrapped(origin));
+        }
+        if let Some(foreign) = foreign::recognise(bytes) {
+            return Err(Error::damaged(origin, foreign.problem()).remedy(foreign.remedy));
         }
         let damaged = |problem: String| {
             Error::damaged(origin, problem).remedy("name a safetensors or PyTorch file, or copy it again")
@@ -109,8 +125,9 @@ impl StateDict {
             dict.metadata.extend(metadata.iter().map(|(k, v)| (k.clone(), v.clone())));
         }
         // Other people's files carry none.
-        if let Some(checksum) = dict.metadata.remove(seal::KEY)
-            && !seal::is_sound(bytes, &checksum)
+        let checksum = dict.metadata.remove(seal::KEY);
+        if let Some(checksum) = &checksum
+            && !seal::is_sound(bytes, checksum)
         {
             return Err(Error::damaged(origin, "it does not have the checksum that it carries")
                 .remedy("copy it again, or go back to another checkpoint"));
@@ -125,15 +142,26 @@ impl StateDict {
                 Dtype::BF16 => {
                     data.as_chunks().0.iter().map(|&b| half::bf16::from_le_bytes(b).to_f32()).collect()
                 }
-                // PyTorch's batch norms count their batches; nothing depends on it.
-                _ if name.ends_with("num_batches_tracked") => continue,
+                Dtype::F64 => data.as_chunks().0.iter().map(|&b| f64::from_le_bytes(b) as f32).collect(),
                 other => {
-                    return Err(damaged(format!("`{name}` is {other:?}; F32, F16 and BF16 can be read")));
+                    dict.left_out.insert(name.to_owned(), format!("{other:?}"));
+                    continue;
                 }
             };
             dict.tensors.insert(name.to_owned(), HostTensor { shape: view.shape().to_vec(), values });
         }
-        Ok(dict)
+        // What this program wrote has its names as they should be.
+        Ok(if checksum.is_some() { dict } else { dict.unwrapped(origin) })
+    }
+
+    /// The same without the prefixes of wrappers.
+    fn unwrapped(mut self, origin: &str) -> Self {
+        let taken = prefixes::strip(&mut self.tensors);
+        taken.iter().for_each(|prefix| prefixes::take(&mut self.left_out, prefix));
+        if !taken.is_empty() {
+            self.notes.push(format!("`{}` is taken off the names in {origin}", taken.concat()));
+        }
+        self
     }
 
     /// The bytes of a safetensors file, with a checksum of them in its metadata; the same state gives the same
@@ -142,28 +170,35 @@ impl StateDict {
     /// # Errors
     /// A tensor whose shape and length disagree.
     pub fn to_bytes(&self, precision: Precision) -> Result<Vec<u8>> {
-        let encoded: Vec<(&String, &[usize], Vec<u8>)> = self
-            .tensors
-            .iter()
-            .map(|(name, t)| {
-                let bytes = match precision {
-                    Precision::F32 => t.values.iter().flat_map(|v| v.to_le_bytes()).collect(),
-                    Precision::F16 => {
-                        t.values.iter().flat_map(|&v| half::f16::from_f32(v).to_le_bytes()).collect()
-                    }
-                };
-                (name, &t.shape[..], bytes)
-            })
-            .collect();
-        let dtype = if precision == Precision::F32 { Dtype::F32 } else { Dtype::F16 };
+        let narrow = match precision {
+            Precision::F32 => None,
+            Precision::F16 => Some(self.beyond_f16().collect::<BTreeSet<_>>()),
+        };
+        let mut encoded: Vec<(&str, &[usize], Dtype, Vec<u8>)> = Vec::with_capacity(self.tensors.len());
+        for (name, t) in &self.tensors {
+            let (dtype, bytes) = match &narrow {
+                Some(wide) if !wide.contains(&name[..]) => {
+                    let bytes = t.values.iter().flat_map(|&v| half::f16::from_f32(v).to_le_bytes());
+                    (Dtype::F16, bytes.collect())
+                }
+                _ => (Dtype::F32, t.values.iter().flat_map(|v| v.to_le_bytes()).collect()),
+            };
+            encoded.push((name, &t.shape, dtype, bytes));
+        }
         let fail = |e: safetensors::SafeTensorError| Error::mismatch("weights", e.to_string());
         let views = encoded
             .iter()
-            .map(|(name, shape, bytes)| {
-                Ok((name.as_str(), TensorView::new(dtype, shape.to_vec(), bytes).map_err(fail)?))
+            .map(|(name, shape, dtype, bytes)| {
+                Ok((*name, TensorView::new(*dtype, shape.to_vec(), bytes).map_err(fail)?))
             })
             .collect::<Result<Vec<_>>>()?;
         seal::seal(&safetensors::serialize(views, None).map_err(fail)?, &self.metadata)
+    }
+
+    /// The tensors with a number that is finite in 32 bits and infinite in 16: running variances, mostly.
+    pub fn beyond_f16(&self) -> impl Iterator<Item = &str> {
+        let overflows = |v: &f32| v.is_finite() && half::f16::from_f32(*v).is_infinite();
+        self.tensors.iter().filter(move |(_, t)| t.values.iter().any(overflows)).map(|(name, _)| &name[..])
     }
 
     /// Writes a safetensors file, atomically.
@@ -203,7 +238,27 @@ impl StateDict {
     /// # Errors
     /// Names that belong to no known network.
     pub fn infer_spec(&self, origin: &str) -> Result<ModelSpec> {
-        ModelSpec::recognise(&|name| self.tensors.get(name).map(|tensor| tensor.shape.clone()), origin)
+        let shape = |name: &str| self.tensors.get(name).map(|tensor| tensor.shape.clone());
+        ModelSpec::recognise(&shape, &self.contents(), origin)
+    }
+
+    /// What it holds, for an error: the number of tensors and three of their names.
+    fn contents(&self) -> String {
+        let mut text = match self.tensors.len() {
+            0 => "no float tensor".to_owned(),
+            count => {
+                let names = self.tensors.keys().take(3).map(|name| {
+                    format!("`{}`", name.chars().take(100).flat_map(char::escape_debug).collect::<String>())
+                });
+                let more = if count > 3 { ", ..." } else { "" };
+                format!("{count} tensors: {}{more}", names.collect::<Vec<_>>().join(", "))
+            }
+        };
+        if let Some((name, what)) = self.left_out.first_key_value() {
+            let name: String = name.chars().take(100).flat_map(char::escape_debug).collect();
+            text += &format!("; and {} that are not floats: `{name}` is {what}", self.left_out.len());
+        }
+        text
     }
 }
 
@@ -272,7 +327,10 @@ impl ModuleMapper for Loader<'_> {
             shape.reverse();
         }
         let Some(tensor) = self.dict.tensors.get(&name) else {
-            self.problems.push(format!("`{name}` is missing"));
+            self.problems.push(match self.dict.left_out.get(&name) {
+                Some(what) => format!("`{name}` is {what}, where floats are needed"),
+                None => format!("`{name}` is missing"),
+            });
             return param;
         };
         if tensor.shape != shape || tensor.values.len() != shape.iter().product::<usize>() {
@@ -340,6 +398,95 @@ mod tests {
         let mut dict = StateDict::of(&model(1, 3)).unwrap();
         dict.tensors.get_mut("fc.bias").unwrap().values[0] = f32::NAN;
         assert!(dict.load_into(model(1, 3), "a").unwrap_err().to_string().contains("NaN"));
+    }
+
+    #[test]
+    fn a_number_beyond_16_bits_keeps_its_tensor_in_32() {
+        let mut dict = StateDict::of(&model(1, 3)).unwrap();
+        dict.tensors.get_mut("bn1.running_var").unwrap().values[1] = 1e6;
+        assert_eq!(dict.beyond_f16().collect::<Vec<_>>(), ["bn1.running_var"]);
+        let bytes = dict.to_bytes(Precision::F16).unwrap();
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        for (name, view) in file.iter() {
+            let expected = if name == "bn1.running_var" { Dtype::F32 } else { Dtype::F16 };
+            assert_eq!(view.dtype(), expected, "{name}");
+        }
+        let read = StateDict::from_bytes(&bytes, "a").unwrap();
+        assert_eq!(read.tensors["bn1.running_var"], dict.tensors["bn1.running_var"]);
+        assert!(read.load_into(model(2, 3), "a").is_ok());
+        // The largest number of 16 bits, and what rounds to it, still go into them.
+        dict.tensors.get_mut("bn1.running_var").unwrap().values[1] = 65519.0;
+        assert_eq!(dict.beyond_f16().count(), 0);
+    }
+
+    /// A safetensors file of others: no checksum, no card.
+    fn foreign(tensors: &[(&str, Dtype, Vec<usize>, Vec<u8>)]) -> Vec<u8> {
+        let views = tensors.iter().map(|(name, dtype, shape, bytes)| {
+            (*name, TensorView::new(*dtype, shape.clone(), bytes).unwrap())
+        });
+        safetensors::serialize(views, None).unwrap()
+    }
+
+    #[test]
+    fn prefixes_are_taken_off_other_peoples_files_alone() {
+        let dict = StateDict::of(&model(1, 3)).unwrap();
+        for prefix in ["module.", "model.", "_orig_mod.", "encoder.", "module.backbone."] {
+            let mut wrapped = StateDict::default();
+            wrapped.absorb(prefix, dict.clone());
+            let tensors: Vec<_> = wrapped
+                .tensors
+                .iter()
+                .map(|(name, t)| {
+                    let bytes = t.values.iter().flat_map(|v| v.to_le_bytes()).collect();
+                    (&name[..], Dtype::F32, t.shape.clone(), bytes)
+                })
+                .collect();
+            let read = StateDict::from_bytes(&foreign(&tensors), "w").unwrap();
+            assert_eq!(read.tensors, dict.tensors, "{prefix}");
+            assert!(read.notes[0].contains(prefix), "{:?}", read.notes);
+            // A file of this program is what it says.
+            let own = StateDict::from_bytes(&wrapped.to_bytes(Precision::F32).unwrap(), "w").unwrap();
+            assert_eq!(own.tensors, wrapped.tensors);
+        }
+    }
+
+    #[test]
+    fn doubles_are_converted_and_integers_are_named_where_floats_are_needed() {
+        let double = 0.5f64.to_le_bytes().to_vec();
+        let file = foreign(&[
+            ("bn1.num_batches_tracked", Dtype::I64, vec![], vec![0; 8]),
+            ("conv1.weight", Dtype::I8, vec![1], vec![1]),
+            ("fc.bias", Dtype::F64, vec![1], double),
+            ("index", Dtype::BOOL, vec![1], vec![1]),
+        ]);
+        let dict = StateDict::from_bytes(&file, "w").unwrap();
+        assert_eq!(dict.tensors["fc.bias"].values, [0.5]);
+        assert_eq!((dict.tensors.len(), dict.left_out.len()), (1, 3));
+        let error = dict.load_into(model(1, 1), "w").unwrap_err().to_string();
+        assert!(error.contains("`conv1.weight` is I8, where floats are needed"), "{error}");
+    }
+
+    #[test]
+    fn an_unknown_network_is_refused_with_three_of_its_names() {
+        let tensors = ["a.w", "b.w", "c.w", "d.w"].map(|name| (name, Dtype::F32, vec![1], vec![0; 4]));
+        let dict = StateDict::from_bytes(&foreign(&tensors), "w.safetensors").unwrap();
+        let error = dict.infer_spec("w.safetensors").unwrap_err().to_string();
+        assert!(error.contains("4 tensors: `a.w`, `b.w`, `c.w`, ..."), "{error}");
+    }
+
+    #[test]
+    fn files_of_another_kind_are_named() {
+        for (bytes, says) in [
+            (&b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 2\n"[..], "git lfs pull"),
+            (b"\x08\x08\x12\x07pytorch", "ONNX"),
+            (b"<!DOCTYPE html><html></html>", "HTML"),
+            (b"\x89HDF\r\n\x1a\n\0\0", "HDF5"),
+            (b"", "empty"),
+            (b"{\"weight_map\": {}}", "several"),
+        ] {
+            let error = StateDict::from_bytes(bytes, "w.bin").unwrap_err().to_string();
+            assert!(error.starts_with("w.bin: it is ") && error.contains(says), "{error}");
+        }
     }
 
     #[test]

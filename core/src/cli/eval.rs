@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use ferkd_data::batches::batch::InputSpec;
 use ferkd_data::classes::ClassSpace;
 use ferkd_data::events::Event;
 use ferkd_data::images::{ImageList, Split};
@@ -10,6 +9,7 @@ use ferkd_data::pixels::Filter;
 use ferkd_method::Result;
 use ferkd_nn::classifier::Classifier;
 use ferkd_nn::device;
+use ferkd_nn::preprocessing::{InputOverrides, Source};
 use ferkd_train::{EvalSet, evaluate};
 
 use crate::cli::terminal::Terminal;
@@ -31,9 +31,21 @@ pub struct Args {
     /// Classes of the model in the order of its outputs, one a line, where its file does not name them.
     #[arg(long, value_name = "PATH")]
     classes_file: Option<PathBuf>,
-    /// How pictures are resized: bicubic for shipped teachers, bilinear for students, if left out.
-    #[arg(long, value_parser = ["bilinear", "bicubic"])]
-    filter: Option<String>,
+    /// How pictures are resized; if left out: what a config.json beside the weights says, else bicubic for shipped teachers and bilinear for all others.
+    #[arg(long, visible_alias = "filter", value_parser = ["bilinear", "bicubic"])]
+    interpolation: Option<String>,
+    /// Side of the model's input, in pixels; what its weights, a config.json beside them or its architecture say if left out.
+    #[arg(long)]
+    side: Option<u32>,
+    /// Mean of red, green and blue that the model was trained with, for bytes in 0..=1; as the side if left out.
+    #[arg(long, value_name = "A,B,C", value_parser = three)]
+    mean: Option<[f32; 3]>,
+    /// Standard deviation of red, green and blue that the model was trained with; as the side if left out.
+    #[arg(long, value_name = "A,B,C", value_parser = three)]
+    std: Option<[f32; 3]>,
+    /// Share of an image's short side that the centre keeps; what a config.json beside the weights says if left out, else 224 of 256.
+    #[arg(long, value_name = "X")]
+    crop: Option<f64>,
     /// Leave images out that cannot be decoded, count and list them.
     #[arg(long)]
     skip_bad: bool,
@@ -46,7 +58,16 @@ impl Args {
     pub fn run(self) -> Result<Output> {
         let device = device::open(&self.device)?;
         let classes = self.classes_file.as_deref().map(ClassSpace::read).transpose()?;
-        let mut model = Classifier::load_with(&self.model, classes.as_ref(), &device)?;
+        let filter = self.interpolation.as_deref().map(|name| match name {
+            "bicubic" => Filter::Bicubic,
+            _ => Filter::Bilinear,
+        });
+        let asked =
+            InputOverrides { side: self.side, filter, mean: self.mean, std: self.std, crop: self.crop };
+        let mut model = Classifier::load_with(&self.model, &asked, classes.as_ref(), &device)?;
+        if model.preprocessing.filter_from == Source::Protocol && !Classifier::is_shipped(&self.model) {
+            model.preprocessing.filter = Filter::Bilinear;
+        }
         let images = ImageList::open(&self.images, Split::Val)?;
         images.check_classes()?;
         let mut terminal = Terminal::new();
@@ -57,20 +78,17 @@ impl Args {
         if self.classes == ferkd_data::store::LabelSpace::Folder {
             model.restrict(&mut folders)?;
         }
-        let filter = match self.filter.as_deref() {
-            Some("bicubic") => Filter::Bicubic,
-            Some(_) => Filter::Bilinear,
-            None if Classifier::is_shipped(&self.model) => Filter::Bicubic,
-            None => Filter::Bilinear,
-        };
-        let view = InputSpec { filter, ..model.input_spec() };
+        let view = model.input_spec();
+        let sentences = model.notes.iter().cloned().chain([model.preprocessing.sentence(&model.name)]);
+        sentences.for_each(|text| terminal.hear(&Event::Notice { text }));
         let begun = std::time::Instant::now();
         let total = images.len() as u64;
         let job = format!("evaluating {}", model.name);
         terminal.hear(&Event::Started { job: job.clone(), total, unit: "images".into(), done: 0 });
         let mut done = 0;
         let root = images.root().to_string();
-        let set = EvalSet::new(view, images, folders).skipping(self.skip_bad);
+        let set = EvalSet::new(view, images, folders);
+        let set = set.cropping(model.preprocessing.crop).skipping(self.skip_bad);
         let found = evaluate(&model, &set, &device, &mut |count| {
             done += count;
             let units_per_s = done as f64 / begun.elapsed().as_secs_f64();
@@ -106,8 +124,21 @@ impl Args {
         }
         let mut output = Output::new(text, &report)?;
         output.json["notices"] = notices.into();
+        output.json["preprocessing"] = serde_json::json!(model.preprocessing);
         output.json["skipped_images"] = skipped.len().into();
         output.json["skipped"] = skipped.iter().map(|i| serde_json::json!(i)).collect();
         Ok(output)
+    }
+}
+
+/// Three numbers with commas between them, with or without brackets; one number stands for all three.
+fn three(text: &str) -> Result<[f32; 3], String> {
+    let text = text.trim().trim_start_matches('[').trim_end_matches(']');
+    let numbers = text.split(',').map(|number| number.trim().parse::<f32>());
+    let numbers: Vec<f32> = numbers.collect::<Result<_, _>>().map_err(|e| e.to_string())?;
+    match numbers[..] {
+        [one] => Ok([one; 3]),
+        [red, green, blue] => Ok([red, green, blue]),
+        _ => Err("three numbers are needed, such as 0.5,0.5,0.5".into()),
     }
 }

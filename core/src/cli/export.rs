@@ -24,7 +24,7 @@ pub struct Args {
     /// File to write [default: student.safetensors in the run folder, or beside the file].
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Write 16-bit floats: half the size.
+    /// Write 16-bit floats: half the size. Tensors with a number beyond 65504, which 16 bits cannot hold, stay in 32.
     #[arg(long)]
     f16: bool,
 }
@@ -47,15 +47,24 @@ impl Args {
         model.card.put(&mut dict);
         let precision = if self.f16 { Precision::F16 } else { Precision::F32 };
         dict.write(&out, precision)?;
+        let wide: Vec<&str> = if self.f16 { dict.beyond_f16().collect() } else { Vec::new() };
         let bytes = std::fs::metadata(&out).at(&out)?.len();
-        let text = format!(
+        let mut text = format!(
             "{}: {} tensors, {bytes} bytes, {}",
             out.display(),
             dict.tensors.len(),
             model.card.spec.arch
         );
+        if !wide.is_empty() {
+            text += &format!(
+                "\n{} of them stay in 32 bits, because 16 cannot hold a number of theirs: {}",
+                wide.len(),
+                wide.join(", ")
+            );
+        }
         let json = serde_json::json!({
             "path": out, "tensors": dict.tensors.len(), "bytes": bytes, "spec": model.card.spec,
+            "f32_tensors": wide,
         });
         Output::new(text, &json)
     }

@@ -82,7 +82,8 @@ impl<T: Options> FromArgMatches for Overrides<T> {
                 let textual =
                     matches!(key.value, "PathBuf" | "Option<PathBuf>" | "String" | "Option<String>");
                 // Lists are taken without their brackets too, which shells have a meaning for.
-                let list = key.value.starts_with('[') && !text.trim_start().starts_with('[');
+                let list = key.value.trim_start_matches("Option<").starts_with('[');
+                let list = list && !text.trim_start().starts_with('[');
                 let value = match (textual, list) {
                     (true, _) => text.clone().into(),
                     (_, true) => flag_value(&format!("[{text}]")),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::arithmetic::Arithmetic;
 use ferkd_data::batches::plan::Length;
+use ferkd_data::pixels::Filter;
 use ferkd_method::calibration::Adaptation;
 use ferkd_method::error::{Error, Result};
 use ferkd_method::mining::{Confidence, Rule, Thresholds};
@@ -122,6 +123,14 @@ ferkd_data::options! {
         supervision: Supervision = Supervision::Ferkd,
         /// Online teacher of kd and funmatch: a shipped teacher, a safetensors or PyTorch file, or a run folder.
         teacher: Option<String> = None,
+        /// Side of the online teacher's input, in pixels; what its weights, a config.json beside them or its architecture say if left out.
+        teacher_side: Option<u32> = None,
+        /// How regions are resized for the online teacher: bilinear or bicubic; what a config.json beside its weights says if left out, else bicubic.
+        teacher_interpolation: Option<Filter> = None,
+        /// Mean of red, green and blue that the online teacher was trained with, for bytes in 0..=1; what its weights, a config.json beside them or its architecture say if left out.
+        teacher_mean: Option<[f32; 3]> = None,
+        /// Standard deviation of red, green and blue that the online teacher was trained with; as the mean if left out.
+        teacher_std: Option<[f32; 3]> = None,
         /// Student: resnet8, resnet14, resnet20, resnet18, resnet34, resnet50, resnet101, resnet18-cifar, resnet34-cifar, resnet50-cifar, efficientnet-lite0, -lite1, -lite2, vit-ti16, vit-s16, vit-b16, vit-l16 or eva-g14.
         arch: Arch = Arch::Resnet18,
         /// Channels of the first stage, for resnet8, resnet14 and resnet20; numbers of a token, for transformers.

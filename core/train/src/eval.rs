@@ -13,7 +13,7 @@ use serde::Serialize;
 use ferkd_data::batches::batch::InputSpec;
 use ferkd_data::classes::ClassSpace;
 use ferkd_data::images::ImageList;
-use ferkd_data::pixels::{OrientationRule, centre_resize};
+use ferkd_data::pixels::{OrientationRule, centre_resize, centre_resize_share};
 use ferkd_data::store::SkippedImage;
 use ferkd_method::error::{Error, ErrorKind, Result};
 use ferkd_method::label::softmax;
@@ -89,13 +89,16 @@ pub const BATCH: usize = 64;
 
 /// What models are evaluated on: images with classes, and any number of extra pictures without.
 ///
-/// An image is seen as the validation protocol wants it: short side to `round(side * 256 / 224)`, centre `side`.
+/// An image is seen as the validation protocol wants it: short side to `round(side * 256 / 224)`, centre `side`; or
+/// with another share of the short side, see [`cropping`](Self::cropping).
 #[derive(Debug, Clone)]
 pub struct EvalSet {
     view: InputSpec,
     images: ImageList,
     /// Class of each class folder in the model's label space.
     folder_classes: Vec<u32>,
+    /// Share of the short side that the centre keeps; the protocol's if left out.
+    crop: Option<f64>,
     /// Whether images that cannot be decoded are left out.
     skips: bool,
     /// All images as the model sees them, where they were cut before: shape (N, 3, side, side).
@@ -107,7 +110,14 @@ pub struct EvalSet {
 impl EvalSet {
     /// Images whose class folders are the model's classes `folder_classes`.
     pub fn new(view: InputSpec, images: ImageList, folder_classes: Vec<u32>) -> Self {
-        Self { view, images, folder_classes, skips: false, cut: None, extra: Vec::new() }
+        Self { view, images, folder_classes, crop: None, skips: false, cut: None, extra: Vec::new() }
+    }
+
+    /// Keeps this share of the short side, in (0, 1], rather than the protocol's 224 of 256.
+    #[must_use]
+    pub fn cropping(mut self, crop: Option<f64>) -> Self {
+        self.crop = crop;
+        self
     }
 
     /// The images.
@@ -163,7 +173,11 @@ impl EvalSet {
     fn cut(&self, image: usize) -> Result<Vec<f32>> {
         let InputSpec { side, filter, normalisation } = self.view;
         let picture = self.images.decode(image, OrientationRule::Apply)?.image;
-        let bytes = centre_resize(&picture, side, filter).map_err(|e| {
+        let centre = match self.crop {
+            Some(share) => centre_resize_share(&picture, side, share, filter),
+            None => centre_resize(&picture, side, filter),
+        };
+        let bytes = centre.map_err(|e| {
             Error::damaged(self.images.label_of(image), e.problem()).remedy("take it out of the images")
         })?;
         let mut pixels = vec![0.0; self.view.size()];

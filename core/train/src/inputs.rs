@@ -12,6 +12,8 @@ use ferkd_data::store::Store;
 use ferkd_method::error::{Error, Result};
 use ferkd_method::mining::Confidence;
 use ferkd_nn::classifier::Classifier;
+#[cfg(not(target_family = "wasm"))]
+use ferkd_nn::preprocessing::InputOverrides;
 
 /// What a trainer works on.
 pub struct Inputs {
@@ -41,11 +43,23 @@ impl Inputs {
         let teacher = match (&config.teacher, config.supervision.needs_teacher(), devices.first()) {
             (Some(name), true, Some(device)) => {
                 let classes = config.classes_file.as_deref().map(ClassSpace::read).transpose()?;
-                Some(Classifier::load_with(name, classes.as_ref(), device)?)
+                Some(Classifier::load_with(name, &teacher_input(config), classes.as_ref(), device)?)
             }
             _ => None,
         };
         Ok(Self { images, validation, store, teacher })
+    }
+}
+
+/// What the settings say of the online teacher's input.
+#[cfg(not(target_family = "wasm"))]
+fn teacher_input(config: &TrainConfig) -> InputOverrides {
+    InputOverrides {
+        side: config.teacher_side,
+        filter: config.teacher_interpolation,
+        mean: config.teacher_mean,
+        std: config.teacher_std,
+        crop: None,
     }
 }
 

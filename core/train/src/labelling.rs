@@ -14,7 +14,7 @@ use crate::teacher_pass::TeacherPass;
 use ferkd_data::classes::ClassSpace;
 use ferkd_data::events::{Event, Listener};
 use ferkd_data::images::{ImageList, Split};
-use ferkd_data::pixels::OrientationRule;
+use ferkd_data::pixels::{Filter, OrientationRule};
 use ferkd_data::store::manifest::{FORMAT, created_by};
 use ferkd_data::store::{
     Boxes, ImageEntry, LabelFormat, LabelSpace, MANIFEST, Manifest, Part, Regions, SKIPPED, ShardLabels,
@@ -25,6 +25,7 @@ use ferkd_method::label::Codec;
 use ferkd_method::region::RegionSampler;
 use ferkd_method::rng::path_hash;
 use ferkd_nn::classifier::Classifier;
+use ferkd_nn::preprocessing::{InputOverrides, Preprocessing};
 
 ferkd_data::options! {
     /// Settings of a teacher pass.
@@ -47,6 +48,14 @@ ferkd_data::options! {
         classes: Option<LabelSpace> = None,
         /// Classes of the teacher in the order of its outputs, one a line, where its file does not name them.
         classes_file: Option<PathBuf> = None,
+        /// Side of the teacher's input, in pixels; what its weights, a config.json beside them or its architecture say if left out.
+        side: Option<u32> = None,
+        /// How regions are resized for the teacher: bilinear or bicubic; what a config.json beside its weights says if left out, else bicubic.
+        interpolation: Option<Filter> = None,
+        /// Mean of red, green and blue that the teacher was trained with, for bytes in 0..=1; what its weights, a config.json beside them or its architecture say if left out.
+        mean: Option<[f32; 3]> = None,
+        /// Standard deviation of red, green and blue that the teacher was trained with; as the mean if left out.
+        std: Option<[f32; 3]> = None,
         /// EXIF orientation: apply or ignore.
         orientation: OrientationRule = OrientationRule::Apply,
         /// Regions that go through the teacher at once.
@@ -83,6 +92,8 @@ pub struct LabelSummary {
     pub skipped: Vec<SkippedImage>,
     /// The part that was labelled, where it was not the whole.
     pub part: Option<Part>,
+    /// What the teacher saw, and who says so.
+    pub preprocessing: Preprocessing,
     /// Seconds that it took.
     pub time_s: f64,
 }
@@ -191,7 +202,16 @@ pub fn label(
 ) -> Result<LabelSummary> {
     let device = ferkd_nn::device::open(&config.device)?;
     let classes = config.classes_file.as_deref().map(ClassSpace::read).transpose()?;
-    let teacher = Classifier::load_with(teacher, classes.as_ref(), &device)?;
+    let asked = InputOverrides {
+        side: config.side,
+        filter: config.interpolation,
+        mean: config.mean,
+        std: config.std,
+        crop: None,
+    };
+    let teacher = Classifier::load_with(teacher, &asked, classes.as_ref(), &device)?;
+    let sentences = teacher.notes.iter().cloned().chain([teacher.preprocessing.sentence(&teacher.name)]);
+    sentences.for_each(|text| listen(&Event::Notice { text }));
     let mut images = ImageList::open(images, Split::Train)?.first_per_class(config.images_per_class)?;
     let folder = folder(out, config)?;
     images.notices().iter().for_each(|text| listen(&Event::Notice { text: text.clone() }));
@@ -255,7 +275,8 @@ pub struct LabellingPass<'a> {
 }
 
 impl<'a> LabellingPass<'a> {
-    /// Opens or creates the store. No image is looked at before: `skip_bad` is [`label`]'s alone.
+    /// Opens or creates the store. No image is looked at before: `skip_bad` is [`label`]'s alone, and so is what the
+    /// configuration says of the teacher's input, since the teacher is loaded.
     pub fn new(
         images: ImageList,
         teacher: Classifier,
@@ -326,6 +347,7 @@ impl<'a> LabellingPass<'a> {
             skipped_images: skipped.len() as u64,
             skipped,
             part,
+            preprocessing: self.teacher.preprocessing,
             time_s,
         })
     }

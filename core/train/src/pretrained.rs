@@ -36,7 +36,10 @@ impl Pretrained {
         let weights = Classifier::weights(&origin)?;
         if !weights.metadata.contains_key(CARD) {
             let spec = weights.infer_spec(&origin)?;
-            let (side, normalisation) = ModelCard::usual(&spec);
+            let (side, usual) = ModelCard::usual(&spec);
+            // What lies beside other people's weights knows how they were trained.
+            let stated = Classifier::stated(&origin)?.and_then(|stated| stated.normalisation);
+            let normalisation = stated.unwrap_or(usual);
             return Ok(Self { weights, spec, side, normalisation, origin });
         }
         let ModelCard { spec, side, normalisation, .. } = ModelCard::of(&weights, &origin)?;

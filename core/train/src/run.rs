@@ -154,6 +154,10 @@ impl Run {
         listen(&Event::Started { job: job.clone(), total: steps, unit: "steps".into(), done: first });
         warn(session.trainer().warnings(), listen);
         ferkd_nn::device::first_use(&config.device, listen);
+        if let Some(teacher) = session.trainer().teacher() {
+            let text = teacher.preprocessing.sentence(&format!("the teacher {}", teacher.name));
+            teacher.notes.iter().cloned().chain([text]).for_each(|text| listen(&Event::Notice { text }));
+        }
         let mut meter = Meter::start();
         let last = loop {
             session.request_stop(stop.load(Ordering::Relaxed));

@@ -9,6 +9,7 @@ mod demo;
 mod file_systems;
 mod fkd_decoding;
 mod fkd_import;
+mod foreign_teachers;
 mod hard_times;
 mod input_folders;
 #[cfg(unix)]

@@ -12,6 +12,13 @@ use ferkd_method::error::{Error, ErrorKind, Result};
 /// No weights or label file comes near so many values; they would take 64 MB.
 const MAX_NODES: usize = 1 << 20;
 
+/// Names that are not allowed are counted up to here, and shown up to the other number.
+const MAX_NAMES: usize = 100;
+const SHOWN_NAMES: usize = 3;
+
+/// What stands for a name that is not allowed until the error is made; no allow-list has it.
+const REFUSED: &str = "";
+
 /// Values that are the same wherever they stand.
 const NONE: Id = Id(0);
 const FALSE: Id = Id(1);
@@ -27,7 +34,8 @@ pub(super) struct Machine<'a, 'o> {
     /// Heights of the stack at which marks stand.
     marks: Vec<usize>,
     memo: BTreeMap<u64, Id>,
-    refused: bool,
+    /// Where the first name stands that is not allowed, and all such names, each once.
+    refused: Option<(usize, Vec<String>)>,
 }
 
 impl<'a, 'o> Machine<'a, 'o> {
@@ -41,7 +49,7 @@ impl<'a, 'o> Machine<'a, 'o> {
             stack: Vec::new(),
             marks: Vec::new(),
             memo: BTreeMap::new(),
-            refused: false,
+            refused: None,
         }
     }
 
@@ -54,14 +62,14 @@ impl<'a, 'o> Machine<'a, 'o> {
                 Err(problem) => break Err((at, problem)),
             }
         };
-        match done {
-            Ok(root) => Ok((Pickle { nodes: self.nodes, root }, self.input.at())),
-            Err((at, problem)) => {
-                let kind = if self.refused { ErrorKind::Mismatch } else { ErrorKind::Damaged };
-                let problem = format!("pickle, byte {at}: {problem}");
-                Err(Error::new(kind, self.origin, problem).remedy(self.allowed.remedy))
-            }
-        }
+        // A name that is not allowed explains whatever else went wrong behind it.
+        let (kind, at, problem) = match (self.refused.take(), done) {
+            (Some((at, names)), _) => (ErrorKind::Mismatch, at, refusal(&names)),
+            (None, Ok(root)) => return Ok((Pickle { nodes: self.nodes, root }, self.input.at())),
+            (None, Err((at, problem))) => (ErrorKind::Damaged, at, problem),
+        };
+        let problem = format!("pickle, byte {at}: {problem}");
+        Err(Error::new(kind, self.origin, problem).remedy(self.allowed.remedy))
     }
 
     /// Does one operation; gives the root at the last one.
@@ -222,12 +230,12 @@ impl<'a, 'o> Machine<'a, 'o> {
         Ok(match operation {
             b'c' => {
                 let (module, name) = self.two_lines()?;
-                Node::Global(self.global(module, name)?)
+                Node::Global(self.global(module, name))
             }
             0x93 => {
                 let [module, name] = self.pop_many(2)?[..] else { return Err("its stack is empty".into()) };
                 match (self.nodes[module.0 as usize].clone(), self.nodes[name.0 as usize].clone()) {
-                    (Node::Str(module), Node::Str(name)) => Node::Global(self.global(&module, &name)?),
+                    (Node::Str(module), Node::Str(name)) => Node::Global(self.global(&module, &name)),
                     _ => return Err("invalid name: expected text".into()),
                 }
             }
@@ -239,7 +247,7 @@ impl<'a, 'o> Machine<'a, 'o> {
             }
             b'i' => {
                 let (module, name) = self.two_lines()?;
-                let constructor = self.global(module, name)?;
+                let constructor = self.global(module, name);
                 let arguments = self.pop_mark()?;
                 let arguments = self.keep(Node::Tuple(arguments))?;
                 Node::Object(Object { constructor, arguments, items: Vec::new(), state: None })
@@ -278,14 +286,20 @@ impl<'a, 'o> Machine<'a, 'o> {
         Ok((module, text::utf8(self.input.line()?)?))
     }
 
-    /// The entry of the allow-list that a pickle asks for.
-    fn global(&mut self, module: &str, name: &str) -> Result<&'static str, Problem> {
+    /// The entry of the allow-list that a pickle asks for. A name that is not there is noted, and reading goes on,
+    /// so that the error can say which names there are.
+    fn global(&mut self, module: &str, name: &str) -> &'static str {
         let known = self.allowed.globals.iter().find(|known| known.split_once(' ') == Some((module, name)));
-        known.copied().ok_or_else(|| {
-            self.refused = true;
-            let (module, name) = (text::shown(module), text::shown(name));
-            format!("it asks for `{module}.{name}`, which is refused; nothing of it was executed")
-        })
+        if let Some(known) = known {
+            return known;
+        }
+        let at = self.input.at();
+        let (_, names) = self.refused.get_or_insert_with(|| (at, Vec::new()));
+        let name = format!("{}.{}", text::shown(module), text::shown(name));
+        if names.len() < MAX_NAMES && !names.contains(&name) {
+            names.push(name);
+        }
+        REFUSED
     }
 
     fn keep(&mut self, node: Node<'a>) -> Result<Id, Problem> {
@@ -336,6 +350,17 @@ impl<'a, 'o> Machine<'a, 'o> {
         let start = self.marks.pop().ok_or("a mark is missing")?;
         Ok(self.stack.split_off(start))
     }
+}
+
+/// The problem with a pickle that asks for names that are not allowed.
+fn refusal(names: &[String]) -> String {
+    let shown: Vec<String> = names.iter().take(SHOWN_NAMES).map(|name| format!("`{name}`")).collect();
+    let which = if names.len() == 1 { "which is" } else { "which are" };
+    let more = match names.len().saturating_sub(SHOWN_NAMES) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("it asks for {}{more}, {which} refused; nothing of it was executed", shown.join(", "))
 }
 
 fn pairs(flat: &[Id]) -> Result<Vec<(Id, Id)>, Problem> {

@@ -12,7 +12,7 @@ pub struct Allowed {
 }
 
 /// The number of a value within its [`Pickle`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Id(pub(super) u32);
 
 /// One value.
@@ -129,7 +129,7 @@ impl<'a> Pickle<'a> {
         }
     }
 
-    /// The items of a dictionary, or of an `OrderedDict`.
+    /// The items of a dictionary, of an `OrderedDict`, or of a `defaultdict` whatever its factory.
     pub fn items(&self, id: Id) -> Option<&[(Id, Id)]> {
         match self.node(id) {
             Node::Dict(items) => Some(items),
@@ -138,6 +138,7 @@ impl<'a> Pickle<'a> {
             {
                 Some(items)
             }
+            Node::Object(Object { constructor: "collections defaultdict", items, .. }) => Some(items),
             _ => None,
         }
     }

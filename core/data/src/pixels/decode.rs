@@ -7,6 +7,8 @@ use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
 use serde::{Deserialize, Serialize};
 
 use super::formats::{self, READ};
+use super::jpeg::{Jpeg, Refusal};
+use crate::foreign;
 use ferkd_method::error::{Error, Result};
 
 /// Whether the EXIF orientation of a photo is applied when it is decoded.
@@ -55,25 +57,27 @@ pub fn decode(bytes: &[u8], name: &str, rule: OrientationRule) -> Result<Decoded
         Some(format) if formats::is_read(format) => format,
         Some(other) => return Err(damaged(format!("{other:?} is not supported; expected {READ}"))),
         None if bytes.is_empty() => return Err(damaged("the file is empty".into())),
-        None => return Err(damaged(format!("it is not a valid image: expected {READ}"))),
+        None => {
+            return Err(match foreign::recognise(bytes) {
+                // A clone without its large files, or a download that gave a page.
+                Some(foreign) => Error::damaged(name, foreign.problem()).remedy(foreign.remedy),
+                None => damaged(format!("it is not a valid image: expected {READ}")),
+            });
+        }
     };
-    // The JPEG decoder fills what is missing with gray, which would be labelled and trained on in silence.
-    if format == ImageFormat::Jpeg && !jpeg_is_whole(bytes) {
-        return Err(damaged("the JPEG is truncated".into()));
-    }
-    let mut decoder = reader.into_decoder().map_err(|e| damaged(format!("{format:?}: {e}")))?;
-    let (width, height) = decoder.dimensions();
-    if u64::from(width) * u64::from(height) > MAX_PIXELS || width == 0 || height == 0 {
-        return Err(damaged(format!("{width} x {height} pixels; between 1 and 2^28 are possible")));
-    }
-    let pixels = u64::from(width) * u64::from(height);
-    if pixels > ALWAYS_PIXELS && pixels > PIXELS_PER_BYTE * bytes.len() as u64 {
-        let problem = format!("{width} x {height} pixels in {} bytes, which cannot hold them", bytes.len());
-        return Err(damaged(problem));
-    }
-    // Broken EXIF data say nothing about the picture, so that it counts as upright.
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(|e| damaged(format!("{format:?}: {e}")))?;
+    let (mut picture, orientation) = if format == ImageFormat::Jpeg {
+        let jpeg = Jpeg::markers(bytes).map_err(|refusal| refused(name, refusal))?;
+        check_size(jpeg.size, bytes.len()).map_err(damaged)?;
+        let picture = jpeg.decode(bytes).map_err(|refusal| refused(name, refusal))?;
+        (DynamicImage::from(picture), jpeg.orientation)
+    } else {
+        let mut decoder = reader.into_decoder().map_err(|e| damaged(format!("{format:?}: {e}")))?;
+        check_size(decoder.dimensions(), bytes.len()).map_err(damaged)?;
+        // Broken EXIF data say nothing about the picture, so that it counts as upright.
+        let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+        let picture = DynamicImage::from_decoder(decoder).map_err(|e| damaged(format!("{format:?}: {e}")))?;
+        (picture, orientation)
+    };
     formats::check(&picture).map_err(damaged)?;
     if rule == OrientationRule::Apply {
         picture.apply_orientation(orientation);
@@ -92,30 +96,37 @@ pub fn measure(bytes: &[u8], name: &str) -> Result<(u32, u32, u8)> {
     };
     let reader =
         ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| damaged(e.to_string()))?;
+    if reader.format() == Some(ImageFormat::Jpeg) {
+        let jpeg = Jpeg::header(bytes).map_err(|refusal| refused(name, refusal))?;
+        return Ok((jpeg.size.0, jpeg.size.1, jpeg.orientation.to_exif()));
+    }
     let mut decoder = reader.into_decoder().map_err(|e| damaged(e.to_string()))?;
     let (width, height) = decoder.dimensions();
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     Ok((width, height, orientation.to_exif()))
 }
 
-/// Whether a JPEG's markers go on to its end-of-image marker. What follows that marker is of no concern.
-fn jpeg_is_whole(bytes: &[u8]) -> bool {
-    let mut at = 2;
-    loop {
-        // Entropy-coded data and fill bytes: go on to the next marker.
-        while at + 1 < bytes.len() && (bytes[at] != 0xFF || matches!(bytes[at + 1], 0x00 | 0xFF)) {
-            at += 1;
+/// Refuses sizes that are out of range, or that a file of so many bytes cannot hold; the error is the problem.
+fn check_size((width, height): (u32, u32), bytes: usize) -> Result<(), String> {
+    let pixels = u64::from(width) * u64::from(height);
+    if pixels > MAX_PIXELS || pixels == 0 {
+        return Err(format!("{width} x {height} pixels; between 1 and 2^28 are possible"));
+    }
+    if pixels > ALWAYS_PIXELS && pixels > PIXELS_PER_BYTE * bytes as u64 {
+        return Err(format!("{width} x {height} pixels in {bytes} bytes, which cannot hold them"));
+    }
+    Ok(())
+}
+
+/// The error about a JPEG that is not read.
+fn refused(name: &str, refusal: Refusal) -> Error {
+    match refusal {
+        Refusal::Damaged(problem) => {
+            Error::damaged(name, problem).remedy("replace the file, or take it out of the folder")
         }
-        match bytes.get(at + 1) {
-            None => return false,
-            Some(0xD9) => return true,
-            // Restart markers and TEM stand alone.
-            Some(0xD0..=0xD8 | 0x01) => at += 2,
-            Some(_) => match bytes.get(at + 2..at + 4) {
-                Some(length) => at += 2 + usize::from(u16::from_be_bytes([length[0], length[1]])).max(2),
-                None => return false,
-            },
-        }
+        Refusal::Kind(kind) => Error::damaged(name, format!("it is {kind}, which is not supported")).remedy(
+            "convert it to a baseline or progressive JPEG of 8 bits or to PNG, or take it out of the folder",
+        ),
     }
 }
 
@@ -163,6 +174,15 @@ mod tests {
         bytes[29..33].copy_from_slice(&crc.sum().to_be_bytes());
         let error = decode(&bytes, "a.png", OrientationRule::Apply).unwrap_err().to_string();
         assert!(error.contains("8000 x 8000") && error.contains("cannot hold"), "{error}");
+    }
+
+    #[test]
+    fn a_pointer_or_a_page_instead_of_an_image_is_named() {
+        let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7\n";
+        for (bytes, says) in [(&pointer[..], "git lfs pull"), (b"<!doctype html>", "HTML")] {
+            let error = decode(bytes, "a.jpg", OrientationRule::Apply).unwrap_err().to_string();
+            assert!(error.starts_with("a.jpg: it is ") && error.contains(says), "{error}");
+        }
     }
 
     #[test]

@@ -70,8 +70,23 @@ const LONGEST: u32 = 256;
 /// # Errors
 /// A picture more than 256 times as long as it is wide, which would be resized to gigabytes.
 pub fn centre_resize(image: &RgbImage, side: u32, filter: Filter) -> Result<Vec<u8>> {
-    let (width, height) = image.dimensions();
     let short = (f64::from(side) * 256.0 / 224.0).round_ties_even() as u32;
+    centre_of(image, short, side, filter)
+}
+
+/// The same with the centre's share of the short side given, in (0, 1]: the short side goes to `floor(side / share)`,
+/// as timm does it for its `crop_pct`.
+///
+/// # Errors
+/// As [`centre_resize`].
+pub fn centre_resize_share(image: &RgbImage, side: u32, share: f64, filter: Filter) -> Result<Vec<u8>> {
+    let short = (f64::from(side) / share).floor() as u32;
+    centre_of(image, short.max(side), side, filter)
+}
+
+/// The short side to `short`, then the centre `side` x `side`; `short` is at least `side`.
+fn centre_of(image: &RgbImage, short: u32, side: u32, filter: Filter) -> Result<Vec<u8>> {
+    let (width, height) = image.dimensions();
     let (least, most) = (width.min(height).max(1), width.max(height));
     if most / least > LONGEST {
         let problem =

@@ -1,6 +1,8 @@
 //! Files of `torch.save`: today's ZIP container and the older sequence of pickles. Read as plain values; nothing
 //! that a file says is executed (see the module `pickle`).
 
+mod find;
+mod globals;
 mod legacy;
 mod tensors;
 mod zip;
@@ -12,7 +14,7 @@ use std::collections::BTreeMap;
 
 use crate::pickle::{Allowed, Pickle};
 use ferkd_method::error::{Error, Result};
-pub use tensors::state_dict;
+pub use tensors::{TorchWeights, weights};
 
 /// A file of `torch.save`.
 #[derive(Debug)]
@@ -45,8 +47,10 @@ impl<'a> TorchFile<'a> {
         if legacy::is_legacy(bytes) {
             return legacy::read(bytes, origin, allowed);
         }
-        let problem = if bytes.is_empty() { "the file is empty" } else { "no file that torch.save wrote" };
-        Err(Error::damaged(origin, problem).remedy(allowed.remedy))
+        if let Some(foreign) = crate::foreign::recognise(bytes) {
+            return Err(Error::damaged(origin, foreign.problem()).remedy(foreign.remedy));
+        }
+        Err(Error::damaged(origin, "no file that torch.save wrote").remedy(allowed.remedy))
     }
 }
 

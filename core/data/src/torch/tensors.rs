@@ -2,41 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use super::find;
+use super::globals::ALLOWED;
 use super::{TorchFile, damaged};
 use crate::pickle::numpy::{shown, strided};
-use crate::pickle::{Allowed, Id, Node, Pickle};
+use crate::pickle::{Id, Node, Pickle};
 use crate::tensor::HostTensor;
 use ferkd_method::error::Result;
-
-/// The names that weights and what trainers keep beside them ask for. Nothing of them is ever called.
-const ALLOWED: Allowed = Allowed {
-    globals: &[
-        "collections OrderedDict",
-        "torch._utils _rebuild_tensor_v2",
-        "torch._utils _rebuild_tensor",
-        "torch._utils _rebuild_parameter",
-        "torch Size",
-        "torch DoubleStorage",
-        "torch FloatStorage",
-        "torch HalfStorage",
-        "torch BFloat16Storage",
-        "torch LongStorage",
-        "torch IntStorage",
-        "torch ShortStorage",
-        "torch CharStorage",
-        "torch ByteStorage",
-        "torch BoolStorage",
-        "numpy.core.multiarray scalar",
-        "numpy._core.multiarray scalar",
-        "numpy dtype",
-        "_codecs encode",
-        "argparse Namespace",
-    ],
-    remedy: "save the weights alone, by torch.save(model.state_dict(), FILE), or as safetensors",
-};
-
-/// Keys under which training programs keep the weights.
-const NESTED: [&str; 3] = ["state_dict", "model_state_dict", "model"];
 
 /// A convolution over volumes has five; more would only cost time.
 const MAX_AXES: usize = 8;
@@ -50,6 +22,8 @@ pub(super) enum NumberKind {
     Bf16,
     /// Integers of so many bytes.
     Int(usize),
+    /// Complex or quantised numbers, of so many bytes, which are not read.
+    Other(usize),
 }
 
 impl NumberKind {
@@ -63,6 +37,14 @@ impl NumberKind {
             "torch IntStorage" => Self::Int(4),
             "torch ShortStorage" => Self::Int(2),
             "torch CharStorage" | "torch ByteStorage" | "torch BoolStorage" => Self::Int(1),
+            "torch ComplexDoubleStorage" => Self::Other(16),
+            "torch ComplexFloatStorage" => Self::Other(8),
+            "torch QInt32Storage" => Self::Other(4),
+            "torch QInt8Storage"
+            | "torch QUInt8Storage"
+            | "torch QUInt4x2Storage"
+            | "torch QUInt2x4Storage"
+            | "torch.storage UntypedStorage" => Self::Other(1),
             _ => return None,
         })
     }
@@ -72,7 +54,7 @@ impl NumberKind {
             Self::F64 => 8,
             Self::F32 => 4,
             Self::F16 | Self::Bf16 => 2,
-            Self::Int(size) => size,
+            Self::Int(size) | Self::Other(size) => size,
         }
     }
 }
@@ -102,61 +84,99 @@ impl<'a> StorageRef<'a> {
     }
 }
 
-/// The float tensors of a weights file, by name, as f32. Integer tensors, such as the batches that a norm has
-/// seen, are left out; weights are found under `state_dict` or `model` too, and `module.` is taken off.
+/// What a weights file of PyTorch holds.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct TorchWeights {
+    /// The float tensors by name, as f32.
+    pub tensors: BTreeMap<String, HostTensor>,
+    /// The other tensors by name, and what they are: integers, such as the batches that a norm has seen.
+    pub left_out: BTreeMap<String, String>,
+    /// Where the weights were found: keys with dots between them, such as `state_dict`; empty at the top.
+    pub path: String,
+}
+
+/// The tensors of a weights file, under the names that stand in it.
+///
+/// Weights are found at the top, under the keys that training programs use, or in the only dictionary with tensors.
 ///
 /// # Errors
 /// No file of `torch.save`, a damaged one, one that asks for foreign names, or one without tensors.
-pub fn state_dict(bytes: &[u8], origin: &str) -> Result<BTreeMap<String, HostTensor>> {
+pub fn weights(bytes: &[u8], origin: &str) -> Result<TorchWeights> {
     let file = TorchFile::read(bytes, origin, ALLOWED)?;
     let bad = |problem: String| damaged(origin, ALLOWED, problem);
     let pickle = &file.pickle;
-    let mut weights = pickle.root();
-    // Bounded: a dictionary can hold itself.
-    for _ in 0..NESTED.len() {
-        let inner = NESTED.iter().find_map(|key| pickle.get(weights, key));
-        match inner.filter(|&inner| pickle.items(inner).is_some()) {
-            Some(inner) => weights = inner,
-            None => break,
-        }
-    }
-    let items = pickle.items(weights).ok_or_else(|| bad("it holds no dictionary of weights".into()))?;
+    let found = find::weights(pickle).map_err(bad)?;
     // Tensors may share numbers, but not so many times that a small file fills the memory.
     let mut left = bytes.len();
-    let mut tensors = BTreeMap::new();
-    for &(key, value) in items {
+    let mut weights = TorchWeights { path: found.path, ..TorchWeights::default() };
+    for &(key, value) in pickle.items(found.dictionary).unwrap_or_default() {
         let Some(name) = pickle.str(key) else { continue };
         let read = file.tensor(value, &mut left).map_err(|problem| {
             let name: String = name.chars().take(100).flat_map(char::escape_debug).collect();
             bad(format!("`{name}`: {problem}"))
         })?;
-        let Some(tensor) = read else { continue };
-        let name = name.strip_prefix("module.").unwrap_or(name);
-        if tensors.insert(name.to_owned(), tensor).is_some() {
-            return Err(bad(format!("two tensors called `{name}`")));
+        // Of a key that was set twice, the last value counts, as in Python.
+        match read {
+            Read::Floats(tensor) => drop(weights.tensors.insert(name.to_owned(), tensor)),
+            Read::Other(what) => drop(weights.left_out.insert(name.to_owned(), what.to_owned())),
+            Read::NoTensor => {}
         }
     }
-    if tensors.is_empty() {
+    if weights.tensors.is_empty() {
         return Err(bad("it holds no float tensor".into()));
     }
-    Ok(tensors)
+    Ok(weights)
+}
+
+/// What a value of a dictionary is.
+enum Read {
+    Floats(HostTensor),
+    /// A tensor that is not read, and what it is.
+    Other(&'static str),
+    NoTensor,
 }
 
 impl TorchFile<'_> {
-    /// The float tensor that a value is; `None` for whatever else it is. `left` is how many numbers may be read.
-    fn tensor(&self, id: Id, left: &mut usize) -> Result<Option<HostTensor>, String> {
+    /// The tensor that a call makes, out of its wrappers: constructor and arguments.
+    fn unwrapped(&self, id: Id) -> Result<Option<(&'static str, &[Id])>, String> {
         let pickle = &self.pickle;
-        let (constructor, arguments) = match pickle.call(id) {
-            // A parameter is a tensor in a wrapper.
-            Some(("torch._utils _rebuild_parameter", [inner, ..], _)) => match pickle.call(*inner) {
-                Some((constructor, arguments, _)) => (constructor, arguments),
-                None => return Err("a parameter without a tensor".into()),
-            },
-            Some((constructor, arguments, _)) => (constructor, arguments),
-            None => return Ok(None),
-        };
-        if !matches!(constructor, "torch._utils _rebuild_tensor_v2" | "torch._utils _rebuild_tensor") {
-            return Ok(None);
+        let Some((mut constructor, mut arguments, _)) = pickle.call(id) else { return Ok(None) };
+        // A parameter is a tensor in a wrapper; a tensor with attributes is the call of another function.
+        for _ in 0..2 {
+            (constructor, arguments) = match (constructor, arguments) {
+                (
+                    "torch._utils _rebuild_parameter" | "torch._utils _rebuild_parameter_with_state",
+                    [inner, ..],
+                ) => match pickle.call(*inner) {
+                    Some((constructor, arguments, _)) => (constructor, arguments),
+                    None => return Err("a parameter without a tensor".into()),
+                },
+                ("torch._tensor _rebuild_from_type_v2", [function, _, inner, ..]) => {
+                    match (pickle.node(*function), pickle.sequence(*inner)) {
+                        (&Node::Global(constructor), Some(arguments)) => (constructor, arguments),
+                        _ => return Err("a tensor with attributes, but without a tensor".into()),
+                    }
+                }
+                other => other,
+            };
+        }
+        Ok(Some((constructor, arguments)))
+    }
+
+    /// The tensor that a value is. `left` is how many numbers may be read.
+    fn tensor(&self, id: Id, left: &mut usize) -> Result<Read, String> {
+        let pickle = &self.pickle;
+        let Some((constructor, arguments)) = self.unwrapped(id)? else { return Ok(Read::NoTensor) };
+        match constructor {
+            "torch._utils _rebuild_tensor_v2" | "torch._utils _rebuild_tensor" => {}
+            "torch._utils _rebuild_qtensor" => return Ok(Read::Other("quantised")),
+            "torch._utils _rebuild_sparse_tensor" => return Ok(Read::Other("sparse")),
+            "torch._utils _rebuild_nested_tensor" => return Ok(Read::Other("nested")),
+            "torch._utils _rebuild_meta_tensor_no_storage" => return Ok(Read::Other("without numbers")),
+            "torch._utils _rebuild_tensor_v3" => {
+                return Ok(Read::Other("of a type without a storage of its own"));
+            }
+            _ => return Ok(Read::NoTensor),
         }
         let &[storage, offset, shape, strides, ..] = arguments else {
             return Err("a tensor without shape and strides".into());
@@ -165,8 +185,10 @@ impl TorchFile<'_> {
             return Err("a tensor without numbers".into());
         };
         let storage = StorageRef::of(pickle, storage)?;
-        if matches!(storage.kind, NumberKind::Int(_)) {
-            return Ok(None);
+        match storage.kind {
+            NumberKind::Int(_) => return Ok(Read::Other("integers")),
+            NumberKind::Other(_) => return Ok(Read::Other("complex or quantised")),
+            NumberKind::F64 | NumberKind::F32 | NumberKind::F16 | NumberKind::Bf16 => {}
         }
         let offset = pickle.count(offset).ok_or("invalid offset: expected a count")?;
         let (Some(shape), Some(strides)) = (self.lengths(shape), self.lengths(strides)) else {
@@ -187,7 +209,7 @@ impl TorchFile<'_> {
         *left = left.checked_sub(count).ok_or("its tensors share their numbers too many times")?;
         let number = |at: usize| read(&numbers[at * size..(at + 1) * size], storage.kind);
         let values = strided(&shape, &strides, offset).map(number).collect();
-        Ok(Some(HostTensor { shape, values }))
+        Ok(Read::Floats(HostTensor { shape, values }))
     }
 
     /// A shape or strides: a tuple, or one in a `torch.Size`.

@@ -24,8 +24,14 @@ pub(super) fn read<'a>(bytes: &'a [u8], origin: &str, allowed: Allowed) -> Resul
         entries.iter().filter_map(|(name, entry)| Some((name.strip_suffix("data.pkl")?, entry)));
     let (prefix, object) = match (objects.next(), objects.next()) {
         (Some((prefix, object)), None) if prefix.is_empty() || prefix.ends_with('/') => (prefix, *object),
+        _ if entries.keys().any(|name| name.ends_with(".npy")) => {
+            return Err(bad("it is a NumPy archive (npz), which torch.save did not write".into()));
+        }
         _ => return Err(bad("a ZIP file without one data.pkl: torch.save did not write it".into())),
     };
+    if entries.contains_key(&format!("{prefix}constants.pkl")[..]) {
+        return Err(bad("it is a TorchScript program, not weights alone".into()));
+    }
     if let Some(order) = entries.get(&format!("{prefix}byteorder")[..])
         && *order != b"little"
     {

@@ -79,8 +79,8 @@ impl ModelSpec {
     /// Heads leave no trace in the shapes: a transformer's width that is no architecture's is not recognised.
     ///
     /// # Errors
-    /// Tensors not of a known network; `origin` is what the error calls their file.
-    pub(crate) fn recognise(shape: Shapes, origin: &str) -> Result<Self> {
+    /// Tensors not of a known network; `contents` is how the error lists them, `origin` what it calls their file.
+    pub(crate) fn recognise(shape: Shapes, contents: &str, origin: &str) -> Result<Self> {
         let outputs = |layer: &str| shape(&format!("{layer}weight"))?.first().copied();
         if let Some(arch) = Arch::recognise(shape)
             && let Some(classes) = outputs(arch.head())
@@ -95,7 +95,8 @@ impl ModelSpec {
                 format!("an EfficientNet of {blocks} blocks and {channels} channels before its head");
             return Err(Error::mismatch(origin, problem).remedy("known are EfficientNet-Lite0, 1 and 2"));
         }
-        Err(Error::mismatch(origin, "its tensors are not of a known network").remedy(
+        let problem = format!("its tensors are not of a known network ({contents})");
+        Err(Error::mismatch(origin, problem).remedy(
             "known are torchvision's ResNets, CIFAR ResNets, EfficientNet-Lite, and timm's DeiT and EVA giant",
         ))
     }

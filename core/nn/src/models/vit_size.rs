@@ -44,7 +44,7 @@ impl VitSize {
         }
     }
 
-    pub(super) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         let problem = if self.patch == 0 || self.side == 0 || !self.side.is_multiple_of(self.patch) {
             format!("a side of {} pixels is not a whole number of patches of {}", self.side, self.patch)
         } else if self.heads == 0 || self.width == 0 || !self.width.is_multiple_of(self.heads) {

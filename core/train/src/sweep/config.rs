@@ -88,6 +88,12 @@ impl SweepConfig {
             base.insert("images".into(), images.to_string_lossy().into_owned().into());
         }
         base.entry("teacher").or_insert_with(|| self.teacher.clone().into());
+        // An online teacher sees what the one that labels sees.
+        for key in ["side", "interpolation", "mean", "std"] {
+            if let Some(value) = self.label.get(key) {
+                base.entry(format!("teacher-{key}")).or_insert_with(|| value.clone());
+            }
+        }
         let source = Self { train: base.clone(), ..self.clone() };
         let written = toml::to_string(&source)
             .map_err(|e| Error::usage("sweep", format!("its settings cannot be written: {e}")))?;

@@ -25,7 +25,8 @@ impl Window {
     fn shape(&self, input: [usize; 2], [channels, outputs]: [usize; 2], groups: usize) -> ConvShape {
         let padding = input.map(|size| {
             let axis = self.axis(size);
-            let after = (axis.out.saturating_sub(1) * self.stride + self.kernel).saturating_sub(size + axis.before);
+            let after =
+                (axis.out.saturating_sub(1) * self.stride + self.kernel).saturating_sub(size + axis.before);
             (axis.before, after)
         });
         ConvShape {
@@ -110,8 +111,7 @@ impl Conv {
 
     /// Convolves `from` into `to`; `shortcut`, of the shape of `to`, is added before the activation.
     pub(super) fn apply(&self, from: &Map, shortcut: Option<&Map>, to: &mut Map) {
-        let shape =
-            self.window.shape([from.height, from.width], [self.inputs, self.outputs], self.groups);
+        let shape = self.window.shape([from.height, from.width], [self.inputs, self.outputs], self.groups);
         let [height, width] = shape.output();
         to.reshape(height, width, self.outputs);
         self.prepared.apply(&shape, from.view(), shortcut.map(Map::view), to.view_mut());

@@ -1,7 +1,7 @@
 //! Pictures of burn-flex whose channels lie last: what the kernels on the CPU read and write.
 
-use burn::backend::flex::FlexTensor;
 use burn::backend::TensorMetadata;
+use burn::backend::flex::FlexTensor;
 use burn::tensor::TensorData;
 
 /// Pictures, shape (N, channels, height, width), as (N, height, width, channels) without gaps; laid out anew where they
@@ -18,7 +18,6 @@ pub(super) fn channels_last(x: FlexTensor) -> FlexTensor {
     };
     FlexTensor::from_data(TensorData::new(values, [n, height, width, channels]))
 }
-
 
 /// Pictures of shape (N, channels, height, width) from numbers with channels last.
 pub(super) fn pictures(values: Vec<f32>, [n, channels, height, width]: [usize; 4]) -> FlexTensor {

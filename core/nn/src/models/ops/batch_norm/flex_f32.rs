@@ -41,12 +41,7 @@ pub(super) fn normalise(x: FlexTensor, norm: &Norm, clip: Activation) -> FlexTen
     pictures(norm::normalise(elements(&x), norm.numbers(), clip.bounds()), shape)
 }
 
-pub(super) fn normalise_add(
-    x: FlexTensor,
-    norm: &Norm,
-    other: FlexTensor,
-    clip: Activation,
-) -> FlexTensor {
+pub(super) fn normalise_add(x: FlexTensor, norm: &Norm, other: FlexTensor, clip: Activation) -> FlexTensor {
     let (shape, x, other) = (x.shape().dims(), channels_last(x), channels_last(other));
     pictures(norm::normalise_add(elements(&x), norm.numbers(), elements(&other), clip.bounds()), shape)
 }
@@ -72,7 +67,12 @@ pub(super) fn clip_backward(grad: FlexTensor, y: FlexTensor, clip: Activation) -
     over(grad, |grad| norm::pass_in_place(grad, y, bounds), |grad| norm::pass(grad, y, bounds))
 }
 
-pub(super) fn gradient_statistics(grad: FlexTensor, x: FlexTensor, norm: &Norm, rule: Rule) -> [FlexTensor; 3] {
+pub(super) fn gradient_statistics(
+    grad: FlexTensor,
+    x: FlexTensor,
+    norm: &Norm,
+    rule: Rule,
+) -> [FlexTensor; 3] {
     let (grad, x) = (channels_last(grad), channels_last(x));
     let x = elements(&x);
     let sums = norm::gradient_sums(elements(&grad), x, norm.numbers(), rule.clip.bounds());

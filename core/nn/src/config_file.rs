@@ -1,0 +1,294 @@
+//! `config.json` and `preprocessor_config.json` beside weights: what timm's and transformers' models on the Hugging
+//! Face hub say of their input.
+//!
+//! Source: timm's `pretrained_cfg` (`timm/models/_hub.py`), transformers' `BaseImageProcessor`.
+
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use ferkd_data::pixels::{Filter, Normalisation};
+use ferkd_method::error::{Error, IoContext, Result};
+
+/// What a file says of a network's input.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Stated {
+    /// The file.
+    pub path: String,
+    /// Side in pixels.
+    pub side: Option<u32>,
+    /// How pictures are resized.
+    pub filter: Option<Filter>,
+    /// How bytes become numbers.
+    pub normalisation: Option<Normalisation>,
+    /// Share of a picture's short side that the centre keeps.
+    pub crop: Option<f64>,
+}
+
+/// A configuration is some kilobytes.
+const MAX_BYTES: u64 = 1 << 20;
+/// Files that say it, the first one before the other.
+const NAMES: [&str; 2] = ["config.json", "preprocessor_config.json"];
+
+impl Stated {
+    /// Reads what lies beside a weights file; `None` where no file says anything of the input.
+    ///
+    /// # Errors
+    /// A file that is not JSON, or says what is not possible or not known here.
+    pub fn beside(weights: &Path) -> Result<Option<Self>> {
+        for name in NAMES {
+            let path = weights.with_file_name(name);
+            let Ok(metadata) = std::fs::metadata(&path) else { continue };
+            if !metadata.is_file() || metadata.len() > MAX_BYTES {
+                continue;
+            }
+            let stated = Self::parse(&std::fs::read(&path).at(&path)?, &path.display().to_string())?;
+            if stated.is_some() {
+                return Ok(stated);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads the bytes of such a file; `None` where it says nothing of the input.
+    ///
+    /// # Errors
+    /// As [`beside`](Self::beside).
+    pub fn parse(bytes: &[u8], path: &str) -> Result<Option<Self>> {
+        let bad = |problem: String| {
+            Error::damaged(path, problem)
+                .remedy("correct it, or take it away and say it by --mean, --std, --side and --interpolation")
+        };
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        let value: Value = serde_json::from_slice(bytes).map_err(|e| bad(format!("it is not JSON: {e}")))?;
+        let Value::Object(top) = &value else { return Ok(None) };
+        let stated = match top.get("pretrained_cfg").and_then(Value::as_object) {
+            Some(inner) => timm(inner),
+            // Older files have the same keys at the top.
+            None if top.contains_key("mean") && top.contains_key("std") => timm(top),
+            None if top.contains_key("image_mean") || top.contains_key("do_normalize") => transformers(top),
+            None => return Ok(None),
+        };
+        let stated = stated.map_err(bad)?;
+        Ok(Some(Self { path: path.to_owned(), ..stated }))
+    }
+}
+
+/// timm's `pretrained_cfg`.
+fn timm(config: &Map<String, Value>) -> Result<Stated, String> {
+    let side = match present(config, "input_size") {
+        None => None,
+        Some(size) => match numbers::<3>(size) {
+            Some([channels, height, width]) if channels == 3.0 && height == width => Some(side_of(height)?),
+            _ => return Err(format!("`input_size` is {size}; three channels of a square are possible")),
+        },
+    };
+    let filter = match present(config, "interpolation") {
+        None => None,
+        Some(name) => Some(filter_named(name.as_str().unwrap_or("?"))?),
+    };
+    Ok(Stated {
+        side,
+        filter,
+        normalisation: normalisation(config, "mean", "std")?,
+        crop: crop(config)?,
+        ..Stated::default()
+    })
+}
+
+/// transformers' image processors.
+fn transformers(config: &Map<String, Value>) -> Result<Stated, String> {
+    let switch = |key: &str| config.get(key).and_then(Value::as_bool);
+    if let Some(factor) = present(config, "rescale_factor").and_then(Value::as_f64)
+        && (switch("do_rescale") == Some(false) || (factor * 255.0 - 1.0).abs() > 1e-3)
+    {
+        return Err(format!("`rescale_factor` is {factor}; 1/255 alone is known here"));
+    }
+    let normalisation = match switch("do_normalize") {
+        Some(false) => Some(Normalisation { mean: [0.0; 3], std: [1.0; 3] }),
+        _ => normalisation(config, "image_mean", "image_std")?,
+    };
+    let resized = present(config, "size").map(side_in).transpose()?;
+    let cut = match switch("do_center_crop") {
+        Some(false) => None,
+        _ => present(config, "crop_size").map(side_in).transpose()?,
+    };
+    let crop = match (resized, cut) {
+        (Some(resized), Some(cut)) if cut <= resized => {
+            Some(check_crop(f64::from(cut) / f64::from(resized))?)
+        }
+        _ => crop(config)?,
+    };
+    // Pillow's numbers.
+    let filter = match present(config, "resample").map(|value| (value, value.as_u64())) {
+        None => None,
+        Some((_, Some(2))) => Some(Filter::Bilinear),
+        Some((_, Some(3))) => Some(Filter::Bicubic),
+        Some((value, _)) => {
+            return Err(format!("`resample` is {value}; 2 (bilinear) and 3 (bicubic) are possible"));
+        }
+    };
+    Ok(Stated { side: cut.or(resized), filter, normalisation, crop, ..Stated::default() })
+}
+
+/// A value that is there and not null.
+fn present<'a>(config: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
+    config.get(key).filter(|value| !value.is_null())
+}
+
+fn numbers<const N: usize>(value: &Value) -> Option<[f64; N]> {
+    let values: Vec<f64> = value.as_array()?.iter().map(Value::as_f64).collect::<Option<_>>()?;
+    values.try_into().ok()
+}
+
+fn side_of(side: f64) -> Result<u32, String> {
+    match side {
+        side if (8.0..=4096.0).contains(&side) && side.fract() == 0.0 => Ok(side as u32),
+        other => Err(format!("a side of {other}; 8 to 4096 pixels are possible")),
+    }
+}
+
+/// A number, `{"height", "width"}` of a square, or `{"shortest_edge"}`.
+fn side_in(value: &Value) -> Result<u32, String> {
+    let number = |key: &str| value.get(key).and_then(Value::as_f64);
+    let (height, width) = (number("height"), number("width"));
+    match (value.as_f64().or(number("shortest_edge")), height, width) {
+        (Some(side), ..) => side_of(side),
+        (None, Some(height), Some(width)) if height == width => side_of(height),
+        _ => Err(format!("a size of {value}; a square is possible")),
+    }
+}
+
+fn normalisation(
+    config: &Map<String, Value>,
+    mean: &str,
+    std: &str,
+) -> Result<Option<Normalisation>, String> {
+    let three = |key: &str| match present(config, key) {
+        None => Ok(None),
+        Some(value) => match numbers::<3>(value) {
+            Some(numbers) => Ok(Some(numbers.map(|v| v as f32))),
+            None => Err(format!("`{key}` is {value}; three numbers are needed")),
+        },
+    };
+    match (three(mean)?, three(std)?) {
+        (Some(mean), Some(std)) => {
+            let normalisation = Normalisation { mean, std };
+            check_normalisation(&normalisation)?;
+            Ok(Some(normalisation))
+        }
+        (None, None) => Ok(None),
+        _ => Err(format!("it has one of `{mean}` and `{std}` without the other")),
+    }
+}
+
+/// `crop_pct`: where it is cut from the centre, the share that is kept.
+fn crop(config: &Map<String, Value>) -> Result<Option<f64>, String> {
+    match present(config, "crop_mode").and_then(Value::as_str) {
+        None | Some("center") => {}
+        // What is cut otherwise says nothing of the protocol's centre.
+        Some(_) => return Ok(None),
+    }
+    present(config, "crop_pct").and_then(Value::as_f64).map(check_crop).transpose()
+}
+
+fn filter_named(name: &str) -> Result<Filter, String> {
+    match name {
+        "bilinear" => Ok(Filter::Bilinear),
+        "bicubic" => Ok(Filter::Bicubic),
+        // timm's word for either, drawn anew for each picture of a training.
+        "random" => Ok(Filter::Bicubic),
+        other => Err(format!("`interpolation` is {other:?}; bilinear and bicubic are possible")),
+    }
+}
+
+/// A share of the short side that can be kept; the error is the problem.
+pub(crate) fn check_crop(crop: f64) -> Result<f64, String> {
+    match crop {
+        share if (0.1..=1.0).contains(&share) => Ok(share),
+        other => Err(format!("a crop of {other}; 0.1 to 1 of the short side are possible")),
+    }
+}
+
+/// Whether numbers can be a normalisation of bytes in 0..=1; the error is the problem.
+pub(crate) fn check_normalisation(normalisation: &Normalisation) -> Result<(), String> {
+    let Normalisation { mean, std } = normalisation;
+    if !mean.iter().all(|m| (0.0..=1.0).contains(m)) {
+        return Err(format!("a mean of {mean:?}; bytes are taken as 0 to 1"));
+    }
+    if !std.iter().all(|s| *s > 0.0 && *s <= 1.0) {
+        return Err(format!("a standard deviation of {std:?}; above 0 and at most 1 are possible"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Option<Stated>> {
+        Stated::parse(text.as_bytes(), "m/config.json")
+    }
+
+    /// As `timm/vit_tiny_patch16_224.augreg_in21k_ft_in1k` has it on the hub.
+    #[test]
+    fn timms_pretrained_cfg() {
+        let text = r#"{"architecture": "vit_tiny_patch16_224", "num_classes": 1000, "global_pool": "token",
+            "pretrained_cfg": {"tag": "augreg_in21k_ft_in1k", "custom_load": true, "input_size": [3, 224, 224],
+            "fixed_input_size": true, "interpolation": "bicubic", "crop_pct": 0.9, "crop_mode": "center",
+            "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "num_classes": 1000, "pool_size": null,
+            "first_conv": "patch_embed.proj", "classifier": "head"}}"#;
+        let stated = read(text).unwrap().unwrap();
+        assert_eq!(stated.normalisation, Some(Normalisation { mean: [0.5; 3], std: [0.5; 3] }));
+        assert_eq!((stated.side, stated.filter), (Some(224), Some(Filter::Bicubic)));
+        assert_eq!((stated.crop, &*stated.path), (Some(0.9), "m/config.json"));
+    }
+
+    #[test]
+    fn transformers_image_processors() {
+        let text = r#"{"crop_size": {"height": 224, "width": 224}, "do_center_crop": true, "do_normalize": true,
+            "do_rescale": true, "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225],
+            "resample": 3, "rescale_factor": 0.00392156862745098, "size": {"shortest_edge": 256}}"#;
+        let stated = read(text).unwrap().unwrap();
+        assert_eq!(stated.normalisation, Some(Normalisation::IMAGENET));
+        assert_eq!(
+            (stated.side, stated.filter, stated.crop),
+            (Some(224), Some(Filter::Bicubic), Some(0.875))
+        );
+        let older = r#"{"do_normalize": true, "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5],
+            "resample": 2, "size": 384}"#;
+        let stated = read(older).unwrap().unwrap();
+        assert_eq!((stated.side, stated.filter, stated.crop), (Some(384), Some(Filter::Bilinear), None));
+        let plain = read(r#"{"do_normalize": false, "size": 224}"#).unwrap().unwrap();
+        assert_eq!(plain.normalisation, Some(Normalisation { mean: [0.0; 3], std: [1.0; 3] }));
+    }
+
+    #[test]
+    fn a_configuration_of_something_else_says_nothing() {
+        for text in ["{}", "[1]", r#"{"model_type": "vit", "image_size": 224}"#] {
+            assert_eq!(read(text).unwrap(), None);
+        }
+    }
+
+    #[test]
+    fn what_is_not_possible_or_not_known_names_the_file() {
+        for (text, says) in [
+            ("{", "not JSON"),
+            (r#"{"mean": [0.5, 0.5], "std": [0.5, 0.5]}"#, "`mean`"),
+            (r#"{"mean": [123.7, 116.3, 103.5], "std": [58.4, 57.1, 57.4]}"#, "0 to 1"),
+            (r#"{"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.0, 0.5]}"#, "standard deviation"),
+            (r#"{"pretrained_cfg": {"input_size": [1, 28, 28]}}"#, "`input_size`"),
+            (r#"{"pretrained_cfg": {"interpolation": "lanczos"}}"#, "lanczos"),
+            (
+                r#"{"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5], "rescale_factor": 0.0078}"#,
+                "1/255",
+            ),
+            (r#"{"image_mean": [0.5, 0.5, 0.5]}"#, "without the other"),
+            (r#"{"do_normalize": false, "resample": 0}"#, "`resample`"),
+            (r#"{"do_normalize": false, "size": {"height": 224, "width": 448}}"#, "square"),
+        ] {
+            let error = read(text).unwrap_err().to_string();
+            assert!(error.starts_with("m/config.json: ") && error.contains(says), "{text}: {error}");
+        }
+    }
+}
