@@ -5,7 +5,7 @@
 //! - [`weights`]: parameters on the host, in safetensors and PyTorch files.
 //! - [`classifier`]: a trained network with all that it takes to use it.
 //! - [`memory`]: what a training step takes, counted before anything is computed.
-#![warn(missing_docs)]
+#![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
 pub mod classifier;
 pub mod device;
