@@ -7,4 +7,4 @@ mod resize;
 pub use decode::{Decoded, OrientationRule, decode, measure};
 pub use normalise::Normalisation;
 pub(crate) use resize::crop_resize_with;
-pub use resize::{Filter, centre_resize, columns_first, crop_resize, whole_resize};
+pub use resize::{Filter, centre_resize, check_centre, columns_first, crop_resize, whole_resize};
