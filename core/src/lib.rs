@@ -36,7 +36,7 @@
 //! ```
 //!
 //! `docs/method.md` says what is from the papers and what is this project's own.
-#![warn(missing_docs)]
+#![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
 #[doc(inline)]
 pub use ferkd_method::{Error, ErrorKind, Result};

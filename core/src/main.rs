@@ -1,4 +1,5 @@
 //! The headless program `ferkd`.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod bench;
 mod cli;

@@ -6,7 +6,7 @@
 //! - [`mine`]: counts, shares and histograms of a store; [`census`]: the same in slices, for dragged thresholds.
 //! - [`batches`]: the regions of a step, a pure function of the settings and the step.
 //! - [`import`]: FKD's label files; [`torch`]: PyTorch's files as plain tensors. Nothing in them is executed.
-#![warn(missing_docs)]
+#![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
 pub mod atomic;
 pub mod batches;
@@ -31,4 +31,6 @@ pub mod prefixes;
 pub mod scenes;
 pub mod store;
 pub mod tensor;
+#[cfg(not(target_family = "wasm"))]
+pub mod threads;
 pub mod torch;

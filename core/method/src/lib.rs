@@ -11,7 +11,7 @@
 //!
 //! Every random draw comes from a counter-based stream ([`rng`]): a function of (seed, purpose, item, index), so that
 //! nothing depends on threads or on what was drawn before.
-#![warn(missing_docs)]
+#![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
 pub mod calibration;
 pub mod confusion;

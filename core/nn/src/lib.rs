@@ -6,7 +6,7 @@
 //! - [`classifier`]: a trained network with all that it takes to use it.
 //! - [`preprocessing`]: what a network wants to see, and who says so.
 //! - [`memory`]: what a training step takes, counted before anything is computed.
-#![warn(missing_docs)]
+#![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
 pub mod classifier;
 pub mod config_file;

@@ -3,7 +3,7 @@
 //! A [`Report`] is sections in order, a [`Section`] is blocks in order; `render` gives the page. It loads
 //! nothing from anywhere, runs no script, reads well in light and dark, on a phone and on paper, and says in
 //! words what its charts show. The same input gives the same bytes. Layout and wording are ours.
-#![warn(missing_docs)]
+#![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
 mod axis;
 mod chart;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use burn::tensor::Device;
 
+use ferkd_data::threads::spawn_in;
 use ferkd_method::error::Result;
 
 /// How often is looked.
@@ -31,7 +32,7 @@ pub(super) fn while_done<T>(device: &Device, work: impl FnOnce() -> Result<T>) -
     std::thread::scope(|scope| {
         // Also where the work panics: the scope waits for its threads.
         let end = End(&done);
-        let watch = scope.spawn(|| {
+        let watch = spawn_in(scope, || {
             let mut most = Memory::default();
             while !done.load(Ordering::Relaxed) {
                 if let Some(usage) = device.memory_pool_usage() {
@@ -41,7 +42,7 @@ pub(super) fn while_done<T>(device: &Device, work: impl FnOnce() -> Result<T>) -
                 std::thread::sleep(EVERY);
             }
             most
-        });
+        })?;
         let worked = work();
         drop(end);
         let most = watch.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));

@@ -7,8 +7,8 @@ use crate::bench::{
     mine, step, teacher,
 };
 use clap::Subcommand;
+use ferkd_method::Result;
 use ferkd_method::mining::Confidence;
-use ferkd_method::{Error, Result};
 use ferkd_nn::models::Arch;
 use ferkd_train::arithmetic::Arithmetic;
 
@@ -30,9 +30,6 @@ pub struct Args {
     /// Seconds of a turn, at least.
     #[arg(long, default_value_t = 2.0, global = true)]
     seconds: f64,
-    /// Threads: 1 for input and labels, all of the machine's for the others, if left out.
-    #[arg(long, global = true)]
-    threads: Option<usize>,
     /// A command that measures the same with other software, split at spaces.
     #[arg(long, global = true)]
     yardstick: Option<String>,
@@ -109,15 +106,12 @@ enum Bench {
 }
 
 impl Args {
+    /// Rates of a thread are measured by one, where none are asked for.
+    pub fn threads(&self) -> Option<usize> {
+        matches!(self.bench, Bench::Input { .. } | Bench::Labels { .. }).then_some(1)
+    }
+
     pub fn run(self) -> Result<Output> {
-        let one = matches!(self.bench, Bench::Input { .. } | Bench::Labels { .. });
-        // 0 lets rayon take as many as the machine has.
-        let threads = self.threads.unwrap_or(usize::from(one));
-        if self.threads == Some(0) {
-            return Err(Error::usage("threads", "at least one is needed"));
-        }
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
-        pool.map_err(|e| Error::usage("threads", e.to_string()))?;
         let timing = Timing { repetitions: self.repetitions, seconds: self.seconds };
         let yardstick = self.yardstick.map(|line| Yardstick { line });
         let yardstick = yardstick.as_ref();

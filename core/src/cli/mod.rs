@@ -6,10 +6,12 @@ mod eval;
 mod export;
 mod import;
 mod label;
+mod messages;
 mod mine;
 mod notices;
 mod overrides;
 mod plan;
+mod stop;
 mod sweep;
 mod terminal;
 mod train;
@@ -17,11 +19,13 @@ mod transfer;
 mod verify;
 
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Parser, Subcommand};
 use ferkd_method::{Error, ErrorKind, Result};
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use crate::cli::messages::{print_json, print_text, say};
+use crate::cli::stop::STOP;
 
 /// Distillation from region-wise soft labels: FerKD.
 ///
@@ -41,6 +45,10 @@ struct Cli {
     /// Print exactly one JSON object on standard output; everything else goes to standard error.
     #[arg(long, global = true)]
     json: bool,
+    /// Threads of the CPU: as many as it has cores, if left out (for `bench input` and `bench labels` 1). Results do
+    /// not depend on it.
+    #[arg(long, global = true, value_name = "N")]
+    threads: Option<usize>,
     #[command(subcommand)]
     command: Command,
 }
@@ -75,69 +83,53 @@ impl Output {
     }
 }
 
-/// Set by Ctrl-C; long work looks at it between units.
-static STOP: AtomicBool = AtomicBool::new(false);
+impl Command {
+    fn run(self) -> Result<Output> {
+        match self {
+            Self::Demo(args) => args.run(),
+            Self::Label(args) => args.run(),
+            Self::Verify(args) => args.run(),
+            Self::Mine(args) => args.run(),
+            Self::Train(args) => args.run(),
+            Self::Sweep(args) => args.run(),
+            Self::Plan(args) => args.run(),
+            Self::Transfer(args) => args.run(),
+            Self::Eval(args) => args.run(),
+            Self::Export(args) => args.run(),
+            Self::Import(args) => args.run(),
+            Self::Bench(args) => args.run(),
+        }
+    }
+
+    /// Threads that it takes where none are asked for, if not all.
+    fn threads(&self) -> Option<usize> {
+        match self {
+            Self::Bench(args) => args.threads(),
+            _ => None,
+        }
+    }
+}
 
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let Cli { json, threads, command } = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
             // A program that asked for JSON gets it for wrong usage too; help and version are no errors.
             if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
-                let text = error.to_string();
-                let _ = print(&serde_json::json!({ "error": text.trim() }).to_string());
+                let _ = print_json(&json!({ "error": error.to_string().trim() }));
             }
             error.exit();
         }
     };
-    // A second Ctrl-C ends the program at once: everything on disk is written atomically.
-    let armed = ctrlc::set_handler(|| {
-        if STOP.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-        eprintln!("stopping after this step; press Ctrl-C again to leave at once");
-    });
-    if let Err(error) = armed {
-        eprintln!("warning: Ctrl-C cannot be caught: {error}");
-    }
-    let result = match cli.command {
-        Command::Demo(args) => args.run(),
-        Command::Label(args) => args.run(),
-        Command::Verify(args) => args.run(),
-        Command::Mine(args) => args.run(),
-        Command::Train(args) => args.run(),
-        Command::Sweep(args) => args.run(),
-        Command::Plan(args) => args.run(),
-        Command::Transfer(args) => args.run(),
-        Command::Eval(args) => args.run(),
-        Command::Export(args) => args.run(),
-        Command::Import(args) => args.run(),
-        Command::Bench(args) => args.run(),
-    };
-    match result {
-        Ok(output) => {
-            let printed = if cli.json {
-                print(&output.json.to_string())
-            } else if !output.text.is_empty() {
-                print(output.text.trim_end())
-            } else {
-                Ok(())
-            };
-            match printed {
-                Ok(()) => ExitCode::from(output.code),
-                Err(error) => {
-                    eprintln!(
-                        "error: standard output: {error} (what was done stands; only its summary is lost)"
-                    );
-                    ExitCode::FAILURE
-                }
-            }
-        }
+    stop::listen();
+    let threads = threads.or_else(|| command.threads());
+    match ferkd_data::threads::start(threads).and_then(|()| command.run()) {
+        Ok(output) => answer(&output, json),
         Err(error) => {
-            eprintln!("error: {error}");
-            if cli.json {
+            say(&format!("error: {error}"));
+            if json {
                 // The error stands on standard error already.
-                let _ = print(&serde_json::json!({ "error": error.to_string() }).to_string());
+                let _ = print_json(&json!({ "error": error.to_string() }));
             }
             ExitCode::from(match error.kind() {
                 ErrorKind::Usage => 2,
@@ -148,13 +140,19 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Prints a line. A reader that closes the pipe (`| head`) has read enough: that is not a failure.
-fn print(text: &str) -> std::io::Result<()> {
-    use std::io::{ErrorKind::BrokenPipe, Write};
-    let mut out = std::io::stdout();
-    match writeln!(out, "{text}").and_then(|()| out.flush()) {
-        Err(error) if error.kind() == BrokenPipe => Ok(()),
-        done => done,
+/// Prints what a command has to say.
+fn answer(output: &Output, json: bool) -> ExitCode {
+    let printed = match (json, output.text.trim_end()) {
+        (true, _) => print_json(&output.json),
+        (false, "") => Ok(()),
+        (false, text) => print_text(text),
+    };
+    match printed {
+        Ok(()) => ExitCode::from(output.code),
+        Err(error) => {
+            say(&format!("error: standard output: {error} (what was done stands; only its summary is lost)"));
+            ExitCode::FAILURE
+        }
     }
 }
 

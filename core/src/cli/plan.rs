@@ -13,6 +13,7 @@ use ferkd_train::labelling::LabelConfig;
 use ferkd_train::run::write_json;
 
 use crate::cli::Output;
+use crate::cli::messages::say;
 use crate::cli::terminal::duration;
 
 /// Say what a data set and a budget will cost, before anything is started.
@@ -123,7 +124,7 @@ impl Args {
         let rates = match &self.rates {
             Some(path) => Rates::read(path, &subject)?,
             None => {
-                eprintln!("measuring this machine; it takes some seconds");
+                say("measuring this machine; it takes some seconds");
                 measure(&images, &teacher, &subject, self.batch)?
             }
         };

@@ -7,6 +7,8 @@ use ferkd_data::events::Event;
 use ferkd_method::mining::RegionKind;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::cli::messages::say;
+
 /// A listener that shows events to a person.
 pub struct Terminal {
     bar: Option<ProgressBar>,
@@ -87,7 +89,7 @@ impl Terminal {
     fn say(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.println(text),
-            None => eprintln!("{text}"),
+            None => say(text),
         }
     }
 }

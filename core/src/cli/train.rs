@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use ferkd_data::events::{Event, warn};
 use ferkd_method::{Error, Result};
 use ferkd_nn::memory::{MemoryEstimate, Moment};
+use ferkd_train::image_check::ImageCheck;
 use ferkd_train::{Node, Rendezvous, TrainConfig, TrainSummary, Trainer, train, train_together};
 
 use crate::cli::notices::Notices;
@@ -22,6 +23,10 @@ use crate::cli::{Output, STOP, percent};
 /// each, with --node 1/4 ... --node 4/4 and --meet, an address of the first. A step is that of one
 /// device with the same batch, up to rounding (batch norms apart). The first machine alone needs the
 /// run folder; docs/parallel.md says more.
+///
+/// Before the first step it is checked that images, classes, labels and weights belong together, and
+/// that validation images can be evaluated on; --dry-run does the same. --skip-bad leaves out images
+/// that cannot be decoded. --resume takes the same images, store and weights at another place, too.
 ///
 /// Example: ferkd train --images photos --store photos-labels --arch resnet18 --side 64 --run runs/first
 /// On two machines: ferkd train ... --node 1/2 --meet gpu1:4477, and ferkd train ... --node 2/2 --meet gpu1:4477
@@ -113,12 +118,20 @@ pub(super) fn report(run: &Path, summary: &TrainSummary) -> Result<Output> {
             summary.fallbacks
         );
     }
+    if summary.skipped_images > 0 {
+        text += &format!("\n{} images cannot be decoded and were left out", summary.skipped_images);
+    }
+    if summary.skipped_val_images > 0 {
+        text += &format!("\n{} validation images were left out", summary.skipped_val_images);
+    }
     Output::new(text, summary)
 }
 
-/// What a run would do.
+/// What a run would do. Whatever can be known to be wrong is found as in a run; nothing is written.
 pub(super) fn dry_run(config: TrainConfig) -> Result<Output> {
-    let trainer = Trainer::new(config)?;
+    let mut terminal = Terminal::new();
+    let listen = &mut |event: &Event| terminal.hear(event);
+    let trainer = Trainer::open(config, ImageCheck { folder: None, validates: true, stop: &STOP, listen })?;
     warn(trainer.warnings(), &mut |event| Terminal::new().hear(event));
     let config = toml::to_string(trainer.config())
         .map_err(|e| Error::usage("configuration", format!("it cannot be written as TOML: {e}")))?;
@@ -133,10 +146,20 @@ pub(super) fn dry_run(config: TrainConfig) -> Result<Output> {
         macs as f64 / 1e9,
     );
     trainer.notices().iter().for_each(|notice| text += &format!("# {notice}\n"));
+    let validation = trainer.validation().map(|set| set.images().len());
+    text += &match validation {
+        Some(count) => format!("# {count} images to validate on\n"),
+        None => "# no images to validate on\n".into(),
+    };
+    if trainer.left_out() > 0 {
+        text += &format!("# {} images that cannot be decoded are left out\n", trainer.left_out());
+    }
     text += &memory_table(&memory);
     let json = serde_json::json!({
         "config": trainer.config(),
         "images": trainer.batcher().images.len(),
+        "validation_images": validation,
+        "skipped_images": trainer.left_out(),
         "classes": trainer.card().classes.len(),
         "steps": trainer.steps(),
         "parameters": parameters,

@@ -53,7 +53,7 @@ impl Args {
             true => 0,
             false => merge(store, others)?,
         };
-        let report = verify(store, std::thread::available_parallelism().map_or(1, usize::from))?;
+        let report = verify(store, rayon::current_num_threads())?;
         let mut text =
             format!("{} files, {} images, {} regions checked\n", report.files, report.images, report.regions);
         if parts > 0 {

@@ -244,6 +244,8 @@ ferkd_data::options! {
         prefetch: usize = 2,
         /// Memory for images that stay decoded, in MiB; the others are decoded whenever they are needed.
         cache_mb: usize = 256,
+        /// Leave out images that cannot be decoded. Those to train on are all decoded before the first step, which a run that goes on need not do again (skipped.json lists them); with a store they are the store's. Those to validate on are passed over, and counted, in each evaluation.
+        skip_bad: bool = false,
     }
 }
 

@@ -150,6 +150,11 @@ impl EvalSet {
         self
     }
 
+    /// The images, without the extra pictures.
+    pub fn images(&self) -> &ImageList {
+        &self.images
+    }
+
     /// Images and extra pictures.
     pub fn len(&self) -> usize {
         self.images.len() + self.extra.len() / self.view.size().max(1)

@@ -4,10 +4,14 @@
 use burn::tensor::Device;
 
 use crate::config::{Supervision, TrainConfig};
+#[cfg(not(target_family = "wasm"))]
+use crate::image_check::{ImageCheck, check_validation, without_broken};
 use ferkd_data::classes::ClassSpace;
 use ferkd_data::images::ImageList;
 #[cfg(not(target_family = "wasm"))]
 use ferkd_data::images::Split;
+#[cfg(not(target_family = "wasm"))]
+use ferkd_data::store::SkippedImage;
 use ferkd_data::store::Store;
 use ferkd_method::error::{Error, Result};
 use ferkd_method::mining::Confidence;
@@ -48,6 +52,34 @@ impl Inputs {
             _ => None,
         };
         Ok(Self { images, validation, store, teacher })
+    }
+
+    /// Looks at the images, after what takes no time has been checked: leaves out those that cannot be decoded, where
+    /// the settings say so, and checks those to validate on. What was left out of the images to train on.
+    ///
+    /// # Errors
+    /// Classes that do not belong together, broken images, [`ErrorKind::Interrupted`](ferkd_method::ErrorKind).
+    pub(super) fn look_at_images(
+        &mut self,
+        config: &TrainConfig,
+        check: &mut ImageCheck<'_>,
+    ) -> Result<Vec<SkippedImage>> {
+        let store = self.store.as_ref();
+        let classes = classes(&self.images, store, self.teacher.as_ref())?;
+        classes.map_folders(self.images.folders(), owner(store))?;
+        if let Some(list) = &self.validation {
+            validation_classes(list, &classes, owner(store))?;
+        }
+        let mut broken = Vec::new();
+        // A store's images were all decoded when it was made, and have their places in it.
+        if config.skip_bad && store.is_none() {
+            check_classes(config, &self.images, None)?;
+            (self.images, broken) = without_broken(self.images.clone(), check)?;
+        }
+        if let Some(list) = self.validation.as_ref().filter(|_| check.validates) {
+            check_validation(list, config.skip_bad, check.listen)?;
+        }
+        Ok(broken)
     }
 }
 
@@ -135,6 +167,23 @@ pub(super) fn classes(
         }
         None => Ok(ClassSpace::of_folders(images.folders())),
     }
+}
+
+/// The class of each folder of the validation images.
+///
+/// # Errors
+/// An image without a class, a folder that is none of `classes`, which are `owner`'s.
+pub(super) fn validation_classes(list: &ImageList, classes: &ClassSpace, owner: &str) -> Result<Vec<u32>> {
+    if let Some(image) = list.first_without_folder() {
+        return Err(Error::mismatch(list.label_of(image), "a validation image whose class is not known")
+            .remedy("put validation images into class folders, or name others with --val"));
+    }
+    classes.map_folders(list.folders(), owner)
+}
+
+/// Whose classes errors call those of a run.
+pub(super) fn owner(store: Option<&Store>) -> &'static str {
+    if store.is_some() { "the store" } else { "the student" }
 }
 
 /// Checks that every image has the class that its label needs, before anything is trained.

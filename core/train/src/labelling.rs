@@ -20,6 +20,7 @@ use ferkd_data::store::{
     Boxes, ImageEntry, LabelFormat, LabelSpace, MANIFEST, Manifest, Part, Regions, SKIPPED, ShardLabels,
     Skipped, SkippedImage, StoreWriter,
 };
+use ferkd_data::threads::spawn_in;
 use ferkd_method::error::{Error, Result};
 use ferkd_method::label::Codec;
 use ferkd_method::region::RegionSampler;
@@ -375,7 +376,7 @@ impl<'a> LabellingPass<'a> {
         // One thread decodes the next groups while the teacher looks at this one.
         std::thread::scope(|scope| {
             let (send, receive) = std::sync::mpsc::sync_channel(2);
-            scope.spawn(move || {
+            spawn_in(scope, move || {
                 for start in starts {
                     let group = self.cut(start..(start + group).min(range.end));
                     let failed = group.is_err();
@@ -383,7 +384,7 @@ impl<'a> LabellingPass<'a> {
                         break;
                     }
                 }
-            });
+            })?;
             receive.iter().try_for_each(|group| consume(group?))
         })?;
         Ok(data)

@@ -2,7 +2,7 @@
 //! events.
 //!
 //! A run's folder and report need a file system, which a browser lacks.
-#![warn(missing_docs)]
+#![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
 pub mod arithmetic;
 pub mod config;
@@ -13,6 +13,8 @@ pub mod eval;
 mod host_adamw;
 #[cfg(feature = "flex")]
 mod host_sgd;
+#[cfg(not(target_family = "wasm"))]
+pub mod image_check;
 pub mod inputs;
 #[cfg(not(target_family = "wasm"))]
 pub mod labelling;

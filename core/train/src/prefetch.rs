@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::LazyLock;
 #[cfg(not(target_family = "wasm"))]
 use std::sync::mpsc::{Receiver, sync_channel};
+#[cfg(not(target_family = "wasm"))]
+use std::thread::JoinHandle;
 
 #[cfg(not(target_family = "wasm"))]
 use burn::tensor::{Device, StreamId};
@@ -13,6 +15,10 @@ use burn::tensor::{Device, StreamId};
 use crate::upload::DeviceBatch;
 use ferkd_data::batches::batch::{Batcher, Order};
 use ferkd_data::batches::share::Share;
+#[cfg(not(target_family = "wasm"))]
+use ferkd_data::threads;
+#[cfg(not(target_family = "wasm"))]
+use ferkd_method::error::Error;
 use ferkd_method::error::Result;
 
 /// Batches from some step on, in order, up to the end of the plan. However they are made, they are the same.
@@ -22,6 +28,9 @@ enum Source {
     /// Threads of their own make them.
     #[cfg(not(target_family = "wasm"))]
     Ahead(Receiver<Result<DeviceBatch>>),
+    /// The system allows no thread more: said in the place of the first batch.
+    #[cfg(not(target_family = "wasm"))]
+    Refused(Option<Error>),
     /// Each is made when it is asked for: a browser has no threads.
     OnDemand { batcher: Arc<Batcher>, share: Share, step: u64, order: Order },
 }
@@ -36,7 +45,7 @@ impl Prefetch {
     #[cfg(not(target_family = "wasm"))]
     pub fn of(batcher: Arc<Batcher>, share: Share, start: u64, ahead: usize) -> Self {
         let (send, queue) = sync_channel(ahead);
-        std::thread::spawn(move || {
+        let all = move || {
             for batch in Self::on_demand(batcher, share, start) {
                 let failed = batch.is_err();
                 // A closed queue means that no one wants more.
@@ -44,8 +53,17 @@ impl Prefetch {
                     break;
                 }
             }
-        });
-        Self(Source::Ahead(queue))
+        };
+        Self::by(threads::spawn(all), queue)
+    }
+
+    /// What a thread makes that was started, or was not.
+    #[cfg(not(target_family = "wasm"))]
+    fn by(thread: Result<JoinHandle<()>>, queue: Receiver<Result<DeviceBatch>>) -> Self {
+        Self(match thread {
+            Ok(_) => Source::Ahead(queue),
+            Err(error) => Source::Refused(Some(error)),
+        })
     }
 }
 
@@ -71,8 +89,7 @@ impl Prefetch {
                 }
             }
         };
-        std::thread::spawn(|| QUEUE.executes(all));
-        Self(Source::Ahead(queue))
+        Self::by(threads::spawn(|| QUEUE.executes(all)), queue)
     }
 }
 
@@ -83,6 +100,8 @@ impl Iterator for Prefetch {
         match &mut self.0 {
             #[cfg(not(target_family = "wasm"))]
             Source::Ahead(queue) => queue.recv().ok(),
+            #[cfg(not(target_family = "wasm"))]
+            Source::Refused(error) => error.take().map(Err),
             Source::OnDemand { batcher, share, step, order } => {
                 let batch =
                     batcher.share(*step, order, *share).transpose().map(|batch| batch.map(DeviceBatch::from));

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::Device;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use ferkd_data::pixels::Normalisation;
 use ferkd_method::error::{Error, Result};
@@ -44,6 +45,16 @@ impl Pretrained {
         }
         let ModelCard { spec, side, normalisation, .. } = ModelCard::of(&weights, &origin)?;
         Ok(Self { weights, spec, side, normalisation, origin })
+    }
+
+    /// A checksum of its tensors and of how it sees, whatever file they lie in.
+    pub fn checksum(&self) -> u64 {
+        let seen = format!("{} {:?}", self.side, self.normalisation);
+        self.weights.tensors.iter().fold(xxh3_64(seen.as_bytes()), |sum, (name, tensor)| {
+            let bytes: Vec<u8> = tensor.values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            let sum = xxh3_64_with_seed(format!("{name} {:?}", tensor.shape).as_bytes(), sum);
+            xxh3_64_with_seed(&bytes, sum)
+        })
     }
 
     /// The student `spec`, beginning with these weights.

@@ -25,6 +25,9 @@ pub struct Progress {
     pub kinds: KindCounts,
     /// How often no region of an image had survived mining, so that one was kept nevertheless.
     pub fallbacks: u64,
+    /// Whether an evaluation is due before the next step.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) evaluation_due: bool,
     /// Steps since the last metric.
     window: Window,
 }

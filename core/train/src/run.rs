@@ -10,11 +10,12 @@ use serde::Serialize;
 
 use crate::config::TrainConfig;
 use crate::eval::EvalReport;
+use crate::image_check::{ImageCheck, left_out};
 use crate::meter::Meter;
 use crate::metrics::{self, Written};
 use crate::parallel::Rendezvous;
 use crate::parallel::follow::follow;
-use crate::parallel::settings::same_settings;
+use crate::parallel::settings::{inputs, keep_inputs, same_run};
 use crate::run_report::{read_metrics, run_report};
 use crate::session::Session;
 use crate::session_event::{Budget, Checkpoint, SessionEvent};
@@ -23,6 +24,7 @@ use crate::trainer::Trainer;
 use ferkd_data::atomic;
 use ferkd_data::events::{Event, Listener, warn};
 use ferkd_data::lock::FolderLock;
+use ferkd_data::store::SKIPPED;
 use ferkd_method::error::{Error, ErrorKind, IoContext, Result};
 use ferkd_nn::weights::{Precision, StateDict};
 
@@ -52,7 +54,10 @@ pub fn train(
     stop: &AtomicBool,
     listen: Listener,
 ) -> Result<TrainSummary> {
-    train_with(Trainer::new(config.clone())?, folder, resume, stop, listen)
+    let claim = claim_to_check(config, folder, resume)?;
+    let kept = claim.as_ref().map(|_| folder);
+    let check = ImageCheck { folder: kept, validates: true, stop, listen: &mut *listen };
+    train_claimed(Trainer::open(config.clone(), check)?, folder, resume, claim, stop, listen)
 }
 
 /// The same with a trainer that is made already: several runs can share their inputs.
@@ -60,22 +65,37 @@ pub fn train(
 /// # Errors
 /// Those of [`train`].
 pub fn train_with(
-    mut trainer: Trainer,
+    trainer: Trainer,
     folder: &Path,
     resume: bool,
     stop: &AtomicBool,
     listen: Listener,
 ) -> Result<TrainSummary> {
-    let opened = Opened::of(folder, resume, &trainer).inspect_err(|error| trainer.leave(error))?;
+    train_claimed(trainer, folder, resume, None, stop, listen)
+}
+
+fn train_claimed(
+    mut trainer: Trainer,
+    folder: &Path,
+    resume: bool,
+    claim: Option<Claim>,
+    stop: &AtomicBool,
+    listen: Listener,
+) -> Result<TrainSummary> {
+    let claim = claim.map_or_else(|| Claim::of(folder, resume), Ok);
+    let opened = claim.and_then(|claim| Opened::of(claim, folder, &trainer));
+    let opened = opened.inspect_err(|error| trainer.leave(error))?;
     let origin = folder.display().to_string();
     let mut session = match opened.checkpoint {
         Some((dict, ref path)) => Session::resume(trainer, origin, dict, &path.display().to_string())?,
         None => Session::new(trainer, origin),
     };
     // Only now: what a checkpoint that is refused lies beside stays as it is.
-    let begun = Run::begin(folder, opened.written, opened.lock, session.trainer());
+    let begun = keep_inputs(folder, &opened.inputs)
+        .and_then(|()| Run::begin(folder, opened.written, opened.lock, session.trainer()));
     let mut run = begun.inspect_err(|error| session.trainer_mut().leave(error))?;
     let ended = session.trainer_mut().share_state().and_then(|()| run.all(&mut session, stop, listen));
+    let ended = ended.map_err(|error| advise(error, &session, folder));
     session.trainer_mut().leave_if_failed(&ended, listen);
     ended
 }
@@ -93,25 +113,51 @@ pub fn train_together(
     stop: &AtomicBool,
     listen: Listener,
 ) -> Result<TrainSummary> {
-    let mut trainer = Trainer::new(config.clone())?;
     let leads = rendezvous.node().leads();
+    let claim = if leads { claim_to_check(config, folder, resume)? } else { None };
+    let kept = claim.as_ref().map(|_| folder);
+    let check = ImageCheck { folder: kept, validates: leads, stop, listen: &mut *listen };
+    let mut trainer = Trainer::open(config.clone(), check)?;
     trainer.meet(rendezvous, stop, listen)?;
-    if leads { train_with(trainer, folder, resume, stop, listen) } else { follow(trainer, stop, listen) }
+    match leads {
+        true => train_claimed(trainer, folder, resume, claim, stop, listen),
+        false => follow(trainer, stop, listen),
+    }
 }
 
-/// A run's folder before its first step.
-struct Opened {
+/// A run's folder is claimed before images are looked at where that takes long and leaves something there; else when
+/// everything that can be wrong has been checked.
+fn claim_to_check(config: &TrainConfig, folder: &Path, resume: bool) -> Result<Option<Claim>> {
+    config.skip_bad.then(|| Claim::of(folder, resume)).transpose()
+}
+
+/// What to do about an image that ended a run.
+fn advise(error: Error, session: &Session, folder: &Path) -> Error {
+    let images = &session.trainer().batcher().images;
+    let is_ours = || (0..images.len()).any(|i| images.label_of(i) == error.subject());
+    let instead = match error.kind() {
+        ErrorKind::Damaged if session.is_evaluating() => "leave such images out with --resume --skip-bad",
+        ErrorKind::Damaged if is_ours() => "begin another run with --skip-bad, which leaves such images out",
+        _ => return error,
+    };
+    let saved = match folder.join("checkpoints").join(LAST).exists() {
+        true => "a checkpoint is written: ",
+        false => "",
+    };
+    error.remedy(format!("{saved}replace the file and go on with --resume, or {instead}"))
+}
+
+/// A run's folder that is ours to write.
+struct Claim {
     lock: FolderLock,
-    written: Written,
-    /// The last checkpoint, and where it is.
-    checkpoint: Option<(StateDict, PathBuf)>,
+    /// Whether a run is there.
+    resumes: bool,
 }
 
-impl Opened {
-    /// Creates the folder, or reads what it holds; nothing in it is changed.
-    fn of(folder: &Path, resume: bool, trainer: &Trainer) -> Result<Self> {
+impl Claim {
+    /// Creates the folder, or takes the run that is there.
+    fn of(folder: &Path, resume: bool) -> Result<Self> {
         let name = folder.display().to_string();
-        let last = folder.join("checkpoints").join(LAST);
         let path = folder.join("config.toml");
         if resume && !path.exists() {
             return Err(Error::usage(name, "there is no run to resume").remedy("leave --resume out"));
@@ -119,20 +165,40 @@ impl Opened {
         let checkpoints = folder.join("checkpoints");
         fs::create_dir_all(&checkpoints).at(&checkpoints)?;
         let lock = FolderLock::acquire(folder, LOCK, "training in this folder")?;
+        let resumes = path.exists();
+        if resumes && !resume {
+            return Err(Error::usage(name, "a run is there already")
+                .remedy("go on with --resume, or choose another folder with --run"));
+        }
+        Ok(Self { lock, resumes })
+    }
+}
+
+/// A run's folder before its first step.
+struct Opened {
+    lock: FolderLock,
+    /// What it is trained on.
+    inputs: toml::Table,
+    written: Written,
+    /// The last checkpoint, and where it is.
+    checkpoint: Option<(StateDict, PathBuf)>,
+}
+
+impl Opened {
+    /// Reads what the folder holds; nothing in it is changed.
+    fn of(claim: Claim, folder: &Path, trainer: &Trainer) -> Result<Self> {
+        let last = folder.join("checkpoints").join(LAST);
         let (mut written, mut checkpoint) = (Written::default(), None);
-        if path.exists() {
-            if !resume {
-                return Err(Error::usage(name, "a run is there already")
-                    .remedy("go on with --resume, or choose another folder with --run"));
-            }
-            same_settings(&path, &settings(trainer)?)?;
+        let inputs = inputs(trainer);
+        if claim.resumes {
+            same_run(folder, trainer.config(), &inputs)?;
             if last.exists() {
                 let mut dict = StateDict::read(&last)?;
                 written = Written::take(&mut dict, &last)?;
                 checkpoint = Some((dict, last));
             }
         }
-        Ok(Self { lock, written, checkpoint })
+        Ok(Self { lock: claim.lock, inputs, written, checkpoint })
     }
 }
 
@@ -158,7 +224,14 @@ impl Run {
             let text = teacher.preprocessing.sentence(&format!("the teacher {}", teacher.name));
             teacher.notes.iter().cloned().chain([text]).for_each(|text| listen(&Event::Notice { text }));
         }
-        let mut meter = Meter::start();
+        if session.trainer().left_out() > 0 {
+            let count = session.trainer().left_out();
+            let text = format!(
+                "{count} images cannot be decoded and are left out; {SKIPPED} in the run's folder lists them"
+            );
+            listen(&Event::Notice { text });
+        }
+        let (mut meter, mut passed_over) = (Meter::start(), 0);
         let last = loop {
             session.request_stop(stop.load(Ordering::Relaxed));
             match pollster::block_on(session.next(Budget::default()))? {
@@ -169,14 +242,20 @@ impl Run {
                     let (step, epoch) = (session.trainer().step(), session.trainer().epoch());
                     let EvalReport { top1, top5, loss, .. } = found.report;
                     self.log(&Event::Evaluation { step, epoch, top1, top5, loss, best: is_best }, listen)?;
+                    // The same ones in every evaluation are told once.
+                    if found.skipped.len() > passed_over
+                        && let Some(set) = session.trainer().validation()
+                    {
+                        passed_over = found.skipped.len();
+                        listen(&Event::Notice { text: left_out(set.images(), &found.skipped) });
+                    }
                 }
                 SessionEvent::Checkpoint(which) => self.save(session, which, listen)?,
                 SessionEvent::Stopped => return Err(self.stopped(session.trainer())),
                 SessionEvent::Done { last } => break last,
             }
         };
-        let last = last.as_ref().map(|found| &found.report);
-        let summary = TrainSummary::of(session, last, begun.elapsed().as_secs_f64());
+        let summary = TrainSummary::of(session, last.as_deref(), begun.elapsed().as_secs_f64());
         let events = read_metrics(&self.folder.join("metrics.jsonl"))?;
         let page = run_report(session.trainer(), &summary, &events)?;
         atomic::write(self.folder.join("report.html"), page.as_bytes())?;

@@ -14,6 +14,7 @@ use crate::prefetch::Prefetch;
 use crate::progress::Progress;
 use crate::session_event::{Budget, Checkpoint, SessionEvent, StepTaken};
 use crate::trainer::{StepOutput, Trainer, Tuning};
+use crate::upload::DeviceBatch;
 use ferkd_method::error::{Error, Result};
 use ferkd_nn::{classifier::read_async, weights::StateDict};
 
@@ -47,6 +48,8 @@ pub struct Session {
     has_stepped: bool,
     /// The step after which the last checkpoint was due.
     saved_at: Option<u64>,
+    /// Why the next step cannot be taken, until what was done is saved.
+    failure: Option<Error>,
 }
 
 impl Session {
@@ -66,6 +69,7 @@ impl Session {
             stops: false,
             has_stepped: false,
             saved_at: None,
+            failure: None,
         }
     }
 
@@ -83,7 +87,19 @@ impl Session {
             .and_then(|(progress, step)| trainer.restore(checkpoint, step, file).map(|()| progress));
         #[cfg(not(target_family = "wasm"))]
         let restored = restored.inspect_err(|error| trainer.leave(error));
-        Ok(Self { progress: restored?, ..Self::new(trainer, origin) })
+        let mut session = Self { progress: restored?, ..Self::new(trainer, origin) };
+        if session.progress.evaluation_due && session.trainer.can_evaluate() {
+            let ends = session.trainer.step() == session.trainer.steps();
+            session.due.extend(session.evaluation_and_after(ends));
+            session.saved_at = Some(session.trainer.step());
+        }
+        Ok(session)
+    }
+
+    /// An evaluation, and at the end of the run a checkpoint that knows its result. In the middle the next one does,
+    /// and a host that is killed before that evaluates again.
+    fn evaluation_and_after(&self, ends: bool) -> impl Iterator<Item = Due> + use<> {
+        [Due::Evaluation].into_iter().chain(ends.then_some(Due::Checkpoint(Checkpoint::Last)))
     }
 
     /// Makes each batch when its step is taken, on the same thread; the batches are the same.
@@ -96,22 +112,34 @@ impl Session {
     /// The next piece of work.
     ///
     /// # Errors
-    /// An image that cannot be decoded, a device that cannot be read from, a loss that is not finite (it names step
-    /// and learning rate), another process that is gone.
+    /// An image that cannot be decoded, after a checkpoint; a device that cannot be read from, a loss that is not
+    /// finite (it names step and learning rate), another process that is gone.
     pub async fn next(&mut self, budget: Budget) -> Result<SessionEvent> {
         let (step, steps) = (self.trainer.step(), self.trainer.steps());
         let stops = self.is_stopping() && step < steps;
-        if stops && self.due.is_empty() && self.saved_at != Some(step) {
+        if self.due.is_empty() && step < steps && !stops && self.failure.is_none() {
+            match self.batch() {
+                Ok(batch) => return self.step(&batch),
+                // What was done in this sitting is worth a checkpoint before the error is told.
+                Err(error) if self.has_stepped && !error.is_pending() => self.failure = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        if (stops || self.failure.is_some()) && self.due.is_empty() && self.saved_at != Some(step) {
             self.saved_at = Some(step);
             self.due.push_back(Due::Checkpoint(Checkpoint::Last));
         }
         let Some(due) = self.due.front().copied() else {
-            return match step < steps {
-                true if stops => Ok(SessionEvent::Stopped),
-                true => self.step(),
-                false => self.end(budget).await,
+            return match self.failure.take() {
+                Some(failure) => Err(failure),
+                None if stops => Ok(SessionEvent::Stopped),
+                None => self.end(budget).await,
             };
         };
+        // The checkpoint says that it is due, and whoever waits for the end does not wait for all its images.
+        if due == Due::Evaluation && self.saved_at == Some(step) && self.is_stopping() {
+            return Ok(SessionEvent::Stopped);
+        }
         // Losses stay on the device as long as no one needs them: reading one waits for all work before it.
         self.read_losses().await?;
         match due {
@@ -128,13 +156,19 @@ impl Session {
         }
     }
 
-    /// One step: a batch, its gradients, an update; then what has become due by it.
-    fn step(&mut self) -> Result<SessionEvent> {
+    /// The batch of the next step.
+    fn batch(&mut self) -> Result<DeviceBatch> {
         let mut batches = self.batches.take().unwrap_or_else(|| self.trainer.batches(self.makes_ahead));
         let ended = || Error::mismatch(&*self.origin, "batches ended before the plan did");
         let batch = batches.next().ok_or_else(ended)??;
-        let StepOutput { step, lr, loss, stops } = self.trainer.advance_with(&batch, self.wants_stop)?;
-        (self.batches, self.stops, self.has_stepped) = (Some(batches), stops, true);
+        self.batches = Some(batches);
+        Ok(batch)
+    }
+
+    /// One step: the gradients of a batch, an update; then what has become due by it.
+    fn step(&mut self, batch: &DeviceBatch) -> Result<SessionEvent> {
+        let StepOutput { step, lr, loss, stops } = self.trainer.advance_with(batch, self.wants_stop)?;
+        (self.stops, self.has_stepped) = (stops, true);
         self.unread.push((step, lr, loss));
         let (regions, kinds) = (batch.total as u64, batch.kinds);
         self.progress.note_step(regions, &kinds, batch.fallbacks);
@@ -146,14 +180,16 @@ impl Session {
         let is_multiple = |every: u64| every > 0 && done.is_multiple_of(every);
         let evaluates = self.trainer.can_evaluate() && (ends || crosses(config.eval_every));
         let saves = ends || evaluates || is_multiple(config.checkpoint_every);
-        // The last checkpoint says how far the run has come: a host that is killed before it does the rest again.
+        // The checkpoint comes before the evaluation, which takes long and can fail, and says that it is due.
         let due = [
             (ends || is_multiple(config.log_every), Due::Metrics),
-            (evaluates, Due::Evaluation),
             (crosses(config.keep_every), Due::Checkpoint(Checkpoint::Numbered(done))),
             (saves, Due::Checkpoint(Checkpoint::Last)),
         ];
         self.due.extend(due.into_iter().filter(|(is_due, _)| *is_due).map(|(_, what)| what));
+        if evaluates {
+            self.due.extend(self.evaluation_and_after(ends));
+        }
         if saves {
             self.saved_at = Some(done);
         }
@@ -217,13 +253,18 @@ impl Session {
     }
 
     /// Says whether to stop after the step at hand, with a checkpoint. Alone, and once a step was taken, a session
-    /// stops at once; several processes stop after the same step.
+    /// stops at once, and leaves an evaluation to whoever goes on; several processes stop after the same step.
     pub fn request_stop(&mut self, stop: bool) {
         self.wants_stop = stop;
     }
 
     fn is_stopping(&self) -> bool {
-        if self.trainer.is_alone() { self.wants_stop && self.has_stepped } else { self.stops }
+        // After the last step no other process waits for this one.
+        if self.trainer.is_alone() || self.trainer.step() == self.trainer.steps() {
+            self.wants_stop && (self.has_stepped || self.saved_at.is_some())
+        } else {
+            self.stops
+        }
     }
 
     /// Takes up other settings from the next step on.
@@ -271,6 +312,7 @@ impl Session {
     /// A device that cannot be read from, a loss that is not finite.
     pub async fn checkpoint(&mut self) -> Result<StateDict> {
         self.read_losses().await?;
+        self.progress.evaluation_due = self.due.contains(&Due::Evaluation);
         let mut dict = self.trainer.state()?;
         self.progress.put(self.trainer.step(), &mut dict)?;
         Ok(dict)
@@ -285,6 +327,11 @@ impl Session {
     #[cfg(not(target_family = "wasm"))]
     pub(super) fn trainer_mut(&mut self) -> &mut Trainer {
         &mut self.trainer
+    }
+
+    /// Whether an evaluation is what comes next.
+    pub fn is_evaluating(&self) -> bool {
+        self.due.front() == Some(&Due::Evaluation)
     }
 
     /// How far it has come.

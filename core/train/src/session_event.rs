@@ -29,7 +29,7 @@ pub enum SessionEvent {
     },
     /// A checkpoint is due; the host writes it, or does not.
     Checkpoint(Checkpoint),
-    /// The session was asked to stop, and has: everything due is done.
+    /// The session was asked to stop, and has: everything due is done, or its checkpoint says what is not.
     Stopped,
     /// The last step is done, and everything due.
     Done {

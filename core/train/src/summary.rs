@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::Supervision;
-use crate::eval::EvalReport;
+use crate::eval::Evaluated;
 use crate::session::Session;
 use ferkd_method::mining::{KindCounts, Thresholds};
 
@@ -33,28 +33,40 @@ pub struct TrainSummary {
     /// What was worth a word before the first step.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// Images that were left out of those to train on, because they cannot be decoded.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub skipped_images: usize,
+    /// Validation images that the last evaluation passed over.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub skipped_val_images: usize,
     /// Parameters of the student.
     pub parameters: usize,
     /// Seconds of this sitting.
     pub time_s: f64,
 }
 
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
 impl TrainSummary {
     /// Of a session that has come to its end, after `time_s` seconds.
-    pub(super) fn of(session: &Session, last: Option<&EvalReport>, time_s: f64) -> Self {
+    pub(super) fn of(session: &Session, last: Option<&Evaluated>, time_s: f64) -> Self {
         let (trainer, progress) = (session.trainer(), session.progress());
         Self {
             supervision: trainer.config().supervision,
             steps: trainer.step(),
             epochs: trainer.epoch(),
             train_loss: progress.train_loss,
-            accuracy: last.map(|report| report.top1),
-            top5: last.map(|report| report.top5),
+            accuracy: last.map(|found| found.report.top1),
+            top5: last.map(|found| found.report.top5),
             best_accuracy: progress.best_accuracy,
             thresholds: trainer.thresholds(),
             kinds: progress.kinds,
             fallbacks: progress.fallbacks,
             warnings: trainer.warnings().to_vec(),
+            skipped_images: trainer.left_out(),
+            skipped_val_images: last.map_or(0, |found| found.skipped.len()),
             parameters: trainer.parameters(),
             time_s,
         }

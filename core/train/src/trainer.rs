@@ -9,8 +9,10 @@ use crate::config::{Supervision, TrainConfig};
 use crate::ema::Ema;
 use crate::eval::{EvalPass, EvalSet, Evaluated};
 #[cfg(not(target_family = "wasm"))]
+use crate::image_check::ImageCheck;
+#[cfg(not(target_family = "wasm"))]
 use crate::inputs::image_lists;
-use crate::inputs::{Inputs, check_classes, classes, labelled};
+use crate::inputs::{Inputs, check_classes, classes, labelled, owner, validation_classes};
 use crate::parallel::replica_group::{ReplicaGroup, Step};
 use crate::precision::training_device;
 use crate::prefetch::Prefetch;
@@ -48,6 +50,10 @@ pub struct Trainer {
     thresholds: Option<Thresholds>,
     warnings: Vec<String>,
     step: u64,
+    /// Images that were left out because they cannot be decoded.
+    left_out: usize,
+    /// Of the weights that the student began with, where it did.
+    weights_checksum: Option<u64>,
 }
 
 /// What a step did. The loss stays on the device until someone wants to know it.
@@ -82,14 +88,25 @@ impl Trainer {
     /// Settings that contradict each other, or inputs that do not belong together.
     #[cfg(not(target_family = "wasm"))]
     pub fn new(config: TrainConfig) -> Result<Self> {
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        Self::open(config, ImageCheck { folder: None, validates: true, stop: &stop, listen: &mut |_| () })
+    }
+
+    /// The same, where looking at images can take long: `check` says who hears of it and where its results are kept.
+    ///
+    /// # Errors
+    /// Those of [`Self::new`]; [`ErrorKind::Interrupted`](ferkd_method::ErrorKind) when it was stopped.
+    #[cfg(not(target_family = "wasm"))]
+    pub fn open(config: TrainConfig, mut check: ImageCheck<'_>) -> Result<Self> {
         config.check()?;
         let config = config.resolved();
         let devices = ferkd_nn::device::open_all(&config.device)?;
         // Before anything is read.
         devices.iter().try_for_each(|device| training_device(&config, device).map(drop))?;
         let (images, validation) = image_lists(&config)?;
-        let inputs = Inputs::open(&config, images, validation, &devices)?;
-        Self::on_devices(config, inputs, devices)
+        let mut inputs = Inputs::open(&config, images, validation, &devices)?;
+        let left_out = inputs.look_at_images(&config, &mut check)?.len();
+        Ok(Self { left_out, ..Self::on_devices(config, inputs, devices)? })
     }
 
     /// The same on inputs that are open already, on the first of the devices; the others get copies that train with
@@ -131,10 +148,10 @@ impl Trainer {
                 teacher.card.classes.map_folders(&classes.ids, &format!("the teacher {}", teacher.name))?;
             teacher.restrict(&mut outputs)?;
         }
-        let owner = if store.is_some() { "the store" } else { "the student" };
+        let owner = owner(store.as_deref());
         let folder_classes = classes.map_folders(images.folders(), owner)?;
         let validation = validation
-            .map(|list| classes.map_folders(list.folders(), owner).map(|folders| (list, folders)))
+            .map(|list| validation_classes(&list, &classes, owner).map(|folders| (list, folders)))
             .transpose()?;
 
         let recipe = config.recipe();
@@ -151,10 +168,12 @@ impl Trainer {
         let training = training_device(&config, &device)?;
         // Weights go on seeing what they have seen.
         let mut normalisation = Normalisation::IMAGENET;
+        let mut weights_checksum = None;
         let student = match &config.weights {
             Some(path) => {
                 let from = Pretrained::read(path)?;
                 normalisation = from.normalisation;
+                weights_checksum = Some(from.checksum());
                 from.fit(&spec, config.reset_head, config.seed, &training)?
             }
             None => spec.init(config.seed, &training)?,
@@ -165,7 +184,8 @@ impl Trainer {
         };
         let card = ModelCard { spec, side: config.side, normalisation, classes };
         let view = InputSpec { side: config.side, filter: Filter::Bilinear, normalisation };
-        let validation = validation.map(|(list, folders)| Arc::new(EvalSet::new(view, list, folders)));
+        let validation = validation
+            .map(|(list, folders)| Arc::new(EvalSet::new(view, list, folders).skipping(config.skip_bad)));
 
         let thresholds = match (&store, config.supervision.needs_store()) {
             (Some(store), true) if config.supervision != Supervision::Fkd => {
@@ -246,6 +266,8 @@ impl Trainer {
             warnings,
             step: 0,
             config,
+            left_out: 0,
+            weights_checksum,
         })
     }
 
@@ -333,6 +355,16 @@ impl Trainer {
             }
             _ => None,
         }
+    }
+
+    /// Images that were left out of those to train on, because they cannot be decoded.
+    pub fn left_out(&self) -> usize {
+        self.left_out
+    }
+
+    /// A checksum of the weights that the student began with; none where they were drawn.
+    pub fn weights_checksum(&self) -> Option<u64> {
+        self.weights_checksum
     }
 
     /// The mining thresholds as confidences, where regions are mined.

@@ -18,6 +18,8 @@ mod jobs;
 mod killed;
 mod lite0;
 mod lite_weights;
+#[cfg(unix)]
+mod lost_work;
 #[cfg(target_os = "linux")]
 mod million;
 mod other_images;

@@ -1,6 +1,7 @@
 //! Images: an ImageNet-style folder, a flat folder, tar archives of either, or pictures in memory.
 
 use std::borrow::Cow;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -330,6 +331,20 @@ impl ImageList {
                 Ok(Cow::Owned(shards.read(i)?))
             }
             Source::Memory(files) => Ok(Cow::Borrowed(&files[i])),
+        }
+    }
+
+    /// The first `most` bytes of image `i`'s file, or all of them where there are fewer.
+    pub fn front(&self, i: usize, most: u64) -> Result<Cow<'_, [u8]>> {
+        match &self.source {
+            Source::Folder(root) => {
+                let path = root.join(self.name(i));
+                let (file, mut bytes) = (std::fs::File::open(&path).at(&path)?, Vec::new());
+                file.take(most).read_to_end(&mut bytes).at(&path)?;
+                Ok(Cow::Owned(bytes))
+            }
+            Source::Shards(shards) => Ok(Cow::Owned(shards.front(i, most)?)),
+            Source::Memory(files) => Ok(Cow::Borrowed(&files[i][..files[i].len().min(most as usize)])),
         }
     }
 

@@ -110,6 +110,11 @@ impl Shards {
     /// The bytes of an image's file. Each call opens the archive: threads share no position in it, and a
     /// thousand archives do not use up what a process may hold open.
     pub(super) fn read(&self, i: usize) -> Result<Vec<u8>> {
+        self.front(i, u64::MAX)
+    }
+
+    /// The first `most` bytes of an image's file, or all of them.
+    pub(super) fn front(&self, i: usize, most: u64) -> Result<Vec<u8>> {
         let (archive, place) = (self.archive(i), self.places[i]);
         let path = &archive.path;
         let mut file = File::open(path).at(path)?;
@@ -118,7 +123,7 @@ impl Shards {
             return Err(Error::mismatch(path.display().to_string(), problem)
                 .remedy("run the same command again, and leave the archive alone meanwhile"));
         }
-        let mut bytes = vec![0; place.len as usize];
+        let mut bytes = vec![0; u64::from(place.len).min(most) as usize];
         file.seek(SeekFrom::Start(place.offset)).and_then(|_| file.read_exact(&mut bytes)).at(path)?;
         Ok(bytes)
     }

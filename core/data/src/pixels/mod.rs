@@ -11,4 +11,6 @@ mod resize;
 pub use decode::{Decoded, OrientationRule, decode, measure};
 pub use normalise::Normalisation;
 pub(crate) use resize::crop_resize_with;
-pub use resize::{Filter, centre_resize, centre_resize_share, columns_first, crop_resize, whole_resize};
+pub use resize::{
+    Filter, centre_resize, centre_resize_share, check_centre, columns_first, crop_resize, whole_resize,
+};

@@ -63,6 +63,18 @@ pub(crate) fn crop_resize_with<T>(
 /// How many times longer than wide a picture may be for validation's view.
 const LONGEST: u32 = 256;
 
+/// Whether [`centre_resize`] takes a picture of so many pixels.
+///
+/// # Errors
+/// One more than 256 times as long as it is wide.
+pub fn check_centre(width: u32, height: u32) -> Result<()> {
+    if width.max(height) / width.min(height).max(1) <= LONGEST {
+        return Ok(());
+    }
+    let problem = format!("{width} x {height} pixels: too long for its width to be evaluated on");
+    Err(Error::damaged("picture", problem).remedy("take it out of the images"))
+}
+
 /// Validation's view: the short side to `round(side * 256 / 224)`, then the centre `side` x `side`.
 ///
 /// Returns RGB bytes of shape (side, side, 3). Rounding as in torchvision's `Resize` and `CenterCrop`.
@@ -87,12 +99,8 @@ pub fn centre_resize_share(image: &RgbImage, side: u32, share: f64, filter: Filt
 /// The short side to `short`, then the centre `side` x `side`; `short` is at least `side`.
 fn centre_of(image: &RgbImage, short: u32, side: u32, filter: Filter) -> Result<Vec<u8>> {
     let (width, height) = image.dimensions();
+    check_centre(width, height)?;
     let (least, most) = (width.min(height).max(1), width.max(height));
-    if most / least > LONGEST {
-        let problem =
-            format!("{width} x {height} pixels: too long for its width to be tried at {side} pixels");
-        return Err(Error::damaged("picture", problem).remedy("take it out of the images"));
-    }
     let long = (u64::from(short) * u64::from(most) / u64::from(least)) as u32;
     let (w, h) = if width <= height { (short, long) } else { (long, short) };
     let whole = resize(image, &Region::whole(width, height), w, h, filter, <[u8]>::to_vec)?;

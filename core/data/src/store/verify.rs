@@ -254,14 +254,19 @@ fn check_shards(
     let next = AtomicU32::new(0);
     let found = Mutex::new(Vec::with_capacity(shards.len()));
     std::thread::scope(|scope| {
-        for _ in 0..threads.min(shards.len()) {
-            scope.spawn(|| {
-                while let Some(&shard) = shards.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
-                    let checked = check(shard);
-                    found.lock().unwrap_or_else(PoisonError::into_inner).push((shard, checked));
-                }
-            });
+        let work = || {
+            while let Some(&shard) = shards.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
+                let checked = check(shard);
+                found.lock().unwrap_or_else(PoisonError::into_inner).push((shard, checked));
+            }
+        };
+        // Where the system allows fewer threads, these do it; this one works too.
+        for _ in 1..threads.min(shards.len()) {
+            if std::thread::Builder::new().spawn_scoped(scope, work).is_err() {
+                break;
+            }
         }
+        work();
     });
     let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
     found.sort_unstable_by_key(|&(shard, _)| shard);

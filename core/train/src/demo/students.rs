@@ -10,6 +10,7 @@ use crate::demo::settings::SUPERVISIONS;
 use crate::run::{TrainSummary, train};
 use crate::run_report::read_metrics;
 use ferkd_data::events::{Event, Listener};
+use ferkd_data::threads::{self, spawn_in};
 use ferkd_method::error::{Error, ErrorKind, Result};
 
 /// A student that was taught.
@@ -34,7 +35,7 @@ pub(super) fn teach(
     stop: &AtomicBool,
     listen: Listener,
 ) -> Result<Vec<Student>> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let cores = rayon::current_num_threads();
     let workers = cores.min(SUPERVISIONS.len());
     // The slowest first: it asks the teacher at every step.
     let mut waiting: Vec<Supervision> = SUPERVISIONS.into();
@@ -51,12 +52,17 @@ pub(super) fn teach(
     let mut failure: Option<Error> = None;
     std::thread::scope(|scope| {
         let queue = &queue;
-        let start = |send: mpsc::Sender<_>| scope.spawn(move || queue.work(&send));
+        let start = |send: mpsc::Sender<_>| {
+            let thread = spawn_in(scope, move || queue.work(&send));
+            thread.inspect_err(|_| queue.halt.store(true, Ordering::Relaxed))
+        };
         let threads: Vec<_> = (0..workers).map(|_| start(send.clone())).collect();
         drop(send);
         pass_on(&receive, stop, &queue.halt, listen);
         for thread in threads {
-            match thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)) {
+            let done = thread
+                .and_then(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            match done {
                 Ok(done) => students.extend(done),
                 // An interruption says less than the error that caused it.
                 Err(error) if failure.as_ref().is_none_or(|f| f.kind() == ErrorKind::Interrupted) => {
@@ -85,8 +91,7 @@ struct Queue<'a> {
 impl Queue<'_> {
     /// Trains one student after the other, until none waits.
     fn work(&self, events: &mpsc::Sender<(Supervision, Event)>) -> Result<Vec<Student>> {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build();
-        let pool = pool.map_err(|e| Error::new(ErrorKind::Io, "demo", e.to_string()))?;
+        let pool = threads::pool(self.threads).inspect_err(|_| self.halt.store(true, Ordering::Relaxed))?;
         let mut done = Vec::new();
         loop {
             let next = self.waiting.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop();

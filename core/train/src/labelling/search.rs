@@ -2,25 +2,19 @@
 //! list of a store's images, and with it every image's place, is fixed from the beginning.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::sync::atomic::AtomicBool;
 
-use rayon::prelude::*;
-
-use ferkd_data::events::{Event, Listener};
+use crate::image_check::find_broken;
+use ferkd_data::events::Listener;
 use ferkd_data::images::ImageList;
 use ferkd_data::pixels::OrientationRule;
-use ferkd_data::store::{SkipSearch, Skipped, SkippedImage};
+use ferkd_data::store::{SkipSearch, Skipped};
 use ferkd_method::error::{Error, ErrorKind, Result};
-
-/// Images that are decoded between two writes of what was found.
-const GROUP: u64 = 256;
 
 /// Finds the images that cannot be decoded; goes on where an earlier search in the store `folder` stopped.
 ///
 /// # Errors
-/// Whatever [`SkipSearch::open`] refuses, an image that cannot be reached (that is no fault of its own), and
-/// [`ErrorKind::Interrupted`] when `stop` was set.
+/// Whatever [`SkipSearch::open`] and [`find_broken`] refuse.
 pub(super) fn search(
     images: &ImageList,
     folder: &Path,
@@ -29,33 +23,9 @@ pub(super) fn search(
     listen: Listener,
 ) -> Result<Skipped> {
     let mut search = SkipSearch::open(folder, images.digest())?;
-    let (total, before) = (images.len() as u64, search.checked());
-    if before >= total {
-        return Ok(search.finish());
-    }
-    let (begun, job) = (Instant::now(), "looking for broken images".to_owned());
-    listen(&Event::Started { job: job.clone(), total, unit: "images".into(), done: before });
-    while search.checked() < total {
-        if stop.load(Ordering::Relaxed) {
-            return Err(stopped(folder));
-        }
-        let group = search.checked()..(search.checked() + GROUP).min(total);
-        let look = |i: u64| match images.decode(i as usize, orientation) {
-            Err(error) if error.kind() == ErrorKind::Damaged => Ok(Some(SkippedImage {
-                name: images.name(i as usize).to_owned(),
-                problem: error.problem().to_owned(),
-            })),
-            other => other.map(|_| None),
-        };
-        let found: Vec<Option<SkippedImage>> =
-            group.clone().into_par_iter().map(look).collect::<Result<_>>()?;
-        search.note(group.end - group.start, found.into_iter().flatten())?;
-        let done = search.checked();
-        let units_per_s = (done - before) as f64 / begun.elapsed().as_secs_f64();
-        let eta_s = (total - done) as f64 / units_per_s;
-        listen(&Event::Progress { done, total, units_per_s, eta_s });
-    }
-    listen(&Event::Done { job, time_s: begun.elapsed().as_secs_f64() });
+    let before = search.checked();
+    find_broken(images, before, orientation, stop, listen, &mut |count, broken| search.note(count, broken))
+        .map_err(|error| if error.kind() == ErrorKind::Interrupted { stopped(folder) } else { error })?;
     Ok(search.finish())
 }
 

@@ -46,7 +46,7 @@ impl Outgoing {
         let mut writer = stream.try_clone().map_err(|error| lost(&peer, &error))?;
         let (queue, frames) = channel::<Frame>();
         let (done, sent) = channel();
-        let thread = std::thread::spawn(move || {
+        let thread = ferkd_data::threads::spawn(move || {
             let _done: Sender<()> = done;
             loop {
                 match frames.recv_timeout(heartbeat.interval) {
@@ -55,7 +55,7 @@ impl Outgoing {
                     Err(RecvTimeoutError::Disconnected) => return Ok(()),
                 }
             }
-        });
+        })?;
         Ok(Self { peer, queue: Some(queue), thread: Some(thread), sent, stream })
     }
 

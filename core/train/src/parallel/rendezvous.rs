@@ -264,7 +264,7 @@ fn check(
     match differences(&theirs, &ours) {
         same if same.is_empty() => Ok(()),
         differences => {
-            let problem = format!("it trains with other settings than node 1; {differences}");
+            let problem = format!("it trains with other settings than node 1; {}", differences.join("; "));
             wrong(problem, "give every node the same settings, images and store")
         }
     }

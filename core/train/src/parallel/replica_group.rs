@@ -124,6 +124,7 @@ mod together {
     use super::super::gradients::{Row, gather, scatter};
     use super::super::ring::Ring;
     use super::*;
+    use ferkd_data::threads::spawn_in;
     use ferkd_nn::classifier::read;
 
     /// Numbers that a thread adds at once.
@@ -228,12 +229,14 @@ mod together {
                     .enumerate()
                     .map(|(i, worker)| {
                         let Worker { replica, queue } = worker;
-                        scope.spawn(move || queue.executes(|| work(i + 1, replica)))
+                        spawn_in(scope, move || queue.executes(|| work(i + 1, replica)))
                     })
                     .collect();
                 let mut answers = vec![work(0, primary)];
                 for thread in threads {
-                    answers.push(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+                    answers.push(thread.and_then(|thread| {
+                        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                    }));
                 }
                 answers.into_iter().collect()
             })

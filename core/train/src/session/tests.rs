@@ -81,7 +81,7 @@ fn events_come_in_one_order_whatever_the_budget_and_whoever_makes_batches() {
     let usual = drive(&mut Session::new(trainer(config()), "run"), Budget::default());
     let (said, _) = &usual;
     // Whether an evaluation is the best is the student's affair.
-    assert_eq!(letters(said).replace('b', ""), "...l.n.m.l..enl.l.m..menlD");
+    assert_eq!(letters(said).replace('b', ""), "...l.n.m.l..nle.l.m..mnlelD");
     let best = said.iter().filter(|e| matches!(e, SessionEvent::Evaluation { is_best: true, .. })).count();
     assert_eq!(letters(said).matches("eb").count(), best);
     assert!(best > 0);
@@ -153,6 +153,96 @@ fn a_session_goes_on_from_its_checkpoint_to_the_same_bytes() {
         // The one that was stopped can also go on by itself.
         session.request_stop(false);
         assert!(drive(&mut session, Budget::default()).1 == end);
+    }
+}
+
+/// A host that is killed in an evaluation, or that is told to stop, or meets an image that ends it, has a checkpoint
+/// from which the evaluation is done and everything goes on to the same bytes.
+#[test]
+fn the_checkpoint_comes_before_the_evaluation_and_says_that_it_is_due() {
+    let (said, end) = drive(&mut Session::new(trainer(config()), "run"), Budget::default());
+    for at in [8, 12] {
+        let mut session = Session::new(trainer(config()), "run");
+        let mut before = Vec::new();
+        let little = Budget { eval_pictures: 7 };
+        let checkpoint = loop {
+            match next(&mut session, little) {
+                SessionEvent::Checkpoint(Checkpoint::Last) if session.trainer().step() == at => {
+                    assert!(session.is_evaluating());
+                    break StateDict::from_bytes(&bytes(&mut session), "memory").unwrap();
+                }
+                SessionEvent::EvalSlice { .. } => {}
+                event => before.push(event),
+            }
+        };
+        // In the middle of it: no one waits for its end.
+        assert_eq!(next(&mut session, little), SessionEvent::EvalSlice { done: 7, total: 64 });
+        session.request_stop(true);
+        assert_eq!(next(&mut session, little), SessionEvent::Stopped);
+
+        let resumed = || Session::resume(trainer(config()), "run", checkpoint.clone(), "memory").unwrap();
+        let mut stopped = resumed();
+        stopped.request_stop(true);
+        assert_eq!(next(&mut stopped, little), SessionEvent::Stopped);
+        let (after, end_of_resumed) = drive(&mut resumed(), Budget::default());
+        assert!(matches!(after[0], SessionEvent::Evaluation { .. }), "{:?}", after[0]);
+        assert!(end_of_resumed == end, "after {at}");
+        let rest = |said: &[SessionEvent]| {
+            let last = |e: &&SessionEvent| !matches!(e, SessionEvent::Checkpoint(Checkpoint::Last));
+            said.iter().filter(last).cloned().collect::<Vec<_>>()
+        };
+        assert!(rest(&[before, after].concat()) == rest(&said), "after {at}");
+        session.request_stop(false);
+        assert!(drive(&mut session, Budget::default()).1 == end);
+    }
+}
+
+/// The error of a batch that cannot be made comes after a checkpoint of all that was done before.
+#[test]
+fn a_batch_that_cannot_be_made_costs_no_step() {
+    let images = |broken: bool| {
+        let image = |i: usize| {
+            let mut png = std::io::Cursor::new(Vec::new());
+            image::RgbImage::new(20, 20).write_to(&mut png, image::ImageFormat::Png).unwrap();
+            let class = ["a", "b"][i % 2].to_owned();
+            let bytes = if broken && i == 9 { b"text".to_vec() } else { png.into_inner() };
+            (format!("{class}/{i:02}"), class, bytes)
+        };
+        ferkd_data::images::ImageList::in_memory((0..32).map(image).collect()).unwrap()
+    };
+    let config = TrainConfig { images: "memory".into(), ema: None, checkpoint_every: 0, ..config() };
+    let trainer = |broken: bool| {
+        let inputs = crate::Inputs { images: images(broken), validation: None, store: None, teacher: None };
+        let device = ferkd_nn::device::open("flex").unwrap();
+        Trainer::with_inputs(config.clone(), inputs, device).unwrap()
+    };
+    let mut whole = Session::new(trainer(false), "run");
+    let end = drive(&mut whole, Budget::default()).1;
+    for ahead in [true, false] {
+        let mut session = Session::new(trainer(true), "run");
+        if !ahead {
+            session = session.without_prefetch();
+        }
+        let (mut steps, mut saved) = (0, None);
+        let error = loop {
+            match pollster::block_on(session.next(Budget::default())) {
+                Ok(SessionEvent::Step(_)) => steps += 1,
+                Ok(SessionEvent::Checkpoint(Checkpoint::Last)) => saved = Some(bytes(&mut session)),
+                Ok(SessionEvent::Done { .. }) => panic!("no batch held the broken image"),
+                Ok(_) => {}
+                Err(error) => break error.to_string(),
+            }
+        };
+        assert!(error.contains("b/09"), "{error}");
+        assert_eq!(session.trainer().step(), steps);
+        let Some(saved) = saved else {
+            assert_eq!(steps, 0, "steps were lost");
+            continue;
+        };
+        let checkpoint = StateDict::from_bytes(&saved, "memory").unwrap();
+        let mut resumed = Session::resume(trainer(false), "run", checkpoint, "memory").unwrap();
+        assert_eq!(resumed.trainer().step(), steps);
+        assert!(drive(&mut resumed, Budget::default()).1 == end);
     }
 }
 

@@ -9,9 +9,10 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::config::TrainConfig;
-use crate::inputs::{Inputs, image_lists};
+use crate::image_check::{ImageCheck, check_validation, without_broken};
+use crate::inputs::{Inputs, image_lists, labelled};
 use crate::labelling::label;
-use crate::parallel::settings::same_settings;
+use crate::parallel::settings::{data, same_run};
 use crate::run::{TrainSummary, train_with};
 use crate::run_report::read_metrics;
 use crate::sweep::analysis::Analysis;
@@ -22,7 +23,8 @@ use crate::trainer::Trainer;
 use ferkd_data::events::{Event, Listener};
 use ferkd_data::images::ImageList;
 use ferkd_data::lock::FolderLock;
-use ferkd_data::store::LOCK;
+use ferkd_data::store::{LOCK, Store};
+use ferkd_data::threads::{self, spawn_in};
 use ferkd_method::error::{Error, ErrorKind, IoContext, Result};
 
 /// What a sweep did.
@@ -78,10 +80,10 @@ pub fn sweep(plan: &SweepPlan, out: &Path, stop: &AtomicBool, listen: Listener) 
         None => None,
     };
     let tasks = tasks(plan, out, store.as_deref());
-    let shared = Shared::open(plan)?;
+    let shared = Shared::open(plan, store.as_deref(), Some(out), stop, listen)?;
     let (there, missing): (Vec<Task>, Vec<Task>) = tasks.iter().cloned().partition(is_finished);
     for task in &there {
-        same_settings(&task.folder.join("config.toml"), &written(&task.config)?).map_err(other_settings)?;
+        same_run(&task.folder, &task.config, &shared.data).map_err(other_settings)?;
     }
     let runs_now = missing.len();
     shared.teach(plan, missing, there.len(), stop, listen)?;
@@ -112,10 +114,11 @@ pub fn look(plan: &SweepPlan, out: &Path) -> Result<Analysis> {
         return Err(Error::usage(out.display().to_string(), "no run of this sweep is finished there")
             .remedy("run the sweep first, without --tables"));
     }
+    let shared = Shared::list(plan, store.as_deref())?;
     for task in &tasks {
-        same_settings(&task.folder.join("config.toml"), &written(&task.config)?).map_err(other_settings)?;
+        same_run(&task.folder, &task.config, &shared.data).map_err(other_settings)?;
     }
-    Ok(Shared::open(plan)?.analysis(plan, &tasks)?.0)
+    Ok(shared.analysis(plan, &tasks)?.0)
 }
 
 /// All runs: seed by seed, so that a sweep that is stopped early has compared all arms on some seeds.
@@ -142,10 +145,6 @@ fn is_finished(task: &Task) -> bool {
     task.folder.join("summary.json").exists()
 }
 
-fn written(config: &TrainConfig) -> Result<String> {
-    toml::to_string(config).map_err(|e| Error::usage("configuration", format!("it cannot be written: {e}")))
-}
-
 fn other_settings(error: Error) -> Error {
     Error::new(error.kind(), "sweep", error.to_string())
         .remedy("take another --out, or remove the runs of the older settings")
@@ -166,17 +165,47 @@ fn finished(task: &Task) -> Result<Finished> {
 struct Shared {
     images: ImageList,
     validation: Option<ImageList>,
+    /// What these are, and the store's labels, for [`same_run`].
+    data: toml::Table,
     waiting: Mutex<VecDeque<Task>>,
     /// Tells all runs to stop.
     halt: AtomicBool,
 }
 
 impl Shared {
-    fn open(plan: &SweepPlan) -> Result<Self> {
+    /// Lists the images.
+    fn list(plan: &SweepPlan, store: Option<&Path>) -> Result<Self> {
         let first = plan.arms.first().ok_or_else(|| Error::usage("sweep", "it has no arm"))?;
         let (images, validation) = image_lists(&first.config)?;
+        Self::of(images, validation, store)
+    }
+
+    fn of(images: ImageList, validation: Option<ImageList>, store: Option<&Path>) -> Result<Self> {
+        let store = store.map(Store::open).transpose()?;
+        let trained = store.as_ref().map(|store| labelled(store, images.clone())).transpose()?;
+        let data = data(trained.as_ref().unwrap_or(&images), validation.as_ref(), store.as_ref());
         let waiting = Mutex::new(VecDeque::new());
-        Ok(Self { images, validation, waiting, halt: AtomicBool::new(false) })
+        Ok(Self { images, validation, data, waiting, halt: AtomicBool::new(false) })
+    }
+
+    /// Lists the images, and looks at them once for all runs; what is found is kept in the folder `out`.
+    fn open(
+        plan: &SweepPlan,
+        store: Option<&Path>,
+        out: Option<&Path>,
+        stop: &AtomicBool,
+        listen: Listener,
+    ) -> Result<Self> {
+        let Self { mut images, validation, .. } = Self::list(plan, store)?;
+        let skips = plan.arms.first().is_some_and(|arm| arm.config.skip_bad);
+        let check = &mut ImageCheck { folder: out, validates: true, stop, listen };
+        if skips && store.is_none() {
+            images = without_broken(images, check)?.0;
+        }
+        if let Some(list) = &validation {
+            check_validation(list, skips, check.listen)?;
+        }
+        Self::of(images, validation, store)
     }
 
     /// Reads what finished runs left, and looks at it.
@@ -198,20 +227,26 @@ impl Shared {
         if missing.is_empty() {
             return Ok(());
         }
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let cores = rayon::current_num_threads();
         let workers = if plan.jobs == 0 { cores } else { plan.jobs }.min(missing.len());
-        let threads = (cores / workers).max(1);
+        let of_a_run = (cores / workers).max(1);
         let progress = Progress::new(&missing, self.images.len(), before)?;
         *lock(&self.waiting) = missing.into();
         let (send, receive) = mpsc::channel();
         let mut failure: Option<Error> = None;
         std::thread::scope(|scope| {
-            let start = |send: mpsc::Sender<_>| scope.spawn(move || self.work(threads, &send));
-            let threads: Vec<_> = (0..workers).map(|_| start(send.clone())).collect();
+            let start = |send: mpsc::Sender<_>| {
+                let thread = spawn_in(scope, move || self.work(of_a_run, &send));
+                thread.inspect_err(|_| self.halt.store(true, Ordering::Relaxed))
+            };
+            let started: Vec<_> = (0..workers).map(|_| start(send.clone())).collect();
             drop(send);
             progress.pass_on(&receive, stop, &self.halt, listen);
-            for thread in threads {
-                match thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)) {
+            for thread in started {
+                let done = thread.and_then(|thread| {
+                    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                });
+                match done {
                     // An interruption says less than the error that caused it.
                     Err(error) if failure.as_ref().is_none_or(|f| f.kind() == ErrorKind::Interrupted) => {
                         failure = Some(error);
@@ -231,9 +266,8 @@ impl Shared {
     }
 
     /// Does one run after the other, until none waits.
-    fn work(&self, threads: usize, events: &mpsc::Sender<(PathBuf, Event)>) -> Result<()> {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-        let pool = pool.map_err(|e| Error::new(ErrorKind::Io, "sweep", e.to_string()))?;
+    fn work(&self, of_a_run: usize, events: &mpsc::Sender<(PathBuf, Event)>) -> Result<()> {
+        let pool = threads::pool(of_a_run).inspect_err(|_| self.halt.store(true, Ordering::Relaxed))?;
         loop {
             // A run that was told to stop ends with an error; one that had just ended must not start another.
             if self.halt.load(Ordering::Relaxed) {
