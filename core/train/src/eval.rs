@@ -120,11 +120,6 @@ impl EvalSet {
         self
     }
 
-    /// The images.
-    pub fn images(&self) -> &ImageList {
-        &self.images
-    }
-
     /// Leaves images out that cannot be decoded, instead of failing at them.
     #[must_use]
     pub fn skipping(mut self, skips: bool) -> Self {

@@ -65,7 +65,7 @@ impl Inputs {
         check: &mut ImageCheck<'_>,
     ) -> Result<Vec<SkippedImage>> {
         let store = self.store.as_ref();
-        let classes = classes(&self.images, store, self.teacher.as_ref())?;
+        let classes = classes(config, &self.images, store, self.teacher.as_ref())?;
         classes.map_folders(self.images.folders(), owner(store))?;
         if let Some(list) = &self.validation {
             validation_classes(list, &classes, owner(store))?;

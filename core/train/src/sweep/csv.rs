@@ -180,6 +180,8 @@ mod tests {
             kinds: KindCounts::default(),
             fallbacks: 0,
             warnings: Vec::new(),
+            skipped_images: 0,
+            skipped_val_images: 0,
             parameters: 10,
             time_s: 2.0,
         };
