@@ -179,6 +179,8 @@ mod tests {
             thresholds: None,
             kinds: KindCounts::default(),
             fallbacks: 0,
+            skipped_images: 0,
+            skipped_val_images: 0,
             parameters: 10,
             time_s: 2.0,
         };
