@@ -38,6 +38,8 @@ mod signals {
         let mask = asking.thread_swap_mask(SigmaskHow::SIG_BLOCK);
         let ignored = ASKING.map(|asking| matches!(set(asking, SigDfl), Some(SigIgn)));
         let armed = arm();
+        // A file that has reached the system's limit is an error where it is written to, as on a full disk.
+        set(Signal::SIGXFSZ, SigIgn);
         for (asking, ignored) in ASKING.into_iter().zip(ignored) {
             if ignored {
                 set(asking, SigIgn);
@@ -55,7 +57,7 @@ mod signals {
 
     /// Sets what a signal does; what it did before.
     fn set(asking: Signal, does: SigHandler) -> Option<SigHandler> {
-        // SAFETY: no code of ours runs in a handler: the system's own default and ignoring are set.
+        // SAFETY: nothing of ours runs in a handler: the system's default and ignoring are all that is set.
         unsafe { signal(asking, does) }.ok()
     }
 }

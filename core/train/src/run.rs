@@ -133,10 +133,12 @@ fn claim_to_check(config: &TrainConfig, folder: &Path, resume: bool) -> Result<O
 
 /// What to do about an image that ended a run.
 fn advise(error: Error, session: &Session, folder: &Path) -> Error {
-    let images = &session.trainer().batcher().images;
+    let (images, store) = (&session.trainer().batcher().images, session.trainer().store());
     let is_ours = || (0..images.len()).any(|i| images.label_of(i) == error.subject());
     let instead = match error.kind() {
         ErrorKind::Damaged if session.is_evaluating() => "leave such images out with --resume --skip-bad",
+        // A store's images have their places in it.
+        ErrorKind::Damaged if is_ours() && store.is_some() => "label the images again with --skip-bad",
         ErrorKind::Damaged if is_ours() => "begin another run with --skip-bad, which leaves such images out",
         _ => return error,
     };
