@@ -11,7 +11,7 @@ use ferkd_data::events::{Event, Listener};
 use ferkd_data::images::ImageList;
 use ferkd_data::pixels::{OrientationRule, check_centre, decode, measure};
 use ferkd_data::store::{SKIPPED, Skipped, SkippedImage};
-use ferkd_method::error::{Error, ErrorKind, Result};
+use ferkd_method::error::{Error, ErrorKind, IoContext, Result};
 
 /// Images that are decoded between two looks at what is asked, and two writes of what was found.
 const GROUP: u64 = 256;
@@ -110,7 +110,6 @@ pub(crate) fn without_broken(
 
 /// What an earlier search kept.
 fn kept(path: &Path) -> Result<Skipped> {
-    use ferkd_method::error::IoContext;
     let bytes = std::fs::read(path).at(path)?;
     Skipped::parse(&bytes, &path.display().to_string())
         .map_err(|error| error.remedy("delete it: the search for broken images begins again"))

@@ -258,8 +258,7 @@ fn a_message_that_cannot_be_written_ends_nothing() {
     assert!(said.contains(&format!("{last} of them done before")), "{last} steps: {said}");
 }
 
-/// The same images, labels and weights at another place, by another spelling, from archives, and another rhythm of the
-/// log.
+/// The same images, labels and weights at another place, by another spelling, and another rhythm of the log.
 #[test]
 fn a_run_goes_on_where_its_inputs_were_moved() {
     let at = tempfile::tempdir().unwrap();
@@ -291,7 +290,8 @@ fn a_run_goes_on_where_its_inputs_were_moved() {
         ferkd(at.path(), &format!("{} {run} {more} --resume", line.replace("job1/", from)))
     };
     let absolute = format!("{}/", two.display());
-    for (run, from) in [("a", "job2/"), ("b", "./job2//"), ("c", &absolute), ("d", "job1/../job1/./")] {
+    for (run, from) in [("a", "job2/"), ("b", "./job2//"), ("c", absolute.as_str()), ("d", "job1/../job1/./")]
+    {
         if !one.exists() {
             fs::rename(&two, &one).unwrap();
         }
@@ -340,7 +340,7 @@ fn few_threads_are_an_error_and_no_panic() {
     let at = tempfile::tempdir().unwrap();
     ferkd(at.path(), "demo --scenes 1 --out all").ok();
     fs::create_dir(at.path().join("runs")).unwrap();
-    for folder in [at.path(), &at.path().join("runs")] {
+    for folder in [at.path().to_owned(), at.path().join("runs")] {
         fs::set_permissions(folder, fs::Permissions::from_mode(0o777)).unwrap();
     }
     let root = fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0);
