@@ -8,6 +8,7 @@ use crate::config::TrainConfig;
 use crate::trainer::Trainer;
 use ferkd_data::atomic;
 use ferkd_data::config::{read_layer, resolve, table};
+use ferkd_data::digest::sha256;
 use ferkd_data::images::ImageList;
 use ferkd_data::store::Store;
 use ferkd_method::error::{Error, Result};
@@ -19,12 +20,13 @@ const FREE: [&str; 7] =
 
 /// Settings that say where something lies: that may differ, and what lies there may not. Here stands what of it is
 /// compared.
-const PLACES: [(&str, &str); 5] = [
+const PLACES: [(&str, &str); 6] = [
     ("images", "their number, and SHA-256 of their names"),
     ("val", "their number, and SHA-256 of their names"),
     ("store", "SHA-256 of its checksums"),
     ("teacher", "SHA-256 of its weights"),
     ("weights", "XXH3 of their tensors"),
+    ("classes-file", "their number, and SHA-256 of their names"),
 ];
 
 /// File of a run's folder that keeps what lay at these places when it was begun.
@@ -90,6 +92,10 @@ pub(crate) fn inputs(trainer: &Trainer) -> toml::Table {
     }
     if let Some(checksum) = trainer.weights_checksum() {
         put("weights", format!("{checksum:016x}"));
+    }
+    if trainer.config().classes_file.is_some() {
+        let ids = &trainer.card().classes.ids;
+        put("classes-file", format!("{} {}", ids.len(), sha256(ids.join("\n").as_bytes())));
     }
     table
 }
