@@ -9,7 +9,7 @@ use ferkd_tests::{ferkd, few_scenes, files, same};
 use serde_json::Value;
 
 const LABEL: &str = "label scenes --teacher digits --regions 2 --shard-images 20 --device flex";
-const TRAIN: &str = "train --images scenes --supervision hard --arch resnet8 --width 4 --side 16 --epochs 1 --batch 16 \
+const TRAIN: &str = "train --images scenes --supervision hard --arch resnet8 --width 4 --side 16 --epochs 2 --batch 16 \
                      --regions-per-step 2 --regions 4 --device flex";
 
 fn rename(at: &Path, from: &str, to: &str) {

@@ -267,7 +267,7 @@ fn a_run_goes_on_where_its_inputs_were_moved() {
     few_scenes(&one);
     ferkd(&one, "label scenes --teacher digits --regions 4 --out store --device flex").ok();
     let small = TRAIN.replace("--images scenes", "--images job1/scenes");
-    let short = small.replace("--epochs 4", "--epochs 1");
+    let short = small.replace("--epochs 4", "--epochs 2");
     ferkd(at.path(), &format!("{short} --run job1/before")).ok();
     fs::copy(one.join("before/checkpoints/best.safetensors"), one.join("begin.safetensors")).unwrap();
     let line = format!(
