@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     fn stripped(names: &[&str]) -> (Vec<String>, Vec<String>) {
-        let mut tensors: BTreeMap<String, ()> = names.iter().map(|&name| (name.to_owned(), ())).collect();
+        let mut tensors: BTreeMap<String, u8> = names.iter().map(|&name| (name.to_owned(), 0)).collect();
         let taken = strip(&mut tensors);
         (tensors.into_keys().collect(), taken)
     }

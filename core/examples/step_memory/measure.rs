@@ -46,7 +46,8 @@ pub fn settings(arch: &str, side: u32, batch: usize) -> Result<TrainConfig> {
 pub fn measure(config: TrainConfig) -> Result<Measured> {
     let (images, validation) = image_lists(&config)?;
     let computes = device::open(&config.device)?;
-    // Compressed pictures are not what is measured.
+    // Compressed pictures are not what is measured, and buffers of the last network are none of this one's.
+    ferkd_kernels::release_buffers();
     let before = counting::held();
     let inputs = Inputs { images, validation, store: None, teacher: None };
     let mut trainer = Trainer::with_inputs(config, inputs, computes)?;

@@ -315,6 +315,10 @@ impl Picture<'_> {
             for y in 0..height {
                 let Some(row) = Way::Forward.axis(shape, 0, y, down) else { continue };
                 for (across, &[first, count, column]) in ranges.iter().enumerate() {
+                    // A tap that sees nothing but padding.
+                    if count == 0 {
+                        continue;
+                    }
                     let grad = &self.grad[(y * width + first) * channels + start..];
                     let x = &self.x[(row * shape.input[1] + column) * channels + start..];
                     let mut total = [simd.splat_f32s(0.0); PIXELS];

@@ -43,6 +43,7 @@ mod table;
 pub use conv::{data_gradient, forward, weight_gradient};
 pub use layout::channels_last;
 pub use prepared::Prepared;
+pub use scratch::release_buffers;
 pub use shape::ConvShape;
 
 /// Lets everything that asks `pulp` for vectors have wasm's simd128: for a page, once at its start.

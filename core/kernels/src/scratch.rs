@@ -1,15 +1,18 @@
 //! Buffers that are used again: pages that the system has to clear for every call cost a fifth of a small step.
 
-use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
+use std::sync::{Mutex, PoisonError};
 
-/// Buffers that a thread keeps.
-const KEPT: usize = 8;
-/// Numbers of a buffer that is still kept: 256 MiB.
-const LARGEST: usize = 1 << 26;
+/// Buffers that are kept, and their numbers: 64 buffers, 512 MiB.
+const KEPT: usize = 64;
+const NUMBERS: usize = 1 << 27;
 
-thread_local! {
-    static KEEP: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
+/// Buffers that no one uses. One list for all threads: which of them computes what is left to chance.
+static FREE: Mutex<Vec<Vec<f32>>> = Mutex::new(Vec::new());
+
+/// Gives all buffers back that are kept for the next call: for a program that computes no more.
+pub fn release_buffers() {
+    FREE.lock().unwrap_or_else(PoisonError::into_inner).clear();
 }
 
 /// A buffer of one's own, given back when it is dropped.
@@ -21,16 +24,21 @@ pub(crate) struct Scratch {
 impl Scratch {
     /// `len` numbers, whatever they are.
     pub(crate) fn of(len: usize) -> Self {
-        let found = KEEP.with_borrow_mut(|kept| {
+        let found = {
+            let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
             // The smallest that is large enough, else the largest.
-            let best = (0..kept.len()).min_by_key(|&i| {
-                let room = kept[i].capacity();
+            let best = (0..free.len()).min_by_key(|&i| {
+                let room = free[i].capacity();
                 if room >= len { (0, room) } else { (1, usize::MAX - room) }
             });
-            best.map(|i| kept.swap_remove(i))
-        });
+            best.map(|i| free.swap_remove(i))
+        };
         let mut buffer = found.unwrap_or_default();
         if buffer.len() < len {
+            // What it held is of no use, and need not be moved.
+            if buffer.capacity() < len {
+                buffer = Vec::with_capacity(len);
+            }
             buffer.resize(len, 0.0);
         }
         Self { buffer, len }
@@ -47,15 +55,10 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         let buffer = std::mem::take(&mut self.buffer);
-        if buffer.capacity() <= LARGEST {
-            KEEP.with_borrow_mut(|kept| {
-                if kept.len() == KEPT {
-                    // The smallest is the cheapest to make again.
-                    let smallest = (0..kept.len()).min_by_key(|&i| kept[i].capacity()).unwrap_or_default();
-                    kept.swap_remove(smallest);
-                }
-                kept.push(buffer);
-            });
+        let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
+        let held: usize = free.iter().map(Vec::capacity).sum();
+        if free.len() < KEPT && held + buffer.capacity() <= NUMBERS {
+            free.push(buffer);
         }
     }
 }

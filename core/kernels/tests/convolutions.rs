@@ -8,7 +8,7 @@ use ferkd_kernels::{ConvShape, Prepared, data_gradient, forward, weight_gradient
 /// Batch, height and width, channels, outputs, kernel, stride, padding before and after, dilation, groups.
 type Sizes = (usize, [usize; 2], [usize; 2], [usize; 2], [usize; 2], (usize, usize), usize, usize);
 
-const SIZES: [Sizes; 24] = [
+const SIZES: [Sizes; 26] = [
     (1, [1, 1], [1, 1], [1, 1], [1, 1], (0, 0), 1, 1),
     (2, [9, 7], [3, 8], [3, 3], [1, 1], (1, 1), 1, 1),
     (3, [16, 16], [64, 70], [3, 3], [1, 1], (1, 1), 1, 1),
@@ -28,6 +28,9 @@ const SIZES: [Sizes; 24] = [
     (2, [15, 13], [19, 19], [5, 5], [2, 2], (2, 2), 1, 19),
     (1, [14, 14], [3, 3], [5, 5], [1, 1], (2, 2), 1, 3),
     (1, [20, 20], [32, 32], [3, 3], [2, 2], (0, 1), 1, 32),
+    // Taps that see nothing but padding.
+    (2, [1, 1], [40, 40], [5, 5], [1, 1], (2, 2), 1, 40),
+    (2, [1, 2], [24, 20], [5, 5], [1, 1], (2, 2), 1, 1),
     (2, [5, 5], [8, 4], [3, 3], [1, 1], (1, 1), 1, 2),
     (2, [9, 9], [48, 48], [3, 3], [2, 2], (1, 1), 1, 4),
     // Filters that are not square, strides that differ, and dilation.

@@ -121,7 +121,7 @@ mod tests {
         assert_eq!(confidences([0.08, 0.3, 0.9997]), ["0.0800", "0.3000", "0.9997"]);
         assert_eq!(confidences([0.5, 0.50002]), ["0.50000", "0.50002"]);
         assert_eq!(confidences([0.0, 1.0]), ["0.000", "1.000"]);
-        assert_eq!(confidences([0.999_999_94, 0.999_999_88]), ["0.99999994", "0.99999988"]);
+        assert_eq!(confidences([1.0 - f32::EPSILON / 2.0, 1.0 - f32::EPSILON]), ["0.99999994", "0.99999988"]);
         assert_eq!(confidences([f32::NAN, 0.5]), ["–", "0.500"]);
     }
 

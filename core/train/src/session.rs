@@ -99,7 +99,7 @@ impl Session {
     /// An evaluation, and at the end of the run a checkpoint that knows its result. In the middle the next one does,
     /// and a host that is killed before that evaluates again.
     fn evaluation_and_after(&self, ends: bool) -> impl Iterator<Item = Due> + use<> {
-        [Due::Evaluation].into_iter().chain(ends.then_some(Due::Checkpoint(Checkpoint::Last)))
+        std::iter::once(Due::Evaluation).chain(ends.then_some(Due::Checkpoint(Checkpoint::Last)))
     }
 
     /// Makes each batch when its step is taken, on the same thread; the batches are the same.

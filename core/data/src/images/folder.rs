@@ -49,7 +49,7 @@ fn is_archive(name: &str) -> bool {
 
 /// What the name of a path itself says of the images below it.
 fn own_split(path: &Path) -> Option<SplitName> {
-    let whole = || std::fs::canonicalize(path).ok()?.file_name().map(|name| name.to_owned());
+    let whole = || std::fs::canonicalize(path).ok()?.file_name().map(ToOwned::to_owned);
     let name = path.file_name().map(ToOwned::to_owned).or_else(whole)?;
     SplitName::of_folder(name.to_str()?)
 }

@@ -8,13 +8,9 @@ pub(super) const READ: &str =
 
 /// Whether files of a format are read: of TIFF the first page, of GIF the first frame.
 pub(super) fn is_read(format: ImageFormat) -> bool {
-    match format {
-        ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::WebP => true,
-        ImageFormat::Bmp | ImageFormat::Pnm | ImageFormat::Tiff | ImageFormat::Gif => {
-            cfg!(feature = "formats")
-        }
-        _ => false,
-    }
+    let always = matches!(format, ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::WebP);
+    let others = matches!(format, ImageFormat::Bmp | ImageFormat::Pnm | ImageFormat::Tiff | ImageFormat::Gif);
+    always || others && cfg!(feature = "formats")
 }
 
 /// Refuses pictures whose numbers do not say how bright they are; the error is the problem.
@@ -29,6 +25,7 @@ pub(super) fn check(picture: &DynamicImage) -> Result<(), String> {
 
 #[cfg(all(test, feature = "formats"))]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
     use std::io::Cursor;
 
     use image::{Rgb, RgbImage};

@@ -347,7 +347,7 @@ impl Store {
     /// Goes through the store's names and those of a list side by side: both ascend. Images of the list that the store
     /// passed over are left out.
     fn meet(&self, images: &ImageList, visit: &mut dyn FnMut(Met)) -> Result<()> {
-        let mut skipped = self.skipped().into_iter().flat_map(|skipped| skipped.names()).peekable();
+        let mut skipped = self.skipped().into_iter().flat_map(super::skipped::Skipped::names).peekable();
         let mut own = 0;
         let name_of = |image: u64| {
             (image < self.len())

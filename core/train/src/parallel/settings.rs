@@ -49,7 +49,7 @@ pub(crate) fn same_run(folder: &Path, config: &TrainConfig, inputs: &toml::Table
         match (kept.as_ref().and_then(|kept| kept.get(key)), inputs.get(key)) {
             (Some(there), Some(now)) if there == now => {}
             (Some(there), Some(now)) => {
-                all.push(difference(&format!("{key} ({what})"), Some(there), Some(now)))
+                all.push(difference(&format!("{key} ({what})"), Some(there), Some(now)));
             }
             // One of them is not known, or not there: the places have to be the same.
             _ if is_same_place(before.get(key), now.get(key)) => {}

@@ -356,11 +356,7 @@ impl Progress {
                     listen(&Event::Progress { done, total, units_per_s, eta_s });
                 }
                 // Runs on one store have the same to say.
-                Event::Notice { text } => {
-                    if said.insert(text.clone()) {
-                        listen(&Event::Notice { text });
-                    }
-                }
+                Event::Notice { text } if said.insert(text.clone()) => listen(&Event::Notice { text }),
                 _ => {}
             }
         }

@@ -1,5 +1,5 @@
 //! What the tests of our operations have in common.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test may panic, and says what it skips")]
 
 use burn::tensor::{Device, TensorData};
 

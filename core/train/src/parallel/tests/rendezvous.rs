@@ -54,7 +54,7 @@ fn other_images_are_other_settings() {
     std::thread::scope(|scope| {
         scope.spawn(|| assert!(meet(&transformer(), first).unwrap_err().to_string().contains("images")));
         let error = trainer(&transformer(), 7, 1).meet(second, &AtomicBool::new(false), &mut |_| ());
-        assert!(error.unwrap_err().to_string().contains("images (SHA-256"));
+        assert!(error.unwrap_err().to_string().contains("images (their number, and SHA-256"));
     });
 }
 
