@@ -1,5 +1,6 @@
 //! The reader's own data in the built page: over HTTP, from folders, dropped; and out of it again.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use ferkd_tests::browser::Browser;
@@ -70,7 +71,9 @@ fn a_run_is_followed_over_http_and_in_a_folder() {
     std::fs::write(&log, evaluation(1, 0.25)).unwrap();
     browser.open(&format!("{address}?open=run"));
     browser.until("the run's first trial", |state| state["run"]["accuracy"] == json!([0.25]));
-    std::fs::write(&log, evaluation(1, 0.25) + &evaluation(2, 0.5)).unwrap();
+    // Appended, as a run does it: a file that is written anew is empty for a moment.
+    let mut growing = std::fs::OpenOptions::new().append(true).open(&log).unwrap();
+    growing.write_all(evaluation(2, 0.5).as_bytes()).unwrap();
     browser.until("its second one", |state| state["run"]["accuracy"] == json!([0.25, 0.5]));
     // A folder that the page may look into; the browser's own stands in for the reader's.
     let write = |text: &str| {
@@ -145,27 +148,30 @@ fn what_is_dropped_is_labelled_and_a_pane_comes_out_as_png() {
         json!({ "type": kind, "key": key, "code": if key == "k" { "KeyK" } else { key },
                 "windowsVirtualKeyCode": code, "modifiers": modifiers })
     };
-    let mut press = |name: &str, code: u32, modifiers: u32| {
-        browser.call("Input.dispatchKeyEvent", key("rawKeyDown", name, code, modifiers));
-        browser.call("Input.dispatchKeyEvent", key("keyUp", name, code, modifiers));
-        std::thread::sleep(std::time::Duration::from_millis(500));
-    };
-    press("k", 75, 2);
-    visit.browser.call("Input.insertText", json!({ "text": "Save Image pane" }));
-    std::thread::sleep(std::time::Duration::from_millis(500));
-    let browser = &mut visit.browser;
-    for kind in ["rawKeyDown", "keyUp"] {
-        browser.call("Input.dispatchKeyEvent", key(kind, "Enter", 13, 0));
-    }
+    let pause = || std::thread::sleep(std::time::Duration::from_millis(500));
     let file = downloads.path().join("image.png");
     let begun = std::time::Instant::now();
-    let picture = loop {
-        let bytes = std::fs::read(&file).unwrap_or_default();
-        if image::load_from_memory(&bytes).is_ok() {
-            break bytes;
+    let picture = 'comes: loop {
+        // A busy page may hear a key before the palette is there that it is meant for.
+        for (name, code, modifiers) in [("Escape", 27, 0), ("k", 75, 2)] {
+            browser.call("Input.dispatchKeyEvent", key("rawKeyDown", name, code, modifiers));
+            browser.call("Input.dispatchKeyEvent", key("keyUp", name, code, modifiers));
+            pause();
+        }
+        browser.call("Input.insertText", json!({ "text": "Save Image pane" }));
+        pause();
+        for kind in ["rawKeyDown", "keyUp"] {
+            browser.call("Input.dispatchKeyEvent", key(kind, "Enter", 13, 0));
+        }
+        let asked = std::time::Instant::now();
+        while asked.elapsed().as_secs() < 20 {
+            let bytes = std::fs::read(&file).unwrap_or_default();
+            if image::load_from_memory(&bytes).is_ok() {
+                break 'comes bytes;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
         }
         assert!(begun.elapsed().as_secs() < 60, "no picture came");
-        std::thread::sleep(std::time::Duration::from_millis(100));
     };
     let size = image::load_from_memory(&picture).unwrap();
     assert!(size.width() > 300 && size.height() > 200, "{} x {}", size.width(), size.height());
