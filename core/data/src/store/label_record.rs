@@ -7,7 +7,7 @@
 //! | hard | `class` u16 |
 //! | full | `p` f32 x C, in class order |
 //!
-//! In a store of format 1 the field `q1` is called `p1` and read otherwise: see [`FirstCode`].
+//! In a store of format 1 the field `q1` is called `p1` and read otherwise (`quantise.rs`).
 //!
 //! Under marginal renorm the probabilities are those after the division by their sum, and the decoded tail is
 //! scaled to fill up to 1: the first probability is as exact as under the other codecs. Ours.
