@@ -22,9 +22,9 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// NaN stays NaN.
+    /// A number within the bounds; NaN stays NaN.
     #[inline(always)]
-    fn clamp(self, value: f32) -> f32 {
+    pub fn clamp(self, value: f32) -> f32 {
         let value = if value < self.low { self.low } else { value };
         if value > self.high { self.high } else { value }
     }

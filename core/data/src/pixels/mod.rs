@@ -1,6 +1,8 @@
 //! Pixels: from a file's bytes to the numbers that a network sees.
 
 mod decode;
+#[cfg(all(test, feature = "formats"))]
+mod format_kinds;
 mod formats;
 mod jpeg;
 #[cfg(test)]

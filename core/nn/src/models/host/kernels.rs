@@ -1,17 +1,9 @@
 //! The inner loops around the convolutions. Written for whole vectors and compiled for several instruction sets, of
 //! which the best that is there is chosen when the program runs.
 
-use ferkd_kernels::norm::Bounds;
 use pulp::Arch;
 
 use crate::models::ops::activation::Activation;
-
-/// Clamps, and leaves NaN alone.
-#[inline(always)]
-fn clamp(value: f32, Bounds { low, high }: Bounds) -> f32 {
-    let value = if value < low { low } else { value };
-    if value > high { high } else { value }
-}
 
 /// `out = a b` for row-major `a` of shape (rows, inner), `b` of shape (inner, columns), `out` of shape (rows, columns).
 pub(super) fn product(a: &[f32], b: &[f32], out: &mut [f32], [rows, inner, columns]: [usize; 3]) {
@@ -49,7 +41,7 @@ pub(super) fn finish(rows: &mut [f32], bias: &[f32], then: Activation) {
     Arch::new().dispatch(|| {
         for row in rows.chunks_exact_mut(bias.len()) {
             for (value, bias) in row.iter_mut().zip(bias) {
-                *value = clamp(*value + bias, bounds);
+                *value = bounds.clamp(*value + bias);
             }
         }
     });
@@ -60,7 +52,7 @@ pub(super) fn add(values: &mut [f32], shortcut: &[f32], then: Activation) {
     let bounds = then.bounds();
     Arch::new().dispatch(|| {
         for (value, other) in values.iter_mut().zip(shortcut) {
-            *value = clamp(*value + other, bounds);
+            *value = bounds.clamp(*value + other);
         }
     });
 }
