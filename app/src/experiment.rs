@@ -1,7 +1,7 @@
 //! The experiment: everything that decides what is shown, and no more. It is what a link holds, what undo
 //! restores, and what the equivalent command line says.
 
-use ferkd_method::calibration::Adaptation;
+use ferkd_method::calibration::{Adaptation, Calibrated, Epsilon};
 use ferkd_method::mining::{Confidence, Rule, Thresholds};
 use ferkd_method::selfmix::Mix;
 use ferkd_train::config::{Supervision, TrainConfig};
@@ -146,29 +146,37 @@ impl Default for Settings {
             by_quantile: true,
             thresholds: Thresholds { low: 0.08, mid: 0.3, high: 0.95 },
             quantiles,
-            epsilon: TrainConfig::default().epsilon,
+            epsilon: Epsilon::default().value().unwrap_or_default(),
             adaptation: Adaptation::Full,
         }
     }
 }
 
 impl Settings {
-    /// What a training run did with its labels.
+    /// What a training run did with its labels; none where it did what these settings do not hold: thresholds found from
+    /// the store's classes, epsilon by confidence, the teacher's label in a calibrated one.
     ///
     /// # Errors
     /// A run with only some of its thresholds.
-    pub fn of_run(config: &TrainConfig) -> ferkd_method::Result<Self> {
+    pub fn of_run(config: &TrainConfig) -> ferkd_method::Result<Option<Self>> {
+        let (numbers, by_quantile) = match config.rule()? {
+            Rule::Absolute(numbers) => (numbers, false),
+            Rule::Quantiles(numbers) => (numbers, true),
+            Rule::Bounds(_) => return Ok(None),
+        };
+        let Some(epsilon) = config.epsilon.value() else { return Ok(None) };
+        if config.calibrated != Calibrated::All || config.truth_weight != 1.0 {
+            return Ok(None);
+        }
         let mut settings = Self {
             confidence: config.confidence,
-            epsilon: config.epsilon,
+            epsilon,
+            by_quantile,
             adaptation: config.supervision.adaptation(),
             ..Self::default()
         };
-        let rule = config.rule()?;
-        settings.by_quantile = matches!(rule, Rule::Quantiles(_));
-        let (Rule::Absolute(numbers) | Rule::Quantiles(numbers)) = rule;
         *settings.numbers_mut() = numbers;
-        Ok(settings)
+        Ok(Some(settings))
     }
 
     fn sanitise(&mut self) {

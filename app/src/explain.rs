@@ -1,7 +1,7 @@
 //! The stages of the pipeline from image to student, in words: what each does, its formula, and the formula with the
 //! numbers at hand in it. The pipeline pane and the tour tell it alike.
 
-use ferkd_method::calibration::{Adaptation, Softening};
+use ferkd_method::calibration::{Adaptation, Softening, tempered};
 use ferkd_method::mining::{Confidence, KindCounts, RegionKind, Thresholds};
 use ferkd_method::region::Region;
 use ferkd_report::number::{confidence, count, decimals, trimmed};
@@ -199,9 +199,10 @@ impl Stage {
                 let (c, kind) = numbers.judged?;
                 let truth = numbers.truth.as_deref().unwrap_or("its class");
                 let (thresholds, adaptation) = (numbers.thresholds?, numbers.adaptation?);
-                let spread = numbers.softening.spread(numbers.classes);
+                let Softening { epsilon, temperature, .. } = numbers.softening;
+                let epsilon = epsilon.value()?;
+                let spread = tempered(epsilon, temperature, numbers.classes);
                 let why = ferkd_report::why(c, &thresholds, kind, truth, spread, adaptation);
-                let Softening { epsilon, temperature } = numbers.softening;
                 let epsilon = trimmed(epsilon.into(), 3);
                 let temperature = match temperature == 1.0 {
                     true => String::new(),
@@ -255,7 +256,7 @@ mod tests {
             judged: Some((0.21, RegionKind::Context)),
             thresholds: Some(thresholds),
             truth: Some("Egyptian cat".into()),
-            softening: Softening { epsilon: 0.1, temperature: 1.0 },
+            softening: Softening::new(0.1, 1.0),
             adaptation: Some(Adaptation::Full),
             mix: Some((4, 0.25, 0.5)),
             students: vec![(Supervision::Ferkd, 1.5)],
@@ -269,11 +270,7 @@ mod tests {
         assert!(said(Stage::Mining).contains("c = max p = 0.21"), "{}", said(Stage::Mining));
         assert!(said(Stage::Calibration).contains("0.9 on Egyptian cat"), "{}", said(Stage::Calibration));
         // A label that means 0.9 at temperature 1 gives half to the class at temperature 2.
-        let tempered = Numbers {
-            classes: 10,
-            softening: Softening { epsilon: 0.1, temperature: 2.0 },
-            ..numbers.clone()
-        };
+        let tempered = Numbers { classes: 10, softening: Softening::new(0.1, 2.0), ..numbers.clone() };
         let text = Stage::Calibration.with_numbers(&tempered).unwrap();
         assert!(text.contains("T = 2, C = 10") && text.contains("0.5 on Egyptian cat"), "{text}");
         assert!(said(Stage::Selfmix).contains("0.250 of region 3"), "{}", said(Stage::Selfmix));

@@ -31,6 +31,7 @@ pub fn command_line(state: &State) -> String {
     let rule = match settings.rule() {
         Rule::Absolute(Thresholds { low, mid, high }) => format!("--low {low} --mid {mid} --high {high}"),
         Rule::Quantiles(Thresholds { low, mid, high }) => format!("--quantiles {low},{mid},{high}"),
+        Rule::Bounds(_) => unreachable!("settings hold confidences or quantiles"),
     };
     format!("ferkd mine {store} --confidence {} {rule}", settings.confidence.name())
 }
@@ -136,7 +137,7 @@ mod tests {
         let table: toml::Table = toml(&state).parse().unwrap();
         let config: TrainConfig = ferkd_data::config::resolve(&[("thresholds".into(), table)]).unwrap();
         assert_eq!(config.rule().unwrap(), state.experiment.settings.rule());
-        assert_eq!(config.epsilon, state.experiment.settings.epsilon);
+        assert_eq!(config.epsilon.value(), Some(state.experiment.settings.epsilon));
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl RunView {
     pub fn configure(&mut self, file: &str, bytes: Vec<u8>) -> Result<TrainConfig> {
         let (name, table) = ferkd_data::config::parse_layer(file, bytes)?;
         let config: TrainConfig = ferkd_data::config::resolve(&[(name, table.clone())])?;
-        self.settings = config.store.is_some().then(|| Settings::of_run(&config)).transpose()?;
+        self.settings = config.store.is_some().then(|| Settings::of_run(&config)).transpose()?.flatten();
         self.config = table;
         Ok(config)
     }

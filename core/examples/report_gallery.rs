@@ -221,8 +221,7 @@ fn labels(seen: &[Seen]) -> Result<Section, Box<dyn Error>> {
     for kind in RegionKind::ALL {
         let Some((i, s)) = seen.iter().enumerate().find(|(_, s)| s.boxed.kind == kind) else { continue };
         let arm = Adaptation::Full;
-        let adapted =
-            arm.adapt(s.label.clone(), kind, Some(TRUTH), Softening { epsilon: EPSILON, temperature: 1.0 })?;
+        let adapted = arm.adapt(s.label.clone(), kind, Some(TRUTH), Softening::new(EPSILON, 1.0))?;
         let bars = |label: &SoftLabel| LabelBars::of(label, 5, Some(TRUTH), name);
         pairs.push(LabelPair {
             name: format!("Region {}", i + 1),

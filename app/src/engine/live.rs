@@ -11,7 +11,8 @@ use std::time::Duration;
 use burn::tensor::{Device, Tensor};
 use ferkd_data::images::ImageList;
 use ferkd_data::images::cache::Budget as CacheBudget;
-use ferkd_method::mining::KindCounts;
+use ferkd_method::calibration::Epsilon;
+use ferkd_method::mining::{KindCounts, Threshold};
 use ferkd_method::{Error, ErrorKind, Result};
 use ferkd_nn::classifier::{Classifier, read_async};
 use ferkd_train::config::{Supervision, TrainConfig};
@@ -374,11 +375,11 @@ fn config(request: &TrainRequest, supervision: Supervision) -> TrainConfig {
         supervision,
         epochs: request.epochs,
         lr: Some(lr),
-        epsilon,
+        epsilon: Epsilon::Value(epsilon),
         confidence,
-        low: Some(thresholds.low),
-        mid: Some(thresholds.mid),
-        high: Some(thresholds.high),
+        low: Some(Threshold::At(thresholds.low)),
+        mid: Some(Threshold::At(thresholds.mid)),
+        high: Some(Threshold::At(thresholds.high)),
         mix: (supervision == Supervision::FerkdSelfmix).then_some(request.mix),
         // When students are evaluated is decided for all of them together.
         eval_every: request.epochs.max(1),

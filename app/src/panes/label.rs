@@ -40,7 +40,7 @@ pub fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
             ));
         }
     });
-    let spread = state.softening(&settings).spread(label.classes());
+    let spread = state.softening(&settings).spread(&label);
     sentence(state, (c, kind, spread), truth, settings.adaptation, ui);
     verdicts(state, &label, truth, cx, ui);
     let name = |class: u32| state.class_name(class);

@@ -164,7 +164,7 @@ impl State {
     /// What a calibrated label of the data set says under some settings.
     pub fn softening(&self, settings: &Settings) -> Softening {
         let temperature = self.set().map_or(1.0, DataSet::temperature);
-        Softening { epsilon: settings.epsilon, temperature }
+        Softening::new(settings.epsilon, temperature)
     }
 
     /// The regions of each kind in the data set.

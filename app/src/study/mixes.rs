@@ -112,7 +112,7 @@ pub(crate) fn adapt(
 ) -> Option<Adapted> {
     let c = settings.confidence.of(label, truth).ok()?;
     let kind = thresholds.kind(c).ok()?;
-    let softening = Softening { epsilon: settings.epsilon, temperature };
+    let softening = Softening::new(settings.epsilon, temperature);
     let label = match truth {
         Some(_) => settings.adaptation.adapt(label.clone(), kind, truth, softening).ok()?,
         None => label.clone(),

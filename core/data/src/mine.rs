@@ -6,7 +6,9 @@ use serde::Serialize;
 use crate::store::Store;
 use ferkd_method::calibration::Adaptation;
 use ferkd_method::error::Result;
-use ferkd_method::mining::{Confidence, Histogram, KindCounts, RegionKind, Rule, Thresholds};
+use ferkd_method::mining::{
+    Confidence, Histogram, KindCounts, RegionKind, RightCounts, RightFit, Rule, Thresholds,
+};
 
 /// Bins of the histogram.
 const BINS: usize = 100;
@@ -32,6 +34,9 @@ pub struct MiningReport {
     pub histogram: Histogram,
     /// Where the teacher's top-1 prediction is the image's class; none where an image has no class.
     pub right: Option<Right>,
+    /// The share of regions that are named rightly as a monotone function of the confidence; none where an image has no
+    /// class. Ours.
+    pub fit: Option<RightFit>,
     /// Images of which no region would survive FerKD's mining.
     pub images_without_survivors: u64,
     /// Each class that has images; empty where images have no classes.
@@ -86,6 +91,8 @@ struct ShardKinds {
     kinds: KindCounts,
     histogram: Histogram,
     right: Option<Right>,
+    /// By confidence, as finely as a fit takes it.
+    right_counts: RightCounts,
     images_without_survivors: u64,
     /// Runs of images of one class: the class, the kinds of its regions, the sum of their confidences.
     classes: Vec<(u32, KindCounts, f64)>,
@@ -98,18 +105,19 @@ impl ShardKinds {
             kinds: KindCounts::default(),
             histogram: Histogram::new(BINS),
             right: Some(Right::none()),
+            right_counts: RightCounts::default(),
             images_without_survivors: 0,
             classes: Vec::new(),
         };
         let codec = store.layout().label();
         let (mut image, mut sum, mut wrong) = (KindCounts::default(), 0.0f64, None);
         store.scan_shard(shard, confidence, |_, region, class, c, record| {
+            let is_right = class == Some(codec.prediction(record));
             match thresholds.kind(c) {
                 Ok(kind) => {
                     image.add(kind);
-                    if class == Some(codec.prediction(record))
-                        && let Some(right) = &mut found.right
-                    {
+                    found.right_counts.add(c, is_right);
+                    if is_right && let Some(right) = &mut found.right {
                         right.kinds.add(kind);
                         right.histogram.add(c);
                     }
@@ -165,11 +173,12 @@ pub fn mine(store: &Store, rule: &Rule, confidence: Confidence) -> Result<Mining
         shares: [0.0; 4],
         histogram: Histogram::new(BINS),
         right: None,
+        fit: None,
         images_without_survivors: 0,
         classes: Vec::new(),
         warnings: Vec::new(),
     };
-    let mut right = Some(Right::none());
+    let (mut right, mut right_counts) = (Some(Right::none()), RightCounts::default());
     let mut per_class = vec![(KindCounts::default(), 0.0f64); classes.len()];
     let one = |shard| ShardKinds::of(store, shard, &thresholds, confidence);
     store.by_shard(one, |shard| {
@@ -180,6 +189,7 @@ pub fn mine(store: &Store, rule: &Rule, confidence: Confidence) -> Result<Mining
             (Some(right), Some(more)) => right.merge(more),
             _ => right = None,
         }
+        right_counts.merge(&shard.right_counts);
         for (class, kinds, sum) in shard.classes {
             if let Some((of_class, total)) = per_class.get_mut(class as usize) {
                 of_class.merge(&kinds);
@@ -191,6 +201,8 @@ pub fn mine(store: &Store, rule: &Rule, confidence: Confidence) -> Result<Mining
     report.shares = report.kinds.shares();
     report.warnings = rule.warnings(&thresholds, &report.kinds);
     report.right = right.map(|right| right.of_all(&report.kinds));
+    report.fit =
+        report.right.as_ref().filter(|_| report.regions > 0).map(|_| right_counts.fit()).transpose()?;
     for (i, (kinds, sum)) in per_class.into_iter().enumerate().filter(|(_, (kinds, _))| kinds.total() > 0) {
         let mean_confidence = sum / kinds.total() as f64;
         report.classes.push(ClassKinds {
@@ -217,7 +229,7 @@ mod tests {
     use super::*;
     use crate::store::tests::{CLASSES, manifest, stored};
     use ferkd_method::label::Codec;
-    use ferkd_method::mining::quantile_rank;
+    use ferkd_method::mining::{Threshold, quantile_rank};
 
     /// Everything that mining says, in the plainest way: region by region, in one list.
     fn plainly(store: &Store, rule: &Rule, confidence: Confidence) -> MiningReport {
@@ -227,6 +239,7 @@ mod tests {
         sorted.sort_by(f32::total_cmp);
         let thresholds = match *rule {
             Rule::Absolute(thresholds) => thresholds,
+            Rule::Bounds(_) => unreachable!("found thresholds have tests of their own"),
             Rule::Quantiles(Thresholds { low, mid, high }) => {
                 let at = |q| sorted[quantile_rank(q, sorted.len() as u64) as usize - 1];
                 Thresholds { low: at(low), mid: at(mid), high: at(high) }
@@ -242,17 +255,19 @@ mod tests {
             shares: [0.0; 4],
             histogram: Histogram::new(BINS),
             right: None,
+            fit: None,
             images_without_survivors: 0,
             classes: Vec::new(),
             warnings: Vec::new(),
         };
-        let mut right = Right::none();
+        let (mut right, mut right_counts) = (Right::none(), RightCounts::default());
         let is_known = (0..store.len()).all(|image| store.class(image).unwrap().is_some());
         for image in (0..store.len()).filter(|_| is_known) {
             let truth = store.class(image).unwrap();
             for label in store.labels(image).unwrap() {
-                if label.top().first().map(|&(class, _)| class) == truth {
-                    let c = confidence.of(&label, truth).unwrap();
+                let c = confidence.of(&label, truth).unwrap();
+                right_counts.add(c, label.prediction() == truth);
+                if label.prediction() == truth {
                     right.kinds.add(thresholds.kind(c).unwrap());
                     right.histogram.add(c);
                 }
@@ -282,6 +297,7 @@ mod tests {
         report.shares = report.kinds.shares();
         report.warnings = rule.warnings(&thresholds, &report.kinds);
         report.right = is_known.then(|| right.of_all(&report.kinds));
+        report.fit = is_known.then(|| right_counts.fit().unwrap());
         report
     }
 
@@ -311,6 +327,30 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn found_thresholds_are_where_the_fit_says() {
+        let folder = stored(&manifest(1, Codec::Full, CLASSES));
+        let store = Store::open(folder.path()).unwrap();
+        let quantiles = Thresholds { low: 0.02, mid: 0.15, high: 0.98 };
+        let rule = Rule::of([None, Some(Threshold::Auto), None], quantiles).unwrap();
+        let report = mine(&store, &rule, Confidence::Max).unwrap();
+        let by_quantiles = store.thresholds(&Rule::Quantiles(quantiles), Confidence::Max).unwrap();
+        let (low, high) = (report.thresholds.low, report.thresholds.high);
+        assert_eq!((low, high), (by_quantiles.low, by_quantiles.high));
+        let mid = report.fit.unwrap().crossing(0.5).unwrap_or(1.0).clamp(low, high);
+        assert_eq!(report.thresholds.mid, mid);
+    }
+
+    #[test]
+    fn thresholds_cannot_be_found_where_an_image_has_no_class() {
+        let folder = stored(&manifest(40, Codec::MarginalSmoothing, 5));
+        let store = Store::open(folder.path()).unwrap();
+        let rule =
+            Rule::of([None, Some(Threshold::Auto), None], Thresholds { low: 0.0, mid: 0.0, high: 1.0 });
+        let error = store.thresholds(&rule.unwrap(), Confidence::Max).unwrap_err();
+        assert!(error.to_string().contains("image 1"), "{error}");
     }
 
     #[test]

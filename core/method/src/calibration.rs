@@ -1,49 +1,141 @@
 //! Step 4: calibration. The label that a region of a given kind is trained with.
 //!
 //! Source: FerKD (arXiv 2312.17473) softens the ground truth on hard (context) regions and drops the
-//! uninformative ones; epsilon's default, its temperature and the two arms that keep the two effects apart are ours.
+//! uninformative ones. Ours: epsilon's default and temperature, the two arms that keep the two effects apart, epsilon by
+//! confidence, calibrating only where the teacher is wrong, and mixing ground truth and teacher.
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::label::SoftLabel;
-use crate::mining::RegionKind;
+use crate::mining::{Confidence, RegionKind};
+use crate::named_number;
+
+/// How much of a calibrated label goes to the classes that are not the ground truth.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Epsilon {
+    /// This probability, in 0..=1, at temperature 1.
+    Value(f32),
+    /// One minus the teacher's highest probability: the ground truth gets what the teacher gave to its first guess,
+    /// at the temperature of its labels. Ours.
+    Confidence,
+}
+
+impl Default for Epsilon {
+    /// 0.1 (ours).
+    fn default() -> Self {
+        Self::Value(0.1)
+    }
+}
+
+/// Name of [`Epsilon::Confidence`] in files and flags.
+const BY_CONFIDENCE: &str = "confidence";
+
+impl std::fmt::Display for Epsilon {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Value(epsilon) => epsilon.fmt(f),
+            Self::Confidence => f.write_str(BY_CONFIDENCE),
+        }
+    }
+}
+
+impl Serialize for Epsilon {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
+        named_number::write(self.value(), BY_CONFIDENCE, to)
+    }
+}
+
+impl<'de> Deserialize<'de> for Epsilon {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+        Ok(named_number::read(BY_CONFIDENCE, from)?.map_or(Self::Confidence, Self::Value))
+    }
+}
+
+impl Epsilon {
+    /// The number, where it is one.
+    pub fn value(self) -> Option<f32> {
+        match self {
+            Self::Value(epsilon) => Some(epsilon),
+            Self::Confidence => None,
+        }
+    }
+}
+
+/// Which context regions are calibrated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Calibrated {
+    /// All of them, as in the paper.
+    #[default]
+    All,
+    /// Those whose first guess is not the ground truth; the others keep the teacher's label. Ours.
+    Wrong,
+}
 
 /// What a calibrated label says: the softened ground truth, at the temperature of the teacher's labels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Softening {
-    /// Probability that the student should spread over the other classes at temperature 1, in 0..=1.
-    pub epsilon: f32,
+    /// What goes to the classes that are not the ground truth.
+    pub epsilon: Epsilon,
     /// Temperature of the labels that it is trained with: the store's, above 0.
     pub temperature: f32,
+    /// Weight of the softened ground truth, in 0..=1; the rest is the teacher's label. 1 in the paper, less is ours.
+    pub truth_weight: f32,
+    /// Which context regions are calibrated.
+    pub calibrated: Calibrated,
 }
 
 impl Default for Softening {
-    /// Epsilon 0.1 (ours), temperature 1.
+    /// Epsilon 0.1 (ours), temperature 1, the ground truth alone, all context regions.
     fn default() -> Self {
-        Self { epsilon: 0.1, temperature: 1.0 }
+        Self::new(0.1, 1.0)
     }
 }
 
 impl Softening {
-    /// Probability that the label spreads over the other `classes - 1` classes: epsilon, tempered as the teacher's
-    /// probabilities are, q proportional to p^(1/T). At temperature 1 it is epsilon itself, bit by bit. Ours.
-    pub fn spread(&self, classes: u32) -> f32 {
-        if self.temperature == 1.0 || classes < 2 {
-            return self.epsilon;
-        }
-        let (epsilon, temperature) = (f64::from(self.epsilon), f64::from(self.temperature));
-        let others = f64::from(classes - 1);
-        // Logarithms: with many classes or a small temperature the powers themselves vanish.
-        let truth = libm::log(1.0 - epsilon) / temperature;
-        let rest = libm::log(others) + libm::log(epsilon / others) / temperature;
-        (1.0 / (1.0 + libm::exp(truth - rest))) as f32
+    /// The paper's rule: all context regions get the ground truth, softened by a number.
+    pub fn new(epsilon: f32, temperature: f32) -> Self {
+        let epsilon = Epsilon::Value(epsilon);
+        Self { epsilon, temperature, truth_weight: 1.0, calibrated: Calibrated::All }
     }
 
-    /// The label of a region whose image has the class `truth`, one of `classes`.
-    pub fn label(&self, truth: u32, classes: u32) -> SoftLabel {
-        SoftLabel::smoothed(truth, classes, self.spread(classes))
+    /// Probability that the label spreads over the other `classes - 1` classes.
+    ///
+    /// A number is tempered as the teacher's probabilities are, q proportional to p^(1/T): at temperature 1 it is
+    /// epsilon itself, bit by bit. Ours.
+    pub fn spread(&self, teacher: &SoftLabel) -> f32 {
+        match self.epsilon {
+            Epsilon::Value(epsilon) => tempered(epsilon, self.temperature, teacher.classes()),
+            Epsilon::Confidence => (1.0 - Confidence::highest(teacher)).clamp(0.0, 1.0),
+        }
     }
+
+    /// The label of a region whose image has the class `truth`, and of which the teacher said `teacher`.
+    ///
+    /// # Errors
+    /// A class that is none of the label's.
+    pub fn label(&self, truth: u32, teacher: SoftLabel) -> Result<SoftLabel> {
+        if self.calibrated == Calibrated::Wrong && teacher.prediction() == Some(truth) {
+            return Ok(teacher);
+        }
+        let softened = SoftLabel::smoothed(truth, teacher.classes(), self.spread(&teacher));
+        if self.truth_weight == 1.0 { Ok(softened) } else { softened.mixed(&teacher, self.truth_weight) }
+    }
+}
+
+/// Probability that the softened ground truth leaves to the other classes, at temperature `temperature`, where it is
+/// `epsilon` at temperature 1.
+pub fn tempered(epsilon: f32, temperature: f32, classes: u32) -> f32 {
+    if temperature == 1.0 || classes < 2 {
+        return epsilon;
+    }
+    let (epsilon, temperature) = (f64::from(epsilon), f64::from(temperature));
+    let others = f64::from(classes - 1);
+    // Logarithms: with many classes or a small temperature the powers themselves vanish.
+    let truth = libm::log(1.0 - epsilon) / temperature;
+    let rest = libm::log(others) + libm::log(epsilon / others) / temperature;
+    (1.0 / (1.0 + libm::exp(truth - rest))) as f32
 }
 
 /// Which of FerKD's two effects take place.
@@ -89,7 +181,7 @@ impl Adaptation {
     ) -> Result<SoftLabel> {
         match (self.calibrates(kind), truth) {
             (false, _) => Ok(teacher),
-            (true, Some(truth)) => Ok(softening.label(truth, teacher.classes())),
+            (true, Some(truth)) => softening.label(truth, teacher),
             (true, None) => Err(Error::unknown_class("calibration")),
         }
     }
@@ -108,9 +200,17 @@ mod tests {
             truth: prop::sample::Index,
             epsilon in 0.0f32..=1.0,
             temperature in 0.01f32..20.0,
+            truth_weight in 0.0f32..=1.0,
             kind in 0usize..4,
+            by_confidence: bool,
+            only_wrong: bool,
         ) {
-            let softening = Softening { epsilon, temperature };
+            let softening = Softening {
+                epsilon: if by_confidence { Epsilon::Confidence } else { Epsilon::Value(epsilon) },
+                temperature,
+                truth_weight,
+                calibrated: if only_wrong { Calibrated::Wrong } else { Calibrated::All },
+            };
             let truth = truth.index(p.len()) as u32;
             for arm in [Adaptation::None, Adaptation::Full, Adaptation::DropOnly, Adaptation::CalibrateOnly] {
                 let (codec, k) = Codec::MarginalSmoothing.resolve(5, p.len());
@@ -137,8 +237,7 @@ mod tests {
     #[test]
     fn the_calibrated_label_has_the_temperature_of_the_teachers() {
         // 0.9 and nine times 0.1 / 9 at temperature 1; their square roots are 0.9487 and nine times 0.1054.
-        let softening = Softening { epsilon: 0.1, temperature: 2.0 };
-        let label = softening.label(3, 10);
+        let label = Softening::new(0.1, 2.0).label(3, SoftLabel::one_hot(0, 10)).unwrap();
         assert!((label.probability(3) - 0.5).abs() < 1e-6, "{label:?}");
         assert!((label.probability(0) - 0.5 / 9.0).abs() < 1e-6, "{label:?}");
         // What the student says at temperature 1 once its logits fit that label: 0.9 again.
@@ -151,7 +250,7 @@ mod tests {
     fn temperature_one_changes_no_bit() {
         for epsilon in [0.0, 1e-6, 0.1, 0.3, 1.0] {
             for classes in [1, 2, 10, 1000] {
-                let label = Softening { epsilon, temperature: 1.0 }.label(0, classes);
+                let label = Softening::new(epsilon, 1.0).label(0, SoftLabel::one_hot(0, classes)).unwrap();
                 assert_eq!(label, SoftLabel::smoothed(0, classes, epsilon));
             }
         }
@@ -160,7 +259,7 @@ mod tests {
     #[test]
     fn no_temperature_makes_certainty_or_a_lone_class_uncertain() {
         for temperature in [1e-3, 0.5, 2.0, 100.0] {
-            let spread = |epsilon, classes| Softening { epsilon, temperature }.spread(classes);
+            let spread = |epsilon, classes| tempered(epsilon, temperature, classes);
             assert_eq!((spread(0.0, 10), spread(1.0, 10), spread(0.1, 1)), (0.0, 1.0, 0.1));
             // Two equal probabilities stay equal.
             assert!((spread(0.5, 2) - 0.5).abs() < 1e-6);
@@ -175,5 +274,43 @@ mod tests {
                 assert_eq!(adapted.is_err(), arm.calibrates(kind), "{arm:?} {kind:?}");
             }
         }
+    }
+
+    #[test]
+    fn by_confidence_the_truth_gets_what_the_first_guess_had() {
+        let p = softmax(&[2.0, 1.0, 0.0, -1.0], 1.0).unwrap();
+        let teacher = TopK::of(&p, 4).decode(Codec::Full, 4).unwrap();
+        let softening = Softening { epsilon: Epsilon::Confidence, temperature: 3.0, ..Softening::default() };
+        let label = softening.label(2, teacher).unwrap();
+        assert!((label.probability(2) - p[0]).abs() < 1e-6, "{label:?}");
+        assert!((label.probability(0) - (1.0 - p[0]) / 3.0).abs() < 1e-6, "{label:?}");
+    }
+
+    #[test]
+    fn a_right_first_guess_is_left_alone_where_only_wrong_ones_are_calibrated() {
+        let teacher = SoftLabel::smoothed(4, 10, 0.3);
+        let softening = Softening { calibrated: Calibrated::Wrong, ..Softening::default() };
+        assert_eq!(softening.label(4, teacher.clone()).unwrap(), teacher);
+        assert_eq!(softening.label(5, teacher).unwrap(), SoftLabel::smoothed(5, 10, 0.1));
+    }
+
+    #[test]
+    fn truth_and_teacher_are_mixed_by_weight() {
+        let teacher = SoftLabel::one_hot(0, 10);
+        let softening = Softening { truth_weight: 0.25, ..Softening::new(0.0, 1.0) };
+        let label = softening.label(7, teacher.clone()).unwrap();
+        assert!((label.probability(7) - 0.25).abs() < 1e-6 && (label.probability(0) - 0.75).abs() < 1e-6);
+        let none = Softening { truth_weight: 0.0, ..softening };
+        assert_eq!(none.label(7, teacher.clone()).unwrap(), teacher);
+    }
+
+    #[test]
+    fn epsilon_is_a_number_or_a_word() {
+        for (epsilon, text) in [(Epsilon::Value(0.25), "0.25"), (Epsilon::Confidence, "\"confidence\"")] {
+            assert_eq!(serde_json::to_string(&epsilon).unwrap(), text);
+            assert_eq!(serde_json::from_str::<Epsilon>(text).unwrap(), epsilon);
+        }
+        let error = serde_json::from_str::<Epsilon>("\"much\"").unwrap_err().to_string();
+        assert!(error.contains("a number or \"confidence\""), "{error}");
     }
 }

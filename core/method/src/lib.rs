@@ -19,6 +19,7 @@ pub mod error;
 pub mod heat;
 pub mod label;
 pub mod mining;
+mod named_number;
 pub mod region;
 pub mod rng;
 pub mod selfmix;

@@ -6,6 +6,8 @@
 
 mod kind;
 mod quantiles;
+mod right;
+mod rule;
 mod transitions;
 mod warnings;
 
@@ -14,8 +16,9 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, ErrorKind, Result};
 use crate::label::SoftLabel;
 pub use kind::{KindCounts, RegionKind};
-use quantiles::order_statistics;
 pub use quantiles::{CountPass, Counts, quantile_rank};
+pub use right::{RightCounts, RightFit};
+pub use rule::{Bound, NEVER_WRONG, Resolved, Rule, Threshold};
 pub use transitions::Transitions;
 
 /// Which number of a label is the region's confidence.
@@ -39,13 +42,18 @@ impl Confidence {
         }
     }
 
+    /// The teacher's highest probability: its confidence by [`Self::Max`].
+    pub fn highest(label: &SoftLabel) -> f32 {
+        label.top().first().map_or(label.rest(), |&(_, p)| p)
+    }
+
     /// The confidence of a region with the label `label`, whose image has the class `truth`, where it is known.
     ///
     /// # Errors
     /// [`Self::Target`] without a class.
     pub fn of(self, label: &SoftLabel, truth: Option<u32>) -> Result<f32> {
         match (self, truth) {
-            (Self::Max, _) => Ok(label.top().first().map_or(label.rest(), |&(_, p)| p)),
+            (Self::Max, _) => Ok(Self::highest(label)),
             (Self::Target, Some(truth)) => Ok(label.probability(truth)),
             (Self::Target, None) => Err(Error::unknown_class("--confidence target")),
         }
@@ -102,80 +110,6 @@ impl Thresholds {
     pub fn distance(&self, c: f32) -> f32 {
         (self.low - c).max(c - self.high).max(0.0)
     }
-}
-
-/// How thresholds are given.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Rule {
-    /// As confidences.
-    Absolute(Thresholds),
-    /// As quantiles of the confidence over the whole store; independent of how sharp a teacher is.
-    Quantiles(Thresholds),
-}
-
-impl Default for Rule {
-    /// Quantiles 0.02, 0.15 and 0.98 (ours, until measured).
-    fn default() -> Self {
-        Self::Quantiles(Thresholds { low: 0.02, mid: 0.15, high: 0.98 })
-    }
-}
-
-impl Rule {
-    /// The rule as lines of TOML, under the keys of a training run.
-    pub fn to_toml(&self) -> String {
-        match self {
-            Self::Absolute(Thresholds { low, mid, high }) => {
-                format!("low = {low:?}\nmid = {mid:?}\nhigh = {high:?}\n")
-            }
-            Self::Quantiles(Thresholds { low, mid, high }) => {
-                format!("quantiles = [{low:?}, {mid:?}, {high:?}]\n")
-            }
-        }
-    }
-
-    /// The thresholds as confidences. `scan` must call its argument once for every region's confidence; it is
-    /// run twice for quantiles, never for absolute values.
-    ///
-    /// # Errors
-    /// Thresholds out of order, quantiles outside of 0..=1, a NaN confidence, or no region at all. Quantiles may fall
-    /// on equal confidences: [`Rule::warnings`] says what that leaves empty.
-    pub fn resolve(&self, scan: impl Fn(&mut dyn FnMut(f32)) -> Result<()>) -> Result<Thresholds> {
-        self.resolve_counted(|pass| {
-            let mut counts = Counts::new(pass);
-            scan(&mut |c| counts.add(c))?;
-            Ok(counts)
-        })
-        .map(|resolved| resolved.thresholds)
-    }
-
-    /// The same, where `count` counts all confidences for a [`CountPass`], in any order and on any threads.
-    /// Quantiles say how many regions are of each kind on the way.
-    pub fn resolve_counted(&self, count: impl Fn(CountPass) -> Result<Counts>) -> Result<Resolved> {
-        let quantiles = match self {
-            Self::Absolute(thresholds) => {
-                return Ok(Resolved { thresholds: thresholds.checked()?, kinds: None });
-            }
-            Self::Quantiles(quantiles) => quantiles.checked()?,
-        };
-        if !(0.0..=1.0).contains(&quantiles.low) || quantiles.high > 1.0 {
-            return Err(Error::usage("mining quantiles", "they lie outside of 0..=1"));
-        }
-        let (found, total) = order_statistics(count, [quantiles.low, quantiles.mid, quantiles.high])?;
-        let [low, mid, high] = found;
-        let thresholds = Thresholds { low: low.value, mid: mid.value, high: high.value };
-        let kinds = [low.below, mid.below - low.below, high.up_to - mid.below, total - high.up_to];
-        Ok(Resolved { thresholds, kinds: Some(KindCounts(kinds)) })
-    }
-}
-
-/// The thresholds of a rule over a store.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Resolved {
-    /// As confidences.
-    pub thresholds: Thresholds,
-    /// Regions of each kind, where finding the thresholds took counting them.
-    pub kinds: Option<KindCounts>,
 }
 
 /// A histogram of confidences over [0, 1], with equal bins; 1 falls into the last.
@@ -272,7 +206,7 @@ mod tests {
                 let mut counts = Counts::new(pass);
                 cs.iter().for_each(|&c| counts.add(c));
                 Ok(counts)
-            }).unwrap();
+            }, || unreachable!("nothing is auto")).unwrap();
             prop_assert_eq!(found.kinds, Some(count(&found.thresholds, &cs)));
         }
     }

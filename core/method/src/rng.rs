@@ -17,7 +17,7 @@ pub enum Purpose {
     ImageOrder = 2,
     /// Order of an image's regions in a pass; item = image, index = pass.
     RegionOrder = 3,
-    /// Operator, strength and box of a batch's mixing; item = step.
+    /// Operator, strength and box of mixing; item = step, index = 0 for all of it, else one more than the image's place.
     Mixing = 4,
     /// Which region is mixed with which; item = step, index = image of the batch.
     Partner = 5,
@@ -29,6 +29,8 @@ pub enum Purpose {
     DropPath = 8,
     /// Pictures of the synthetic source; index = picture.
     Synthetic = 9,
+    /// Whether a step is mixed at all; item = step, index as for [`Self::Mixing`].
+    MixGate = 10,
     /// Made-up data of benches; item = image or label, index = what of it.
     Bench = 100,
     /// What corrupts a valid file; item = number of the input.

@@ -4,11 +4,14 @@
 //! (Mixup with Beta(0.8, 0.8), CutMix with Beta(1, 1), switched with probability 0.5), which is ours to assume.
 //! Mixup and CutMix across images are kept as baselines.
 
+mod partners;
+
 use rand_distr::{Beta, Distribution};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::rng::{Purpose, Stream};
+pub use partners::{MixPartners, box_similarity, label_similarity, partners, similar_partners};
 
 /// Which regions of a batch are mixed, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -54,9 +57,22 @@ pub struct Mixing {
     pub l: f32,
 }
 
+/// How often one operator is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MixDraws {
+    /// Once for all regions of a step, as FKD does.
+    #[default]
+    Batch,
+    /// For the regions of each image anew. Ours.
+    Image,
+}
+
 /// The strengths of mixing.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct MixStrength {
+    /// Probability that what an operator is drawn for is mixed at all (FKD's `mixup_cutmix_prob`).
+    pub probability: f64,
     /// Probability of mixing pixels where both operators are possible.
     pub switch: f64,
     /// Mixing of pixels: l is drawn from Beta(alpha, alpha).
@@ -67,7 +83,40 @@ pub struct MixStrength {
 
 impl Default for MixStrength {
     fn default() -> Self {
-        Self { switch: 0.5, pixel_alpha: 0.8, box_alpha: 1.0 }
+        Self { probability: 1.0, switch: 0.5, pixel_alpha: 0.8, box_alpha: 1.0 }
+    }
+}
+
+/// How a run mixes its regions.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct MixRule {
+    /// Which regions are mixed, and how.
+    pub mix: Mix,
+    /// How strongly, and how often.
+    pub strength: MixStrength,
+    /// Whether an operator is drawn for a step or for an image.
+    pub draws: MixDraws,
+    /// Whom SelfMix mixes a region with.
+    pub partners: MixPartners,
+}
+
+impl MixRule {
+    /// The mixing of each of the `images` images of step `step`, for regions of `side` x `side` pixels; none where it
+    /// is not mixed.
+    ///
+    /// # Errors
+    /// Strengths that are not positive.
+    pub fn mixings(&self, seed: u64, step: u64, side: u32, images: usize) -> Result<Vec<Option<Mixing>>> {
+        let Self { mix, strength, draws, .. } = self;
+        match draws {
+            MixDraws::Batch => Ok(vec![Mixing::draw(*mix, strength, seed, step, side)?; images]),
+            MixDraws::Image => (0..images as u32)
+                .map(|image| {
+                    let draw = Draw::of_image(*mix, strength, seed, (step, image), side)?;
+                    Ok(draw.map(|draw| draw.mixing(side)))
+                })
+                .collect(),
+        }
     }
 }
 
@@ -83,12 +132,41 @@ pub struct Draw {
 }
 
 impl Draw {
-    /// Draws step `step` for regions of `side` x `side` pixels; `None` for [`Mix::None`].
+    /// Draws step `step` for regions of `side` x `side` pixels; `None` for [`Mix::None`], and where the draw is not to
+    /// mix.
     ///
     /// # Errors
     /// Strengths that are not positive.
     pub fn of(mix: Mix, strength: &MixStrength, seed: u64, step: u64, side: u32) -> Result<Option<Self>> {
-        let mut draw = Stream::new(seed, Purpose::Mixing, step, 0);
+        Self::nth(mix, strength, seed, (step, 0), side)
+    }
+
+    /// The same for the regions of the image at place `image` of step `step` ([`MixDraws::Image`]).
+    ///
+    /// # Errors
+    /// Those of [`Self::of`].
+    pub fn of_image(
+        mix: Mix,
+        strength: &MixStrength,
+        seed: u64,
+        (step, image): (u64, u32),
+        side: u32,
+    ) -> Result<Option<Self>> {
+        Self::nth(mix, strength, seed, (step, image + 1), side)
+    }
+
+    fn nth(
+        mix: Mix,
+        strength: &MixStrength,
+        seed: u64,
+        (step, index): (u64, u32),
+        side: u32,
+    ) -> Result<Option<Self>> {
+        // A stream of its own: at any probability the steps that are mixed are mixed alike.
+        if Stream::new(seed, Purpose::MixGate, step, index).unit() >= strength.probability {
+            return Ok(None);
+        }
+        let mut draw = Stream::new(seed, Purpose::Mixing, step, index);
         let coin = draw.unit();
         let by_pixels = match mix {
             Mix::None => return Ok(None),
@@ -180,61 +258,12 @@ pub fn mixed_picture(a: &[u8], b: &[u8], mixing: &Mixing, side: u32) -> Vec<u8> 
     (0..plane).flat_map(|i| [0, 1, 2].map(|c| out[c * plane + i].round() as u8)).collect()
 }
 
-/// Whom each region of a batch is mixed with: position -> position.
-///
-/// `images` holds the number of regions of each image of the batch, in order. SelfMix permutes within each
-/// image, uniformly over the permutations without a fixed point; an image with one region keeps it. The
-/// baselines permute the whole batch.
-pub fn partners(mix: Mix, seed: u64, step: u64, images: &[usize]) -> Vec<u32> {
-    let total: usize = images.iter().sum();
-    match mix {
-        Mix::None => (0..total as u32).collect(),
-        Mix::Mixup | Mix::Cutmix => Stream::new(seed, Purpose::Partner, step, 0).permutation(total),
-        Mix::Selfmix => {
-            let mut partners = Vec::with_capacity(total);
-            for (i, &n) in images.iter().enumerate() {
-                let start = partners.len() as u32;
-                let own = derangement(&mut Stream::new(seed, Purpose::Partner, step, i as u32), n);
-                partners.extend(own.into_iter().map(|p| start + p));
-            }
-            partners
-        }
-    }
-}
-
-/// A uniform permutation of 0..n without a fixed point (by rejection: about e tries); the identity for n < 2.
-fn derangement(draw: &mut Stream, n: usize) -> Vec<u32> {
-    loop {
-        let order = draw.permutation(n);
-        if n < 2 || order.iter().enumerate().all(|(i, &p)| p != i as u32) {
-            return order;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
     proptest! {
-        #[test]
-        fn selfmix_never_leaves_an_image(seed: u64, step: u64, images in proptest::collection::vec(1usize..7, 1..9)) {
-            let partners = partners(Mix::Selfmix, seed, step, &images);
-            let mut start = 0;
-            for n in images {
-                let own = start as u32..(start + n) as u32;
-                let mut seen: Vec<u32> = partners[start..start + n].to_vec();
-                for (i, p) in seen.iter().enumerate() {
-                    prop_assert!(own.contains(p));
-                    prop_assert!(n == 1 || *p != (start + i) as u32);
-                }
-                seen.sort_unstable();
-                prop_assert!(seen.into_iter().eq(own));
-                start += n;
-            }
-        }
-
         #[test]
         fn the_labels_weight_is_the_pixel_share(seed: u64, step: u64, side in 1u32..64) {
             let mixing = Mixing::draw(Mix::Cutmix, &MixStrength::default(), seed, step, side).unwrap().unwrap();
@@ -271,16 +300,6 @@ mod tests {
     }
 
     #[test]
-    fn derangements_are_uniform() {
-        let mut counts = std::collections::BTreeMap::new();
-        for step in 0..9000 {
-            *counts.entry(partners(Mix::Selfmix, 1, step, &[4])).or_insert(0) += 1;
-        }
-        assert_eq!(counts.len(), 9, "there are nine derangements of four");
-        assert!(counts.values().all(|&n| (850..1150).contains(&n)), "{counts:?}");
-    }
-
-    #[test]
     fn half_of_the_batches_mix_pixels() {
         let pixels = |step| {
             let mixing = Mixing::draw(Mix::Selfmix, &MixStrength::default(), 3, step, 32).unwrap().unwrap();
@@ -288,5 +307,31 @@ mod tests {
         };
         let n = (0..2000).filter(|&s| pixels(s)).count();
         assert!((900..1100).contains(&n), "{n}");
+    }
+
+    #[test]
+    fn as_many_steps_are_mixed_as_asked_and_those_alike() {
+        let draw = |probability, step| {
+            let strength = MixStrength { probability, ..MixStrength::default() };
+            Draw::of(Mix::Selfmix, &strength, 5, step, 32).unwrap()
+        };
+        let mixed: Vec<u64> = (0..4000).filter(|&step| draw(0.3, step).is_some()).collect();
+        assert!((1100..1300).contains(&mixed.len()), "{}", mixed.len());
+        for step in mixed {
+            assert_eq!(draw(0.3, step), draw(1.0, step));
+            assert!(draw(0.6, step).is_some());
+        }
+        assert!((0..100).all(|step| draw(0.0, step).is_none() && draw(1.0, step).is_some()));
+    }
+
+    #[test]
+    fn images_are_drawn_for_independently() {
+        let strength = MixStrength::default();
+        let draws: Vec<_> = (0..200)
+            .map(|image| Draw::of_image(Mix::Selfmix, &strength, 5, (9, image), 32).unwrap().unwrap())
+            .collect();
+        let pixels = draws.iter().filter(|draw| draw.by_pixels).count();
+        assert!((70..130).contains(&pixels), "{pixels}");
+        assert_ne!(draws[0], Draw::of(Mix::Selfmix, &strength, 5, 9, 32).unwrap().unwrap());
     }
 }

@@ -6,7 +6,7 @@ use ferkd_data::scenes::{Half, SceneMaker};
 use ferkd_method::mining::RegionKind;
 use ferkd_method::{Error, Result};
 use ferkd_train::demo::run::demo;
-use ferkd_train::demo::settings::SUPERVISIONS;
+use ferkd_train::demo::settings::{HELD_OUT_COPIES, SUPERVISIONS};
 
 use crate::cli::terminal::{Terminal, duration};
 use crate::cli::{Output, STOP, percent};
@@ -60,7 +60,7 @@ impl Args {
         }
         let maker = SceneMaker::new(self.seed)?;
         let train = maker.write(Half::Train, per_digit, &self.out.join("train"))?;
-        let val = maker.write(Half::HeldOut, 1, &self.out.join("val"))?;
+        let val = maker.write(Half::HeldOut, HELD_OUT_COPIES, &self.out.join("val"))?;
         let text = format!("{}: {train} training scenes, {val} held-out scenes", self.out.display());
         Output::new(text, &serde_json::json!({ "path": self.out, "train": train, "val": val }))
     }

@@ -6,9 +6,9 @@ use ferkd_data::atomic;
 use ferkd_data::events::warn;
 use ferkd_data::mine::{MiningReport, mine};
 use ferkd_data::store::Store;
-use ferkd_method::Result;
-use ferkd_method::mining::{Confidence, RegionKind, Rule, Thresholds};
-use ferkd_report::number::confidences;
+use ferkd_method::mining::{Confidence, RegionKind, RightFit, Rule, Threshold, Thresholds};
+use ferkd_method::{Error, Result};
+use ferkd_report::number::{confidence, confidences};
 
 use crate::cli::terminal::Terminal;
 use crate::cli::{Output, percent};
@@ -23,17 +23,20 @@ use crate::cli::{Output, percent};
 pub struct Args {
     /// The store.
     store: PathBuf,
-    /// Threshold below which a region is discarded, as a confidence.
-    #[arg(long, requires_all = ["mid", "high"])]
-    low: Option<f32>,
-    /// Threshold below which a region is context, as a confidence.
-    #[arg(long, requires_all = ["low", "high"])]
-    mid: Option<f32>,
-    /// Threshold above which a region is trivial, as a confidence.
-    #[arg(long, requires_all = ["low", "mid"])]
-    high: Option<f32>,
+    /// Threshold below which a region is discarded, as a confidence; or "auto": up to where the teacher's first guess is
+    /// right no more often than by chance. Give low, mid and high together; beside an "auto" those that are left out are
+    /// quantiles.
+    #[arg(long)]
+    low: Option<Threshold>,
+    /// Threshold below which a region is context, as a confidence; or "auto": where the teacher's first guess begins to
+    /// be right in one half of the regions, by a monotone fit over the store.
+    #[arg(long)]
+    mid: Option<Threshold>,
+    /// Threshold above which a region is trivial, as a confidence; or "auto": where the first guess is right in 99.9 %.
+    #[arg(long)]
+    high: Option<Threshold>,
     /// Thresholds as quantiles of the confidence over the store: low,mid,high [default: 0.02,0.15,0.98].
-    #[arg(long, value_parser = three, value_name = "A,B,C", conflicts_with = "low")]
+    #[arg(long, value_parser = three, value_name = "A,B,C")]
     quantiles: Option<Thresholds>,
     /// Which number of a label is its confidence.
     #[arg(long, value_enum, default_value_t)]
@@ -64,13 +67,25 @@ fn three(text: &str) -> std::result::Result<Thresholds, String> {
     }
 }
 
+/// Where the teacher's first guess begins to be right, in a few figures.
+fn fit_line(fit: &RightFit) -> String {
+    let levels = [0.1, 0.25, 0.5, 0.75, 0.9, 0.99];
+    let reached = levels.map(|level| {
+        let from = fit.crossing(level).map_or("never".into(), |c| format!("from c = {}", confidence(c)));
+        format!("{} {from}", percent(level))
+    });
+    format!("\nfirst guess right (monotone fit): {}\n", reached.join(", "))
+}
+
 impl Args {
     pub fn run(self) -> Result<Output> {
-        let rule = match (self.low, self.mid, self.high, self.quantiles) {
-            (Some(low), Some(mid), Some(high), _) => Rule::Absolute(Thresholds { low, mid, high }),
-            (_, _, _, Some(quantiles)) => Rule::Quantiles(quantiles),
-            _ => Rule::default(),
-        };
+        let given = [self.low, self.mid, self.high];
+        if self.quantiles.is_some() && given.iter().any(|t| matches!(t, Some(Threshold::At(_)))) {
+            return Err(Error::usage("--quantiles", "thresholds are given as confidences, too")
+                .remedy("give quantiles or confidences"));
+        }
+        let usual = Thresholds { low: 0.02, mid: 0.15, high: 0.98 };
+        let rule = Rule::of(given, self.quantiles.unwrap_or(usual))?;
         let store = Store::open(&self.store)?;
         let report = mine(&store, &rule, self.confidence)?;
         warn(&report.warnings, &mut |event| Terminal::new().hear(event));
@@ -110,6 +125,9 @@ impl Args {
             let right = right.as_ref().map(|right| (right[i], count));
             let (from, to) = (i as f64 / 20.0, (i + 1) as f64 / 20.0);
             text += &format!("{from:.2}-{to:.2} {count:>10}{}  {bar}\n", right_column(right));
+        }
+        if let Some(fit) = &report.fit {
+            text += &fit_line(fit);
         }
         if self.by_class {
             text += &format!(

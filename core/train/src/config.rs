@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use crate::arithmetic::Arithmetic;
 use ferkd_data::batches::plan::Length;
 use ferkd_data::pixels::Filter;
-use ferkd_method::calibration::Adaptation;
+use ferkd_method::calibration::{Adaptation, Calibrated, Epsilon, Softening};
 use ferkd_method::error::{Error, Result};
-use ferkd_method::mining::{Confidence, Rule, Thresholds};
-use ferkd_method::selfmix::Mix;
+use ferkd_method::mining::{Confidence, Rule, Threshold, Thresholds};
+use ferkd_method::selfmix::{Mix, MixDraws, MixPartners, MixRule, MixStrength};
 use ferkd_nn::models::{Arch, ModelSpec, VitSize};
 
 /// What a student learns from (method, section 7).
@@ -171,21 +171,31 @@ ferkd_data::options! {
         temperature: Option<f32> = None,
         /// Mining thresholds as quantiles of the confidence over the store: low, mid, high.
         quantiles: [f32; 3] = [0.02, 0.15, 0.98],
-        /// Mining threshold as a confidence: regions below are discarded. Give low, mid and high together.
-        low: Option<f32> = None,
-        /// Mining threshold as a confidence: regions below are context.
-        mid: Option<f32> = None,
-        /// Mining threshold as a confidence: regions above are trivial.
-        high: Option<f32> = None,
+        /// Mining threshold as a confidence: regions below are discarded. Give low, mid and high together, or "auto" for one of them: from the store's own classes, up to where the teacher's first guess is right no more often than by chance.
+        low: Option<Threshold> = None,
+        /// Mining threshold as a confidence: regions below are context. "auto": where the teacher's first guess begins to be right in one half of the regions.
+        mid: Option<Threshold> = None,
+        /// Mining threshold as a confidence: regions above are trivial. "auto": where the teacher's first guess is right in 99.9 % of the regions.
+        high: Option<Threshold> = None,
         /// Which number of a label is its confidence: max or target.
         confidence: Confidence = Confidence::Max,
         /// Probability that a calibrated label spreads over the other classes, at temperature 1: under a store's
-        /// temperature T it is tempered as the teacher's labels are.
-        epsilon: f32 = 0.1,
+        /// temperature T it is tempered as the teacher's labels are. "confidence": one minus the teacher's highest probability (ours).
+        epsilon: Epsilon = Epsilon::default(),
+        /// Which context regions are calibrated: all, or wrong, those whose first guess is not the ground truth (ours).
+        calibrated: Calibrated = Calibrated::All,
+        /// Weight of the ground truth in a calibrated label; the rest is the teacher's label (1 in the paper, less is ours).
+        truth_weight: f32 = 1.0,
         /// Label smoothing of the ground truth (hard, kd).
         label_smoothing: f32 = 0.0,
         /// Mixing: none, selfmix, mixup or cutmix; that of the supervision if left out.
         mix: Option<Mix> = None,
+        /// Probability that a step is mixed at all (FKD's mixup_cutmix_prob).
+        mix_probability: f64 = 1.0,
+        /// Whether operator, strength and box are drawn once a batch, as in FKD, or for each image (ours).
+        mix_draws: MixDraws = MixDraws::Batch,
+        /// Whom SelfMix mixes a region with, among its image's regions of the step: random, overlap (the box that overlaps most) or label (the nearest label; both ours).
+        mix_partners: MixPartners = MixPartners::Random,
         /// Probability that SelfMix mixes pixels rather than pastes a box.
         mix_switch: f64 = 0.5,
         /// Pixels are mixed with l from Beta(a, a).
@@ -310,17 +320,19 @@ impl TrainConfig {
         ModelSpec { vit: Some(size), ..own }
     }
 
-    /// The mining rule: absolute thresholds where they are given, else quantiles.
+    /// The mining rule: see [`Rule::of`].
+    ///
+    /// # Errors
+    /// Only some of the absolute thresholds.
     pub fn rule(&self) -> Result<Rule> {
-        match (self.low, self.mid, self.high) {
-            (None, None, None) => {
-                let [low, mid, high] = self.quantiles;
-                Ok(Rule::Quantiles(Thresholds { low, mid, high }))
-            }
-            (Some(low), Some(mid), Some(high)) => Ok(Rule::Absolute(Thresholds { low, mid, high })),
-            _ => Err(Error::usage("low, mid, high", "only some of them are given")
-                .remedy("give all three, or none")),
-        }
+        let [low, mid, high] = self.quantiles;
+        Rule::of([self.low, self.mid, self.high], Thresholds { low, mid, high })
+    }
+
+    /// What a calibrated label says, where the store's labels have the temperature `temperature`.
+    pub fn softening(&self, temperature: f32) -> Softening {
+        let Self { epsilon, calibrated, truth_weight, .. } = *self;
+        Softening { epsilon, temperature, truth_weight, calibrated }
     }
 
     /// How long the run is, and how many regions an image gives to a step.
@@ -333,7 +345,22 @@ impl TrainConfig {
         }
     }
 
-    /// The mixing of this run.
+    /// How this run mixes regions.
+    pub fn mix_rule(&self) -> MixRule {
+        MixRule {
+            mix: self.mix(),
+            strength: MixStrength {
+                probability: self.mix_probability,
+                switch: self.mix_switch,
+                pixel_alpha: self.mix_pixel_alpha,
+                box_alpha: self.mix_box_alpha,
+            },
+            draws: self.mix_draws,
+            partners: self.mix_partners,
+        }
+    }
+
+    /// Which regions this run mixes.
     pub fn mix(&self) -> Mix {
         self.mix.unwrap_or(match self.supervision {
             Supervision::FerkdSelfmix => Mix::Selfmix,
@@ -372,7 +399,12 @@ impl TrainConfig {
                 Err(Error::usage(key, format!("{value} is not within 0..=1")))
             }
         };
-        share("epsilon", self.epsilon)?;
+        share("epsilon", self.epsilon.value().unwrap_or(0.0))?;
+        share("truth-weight", self.truth_weight)?;
+        share("mix-probability", self.mix_probability as f32)?;
+        if self.mix_partners != MixPartners::Random {
+            self.check_partners()?;
+        }
         share("label-smoothing", self.label_smoothing)?;
         share("kd-alpha", self.kd_alpha)?;
         share("ema", self.ema.unwrap_or(0.0))?;
@@ -457,6 +489,20 @@ impl TrainConfig {
         }
         self.rule().map(|_| ())
     }
+
+    /// Checks that similar partners can be found.
+    fn check_partners(&self) -> Result<()> {
+        let name = self.mix_partners.name();
+        let (problem, remedy) = if self.mix() != Mix::Selfmix {
+            (format!("{name}, but nothing is mixed within an image"), "give --mix selfmix, or leave it out")
+        } else if !self.supervision.needs_store() {
+            let problem = format!("{name}, but {} has no stored regions and labels", self.supervision.name());
+            (problem, "choose a supervision with a store, or random")
+        } else {
+            return Ok(());
+        };
+        Err(Error::usage("mix-partners", problem).remedy(remedy))
+    }
 }
 
 #[cfg(test)]
@@ -482,8 +528,21 @@ mod tests {
         assert!(config.check().unwrap_err().to_string().contains("--teacher"));
         let config = TrainConfig { supervision: Supervision::Hard, ..config };
         config.check().unwrap();
-        assert!(TrainConfig { low: Some(0.1), ..config.clone() }.check().is_err());
+        assert!(TrainConfig { low: Some(Threshold::At(0.1)), ..config.clone() }.check().is_err());
         assert!(TrainConfig { lr: Some(f64::NAN), ..config }.check().is_err());
+    }
+
+    #[test]
+    fn similar_partners_need_stored_regions_and_selfmix() {
+        let store = Some("s".into());
+        let fkd =
+            TrainConfig { images: "x".into(), store, supervision: Supervision::Fkd, ..Default::default() };
+        let config = TrainConfig { mix_partners: MixPartners::Overlap, ..fkd };
+        assert!(config.check().unwrap_err().to_string().contains("mix-partners"));
+        let mixed = TrainConfig { mix: Some(Mix::Selfmix), ..config };
+        mixed.check().unwrap();
+        let hard = TrainConfig { supervision: Supervision::Hard, ..mixed };
+        assert!(hard.check().unwrap_err().to_string().contains("hard has no stored regions"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod config;
 pub mod demo;
 pub mod ema;
 pub mod eval;
+mod fairness;
 #[cfg(feature = "flex")]
 mod host_adamw;
 #[cfg(feature = "flex")]

@@ -3,7 +3,7 @@
 use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use ferkd_data::batches::batch::Targets;
+use ferkd_data::batches::targets::Targets;
 
 /// Labels on a device; a dense (N, C) label is never built.
 #[derive(Debug, Clone)]

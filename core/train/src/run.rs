@@ -258,6 +258,7 @@ impl Run {
             }
         };
         let summary = TrainSummary::of(session, last.as_deref(), begun.elapsed().as_secs_f64());
+        warn(&summary.warnings[session.trainer().warnings().len()..], listen);
         let events = read_metrics(&self.folder.join("metrics.jsonl"))?;
         let page = run_report(session.trainer(), &summary, &events)?;
         atomic::write(self.folder.join("report.html"), page.as_bytes())?;

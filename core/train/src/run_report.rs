@@ -66,8 +66,8 @@ pub struct Gallery<'a> {
     pub thresholds: Thresholds,
     /// Which number of a label is its confidence.
     pub confidence: Confidence,
-    /// Probability that a calibrated label spreads.
-    pub epsilon: f32,
+    /// What a calibrated label says.
+    pub softening: Softening,
     /// What is done with each kind.
     pub adaptation: Adaptation,
     /// Side of the pictures of regions, in pixels.
@@ -88,11 +88,6 @@ pub struct Pick {
 }
 
 impl Gallery<'_> {
-    /// What a calibrated label says: epsilon at the store's temperature.
-    fn softening(&self) -> Softening {
-        Softening { epsilon: self.epsilon, temperature: self.store.manifest().label.temperature }
-    }
-
     /// What a class is called; one that is not known, "unknown".
     fn name(&self, class: Option<u32>) -> String {
         let names = &self.store.manifest().label.class_names;
@@ -199,7 +194,13 @@ impl Gallery<'_> {
             let truth = self.store.class(pick.image)?;
             let before = self.store.label(pick.image, pick.region)?;
             let bars = |label: &SoftLabel| LabelBars::of(label, 5, truth, |c| self.name(Some(c)));
-            let after = match self.adapted(pick)? {
+            let adapted = self.adapted(pick)?;
+            // What the label leaves to the classes that are not the image's.
+            let others = match (&adapted, truth) {
+                (Some(adapted), Some(truth)) => 1.0 - adapted.probability(truth),
+                _ => self.softening.spread(&before),
+            };
+            let after = match adapted {
                 _ if self.adaptation.removes(pick.kind) => After::Removed,
                 Some(after) => After::Label(bars(&after), before.total_variation(&after)),
                 None => After::Unknown,
@@ -210,14 +211,7 @@ impl Gallery<'_> {
                 kind: pick.kind,
                 before: bars(&before),
                 after,
-                why: why(
-                    pick.c,
-                    &self.thresholds,
-                    pick.kind,
-                    &self.name(truth),
-                    self.softening().spread(self.store.manifest().label.classes),
-                    self.adaptation,
-                ),
+                why: why(pick.c, &self.thresholds, pick.kind, &self.name(truth), others, self.adaptation),
             })
         };
         Ok(LabelPairs::new("Labels before and after", picks.iter().map(pair).collect::<Result<_>>()?))
@@ -230,7 +224,7 @@ impl Gallery<'_> {
             return Ok(None);
         }
         let label = self.store.label(pick.image, pick.region)?;
-        self.adaptation.adapt(label, pick.kind, truth, self.softening()).map(Some)
+        self.adaptation.adapt(label, pick.kind, truth, self.softening).map(Some)
     }
 
     /// `count` mixtures of two regions of one image, and how far labels move when regions of two images are mixed
@@ -353,7 +347,7 @@ pub fn run_report(trainer: &Trainer, summary: &TrainSummary, events: &[Event]) -
             images: &trainer.batcher().images,
             thresholds,
             confidence: config.confidence,
-            epsilon: config.epsilon,
+            softening: config.softening(store.manifest().label.temperature),
             adaptation: config.supervision.adaptation(),
             side: config.side,
         };

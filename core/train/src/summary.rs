@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Supervision;
 use crate::eval::Evaluated;
+use crate::fairness::plateau;
 use crate::session::Session;
 use ferkd_method::mining::{KindCounts, Thresholds};
 
@@ -30,7 +31,7 @@ pub struct TrainSummary {
     pub kinds: KindCounts,
     /// How often no region of an image had survived mining, so that one was kept nevertheless.
     pub fallbacks: u64,
-    /// What was worth a word before the first step.
+    /// What was worth a word before the first step, and whether the loss ended where it began.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
     /// Images that were left out of those to train on, because they cannot be decoded.
@@ -53,6 +54,7 @@ impl TrainSummary {
     /// Of a session that has come to its end, after `time_s` seconds.
     pub(super) fn of(session: &Session, last: Option<&Evaluated>, time_s: f64) -> Self {
         let (trainer, progress) = (session.trainer(), session.progress());
+        let plateau = plateau(trainer.config(), trainer.card().classes.len(), progress.train_loss);
         Self {
             supervision: trainer.config().supervision,
             steps: trainer.step(),
@@ -64,7 +66,7 @@ impl TrainSummary {
             thresholds: trainer.thresholds(),
             kinds: progress.kinds,
             fallbacks: progress.fallbacks,
-            warnings: trainer.warnings().to_vec(),
+            warnings: trainer.warnings().iter().cloned().chain(plateau).collect(),
             skipped_images: trainer.left_out(),
             skipped_val_images: last.map_or(0, |found| found.skipped.len()),
             parameters: trainer.parameters(),

@@ -8,6 +8,7 @@ use burn::tensor::{Device, Tensor};
 use crate::config::{Supervision, TrainConfig};
 use crate::ema::Ema;
 use crate::eval::{EvalPass, EvalSet, Evaluated};
+use crate::fairness::few_images;
 #[cfg(not(target_family = "wasm"))]
 use crate::image_check::ImageCheck;
 #[cfg(not(target_family = "wasm"))]
@@ -27,11 +28,10 @@ use ferkd_data::batches::share::Share;
 use ferkd_data::pixels::{Filter, Normalisation, OrientationRule};
 #[cfg(not(target_family = "wasm"))]
 use ferkd_data::store::Store;
-use ferkd_method::calibration::Softening;
+use ferkd_method::calibration::{Epsilon, Softening};
 use ferkd_method::error::{Error, Result};
 use ferkd_method::mining::{Confidence, RegionKind, Thresholds};
 use ferkd_method::region::RegionSampler;
-use ferkd_method::selfmix::MixStrength;
 use ferkd_nn::classifier::{Classifier, ModelCard};
 use ferkd_nn::memory::{Conditions, MemoryEstimate, Training, estimate};
 use ferkd_nn::models::Model;
@@ -143,6 +143,7 @@ impl Trainer {
             warnings = store.sample_images(&images)?;
         }
         check_classes(&config, &images, store.as_deref())?;
+        warnings.extend(few_images(&config, images.len()));
         if let Some(teacher) = &mut teacher {
             let mut outputs =
                 teacher.card.classes.map_folders(&classes.ids, &format!("the teacher {}", teacher.name))?;
@@ -206,10 +207,7 @@ impl Trainer {
                     thresholds,
                     confidence: config.confidence,
                     adaptation: config.supervision.adaptation(),
-                    softening: Softening {
-                        epsilon: config.epsilon,
-                        temperature: store.manifest().label.temperature,
-                    },
+                    softening: config.softening(store.manifest().label.temperature),
                 },
             },
             (Some(store), None) if config.supervision.needs_store() => Labels::Stored(store.clone()),
@@ -240,12 +238,7 @@ impl Trainer {
             student: view,
             pixel_type: config.precision.pixel_type(),
             teacher: teacher.as_ref().map(Classifier::input_spec),
-            mix: config.mix(),
-            strength: MixStrength {
-                switch: config.mix_switch,
-                pixel_alpha: config.mix_pixel_alpha,
-                box_alpha: config.mix_box_alpha,
-            },
+            mix: config.mix_rule(),
             seed: config.seed,
             orientation,
         };
@@ -373,7 +366,7 @@ impl Trainer {
     }
 
     /// What is worth a word before the first step: images with other bytes than those that were labelled, kinds that
-    /// mining asks for and that no region is of.
+    /// mining asks for and that no region is of, few images a step.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
@@ -461,7 +454,7 @@ impl Trainer {
         let batcher = Arc::make_mut(&mut self.batcher);
         if let Labels::Adapted { mining, .. } = &mut batcher.labels {
             let Tuning { thresholds, confidence, epsilon, .. } = *tuning;
-            let softening = Softening { epsilon, ..mining.softening };
+            let softening = Softening { epsilon: Epsilon::Value(epsilon), ..mining.softening };
             *mining = Mining { thresholds, confidence, softening, ..*mining };
         }
         self.thresholds = Some(tuning.thresholds);

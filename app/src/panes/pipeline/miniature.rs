@@ -1,6 +1,7 @@
 //! What each stage holds now, small enough for a card.
 
 use egui::{Align2, Color32, CornerRadius, FontId, Rect, Stroke, StrokeKind, TextureHandle, Ui, pos2, vec2};
+use ferkd_method::calibration::{Softening, tempered};
 use ferkd_method::label::SoftLabel;
 use ferkd_method::mining::RegionKind;
 use ferkd_report::number::{confidence, trimmed};
@@ -32,10 +33,9 @@ pub(super) fn caption(state: &State, contents: &Contents, stage: Stage) -> Strin
         Stage::Calibration => match (numbers.judged, numbers.adaptation) {
             (Some((_, kind)), Some(adaptation)) if adaptation.removes(kind) => "left out".into(),
             (Some((_, kind)), Some(adaptation)) if adaptation.calibrates(kind) => {
-                format!(
-                    "{} on the class",
-                    trimmed(1.0 - f64::from(numbers.softening.spread(numbers.classes)), 3)
-                )
+                let Softening { epsilon, temperature, .. } = numbers.softening;
+                let spread = epsilon.value().map(|e| tempered(e, temperature, numbers.classes));
+                spread.map_or_else(unknown, |e| format!("{} on the class", trimmed(1.0 - f64::from(e), 3)))
             }
             (Some(_), _) => "the teacher's, untouched".into(),
             _ => unknown(),

@@ -1,7 +1,5 @@
 //! Batches: decode each image once, cut its regions, mix, and line the pixels and labels up for a device.
 
-use std::ops::Range;
-
 use image::RgbImage;
 use rayon::prelude::*;
 
@@ -9,6 +7,8 @@ use crate::batches::pictures::{Pictures, PixelType};
 use crate::batches::plan::BatchPlan;
 use crate::batches::select::{Asked, Boxes, Labels, Selection};
 use crate::batches::share::Share;
+use crate::batches::step_mix::{StepMix, mix_rows, similar};
+use crate::batches::targets::Targets;
 use crate::images::list::ImageList;
 use crate::pixels::{Filter, Normalisation, OrientationRule, crop_resize_with};
 use ferkd_method::error::{Error, ErrorKind, Result};
@@ -16,7 +16,9 @@ use ferkd_method::label::SoftLabel;
 use ferkd_method::mining::KindCounts;
 use ferkd_method::region::Region;
 use ferkd_method::rng::path_hash;
-use ferkd_method::selfmix::{Mix, MixStrength, Mixing, partners};
+use ferkd_method::selfmix::{
+    Mix, MixPartners, MixRule, Mixing, box_similarity, label_similarity, partners, similar_partners,
+};
 
 /// What a network wants to see: side in pixels, resize filter and normalisation.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -66,10 +68,8 @@ pub struct Batcher {
     pub pixel_type: PixelType,
     /// What an online teacher sees, if there is one.
     pub teacher: Option<InputSpec>,
-    /// Which regions are mixed.
-    pub mix: Mix,
-    /// How strongly.
-    pub strength: MixStrength,
+    /// Which regions are mixed, and how.
+    pub mix: MixRule,
     /// Seed of the mixing.
     pub seed: u64,
     /// Whether EXIF orientation is applied.
@@ -98,59 +98,6 @@ pub struct Batch {
     pub kinds: KindCounts,
     /// Images of the step of which no region survived mining.
     pub fallbacks: u64,
-}
-
-/// Sparse labels of N regions: `rest` on every class, plus a weight on each listed one.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Targets {
-    /// Listed classes, padded with 0: shape (N, slots).
-    pub classes: Vec<i32>,
-    /// Probability of a listed class beyond `rest`, padded with 0: shape (N, slots).
-    pub weights: Vec<f32>,
-    /// Probability that every class has at least: shape (N).
-    pub rest: Vec<f32>,
-    /// Listed classes per region.
-    pub slots: usize,
-}
-
-impl Targets {
-    /// Lines labels up, each the mixture `l a + (1 - l) b`.
-    pub fn of<'a>(labels: impl Iterator<Item = (&'a SoftLabel, f32, &'a SoftLabel)>) -> Self {
-        let mut rows: Vec<(Vec<(u32, f32)>, f32)> = Vec::new();
-        for (a, l, b) in labels {
-            let mut row = Vec::with_capacity(a.top().len() + b.top().len());
-            let mut rest = 0.0;
-            for (label, share) in [(a, l), (b, 1.0 - l)] {
-                if share > 0.0 {
-                    row.extend(label.top().iter().map(|&(class, p)| (class, share * (p - label.rest()))));
-                    rest += share * label.rest();
-                }
-            }
-            rows.push((row, rest));
-        }
-        let slots = rows.iter().map(|(row, _)| row.len()).max().unwrap_or(0);
-        let mut targets = Self { slots, ..Self::default() };
-        for (row, rest) in rows {
-            let padding = std::iter::repeat_n((0, 0.0), slots - row.len());
-            for (class, weight) in row.into_iter().chain(padding) {
-                targets.classes.push(class as i32);
-                targets.weights.push(weight);
-            }
-            targets.rest.push(rest);
-        }
-        targets
-    }
-
-    /// Some of the rows, as wide as they are among all.
-    pub fn rows(&self, rows: Range<usize>) -> Self {
-        let span = rows.start * self.slots..rows.end * self.slots;
-        Self {
-            classes: self.classes[span.clone()].to_vec(),
-            weights: self.weights[span].to_vec(),
-            rest: self.rest[rows].to_vec(),
-            slots: self.slots,
-        }
-    }
 }
 
 const BAD_IMAGE: &str =
@@ -207,14 +154,13 @@ impl Batcher {
         let own = share.range(images.len());
         let rows = start_of(own.start)..start_of(own.end);
 
-        let mixing = Mixing::draw(self.mix, &self.strength, self.seed, step, self.student.side)?;
-        let partners = partners(self.mix, self.seed, step, &per_image);
+        let StepMix { partners, mixings } = self.step_mix(step, images, &chosen)?;
         let targets = {
             let labels: Vec<&SoftLabel> =
                 chosen.iter().flat_map(|selection| &selection.chosen).map(|one| &one.label).collect();
             // A region that is its own partner is not mixed: its label counts once.
             let rows = labels.iter().zip(&partners).enumerate().map(|(i, (&label, &partner))| {
-                let l = if partner as usize == i { 1.0 } else { mixing.map_or(1.0, |m| m.l) };
+                let l = if partner as usize == i { 1.0 } else { mixings[i].map_or(1.0, |m| m.l) };
                 (label, l, labels[partner as usize])
             });
             Targets::of(rows)
@@ -225,9 +171,7 @@ impl Batcher {
         let mut source: Vec<usize> = partners[rows.clone()].iter().map(|&partner| partner as usize).collect();
         let mut foreign: Vec<usize> = source.iter().copied().filter(|row| !rows.contains(row)).collect();
         foreign.sort_unstable();
-        if mixing.is_none() {
-            foreign.clear();
-        }
+        foreign.dedup();
         for &row in &foreign {
             let place = ends.partition_point(|&end| end <= row);
             let slot = row - start_of(place);
@@ -246,12 +190,12 @@ impl Batcher {
         let mut pixels = vec![0.0; count * self.student.size()];
         let mut teacher_pixels = vec![0.0; count * self.teacher.map_or(0, |view| view.size())];
         self.cut_all(&wanted, images, &chosen, &mut pixels, &mut teacher_pixels)?;
-        if let Some(mixing) = mixing {
-            let side = self.student.side;
-            mix_rows(&mut pixels, side, &source, &mixing);
-            if let Some(view) = &self.teacher {
-                mix_rows(&mut teacher_pixels, view.side, &source, &mixing.at_side(side, view.side));
-            }
+        let mixings = &mixings[rows.clone()];
+        mix_rows(&mut pixels, self.student.side, &source, mixings);
+        if let Some(view) = &self.teacher {
+            let at_side = |mixing: &Option<Mixing>| mixing.map(|m| m.at_side(self.student.side, view.side));
+            let mixings: Vec<_> = mixings.iter().map(at_side).collect();
+            mix_rows(&mut teacher_pixels, view.side, &source, &mixings);
         }
         pixels.truncate(rows.len() * self.student.size());
         teacher_pixels.truncate(rows.len() * self.teacher.map_or(0, |view| view.size()));
@@ -271,6 +215,32 @@ impl Batcher {
             kinds,
             fallbacks,
         }))
+    }
+
+    /// Whom each region of a step is mixed with, and how.
+    fn step_mix(&self, step: u64, images: &[u32], chosen: &[Selection]) -> Result<StepMix> {
+        let per_image: Vec<usize> = chosen.iter().map(|selection| selection.chosen.len()).collect();
+        let mixings = self.mix.mixings(self.seed, step, self.student.side, images.len())?;
+        if mixings.iter().all(Option::is_none) {
+            return Ok(StepMix::none(&per_image));
+        }
+        let partners = match self.mix.partners {
+            MixPartners::Overlap if self.mix.mix == Mix::Selfmix => similar(chosen, |place, selection| {
+                let image = images[place] as usize;
+                let boxes: Vec<Region> = selection
+                    .chosen
+                    .iter()
+                    .map(|one| self.boxes.stored(image, one.number))
+                    .collect::<Result<_>>()?;
+                Ok(similar_partners(boxes.len(), |i, j| box_similarity(&boxes[i], &boxes[j])))
+            })?,
+            MixPartners::Label if self.mix.mix == Mix::Selfmix => similar(chosen, |_, selection| {
+                let labels: Vec<&SoftLabel> = selection.chosen.iter().map(|one| &one.label).collect();
+                Ok(similar_partners(labels.len(), |i, j| label_similarity(labels[i], labels[j])))
+            })?,
+            _ => partners(self.mix.mix, self.seed, step, &per_image),
+        };
+        Ok(StepMix::of(partners, &mixings, &per_image))
     }
 
     /// Chooses `want` regions of an image.
@@ -328,21 +298,10 @@ impl Batcher {
     }
 }
 
-/// Mixes each picture with the unmixed pixels of another: `source` is its place. Pictures behind them stay.
-fn mix_rows(pixels: &mut [f32], side: u32, source: &[usize], mixing: &Mixing) {
-    let row = 3 * side as usize * side as usize;
-    let before = pixels.to_vec();
-    for (picture, partner) in pixels.chunks_mut(row).zip(source) {
-        let start = partner * row;
-        mixing.apply(picture, &before[start..start + row], side);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::pixels::crop_resize;
-    use ferkd_method::label::{Codec, TopK, softmax};
     use ferkd_method::region::RegionSampler;
     use ferkd_method::rng::{Purpose, Stream};
     use proptest::prelude::*;
@@ -364,53 +323,5 @@ mod tests {
                 prop_assert_eq!(&direct, &plain);
             }
         }
-    }
-
-    proptest! {
-        #[test]
-        fn a_batch_is_trained_with_the_mixed_label(
-            first in proptest::collection::vec(-4.0f32..4.0, 12),
-            second in proptest::collection::vec(-4.0f32..4.0, 12),
-            (k, other_k) in (1usize..8, 1usize..8),
-            l in 0.0f32..=1.0,
-        ) {
-            let label = |logits: &[f32], k| {
-                TopK::of(&softmax(logits, 1.0).unwrap(), k).decode(Codec::MarginalSmoothing, 12).unwrap()
-            };
-            let (a, b) = (label(&first, k), label(&second, other_k));
-            let targets = Targets::of(std::iter::once((&a, l, &b)));
-            let mut dense = vec![targets.rest[0]; a.classes() as usize];
-            for (&class, weight) in targets.classes.iter().zip(&targets.weights) {
-                dense[class as usize] += weight;
-            }
-            let mixed = a.mixed(&b, l).unwrap().dense();
-            prop_assert!(dense.iter().zip(&mixed).all(|(x, y)| (x - y).abs() < 1e-6), "{dense:?} {mixed:?}");
-        }
-    }
-
-    #[test]
-    fn sparse_targets_are_the_mixed_label() {
-        let a = SoftLabel::smoothed(1, 4, 0.4);
-        let b = SoftLabel::one_hot(2, 4);
-        let targets = Targets::of([(&a, 0.25, &b), (&b, 1.0, &a)].into_iter());
-        let dense = |row: usize| {
-            let mut dense = vec![targets.rest[row]; 4];
-            for slot in 0..targets.slots {
-                let i = row * targets.slots + slot;
-                dense[targets.classes[i] as usize] += targets.weights[i];
-            }
-            dense
-        };
-        let expected: Vec<f32> = a.dense().iter().zip(b.dense()).map(|(a, b)| 0.25 * a + 0.75 * b).collect();
-        assert!(dense(0).iter().zip(&expected).all(|(x, y)| (x - y).abs() < 1e-6), "{:?}", dense(0));
-        assert_eq!(dense(1), b.dense());
-    }
-
-    #[test]
-    fn rows_are_mixed_with_unmixed_partners() {
-        let mut pixels: Vec<f32> = (0..3).flat_map(|i| vec![i as f32; 12]).collect();
-        let mixing = Mixing { operator: ferkd_method::selfmix::Operator::Pixels, l: 0.5 };
-        mix_rows(&mut pixels, 2, &[1, 2, 0], &mixing);
-        assert_eq!([pixels[0], pixels[12], pixels[24]], [0.5, 1.5, 1.0]);
     }
 }

@@ -110,6 +110,18 @@ impl Boxes {
         }
     }
 
+    /// The box of region `number` of the image at `index`, without its picture.
+    ///
+    /// # Errors
+    /// Boxes that are drawn: they take the picture's size; a damaged store.
+    pub fn stored(&self, index: usize, number: u32) -> Result<Region> {
+        match self {
+            Self::Store(store) => store.region(index as u64, number),
+            Self::Drawn { .. } => Err(Error::usage("mix-partners", "overlap needs a store's regions")
+                .remedy("choose a supervision with a store, or --mix-partners random")),
+        }
+    }
+
     /// Region `number` of an image: entry `index` of the list, named `name`, decoded to `width` x `height`.
     ///
     /// # Errors

@@ -174,12 +174,19 @@ impl Census {
     /// # Errors
     /// Those of [`Rule::resolve`].
     pub fn thresholds(&self, rule: &Rule) -> Result<Thresholds> {
-        rule.resolve_counted(|pass| {
+        let count = |pass| {
             let mut counts = Counts::new(pass);
             self.all.each().for_each(|(c, count)| counts.add_times(c, count));
             Ok(counts)
-        })
-        .map(|resolved| resolved.thresholds)
+        };
+        let right = || {
+            Err(Error::usage(
+                "mining thresholds",
+                "\"auto\" needs what the teacher named first, which a census does not count",
+            )
+            .remedy("take the thresholds that `ferkd mine --mid auto` prints"))
+        };
+        rule.resolve_counted(count, right).map(|resolved| resolved.thresholds)
     }
 }
 

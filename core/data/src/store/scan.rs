@@ -9,7 +9,7 @@ use super::layout::{FileId, Table};
 use super::reader::{Store, TARGET, place};
 use ferkd_method::error::{Error, Result};
 use ferkd_method::label::{Codec, SoftLabel, TopK};
-use ferkd_method::mining::{Confidence, Counts, KindCounts, Resolved, Rule, Thresholds};
+use ferkd_method::mining::{Confidence, Counts, KindCounts, Resolved, RightCounts, Rule, Thresholds};
 
 /// Bytes of labels that are looked at together.
 const BLOCK: usize = 1 << 16;
@@ -78,8 +78,8 @@ impl Store {
         Ok(())
     }
 
-    /// The thresholds of a rule, over all regions of the store: two passes for quantiles, none for absolute
-    /// values.
+    /// The thresholds of a rule, over all regions of the store: two passes for quantiles, one for what is found from the
+    /// images' classes, none for absolute values.
     ///
     /// # Errors
     /// Those of [`Self::scan_confidences`] and of [`Rule::resolve`].
@@ -116,15 +116,42 @@ impl Store {
 
     fn resolved(&self, rule: &Rule, which: Confidence) -> Result<Resolved> {
         self.check_minable()?;
-        rule.resolve_counted(|pass| {
-            let shards = (0..self.layout.shards()).into_par_iter();
-            let count = |mut counts: Counts, shard| {
-                self.scan_shard(shard, which, |_, _, _, c, _| counts.add(c)).map(|()| counts)
-            };
-            shards
-                .try_fold(|| Counts::new(pass), count)
-                .try_reduce(|| Counts::new(pass), |a, b| Ok(a.merge(b)))
-        })
+        rule.resolve_counted(
+            |pass| {
+                let shards = (0..self.layout.shards()).into_par_iter();
+                let count = |mut counts: Counts, shard| {
+                    self.scan_shard(shard, which, |_, _, _, c, _| counts.add(c)).map(|()| counts)
+                };
+                shards
+                    .try_fold(|| Counts::new(pass), count)
+                    .try_reduce(|| Counts::new(pass), |a, b| Ok(a.merge(b)))
+            },
+            || Ok((self.right_counts(which)?, self.manifest.label.class_space().len())),
+        )
+    }
+
+    /// The regions whose image has the class that the teacher named first, by confidence.
+    ///
+    /// # Errors
+    /// An image without a class, which the error names; those of [`Self::scan_confidences`].
+    pub fn right_counts(&self, which: Confidence) -> Result<RightCounts> {
+        self.check_minable()?;
+        if let Some(image) = self.first_without_class()? {
+            return Err(self.unknown_class(image, "where the teacher is right"));
+        }
+        let codec = self.layout.label();
+        let count = |mut counts: RightCounts, shard| {
+            self.scan_shard(shard, which, |_, _, class, c, record| {
+                counts.add(c, class == Some(codec.prediction(record)));
+            })?;
+            Ok(counts)
+        };
+        let sum = |mut a: RightCounts, b: RightCounts| {
+            a.merge(&b);
+            Ok(a)
+        };
+        let shards = (0..self.layout.shards()).into_par_iter();
+        shards.try_fold(RightCounts::default, count).try_reduce(RightCounts::default, sum)
     }
 
     /// Calls `visit(image, region, class of the image, confidence)` for every region, in order.

@@ -29,7 +29,7 @@ impl Rule {
         };
         let name = kind.name();
         match self {
-            Self::Absolute(_) => {
+            Self::Absolute(_) | Self::Bounds(_) => {
                 let is_asked = match kind {
                     RegionKind::Discarded => low > 0.0,
                     RegionKind::Trivial => high < 1.0,
@@ -89,7 +89,7 @@ mod tests {
             confidences.iter().for_each(|&c| counts.add(c));
             Ok(counts)
         };
-        rule.resolve_counted(count).unwrap()
+        rule.resolve_counted(count, || unreachable!("nothing is auto")).unwrap()
     }
 
     fn warned(rule: &Rule, confidences: &[f32]) -> Vec<String> {

@@ -9,7 +9,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use crate::config::TrainConfig;
-use crate::demo::settings::{TEACHER, VISIBLE, student_config};
+use crate::demo::settings::{HELD_OUT_COPIES, TEACHER, VISIBLE, student_config};
 use crate::demo::students::{Student, teach};
 use crate::labelling::{LabelConfig, label};
 use crate::run::write_json;
@@ -83,7 +83,7 @@ pub fn demo(out: &Path, seed: u64, stop: &AtomicBool, listen: Listener) -> Resul
     let maker = SceneMaker::new(seed)?;
     if !scenes.join("done").exists() {
         maker.write(Half::Train, 1, &scenes.join("train"))?;
-        maker.write(Half::HeldOut, 1, &scenes.join("val"))?;
+        maker.write(Half::HeldOut, HELD_OUT_COPIES, &scenes.join("val"))?;
         atomic::write(scenes.join("done"), b"")?;
     }
     label(&scenes, TEACHER, &out.join("store"), &label_config(seed), stop, listen)?;
@@ -108,7 +108,7 @@ pub fn demo(out: &Path, seed: u64, stop: &AtomicBool, listen: Listener) -> Resul
     };
     let summary = DemoSummary {
         supervisions: students.iter().map(|s| (s.supervision.name().into(), result(s))).collect(),
-        held_out_images: maker.digits(Half::HeldOut).count() as u64,
+        held_out_images: held_out(&maker),
         confidence_auc: truth.auc,
         visible_share: truth.visible as f64 / mined.regions as f64,
         thresholds: mined.thresholds,
@@ -179,6 +179,11 @@ impl Truth {
     }
 }
 
+/// Number of held-out scenes.
+fn held_out(maker: &SceneMaker) -> u64 {
+    maker.digits(Half::HeldOut).count() as u64 * u64::from(HELD_OUT_COPIES)
+}
+
 fn scene_of(maker: &SceneMaker, name: &str) -> Result<ferkd_data::scenes::Scene> {
     let (digit, copy) = SceneMaker::parse_name(name).ok_or_else(|| {
         Error::mismatch(name, "it is not a scene of the demo").remedy("choose another folder with --out")
@@ -219,7 +224,7 @@ fn page(
         images: &images,
         thresholds: mined.thresholds,
         confidence: Confidence::Max,
-        epsilon: config.epsilon,
+        softening: config.softening(store.manifest().label.temperature),
         adaptation: Adaptation::Full,
         side: config.side,
     };
@@ -227,7 +232,7 @@ fn page(
         let scene = scene_of(maker, &store.image(pick.image).ok()?.name).ok()?;
         Some(scene.visible_share(&store.region(pick.image, pick.region).ok()?))
     };
-    let held_out = maker.digits(Half::HeldOut).count() as f64;
+    let held_out = held_out(maker) as f64;
     let mut table = Table::new(
         "Held-out accuracy",
         ["supervision", "accuracy", "training loss", "context", "training time"],

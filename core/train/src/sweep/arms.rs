@@ -187,8 +187,17 @@ fn label(key: &str, value: &toml::Value) -> String {
             format!("q {}", list.iter().map(plain).collect::<Vec<_>>().join(" "))
         }
         ("thresholds", toml::Value::Table(table)) => {
-            let part = |key: &str| table.get(key).map(plain).unwrap_or_default();
-            format!("c {} {} {}", part("low"), part("mid"), part("high"))
+            // Without all three, those that are given by name.
+            let part = |key: &str| table.get(key).map(plain);
+            match (part("low"), part("mid"), part("high")) {
+                (Some(low), Some(mid), Some(high)) => format!("c {low} {mid} {high}"),
+                parts => ["low", "mid", "high"]
+                    .into_iter()
+                    .zip([parts.0, parts.1, parts.2])
+                    .filter_map(|(key, value)| Some(format!("{key} {}", value?)))
+                    .collect::<Vec<_>>()
+                    .join(" "),
+            }
         }
         (key, value) => format!("{key} {}", plain(value)),
     }
@@ -210,6 +219,8 @@ fn slug(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ferkd_method::calibration::Epsilon;
+    use ferkd_method::mining::Threshold;
 
     fn table(text: &str) -> toml::Table {
         text.parse().unwrap()
@@ -225,7 +236,7 @@ mod tests {
             ["fkd, epsilon 0.1", "fkd, epsilon 0.2", "ferkd, epsilon 0.1", "ferkd, epsilon 0.2"]
         );
         assert_eq!(arms[3].folder, "ferkd-epsilon-0.2");
-        assert_eq!((arms[3].config.epsilon, arms[3].baseline), (0.2, 1));
+        assert_eq!((arms[3].config.epsilon, arms[3].baseline), (Epsilon::Value(0.2), 1));
     }
 
     #[test]
@@ -237,7 +248,8 @@ mod tests {
         ];
         let arms = arms(base, &named, &toml::Table::new(), None).unwrap();
         assert_eq!((arms[0].config.low, arms[0].config.quantiles), (None, [0.0, 0.1, 0.9]));
-        assert_eq!((arms[1].config.low, arms[1].config.mid), (Some(0.2), Some(0.5)));
+        let at = |c| Some(Threshold::At(c));
+        assert_eq!((arms[1].config.low, arms[1].config.mid), (at(0.2), at(0.5)));
         assert_eq!((arms[1].config.store_regions, arms[1].config.regions), (Some(4), 4));
     }
 

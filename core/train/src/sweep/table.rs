@@ -10,6 +10,7 @@ use crate::sweep::markdown::markdown;
 use crate::sweep::{csv, page};
 use ferkd_data::atomic;
 use ferkd_method::error::Result;
+use ferkd_method::mining::{Bound, Rule};
 
 /// Writes all tables and pictures into the folder `out`; says which files they are.
 ///
@@ -77,8 +78,16 @@ pub fn results(plan: &SweepPlan, finished: &[Finished], validation_images: u64) 
     for run in rows {
         let (config, summary) = (&run.config, &run.summary);
         let mined = summary.thresholds;
-        let quantiles = (mined.is_some() && config.low.is_none()).then_some(config.quantiles);
-        let quantile = |i: usize| quantiles.map_or(String::new(), |q| q[i].to_string());
+        let rule = mined.and_then(|_| config.rule().ok());
+        let quantile = |i: usize| match rule {
+            Some(Rule::Quantiles(_)) => config.quantiles[i].to_string(),
+            Some(Rule::Bounds(bounds)) => match bounds[i] {
+                Bound::Quantile(quantile) => quantile.to_string(),
+                Bound::Confidence(_) => String::new(),
+                Bound::Auto => "auto".into(),
+            },
+            Some(Rule::Absolute(_)) | None => String::new(),
+        };
         let some = |value: Option<f64>| value.map_or(String::new(), |v| v.to_string());
         let shares = summary.kinds.shares();
         let share = |i: usize| if mined.is_some() { shares[i].to_string() } else { String::new() };

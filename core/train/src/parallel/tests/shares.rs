@@ -7,7 +7,7 @@ use ferkd_data::batches::batch::{Batch, Batcher, InputSpec};
 use ferkd_data::batches::pictures::Pictures;
 use ferkd_data::batches::share::Share;
 use ferkd_data::pixels::Filter;
-use ferkd_method::selfmix::Mix;
+use ferkd_method::selfmix::{Mix, MixRule};
 
 fn values(pictures: &Pictures) -> &[f32] {
     match pictures {
@@ -24,7 +24,7 @@ fn shares_are_the_rows_of_the_whole_batch() {
         let mut batcher = Batcher::clone(trainer(&config, 10, 1).batcher());
         batcher.teacher = Some(InputSpec { side: 11, filter: Filter::Bicubic, ..batcher.student });
         // Without mixing, to see that there is any.
-        let plain = Batcher { mix: Mix::None, ..batcher.clone() };
+        let plain = Batcher { mix: MixRule::default(), ..batcher.clone() };
         for step in 0..batcher.plan.steps() {
             let whole = batcher.batch(step, &mut None).unwrap().unwrap();
             mixed += usize::from(whole.pixels != plain.batch(step, &mut None).unwrap().unwrap().pixels);
