@@ -36,5 +36,11 @@ fn the_first_command_of_the_readme_prints_its_table() {
     assert!(summary["confidence_auc"].as_f64().unwrap() > 0.7, "{summary}");
     // What it leaves is as any other store and run.
     ferkd(&folder, "verify store").ok();
-    ferkd(&folder, "eval runs/ferkd scenes").ok();
+    let run = fs::read_dir(folder.join("students/runs/ferkd")).unwrap().next().unwrap().unwrap();
+    ferkd(&folder, &format!("eval {} scenes", run.path().display())).ok();
+    // A second time, everything is there.
+    let again = ferkd(at.path(), &first_command()).ok();
+    let table =
+        |text: &str| text.lines().skip(1).take(SUPERVISIONS.len()).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(table(&again.stdout), table(&done.stdout));
 }

@@ -22,10 +22,11 @@ mod lite_weights;
 mod lost_work;
 #[cfg(target_os = "linux")]
 mod million;
+#[cfg(unix)]
+mod options;
 mod other_images;
 mod page;
 mod page_data;
-#[cfg(unix)]
 mod parallel;
 mod pillow;
 mod plan;

@@ -3,6 +3,10 @@
 use std::path::Path;
 
 use crate::config::{OptimizerName, Supervision, TrainConfig};
+#[cfg(not(target_family = "wasm"))]
+use crate::sweep::{SweepConfig, SweepPlan};
+#[cfg(not(target_family = "wasm"))]
+use ferkd_method::error::Result;
 use ferkd_method::mining::RegionKind;
 use ferkd_nn::models::Arch;
 
@@ -24,6 +28,37 @@ pub fn is_mistake(kind: RegionKind, share: f64) -> bool {
 /// The supervisions that the demo compares.
 pub const SUPERVISIONS: [Supervision; 5] =
     [Supervision::Hard, Supervision::Kd, Supervision::Fkd, Supervision::Ferkd, Supervision::FerkdSelfmix];
+
+/// The supervision that the others are held against.
+pub const BASELINE: &str = "fkd";
+
+/// The students, as a sweep: every supervision with the seeds `seed`, `seed + 1` and so on.
+///
+/// # Errors
+/// No seed.
+#[cfg(not(target_family = "wasm"))]
+pub fn students(out: &Path, seed: u64, seeds: u64) -> Result<SweepPlan> {
+    let shared = student_config(out, seed);
+    let mut train = ferkd_data::config::table(&shared)?;
+    // What each run has of its own.
+    for key in ["epochs", "seed", "supervision", "images"] {
+        train.remove(key);
+    }
+    let arm = |supervision: &Supervision| {
+        let name = || toml::Value::from(supervision.name());
+        toml::Table::from_iter([("name".to_owned(), name()), ("supervision".to_owned(), name())])
+    };
+    let config = SweepConfig {
+        teacher: TEACHER.into(),
+        epochs: vec![shared.epochs],
+        seeds: (seed..seed.saturating_add(seeds)).collect(),
+        baseline: Some(BASELINE.into()),
+        train,
+        arm: SUPERVISIONS.iter().map(arm).collect(),
+        ..SweepConfig::default()
+    };
+    config.plan(Some(shared.images))
+}
 
 /// The settings that all students share.
 pub fn student_config(out: &Path, seed: u64) -> TrainConfig {

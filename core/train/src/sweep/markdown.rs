@@ -20,7 +20,7 @@ fn mean_sd(sample: &Sample) -> String {
 }
 
 /// A difference in percentage points with its 95 % interval.
-pub(super) fn with_interval(sample: &Sample) -> String {
+pub fn with_interval(sample: &Sample) -> String {
     let sign = if sample.mean > 0.0 { "+" } else { "" };
     match sample.interval() {
         Some([low, high]) => format!("{sign}{} [{}, {}]", points(sample.mean), points(low), points(high)),
