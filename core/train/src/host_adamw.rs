@@ -115,7 +115,7 @@ mod tests {
     use super::*;
     use burn::optim::{AdamWConfig, RecordState, StateSink};
     use ferkd_method::rng::{Purpose, Stream};
-    use ferkd_nn::classifier::read;
+    use ferkd_nn::device::read::read;
 
     #[test]
     fn many_steps_give_burns_very_bits() {

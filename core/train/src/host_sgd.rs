@@ -100,7 +100,7 @@ mod tests {
     use burn::optim::decay::WeightDecayConfig;
     use burn::optim::momentum::MomentumConfig;
     use ferkd_method::rng::{Purpose, Stream};
-    use ferkd_nn::classifier::read;
+    use ferkd_nn::device::read::read;
 
     #[test]
     fn many_steps_give_burns_very_bits() {

@@ -7,6 +7,7 @@
 pub mod arithmetic;
 pub mod config;
 pub mod demo;
+mod due;
 pub mod ema;
 pub mod eval;
 #[cfg(feature = "flex")]
