@@ -5,6 +5,7 @@
 #![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
 pub mod arithmetic;
+pub mod commit;
 pub mod config;
 pub mod demo;
 mod due;
@@ -63,6 +64,3 @@ pub use session_event::{Budget, Checkpoint, SessionEvent, StepTaken};
 #[cfg(not(target_family = "wasm"))]
 pub use summary::TrainSummary;
 pub use trainer::Trainer;
-
-/// The commit that the program was built from; `unknown` outside of a repository.
-pub const COMMIT: &str = env!("FERKD_COMMIT");
