@@ -26,6 +26,8 @@ mod meter;
 #[cfg(not(target_family = "wasm"))]
 mod metrics;
 pub mod optimizer;
+#[cfg(all(test, feature = "flex"))]
+mod optimizer_check;
 pub mod parallel;
 pub mod precision;
 pub mod prefetch;
