@@ -8,8 +8,9 @@ use ferkd_method::{Error, Result};
 use ferkd_train::demo::run::demo;
 use ferkd_train::demo::settings::SUPERVISIONS;
 
+use crate::cli::output::{Output, percent};
+use crate::cli::stop::STOP;
 use crate::cli::terminal::{Terminal, duration};
-use crate::cli::{Output, STOP, percent};
 
 /// Run the whole pipeline on data that ship with the program.
 ///

@@ -10,8 +10,8 @@ use ferkd_method::Result;
 use ferkd_method::mining::{Confidence, RegionKind, Rule, Thresholds};
 use ferkd_report::number::confidences;
 
+use crate::cli::output::{Output, percent};
 use crate::cli::terminal::Terminal;
-use crate::cli::{Output, percent};
 
 /// Show which regions of a store are worth learning from.
 ///

@@ -40,7 +40,7 @@ impl Subject {
     /// Settings of the shortest run of the student.
     fn config(&self) -> TrainConfig {
         TrainConfig {
-            images: "stand-in".into(),
+            images: "made-up photos".into(),
             supervision: Supervision::Hard,
             arch: self.arch,
             width: self.width,

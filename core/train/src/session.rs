@@ -117,7 +117,7 @@ impl Session {
                 None => self.end(budget).await,
             };
         };
-        // The checkpoint says that it is due, and whoever waits for the end does not wait for all its images.
+        // The checkpoint says that it is due, so that a stop need not wait for all its images.
         if due == Due::Evaluation && is_saved && self.is_stopping() {
             return Ok(SessionEvent::Stopped);
         }
@@ -209,7 +209,7 @@ impl Session {
     }
 
     /// Says whether to stop after the step at hand, with a checkpoint. Alone, and once a step was taken, a session
-    /// stops at once, and leaves an evaluation to whoever goes on; several processes stop after the same step.
+    /// stops at once, and leaves an evaluation to the resumed run; several processes stop after the same step.
     pub fn request_stop(&mut self, stop: bool) {
         self.wants_stop = stop;
     }

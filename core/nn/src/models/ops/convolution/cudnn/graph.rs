@@ -5,7 +5,7 @@ use cudarc::cudnn::sys::cudnnBackendAttributeName_t as Name;
 use cudarc::cudnn::sys::cudnnBackendDescriptorType_t as DescriptorKind;
 
 use super::descriptor::Descriptor;
-use super::{ConvPass, Problem};
+use super::problem::{ConvPass, Problem};
 
 /// What a plan is made for.
 #[derive(Debug, Clone, Copy)]

@@ -11,7 +11,7 @@ use cudarc::cudnn::sys::cudnnBackendNumericalNote_t as Note;
 
 use super::descriptor::{Descriptor, checked};
 use super::graph::{Graph, Target, WEIGHT, X, Y};
-use super::{ConvPass, Problem};
+use super::problem::{ConvPass, Problem};
 
 /// Most bytes of its own that a kernel may take.
 const ROOM: i64 = 1 << 30;

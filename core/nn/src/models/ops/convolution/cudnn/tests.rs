@@ -1,6 +1,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
+use super::super::output;
 use super::descriptor::Descriptor;
 use super::graph::Target;
+use super::plan::CudnnPlan;
 use super::*;
 use cudarc::cudnn::sys::cudnnBackendAttributeName_t as Name;
 use cudarc::cudnn::sys::cudnnBackendDescriptorType_t as DescriptorKind;
