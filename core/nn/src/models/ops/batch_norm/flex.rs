@@ -148,7 +148,7 @@ fn normalise_add<E: Number>(
         |(((channel, out), x), other)| {
             let of = norm.of_channel(channel);
             out.iter_mut().zip(x).zip(other).for_each(|((y, x), other)| {
-                *y = E::narrow(activated(of(x.wide()) + other.wide(), activation))
+                *y = E::narrow(activated(of(x.wide()) + other.wide(), activation));
             });
         },
     );
