@@ -25,5 +25,6 @@ fn keep_pages() {
 fn main() -> std::process::ExitCode {
     #[cfg(not(target_family = "wasm"))]
     keep_pages();
+    ferkd_train::commit::set_commit(env!("FERKD_COMMIT"));
     cli::main()
 }

@@ -13,8 +13,13 @@ use ferkd_method::{Error, Result};
 use image::RgbImage;
 use wgpu::{Buffer, BufferUsages, CommandEncoder, Device, Queue, Texture};
 
+use crate::crop_resize::{CropResize, Cut};
+use crate::heat::Heat;
+use crate::histogram::Histogram;
+use crate::kinds::Kinds;
+use crate::mix::Mix;
+use crate::paint::Paint;
 use crate::pipeline::storage;
-use crate::{CropResize, Cut, Heat, Histogram, Kinds, Mix, Paint};
 
 /// What came of one shader.
 #[derive(Debug, Clone, PartialEq)]

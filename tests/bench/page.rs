@@ -149,7 +149,7 @@ fn frame_work(browser: &mut Browser) {
     let frames = browser.frames_during(|browser| {
         browser.act("play", Value::Null);
         state = browser.until("frames of training", |state| {
-            let students = state["lesson"]["students"].as_array().unwrap();
+            let students = state["training"]["students"].as_array().unwrap();
             let all_learn =
                 students.len() == 5 && students.iter().all(|student| student["step"].as_u64() > Some(4));
             all_learn && state["frames"].as_u64().unwrap() > before + FRAMES
@@ -158,7 +158,7 @@ fn frame_work(browser: &mut Browser) {
     println!(
         "while five students train, the Training pane's first frame among {} ({} steps):",
         frames.len(),
-        state["lesson"]["students"][0]["step"]
+        state["training"]["students"][0]["step"]
     );
     let frame = &state["frame_ms"];
     println!(

@@ -15,7 +15,7 @@ use ferkd_data::store::checksums::Checksums;
 use ferkd_data::store::{CHECKSUMS, MANIFEST, Manifest, ReadAt, Skipped, Store};
 use ferkd_method::mining::{Confidence, Rule, Thresholds};
 use ferkd_method::{Error, ErrorKind, Result};
-use ferkd_nn::classifier::ModelCard;
+use ferkd_nn::model_card::ModelCard;
 use ferkd_nn::weights::StateDict;
 use ferkd_tests::{files, repository};
 use ferkd_train::TrainConfig;

@@ -124,7 +124,7 @@ fn describe(page: &mut Page) -> Value {
         "thresholds": state.thresholds(&settings).ok(),
         "kinds": state.kinds(&settings).map(kinds),
         "box": state.teachers.probe.as_ref().map(|probe| own_box(state, probe)),
-        "lesson": {
+        "training": {
             "has_begun": state.training.has_begun,
             "is_playing": state.training.is_playing,
             "steps": state.training.steps,

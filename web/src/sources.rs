@@ -25,7 +25,7 @@ const AT_ONCE: usize = 12;
 const MOST_WHOLE: u64 = 64 << 20;
 
 /// Files that tell a store or a run.
-const TELLING: [&str; 2] = [MANIFEST, METRICS];
+const MARKERS: [&str; 2] = [MANIFEST, METRICS];
 
 /// Files of a folder, and of those below it, that are read whole.
 pub const MOST_FILES: usize = 4096;
@@ -230,7 +230,7 @@ pub fn with_paths(files: Vec<File>) -> Vec<(String, File)> {
 fn telling_folder(paths: impl Iterator<Item = String>) -> Option<String> {
     let mut folders: Vec<String> = paths
         .filter_map(|path| {
-            TELLING
+            MARKERS
                 .iter()
                 .find_map(|name| path.strip_suffix(name))
                 .filter(|f| f.is_empty() || f.ends_with('/'))
@@ -284,7 +284,7 @@ async fn in_folder(folder: &JsValue, name: &str) -> Result<Option<JsValue>, JsVa
 /// What lies in a folder and in those below it.
 enum Found {
     /// A store's or a run's folder, with its path.
-    Telling(String, JsValue),
+    Marker(String, JsValue),
     /// Files that tell neither, with their paths.
     Files(Vec<(String, JsValue)>),
 }
@@ -293,9 +293,9 @@ enum Found {
 async fn look_through(folder: &JsValue, ends_at_telling: bool) -> Result<Found, JsValue> {
     let (mut found, mut folders) = (Vec::new(), VecDeque::from([(String::new(), folder.clone())]));
     while let Some((path, folder)) = folders.pop_front() {
-        for name in TELLING {
+        for name in MARKERS {
             if ends_at_telling && in_folder(&folder, name).await?.is_some() {
-                return Ok(Found::Telling(path, folder));
+                return Ok(Found::Marker(path, folder));
             }
         }
         let entries = call(&folder, "values")?;
@@ -322,7 +322,7 @@ async fn look_through(folder: &JsValue, ends_at_telling: bool) -> Result<Found, 
 pub async fn walk(folder: &JsValue) -> Result<Vec<(String, JsValue)>, JsValue> {
     match look_through(folder, false).await? {
         Found::Files(files) => Ok(files),
-        Found::Telling(..) => Ok(Vec::new()),
+        Found::Marker(..) => Ok(Vec::new()),
     }
 }
 
@@ -335,7 +335,7 @@ async fn look_into(folder: &JsValue, opened: &RefCell<Vec<Opened>>, ctx: &egui::
 
 async fn open_handle(folder: &JsValue) -> Result<Opened, JsValue> {
     match look_through(folder, true).await? {
-        Found::Telling(path, within) => {
+        Found::Marker(path, within) => {
             let blocks = Blocks::unknown();
             let name = title(&path, &text(folder, "name"));
             Ok((Picked::Blocks(name, blocks.clone(), true), Some((blocks, Origin::Folder(within)))))

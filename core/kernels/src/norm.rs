@@ -154,17 +154,16 @@ trait Map: Copy + Send + Sync {
     fn of(&self, channel: usize, a: f32, b: f32) -> f32;
 }
 
-struct Mapped<'a, F> {
+struct Mapped<F> {
     a: *const f32,
     b: *const f32,
     len: usize,
     channels: usize,
     of: F,
     out: *mut f32,
-    lives: std::marker::PhantomData<&'a f32>,
 }
 
-impl<F: Map> WithSimd for Mapped<'_, F> {
+impl<F: Map> WithSimd for Mapped<F> {
     type Output = ();
 
     #[inline(always)]
@@ -208,7 +207,6 @@ unsafe fn mapped<F: Map>(a: *const f32, b: *const f32, out: Output, len: usize, 
                 channels,
                 of,
                 out: out.at(start),
-                lives: std::marker::PhantomData,
             });
         }
     });

@@ -11,7 +11,7 @@ use crate::shape::ConvShape;
 use crate::simd::Tile;
 use crate::table::{Sides, Table};
 
-/// Bytes of tables that are kept; beyond that all are made anew.
+/// Bytes of tables that are kept; beyond that all are made again.
 const KEPT: usize = 64 << 20;
 
 /// The tables of a convolution, each made when it is first needed.

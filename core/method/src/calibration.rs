@@ -3,6 +3,23 @@
 //! Source: FerKD (arXiv 2312.17473) softens the ground truth on hard (context) regions and drops the
 //! uninformative ones. Ours: epsilon's default and temperature, the two arms that keep the two effects apart, epsilon by
 //! confidence, calibrating only where the teacher is wrong, and mixing ground truth and teacher.
+//!
+//! ```
+//! # use ferkd_method as ferkd;
+//! use ferkd::calibration::{Adaptation, Softening};
+//! use ferkd::label::SoftLabel;
+//! use ferkd::mining::RegionKind;
+//!
+//! # fn main() -> ferkd::error::Result<()> {
+//! let teacher = SoftLabel::one_hot(3, 10);
+//! let adapt = |kind| Adaptation::Full.adapt(teacher.clone(), kind, Some(5), Softening::default());
+//! // An important region keeps what the teacher says; context learns the softened class of the image.
+//! assert_eq!(adapt(RegionKind::Important)?.prediction(), Some(3));
+//! assert!((adapt(RegionKind::Context)?.probability(5) - 0.9).abs() < 1e-6);
+//! assert!(Adaptation::Full.removes(RegionKind::Trivial));
+//! # Ok(())
+//! # }
+//! ```
 
 use serde::{Deserialize, Serialize};
 

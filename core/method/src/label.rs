@@ -2,6 +2,23 @@
 //!
 //! Source: FKD's codecs (arXiv 2112.01528, section 3.3, and its released code). A decoded label is sparse: a
 //! probability for each listed class and one `rest` that every other class shares.
+//!
+//! ```
+//! # use ferkd_method as ferkd;
+//! use ferkd::label::{Codec, TopK, softmax};
+//!
+//! # fn main() -> ferkd::error::Result<()> {
+//! let probabilities = softmax(&[2.0, 4.0, 1.0, 0.0], 1.0)?;
+//! let kept = TopK::of(&probabilities, 2);
+//! assert_eq!(kept.classes, [1, 0]);
+//! // What the other two classes had is spread over them again.
+//! let label = kept.decode(Codec::MarginalSmoothing, 4)?;
+//! assert_eq!(label.prediction(), Some(1));
+//! assert!((label.dense().iter().sum::<f32>() - 1.0).abs() < 1e-6);
+//! assert_eq!(label.probability(2), label.probability(3));
+//! # Ok(())
+//! # }
+//! ```
 
 use serde::{Deserialize, Serialize};
 

@@ -3,6 +3,24 @@
 //! Source: FerKD (arXiv 2312.17473) sorts regions by three thresholds; its values are not public. Quantiles of
 //! the confidence instead of absolute values, and all defaults, are ours. Mining is a pure function of stored
 //! labels and thresholds, so that thresholds are swept without running the teacher again.
+//!
+//! ```
+//! # use ferkd_method as ferkd;
+//! use ferkd::mining::{RegionKind, Rule, Thresholds};
+//!
+//! # fn main() -> ferkd::error::Result<()> {
+//! let confidences = [0.1, 0.4, 0.6, 0.8, 0.999];
+//! // As confidences, or as quantiles of those of a whole store.
+//! let rule = Rule::Quantiles(Thresholds { low: 0.2, mid: 0.4, high: 0.8 });
+//! let thresholds = rule.resolve(|add| {
+//!     confidences.into_iter().for_each(add);
+//!     Ok(())
+//! })?;
+//! let kinds = confidences.map(|c| thresholds.kind(c).expect("a number").letter());
+//! assert_eq!(kinds.iter().filter(|&&kind| kind == RegionKind::Important.letter()).count(), 3);
+//! # Ok(())
+//! # }
+//! ```
 
 mod kind;
 mod quantiles;

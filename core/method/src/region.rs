@@ -3,6 +3,17 @@
 //! Source: FKD (arXiv 2112.01528, section 3) draws M of them per image, once; the rounding is torchvision's
 //! `RandomResizedCrop.get_params`. The counter-based addressing is ours: a region depends on the seed, the
 //! image's relative path and the region's number, never on a position in a list.
+//!
+//! ```
+//! # use ferkd_method as ferkd;
+//! use ferkd::region::{Region, RegionSampler};
+//!
+//! let sampler = RegionSampler::new(0);
+//! // Four regions of a photo of 640 x 480 pixels, whose path has the hash 7; each can be drawn alone.
+//! let regions: Vec<Region> = sampler.regions(7, 4, 640, 480);
+//! assert_eq!(regions[3], sampler.region(7, 3, 640, 480));
+//! assert!(regions.iter().all(|region| region.fits(640, 480)));
+//! ```
 
 use serde::{Deserialize, Serialize};
 

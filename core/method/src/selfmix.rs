@@ -3,6 +3,22 @@
 //! Source: FerKD (arXiv 2312.17473) mixes within an image; the operators and strengths are FKD's own mixing
 //! (Mixup with Beta(0.8, 0.8), CutMix with Beta(1, 1), switched with probability 0.5), which is ours to assume.
 //! Mixup and CutMix across images are kept as baselines.
+//!
+//! ```
+//! # use ferkd_method as ferkd;
+//! use ferkd::selfmix::{Mix, MixStrength, Mixing, partners};
+//!
+//! # fn main() -> ferkd::error::Result<()> {
+//! // A batch with four regions of one image and two of another: partners stay within the image.
+//! let partners = partners(Mix::Selfmix, 0, 0, &[4, 2]);
+//! assert!(partners[..4].iter().all(|&partner| partner < 4));
+//! assert_eq!(partners[4..], [5, 4]);
+//! // One operator a step; its `l` is the weight of the region's own label.
+//! let mixing = Mixing::draw(Mix::Selfmix, &MixStrength::default(), 0, 0, 224)?.expect("SelfMix mixes");
+//! assert!((0.0..=1.0).contains(&mixing.l));
+//! # Ok(())
+//! # }
+//! ```
 
 mod partners;
 

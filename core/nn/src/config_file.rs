@@ -196,7 +196,7 @@ fn filter_named(name: &str) -> Result<Filter, String> {
     match name {
         "bilinear" => Ok(Filter::Bilinear),
         "bicubic" => Ok(Filter::Bicubic),
-        // timm's word for either, drawn anew for each picture of a training.
+        // timm's word for either, drawn for each picture of a training.
         "random" => Ok(Filter::Bicubic),
         other => Err(format!("`interpolation` is {other:?}; bilinear and bicubic are possible")),
     }

@@ -3,7 +3,7 @@
 //! - [`device`]: the device that computes, chosen when the program runs.
 //! - [`models`]: students and teachers, under the parameter names of torchvision, timm and EfficientNet-PyTorch.
 //! - [`weights`]: parameters on the host, in safetensors and PyTorch files.
-//! - [`classifier`]: a trained network with all that it takes to use it.
+//! - [`classifier`]: a trained network with all that it takes to use it; [`model_card`]: what its file says of it.
 //! - [`preprocessing`]: what a network wants to see, and who says so.
 //! - [`memory`]: what a training step takes, counted before anything is computed.
 #![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
@@ -12,6 +12,7 @@ pub mod classifier;
 pub mod config_file;
 pub mod device;
 pub mod memory;
+pub mod model_card;
 pub mod models;
 pub mod preprocessing;
 mod seal;

@@ -3,6 +3,19 @@
 //! A [`Report`] is sections in order, a [`Section`] is blocks in order; `render` gives the page. It loads
 //! nothing from anywhere, runs no script, reads well in light and dark, on a phone and on paper, and says in
 //! words what its charts show. The same input gives the same bytes. Layout and wording are ours.
+//!
+//! ```
+//! # mod ferkd {
+//! #     pub use ferkd_report as report;
+//! # }
+//! use ferkd::report::{Cell, Report, Section, Table};
+//!
+//! let table = Table::new("Top-1 accuracy", ["student", "accuracy"])
+//!     .row([Cell::text("FKD"), Cell::percent(0.575)])
+//!     .row([Cell::text("FerKD"), Cell::percent(0.546)]);
+//! let page = Report::new("Two students").section(Section::new("Results").with(table)).render();
+//! assert!(page.starts_with("<!doctype html>") && page.contains("FerKD"));
+//! ```
 #![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
 mod axis;

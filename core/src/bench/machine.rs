@@ -28,7 +28,7 @@ impl Machine {
             cpu: model.map_or_else(|| arch.to_owned(), |(_, name)| name.trim().to_owned()),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             system: format!("{system} {arch}"),
-            commit: ferkd_train::COMMIT,
+            commit: ferkd_train::commit::commit(),
             optimised: !cfg!(debug_assertions),
         }
     }

@@ -3,17 +3,20 @@
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use rayon::prelude::*;
 
 use super::generated::{Scratch, class_of, entry, picture, store};
 use super::report::Report;
+#[cfg(feature = "cuda")]
+use super::steps::wait;
+use super::steps::{AHEAD, first_batch, steps_per_s};
 use super::timing::Timing;
 use super::yardstick::Yardstick;
 use ferkd_data::classes::ClassSpace;
 use ferkd_data::images::ImageList;
 use ferkd_data::store::ImageEntry;
-use ferkd_method::error::{Error, ErrorKind, Result};
+use ferkd_method::error::{Error, Result};
 use ferkd_nn::models::{Arch, Model};
 use ferkd_train::arithmetic::Arithmetic;
 use ferkd_train::loss::{DeviceTargets, soft_cross_entropy};
@@ -54,9 +57,7 @@ pub fn step(what: &StepBench, timing: Timing, yardstick: Option<&Yardstick>) -> 
     let timing = timing.checked()?;
     let scratch = Scratch::new()?;
     let trainer = trainer(what, &scratch)?;
-    let Some(first) = trainer.batcher().batch(0, &mut None)?.map(DeviceBatch::from) else {
-        return Err(Error::usage("bench step", "there is no step to take"));
-    };
+    let first = first_batch(&trainer)?;
     if first.total != what.batch {
         let problem = format!("a step has {} regions, not {}", first.total, what.batch);
         return Err(Error::usage("bench step", problem).remedy("take a multiple of --regions-per-step"));
@@ -66,18 +67,14 @@ pub fn step(what: &StepBench, timing: Timing, yardstick: Option<&Yardstick>) -> 
     let mut session = Session::new(trainer, "bench step");
     // Batches are prepared from the first step of a turn to its last, and never in the yardstick's turn.
     let whole = |session: &mut Session| -> Result<f64> {
-        let mut queue = Queue::new(&device);
-        let rate = timing.turn_until(|| step_of(session).and_then(|()| queue.add()), || wait(&device));
+        let rate = steps_per_s(&timing, &device, || step_of(session));
         session.rest();
         rate
     };
     whole(&mut session)?;
     #[cfg(feature = "cuda")]
     let memory = super::memory::while_done(&device, || whole(&mut session))?;
-    let mut alone = || -> Result<f64> {
-        let mut queue = Queue::new(&device);
-        timing.turn_until(|| bare.step().and_then(|()| queue.add()), || wait(&device))
-    };
+    let mut alone = || steps_per_s(&timing, &device, || bare.step());
     let (mut rates, mut bares, mut others) = (Vec::new(), Vec::new(), Vec::new());
     alone()?;
     for _ in 0..timing.repetitions {
@@ -131,35 +128,6 @@ fn step_of(session: &mut Session) -> Result<()> {
             _ => {}
         }
     }
-}
-
-/// Steps that a device may have before it: a training run reads its losses back now and then, too.
-const AHEAD: u32 = 16;
-
-/// Steps that were handed to a device.
-struct Queue<'a> {
-    device: &'a Device,
-    steps: u32,
-}
-
-impl<'a> Queue<'a> {
-    fn new(device: &'a Device) -> Self {
-        Self { device, steps: 0 }
-    }
-
-    /// One step more; waits where there are too many.
-    fn add(&mut self) -> Result<u64> {
-        self.steps += 1;
-        if self.steps.is_multiple_of(AHEAD) {
-            wait(self.device)?;
-        }
-        Ok(1)
-    }
-}
-
-/// Waits until a device has done everything.
-fn wait(device: &Device) -> Result<()> {
-    device.sync().map_err(|error| Error::new(ErrorKind::Io, "device", error.to_string()))
 }
 
 /// A trainer on made-up pictures and labels.

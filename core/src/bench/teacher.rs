@@ -7,7 +7,8 @@ use super::timing::Timing;
 use super::yardstick::Yardstick;
 use ferkd_method::error::{Error, Result};
 use ferkd_method::rng::{Purpose, Stream};
-use ferkd_nn::classifier::{Classifier, read};
+use ferkd_nn::classifier::Classifier;
+use ferkd_nn::device::read::read;
 
 /// Who looks at how many crops.
 #[derive(Debug, Clone)]

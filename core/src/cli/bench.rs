@@ -12,7 +12,7 @@ use ferkd_method::mining::Confidence;
 use ferkd_nn::models::Arch;
 use ferkd_train::arithmetic::Arithmetic;
 
-use crate::cli::Output;
+use crate::cli::output::Output;
 
 /// Measure how fast this machine is at each part of the work.
 ///

@@ -9,8 +9,9 @@ use ferkd_train::demo::run::{StudentResult, demo};
 use ferkd_train::demo::settings::{HELD_OUT_COPIES, SUPERVISIONS};
 use ferkd_train::sweep::markdown::with_interval;
 
+use crate::cli::output::{Output, percent};
+use crate::cli::stop::STOP;
 use crate::cli::terminal::{Terminal, duration};
-use crate::cli::{Output, STOP, percent};
 
 /// Run the whole pipeline on data that ship with the program.
 ///

@@ -12,8 +12,8 @@ use ferkd_nn::device;
 use ferkd_nn::preprocessing::{InputOverrides, Source};
 use ferkd_train::{EvalSet, evaluate};
 
+use crate::cli::output::{Output, percent};
 use crate::cli::terminal::Terminal;
-use crate::cli::{Output, percent};
 
 /// Try a model on images: top-1, top-5, per class, and what is taken for what.
 ///

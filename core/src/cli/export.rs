@@ -9,7 +9,7 @@ use ferkd_nn::classifier::Classifier;
 use ferkd_nn::device;
 use ferkd_nn::weights::{Precision, StateDict};
 
-use crate::cli::Output;
+use crate::cli::output::Output;
 
 /// Hand a student on: safetensors with torchvision's or timm's key names.
 ///

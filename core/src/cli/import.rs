@@ -7,9 +7,10 @@ use ferkd_data::import::fkd::{FkdConfig, FkdSummary, import};
 use ferkd_method::Result;
 
 use crate::cli::notices::Notices;
+use crate::cli::output::Output;
 use crate::cli::overrides::Overrides;
+use crate::cli::stop::STOP;
 use crate::cli::terminal::{Terminal, duration};
-use crate::cli::{Output, STOP};
 
 /// Import labels that others made into a label store.
 ///

@@ -7,9 +7,10 @@ use ferkd_method::Result;
 use ferkd_train::labelling::{LabelConfig, label};
 
 use crate::cli::notices::Notices;
+use crate::cli::output::Output;
 use crate::cli::overrides::Overrides;
+use crate::cli::stop::STOP;
 use crate::cli::terminal::{Terminal, duration};
-use crate::cli::{Output, STOP};
 
 /// Most broken images that are listed on the terminal.
 const SHOWN: usize = 20;

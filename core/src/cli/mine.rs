@@ -10,8 +10,8 @@ use ferkd_method::mining::{Confidence, RegionKind, RightFit, Rule, Threshold, Th
 use ferkd_method::{Error, Result};
 use ferkd_report::number::{confidence, confidences};
 
+use crate::cli::output::{Output, percent};
 use crate::cli::terminal::Terminal;
-use crate::cli::{Output, percent};
 
 /// Show which regions of a store are worth learning from.
 ///

@@ -9,6 +9,7 @@ mod label;
 mod messages;
 mod mine;
 mod notices;
+mod output;
 mod overrides;
 mod plan;
 mod stop;
@@ -21,11 +22,11 @@ mod verify;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use ferkd_method::{Error, ErrorKind, Result};
-use serde_json::{Value, json};
+use ferkd_method::{ErrorKind, Result};
+use serde_json::json;
 
 use crate::cli::messages::{print_json, print_text, say};
-use crate::cli::stop::STOP;
+use crate::cli::output::Output;
 
 /// Distillation from region-wise soft labels: FerKD.
 ///
@@ -67,20 +68,6 @@ enum Command {
     Export(export::Args),
     Import(import::Args),
     Bench(bench::Args),
-}
-
-/// What a command has to say: for people and for programs.
-struct Output {
-    text: String,
-    json: Value,
-    code: u8,
-}
-
-impl Output {
-    fn new(text: String, json: &impl serde::Serialize) -> Result<Self> {
-        let json = serde_json::to_value(json).map_err(|e| Error::mismatch("output", e.to_string()))?;
-        Ok(Self { text, json, code: 0 })
-    }
 }
 
 impl Command {
@@ -154,9 +141,4 @@ fn answer(output: &Output, json: bool) -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// A share as a percentage with one decimal.
-fn percent(share: f64) -> String {
-    format!("{:.1} %", 100.0 * share)
 }

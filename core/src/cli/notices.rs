@@ -2,7 +2,7 @@
 
 use ferkd_data::events::Event;
 
-use crate::cli::Output;
+use crate::cli::output::Output;
 
 /// The notices of a command: which split was used for what, what was passed over.
 #[derive(Default)]

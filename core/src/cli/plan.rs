@@ -12,8 +12,8 @@ use ferkd_nn::models::Arch;
 use ferkd_train::labelling::LabelConfig;
 use ferkd_train::run::write_json;
 
-use crate::cli::Output;
 use crate::cli::messages::say;
+use crate::cli::output::Output;
 use crate::cli::terminal::duration;
 
 /// Say what a data set and a budget will cost, before anything is started.

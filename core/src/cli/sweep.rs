@@ -7,8 +7,9 @@ use ferkd_method::{Error, Result};
 use ferkd_train::sweep::markdown::markdown;
 use ferkd_train::sweep::{SweepConfig, SweepPlan, look, sweep};
 
+use crate::cli::output::Output;
+use crate::cli::stop::STOP;
 use crate::cli::terminal::{Terminal, duration};
-use crate::cli::{Output, STOP};
 
 /// Compare arms: a grid of settings, budgets and seeds -> one table.
 ///

@@ -9,9 +9,10 @@ use ferkd_train::image_check::ImageCheck;
 use ferkd_train::{Node, Rendezvous, TrainConfig, TrainSummary, Trainer, train, train_together};
 
 use crate::cli::notices::Notices;
+use crate::cli::output::{Output, percent};
 use crate::cli::overrides::Overrides;
+use crate::cli::stop::STOP;
 use crate::cli::terminal::{Terminal, duration};
-use crate::cli::{Output, STOP, percent};
 
 /// Train one student under one supervision.
 ///

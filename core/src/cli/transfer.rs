@@ -6,9 +6,10 @@ use ferkd_method::{Error, Result};
 use ferkd_train::train;
 use ferkd_train::transfer::{check, starting_point};
 
+use crate::cli::output::Output;
+use crate::cli::stop::STOP;
 use crate::cli::terminal::Terminal;
 use crate::cli::train::{RunArgs, dry_run, report};
-use crate::cli::{Output, STOP};
 
 /// Take a trained network to an image folder's own classes: fine-tune all of it, or its last layer
 /// alone.

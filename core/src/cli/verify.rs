@@ -8,7 +8,7 @@ use ferkd_data::images::{ImageList, Split};
 use ferkd_data::store::{Few, ImagesReport, Store, forget_shards, holds_parts, merge, verify};
 use ferkd_method::{Error, Result};
 
-use crate::cli::Output;
+use crate::cli::output::Output;
 use crate::cli::terminal::Terminal;
 
 /// Check every file and every record of a label store; merge its parts before, if it is in parts.

@@ -6,17 +6,16 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::bench::{Crops, Pipeline, Timing};
+use crate::bench::{Crops, Pipeline, Timing, first_batch, steps_per_s, wait};
 use crate::planner::images::Images;
 use ferkd_data::batches::batch::InputSpec;
 use ferkd_data::images::ImageList;
 use ferkd_data::images::synthetic::photo;
 use ferkd_data::pixels::{Filter, Normalisation};
 use ferkd_method::error::{Error, IoContext, Result};
-use ferkd_nn::classifier::{Classifier, read};
+use ferkd_nn::classifier::Classifier;
 use ferkd_nn::models::Arch;
 use ferkd_train::config::{Supervision, TrainConfig};
-use ferkd_train::upload::DeviceBatch;
 use ferkd_train::{Inputs, Trainer};
 
 /// What the rates were measured for.
@@ -41,7 +40,7 @@ impl Subject {
     /// Settings of the shortest run of the student.
     fn config(&self) -> TrainConfig {
         TrainConfig {
-            images: "stand-in".into(),
+            images: "made-up photos".into(),
             supervision: Supervision::Hard,
             arch: self.arch,
             width: self.width,
@@ -242,12 +241,6 @@ fn sample(images: &Images) -> Result<(ImageList, Vec<usize>)> {
     }
 }
 
-/// Repeats `work` for a turn, after once to warm up: caches are cold, kernels are compiled. Seconds of one repetition.
-fn timed(mut work: impl FnMut() -> Result<()>) -> Result<f64> {
-    work()?;
-    TIMING.turn(|| work().map(|()| 1)).map(|rate| 1.0 / rate)
-}
-
 /// Seconds to read and decode one image, and to cut one region of it for a network, on one thread.
 fn preparing((images, sample): &(ImageList, Vec<usize>), view: InputSpec) -> Result<(f64, f64)> {
     let pipeline = Pipeline { images, view, regions: REGIONS };
@@ -293,12 +286,13 @@ fn stepping(subject: &Subject, regions: usize, classes: usize) -> Result<(Steps,
     let images = ImageList::in_memory((0..classes.max(regions)).map(one).collect())?;
     let inputs = Inputs { images, validation: None, store: None, teacher: None };
     let device = ferkd_nn::device::open(&subject.device)?;
-    let mut trainer = Trainer::with_inputs(config, inputs, device)?;
-    let Some(batch) = trainer.batcher().batch(0, &mut None)?.map(DeviceBatch::from) else {
-        return Err(Error::mismatch("training plan", "it has no step"));
-    };
+    let mut trainer = Trainer::with_inputs(config, inputs, device.clone())?;
+    let batch = first_batch(&trainer)?;
     forget_peak();
-    let seconds = timed(|| read(trainer.advance(&batch)?.loss).map(drop))?;
+    // Once to warm up: caches are cold, kernels are compiled.
+    trainer.advance(&batch)?;
+    wait(&device)?;
+    let seconds = 1.0 / steps_per_s(&TIMING, &device, || trainer.advance(&batch).map(drop))?;
     Ok((Steps { seconds, peak_bytes: peak_bytes() }, trainer.parameters() as u64))
 }
 

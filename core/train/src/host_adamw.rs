@@ -111,41 +111,15 @@ fn update(
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test may panic")]
     use super::*;
-    use burn::optim::{AdamWConfig, RecordState, StateSink};
-    use ferkd_method::rng::{Purpose, Stream};
-    use ferkd_nn::classifier::read;
+    use crate::optimizer_check::assert_same_bits;
+    use burn::optim::AdamWConfig;
 
     #[test]
     fn many_steps_give_burns_very_bits() {
         for decay in [0.0, 0.05] {
             let burns = AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(decay).build();
-            let ours = HostAdamW { epsilon: 1e-8, decay };
-            let mut draw = Stream::new(1, Purpose::Weights, 0, 0);
-            let mut tensor = || {
-                let values: Vec<f32> = (0..70 * 500).map(|_| draw.normal() as f32).collect();
-                Tensor::<2>::from_data(TensorData::new(values, [70, 500]), &Device::flex())
-            };
-            let mut a = tensor();
-            let mut b = a.clone();
-            let (mut of_a, mut of_b) = (None, None);
-            for step in 0..5 {
-                // A gradient that does not lie in memory row by row.
-                let grad = tensor().reshape([500, 70]).swap_dims(0, 1);
-                let lr = 0.1 / f64::from(step + 1);
-                (a, of_a) = ours.step(lr, a, grad.clone(), of_a);
-                (b, of_b) = burns.step(lr, b, grad, of_b);
-                let bits = |t: &Tensor<2>| {
-                    read(t.clone()).unwrap().into_iter().map(f32::to_bits).collect::<Vec<_>>()
-                };
-                assert_eq!(bits(&a), bits(&b), "step {step}, decay {decay}");
-            }
-            // Under burn's own names, so that a checkpoint of one goes on with the other.
-            let (mut ours, mut burns) = (StateSink::default(), StateSink::default());
-            of_a.unwrap().state_flatten("w", &mut ours);
-            of_b.unwrap().state_flatten("w", &mut burns);
-            assert_eq!(ours.tensors, burns.tensors);
+            assert_same_bits(&HostAdamW { epsilon: 1e-8, decay }, &burns, &format!("decay {decay}"));
         }
     }
 }

@@ -96,11 +96,10 @@ impl HostSgd {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::optimizer_check::assert_same_bits;
     use burn::optim::SgdConfig;
     use burn::optim::decay::WeightDecayConfig;
     use burn::optim::momentum::MomentumConfig;
-    use ferkd_method::rng::{Purpose, Stream};
-    use ferkd_nn::classifier::read;
 
     #[test]
     fn many_steps_give_burns_very_bits() {
@@ -108,31 +107,7 @@ mod tests {
             let momentum = MomentumConfig::new().with_momentum(0.9).with_dampening(0.0);
             let penalty = (decay > 0.0).then_some(WeightDecayConfig { penalty: decay });
             let burns = SgdConfig::new().with_momentum(Some(momentum)).with_weight_decay(penalty).build();
-            let ours = HostSgd { momentum: 0.9, decay };
-            let mut draw = Stream::new(1, Purpose::Weights, 0, 0);
-            let mut tensor = || {
-                let values: Vec<f32> = (0..70 * 500).map(|_| draw.normal() as f32).collect();
-                Tensor::<2>::from_data(TensorData::new(values, [70, 500]), &Device::flex())
-            };
-            let mut a = tensor();
-            let mut b = a.clone();
-            let (mut of_a, mut of_b) = (None, None);
-            for step in 0..5 {
-                // A gradient that does not lie in memory row by row.
-                let grad = tensor().reshape([500, 70]).swap_dims(0, 1);
-                let lr = 0.1 / f64::from(step + 1);
-                (a, of_a) = ours.step(lr, a, grad.clone(), of_a);
-                (b, of_b) = burns.step(lr, b, grad, of_b);
-                let bits = |t: &Tensor<2>| {
-                    read(t.clone()).unwrap().into_iter().map(f32::to_bits).collect::<Vec<_>>()
-                };
-                assert_eq!(bits(&a), bits(&b), "step {step}, decay {decay}");
-            }
-            // Under burn's own names, so that a checkpoint of one goes on with the other.
-            let (mut ours, mut burns) = (StateSink::default(), StateSink::default());
-            of_a.unwrap().state_flatten("w", &mut ours);
-            of_b.unwrap().state_flatten("w", &mut burns);
-            assert_eq!(ours.tensors, burns.tensors);
+            assert_same_bits(&HostSgd { momentum: 0.9, decay }, &burns, &format!("decay {decay}"));
         }
     }
 }

@@ -5,8 +5,10 @@
 #![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
 pub mod arithmetic;
+pub mod commit;
 pub mod config;
 pub mod demo;
+mod due;
 pub mod ema;
 pub mod eval;
 mod fairness;
@@ -25,6 +27,8 @@ mod meter;
 #[cfg(not(target_family = "wasm"))]
 mod metrics;
 pub mod optimizer;
+#[cfg(all(test, feature = "flex"))]
+mod optimizer_check;
 pub mod parallel;
 pub mod precision;
 pub mod prefetch;
@@ -63,6 +67,3 @@ pub use session_event::{Budget, Checkpoint, SessionEvent, StepTaken};
 #[cfg(not(target_family = "wasm"))]
 pub use summary::TrainSummary;
 pub use trainer::Trainer;
-
-/// The commit that the program was built from; `unknown` outside of a repository.
-pub const COMMIT: &str = env!("FERKD_COMMIT");

@@ -7,7 +7,8 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use ferkd_data::pixels::Normalisation;
 use ferkd_method::error::{Error, Result};
-use ferkd_nn::classifier::{CARD, Classifier, ModelCard};
+use ferkd_nn::classifier::Classifier;
+use ferkd_nn::model_card::{CARD, ModelCard};
 use ferkd_nn::models::{Model, ModelSpec, resize_positions};
 use ferkd_nn::weights::StateDict;
 

@@ -88,6 +88,15 @@ impl Progress {
         Ok(())
     }
 
+    /// Takes note of an evaluation's top-1 accuracy, in 0..=1; whether it is the best so far.
+    pub(super) fn note_accuracy(&mut self, top1: f64) -> bool {
+        let is_best = self.best_accuracy.is_none_or(|best| top1 > best);
+        if is_best {
+            self.best_accuracy = Some(top1);
+        }
+        is_best
+    }
+
     /// The steps since the last metric, whose losses are known; the next ones begin another.
     pub(super) fn metrics(&mut self, step: u64, steps: u64, epoch: f64, lr: f64) -> Metrics {
         let Window { loss_bits, regions, kinds, fallbacks } = std::mem::take(&mut self.window);

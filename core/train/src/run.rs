@@ -343,7 +343,7 @@ impl Environment {
     fn of(trainer: &Trainer) -> Self {
         Self {
             ferkd: env!("CARGO_PKG_VERSION"),
-            commit: crate::COMMIT,
+            commit: crate::commit::commit(),
             burn: "0.22.1",
             os: std::env::consts::OS,
             cpu_threads: rayon::current_num_threads(),

@@ -5,26 +5,18 @@
 //! done with its events is the host's: a run folder writes them down, the other processes of a run only follow, a page
 //! draws between two of them, and several students side by side are several sessions.
 
-use std::collections::VecDeque;
-
 use burn::tensor::Tensor;
 
-use crate::eval::{EvalPass, Evaluated};
+use crate::due::{Due, DueWork};
+use crate::eval::{EvalPass, EvalSet, Evaluated};
 use crate::prefetch::Prefetch;
 use crate::progress::Progress;
-use crate::session_event::{Budget, Checkpoint, SessionEvent, StepTaken};
+use crate::session_event::{Budget, SessionEvent, StepTaken};
 use crate::trainer::{StepOutput, Trainer, Tuning};
 use crate::upload::DeviceBatch;
 use ferkd_method::error::{Error, Result};
-use ferkd_nn::{classifier::read_async, weights::StateDict};
-
-/// What the last step made due.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Due {
-    Metrics,
-    Evaluation,
-    Checkpoint(Checkpoint),
-}
+use ferkd_nn::device::read::read_async;
+use ferkd_nn::weights::StateDict;
 
 /// One student in training.
 pub struct Session {
@@ -36,7 +28,7 @@ pub struct Session {
     makes_ahead: bool,
     /// Losses that are still on the device, with step and learning rate.
     unread: Vec<(u64, f64, Tensor<1>)>,
-    due: VecDeque<Due>,
+    due: DueWork,
     evaluation: Option<EvalPass>,
     /// The last evaluation of this sitting.
     last: Option<Box<Evaluated>>,
@@ -46,8 +38,6 @@ pub struct Session {
     stops: bool,
     /// Whether a step was taken in this sitting.
     has_stepped: bool,
-    /// The step after which the last checkpoint was due.
-    saved_at: Option<u64>,
     /// Why the next step cannot be taken, until what was done is saved.
     failure: Option<Error>,
 }
@@ -62,13 +52,12 @@ impl Session {
             batches: None,
             makes_ahead: true,
             unread: Vec::new(),
-            due: VecDeque::new(),
+            due: DueWork::default(),
             evaluation: None,
             last: None,
             wants_stop: false,
             stops: false,
             has_stepped: false,
-            saved_at: None,
             failure: None,
         }
     }
@@ -89,17 +78,9 @@ impl Session {
         let restored = restored.inspect_err(|error| trainer.leave(error));
         let mut session = Self { progress: restored?, ..Self::new(trainer, origin) };
         if session.progress.evaluation_due && session.trainer.can_evaluate() {
-            let ends = session.trainer.step() == session.trainer.steps();
-            session.due.extend(session.evaluation_and_after(ends));
-            session.saved_at = Some(session.trainer.step());
+            session.due.add_resumed(&session.trainer);
         }
         Ok(session)
-    }
-
-    /// An evaluation, and at the end of the run a checkpoint that knows its result. In the middle the next one does,
-    /// and a host that is killed before that evaluates again.
-    fn evaluation_and_after(&self, ends: bool) -> impl Iterator<Item = Due> + use<> {
-        std::iter::once(Due::Evaluation).chain(ends.then_some(Due::Checkpoint(Checkpoint::Last)))
     }
 
     /// Makes each batch when its step is taken, on the same thread; the batches are the same.
@@ -117,7 +98,7 @@ impl Session {
     pub async fn next(&mut self, budget: Budget) -> Result<SessionEvent> {
         let (step, steps) = (self.trainer.step(), self.trainer.steps());
         let stops = self.is_stopping() && step < steps;
-        if self.due.is_empty() && step < steps && !stops && self.failure.is_none() {
+        if self.due.first().is_none() && step < steps && !stops && self.failure.is_none() {
             match self.batch() {
                 Ok(batch) => return self.step(&batch),
                 // What was done in this sitting is worth a checkpoint before the error is told.
@@ -125,35 +106,33 @@ impl Session {
                 Err(error) => return Err(error),
             }
         }
-        if (stops || self.failure.is_some()) && self.due.is_empty() && self.saved_at != Some(step) {
-            self.saved_at = Some(step);
-            self.due.push_back(Due::Checkpoint(Checkpoint::Last));
+        let is_saved = self.due.saved_at() == Some(step);
+        if (stops || self.failure.is_some()) && self.due.first().is_none() && !is_saved {
+            self.due.add_checkpoint(step);
         }
-        let Some(due) = self.due.front().copied() else {
+        let Some(due) = self.due.first() else {
             return match self.failure.take() {
                 Some(failure) => Err(failure),
                 None if stops => Ok(SessionEvent::Stopped),
                 None => self.end(budget).await,
             };
         };
-        // The checkpoint says that it is due, and whoever waits for the end does not wait for all its images.
-        if due == Due::Evaluation && self.saved_at == Some(step) && self.is_stopping() {
+        // The checkpoint says that it is due, so that a stop need not wait for all its images.
+        if due == Due::Evaluation && is_saved && self.is_stopping() {
             return Ok(SessionEvent::Stopped);
         }
         // Losses stay on the device as long as no one needs them: reading one waits for all work before it.
         self.read_losses().await?;
-        match due {
-            Due::Evaluation => self.evaluate(budget).await,
+        let event = match due {
+            Due::Evaluation => return self.evaluate(budget).await,
             Due::Metrics => {
-                self.due.pop_front();
                 let lr = self.trainer.rate(step.saturating_sub(1));
-                Ok(SessionEvent::Metrics(self.progress.metrics(step, steps, self.trainer.epoch(), lr)))
+                SessionEvent::Metrics(self.progress.metrics(step, steps, self.trainer.epoch(), lr))
             }
-            Due::Checkpoint(which) => {
-                self.due.pop_front();
-                Ok(SessionEvent::Checkpoint(which))
-            }
-        }
+            Due::Checkpoint(which) => SessionEvent::Checkpoint(which),
+        };
+        self.due.pop();
+        Ok(event)
     }
 
     /// The batch of the next step.
@@ -172,38 +151,18 @@ impl Session {
         self.unread.push((step, lr, loss));
         let (regions, kinds) = (batch.total as u64, batch.kinds);
         self.progress.note_step(regions, &kinds, batch.fallbacks);
-
-        let config = self.trainer.config();
-        let (done, epoch, before) = (step + 1, self.trainer.epoch(), self.trainer.epoch_of(step));
-        let ends = done == self.trainer.steps();
-        let crosses = |every: usize| every > 0 && multiples(epoch, every) > multiples(before, every);
-        let is_multiple = |every: u64| every > 0 && done.is_multiple_of(every);
-        let evaluates = self.trainer.can_evaluate() && (ends || crosses(config.eval_every));
-        let saves = ends || evaluates || is_multiple(config.checkpoint_every);
-        // The checkpoint comes before the evaluation, which takes long and can fail, and says that it is due.
-        let due = [
-            (ends || is_multiple(config.log_every), Due::Metrics),
-            (crosses(config.keep_every), Due::Checkpoint(Checkpoint::Numbered(done))),
-            (saves, Due::Checkpoint(Checkpoint::Last)),
-        ];
-        self.due.extend(due.into_iter().filter(|(is_due, _)| *is_due).map(|(_, what)| what));
-        if evaluates {
-            self.due.extend(self.evaluation_and_after(ends));
-        }
-        if saves {
-            self.saved_at = Some(done);
-        }
+        self.due.add_after_step(&self.trainer);
+        let epoch = self.trainer.epoch();
         Ok(SessionEvent::Step(StepTaken { step, epoch, lr, regions, kinds }))
     }
 
     /// The next slice of the evaluation that is due.
     async fn evaluate(&mut self, budget: Budget) -> Result<SessionEvent> {
         let Some(found) = self.evaluate_slice(budget).await? else { return Ok(self.eval_slice()) };
-        self.due.pop_front();
-        let is_best = self.progress.best_accuracy.is_none_or(|best| found.report.top1 > best);
+        self.due.pop();
+        let is_best = self.progress.note_accuracy(found.report.top1);
         if is_best {
-            self.progress.best_accuracy = Some(found.report.top1);
-            self.due.push_front(Due::Checkpoint(Checkpoint::Best));
+            self.due.add_best();
         }
         self.last = Some(found.clone());
         Ok(SessionEvent::Evaluation { found, is_best })
@@ -224,7 +183,7 @@ impl Session {
     async fn evaluate_slice(&mut self, budget: Budget) -> Result<Option<Box<Evaluated>>> {
         let pass = self.evaluation.get_or_insert_default();
         self.trainer.evaluate_slice(pass, budget.eval_pictures).await?;
-        if pass.done() < self.trainer.validation().map_or(0, super::eval::EvalSet::len) {
+        if pass.done() < self.trainer.validation().map_or(0, EvalSet::len) {
             return Ok(None);
         }
         let pass = self.evaluation.take().unwrap_or_default();
@@ -233,27 +192,24 @@ impl Session {
 
     fn eval_slice(&self) -> SessionEvent {
         let done = self.evaluation.as_ref().map_or(0, EvalPass::done);
-        SessionEvent::EvalSlice {
-            done,
-            total: self.trainer.validation().map_or(0, super::eval::EvalSet::len),
-        }
+        SessionEvent::EvalSlice { done, total: self.trainer.validation().map_or(0, EvalSet::len) }
     }
 
     /// Evaluates before the next step, whatever the settings say; where that is due already, nothing changes.
     pub fn request_evaluation(&mut self) {
-        if self.trainer.can_evaluate() && !self.due.contains(&Due::Evaluation) {
-            self.due.push_back(Due::Evaluation);
+        if self.trainer.can_evaluate() {
+            self.due.request_evaluation();
         }
     }
 
     /// Gives up the evaluation that is due.
     pub fn cancel_evaluation(&mut self) {
-        self.due.retain(|due| *due != Due::Evaluation);
+        self.due.cancel_evaluation();
         self.evaluation = None;
     }
 
     /// Says whether to stop after the step at hand, with a checkpoint. Alone, and once a step was taken, a session
-    /// stops at once, and leaves an evaluation to whoever goes on; several processes stop after the same step.
+    /// stops at once, and leaves an evaluation to the resumed run; several processes stop after the same step.
     pub fn request_stop(&mut self, stop: bool) {
         self.wants_stop = stop;
     }
@@ -261,7 +217,7 @@ impl Session {
     fn is_stopping(&self) -> bool {
         // After the last step no other process waits for this one.
         if self.trainer.is_alone() || self.trainer.step() == self.trainer.steps() {
-            self.wants_stop && (self.has_stepped || self.saved_at.is_some())
+            self.wants_stop && (self.has_stepped || self.due.saved_at().is_some())
         } else {
             self.stops
         }
@@ -302,8 +258,7 @@ impl Session {
 
     async fn read_losses(&mut self) -> Result<()> {
         let Some(losses) = self.unread() else { return Ok(()) };
-        let losses = read_async(losses).await?;
-        self.note_losses(&losses)
+        self.note_losses(&read_async(losses).await?)
     }
 
     /// Everything that going on exactly takes. Reading weights back waits for the device: not for a page.
@@ -312,7 +267,7 @@ impl Session {
     /// A device that cannot be read from, a loss that is not finite.
     pub async fn checkpoint(&mut self) -> Result<StateDict> {
         self.read_losses().await?;
-        self.progress.evaluation_due = self.due.contains(&Due::Evaluation);
+        self.progress.evaluation_due = self.due.has_evaluation();
         let mut dict = self.trainer.state()?;
         self.progress.put(self.trainer.step(), &mut dict)?;
         Ok(dict)
@@ -331,18 +286,13 @@ impl Session {
 
     /// Whether an evaluation is what comes next.
     pub fn is_evaluating(&self) -> bool {
-        self.due.front() == Some(&Due::Evaluation)
+        self.due.first() == Some(Due::Evaluation)
     }
 
     /// How far it has come.
     pub fn progress(&self) -> &Progress {
         &self.progress
     }
-}
-
-/// How many multiples of `every` epochs are done after `epoch` epochs.
-fn multiples(epoch: f64, every: usize) -> f64 {
-    ((epoch + 1e-9) / every as f64).floor()
 }
 
 #[cfg(all(test, feature = "flex"))]

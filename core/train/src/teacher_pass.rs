@@ -5,7 +5,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use ferkd_method::error::{Error, Result};
 use ferkd_method::label::{TopK, softmax};
-use ferkd_nn::classifier::{Classifier, read_async};
+use ferkd_nn::classifier::Classifier;
+use ferkd_nn::device::read::read_async;
 
 /// A teacher, and what it is asked.
 #[derive(Debug)]

@@ -1,41 +1,36 @@
-//! One student in training: what a step does, and the state that a checkpoint keeps.
+//! One student in training: what a step does, and what there is to know of it.
+
+mod build;
+mod memory;
+mod state;
 
 use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use crate::config::{Supervision, TrainConfig};
+use crate::config::TrainConfig;
 use crate::ema::Ema;
 use crate::eval::{EvalPass, EvalSet, Evaluated};
-use crate::fairness::few_images;
-#[cfg(not(target_family = "wasm"))]
-use crate::image_check::ImageCheck;
-#[cfg(not(target_family = "wasm"))]
-use crate::inputs::image_lists;
-use crate::inputs::{Inputs, check_classes, classes, labelled, owner, validation_classes};
 use crate::parallel::replica_group::{ReplicaGroup, Step};
-use crate::precision::training_device;
 use crate::prefetch::Prefetch;
-use crate::pretrained::Pretrained;
-use crate::replica::{Replica, StepContext, optimizer};
+use crate::replica::StepContext;
 use crate::schedule::Schedule;
 use crate::upload::DeviceBatch;
-use ferkd_data::batches::batch::{Batcher, InputSpec};
-use ferkd_data::batches::plan::BatchPlan;
-use ferkd_data::batches::select::{Boxes, Labels, Mining};
+use ferkd_data::batches::batch::Batcher;
+#[cfg(not(target_family = "wasm"))]
+use ferkd_data::batches::select::Boxes;
+use ferkd_data::batches::select::{Labels, Mining};
 use ferkd_data::batches::share::Share;
-use ferkd_data::pixels::{Filter, Normalisation, OrientationRule};
 #[cfg(not(target_family = "wasm"))]
 use ferkd_data::store::Store;
 use ferkd_method::calibration::{Epsilon, Softening};
 use ferkd_method::error::{Error, Result};
-use ferkd_method::mining::{Confidence, RegionKind, Thresholds};
-use ferkd_method::region::RegionSampler;
-use ferkd_nn::classifier::{Classifier, ModelCard};
-use ferkd_nn::memory::{Conditions, MemoryEstimate, Training, estimate};
+use ferkd_method::mining::{Confidence, Thresholds};
+#[cfg(not(target_family = "wasm"))]
+use ferkd_nn::classifier::Classifier;
+use ferkd_nn::model_card::ModelCard;
 use ferkd_nn::models::Model;
-use ferkd_nn::weights::StateDict;
 
 /// A student, its optimizer, and everything that a step needs.
 pub struct Trainer {
@@ -82,188 +77,6 @@ pub struct Tuning {
 }
 
 impl Trainer {
-    /// Opens images, store and teacher, and draws the student's weights.
-    ///
-    /// # Errors
-    /// Settings that contradict each other, or inputs that do not belong together.
-    #[cfg(not(target_family = "wasm"))]
-    pub fn new(config: TrainConfig) -> Result<Self> {
-        let stop = std::sync::atomic::AtomicBool::new(false);
-        Self::open(config, ImageCheck { folder: None, validates: true, stop: &stop, listen: &mut |_| () })
-    }
-
-    /// The same, where looking at images can take long: `check` says who hears of it and where its results are kept.
-    ///
-    /// # Errors
-    /// Those of [`Self::new`]; [`ErrorKind::Interrupted`](ferkd_method::ErrorKind) when it was stopped.
-    #[cfg(not(target_family = "wasm"))]
-    pub fn open(config: TrainConfig, mut check: ImageCheck<'_>) -> Result<Self> {
-        config.check()?;
-        let config = config.resolved();
-        let devices = ferkd_nn::device::open_all(&config.device)?;
-        // Before anything is read.
-        devices.iter().try_for_each(|device| training_device(&config, device).map(drop))?;
-        let (images, validation) = image_lists(&config)?;
-        let mut inputs = Inputs::open(&config, images, validation, &devices)?;
-        let left_out = inputs.look_at_images(&config, &mut check)?.len();
-        Ok(Self { left_out, ..Self::on_devices(config, inputs, devices)? })
-    }
-
-    /// The same on inputs that are open already, on the first of the devices; the others get copies that train with
-    /// it. Each takes its share of a step's regions, and all of them take the same step.
-    ///
-    /// # Errors
-    /// Those of [`Self::new`], or no device.
-    #[cfg(not(target_family = "wasm"))]
-    pub fn on_devices(config: TrainConfig, inputs: Inputs, devices: Vec<Device>) -> Result<Self> {
-        let mut devices = devices.into_iter();
-        let Some(first) = devices.next() else { return Err(Error::usage("device", "none is named")) };
-        let mut trainer = Self::with_inputs(config, inputs, first)?;
-        for device in devices {
-            let replica = trainer.group.primary().on(&device, &trainer.config, trainer.card.classes.len())?;
-            trainer.group.add(replica);
-        }
-        Ok(trainer)
-    }
-
-    /// The same on one device: the browser has no paths and no threads.
-    pub fn with_inputs(config: TrainConfig, inputs: Inputs, device: Device) -> Result<Self> {
-        config.check()?;
-        let config = config.resolved();
-        let Inputs { mut images, validation, store, mut teacher } = inputs;
-        let store = match (store, config.store_regions) {
-            (Some(store), Some(count)) => Some(store.first_regions(count)?),
-            (store, _) => store,
-        };
-        let store = store.map(Arc::new);
-        let classes = classes(&config, &images, store.as_deref(), teacher.as_ref())?;
-        let mut warnings = Vec::new();
-        if let Some(store) = &store {
-            images = labelled(store, images)?;
-            warnings = store.sample_images(&images)?;
-        }
-        check_classes(&config, &images, store.as_deref())?;
-        warnings.extend(few_images(&config, images.len()));
-        if let Some(teacher) = &mut teacher {
-            let mut outputs =
-                teacher.card.classes.map_folders(&classes.ids, &format!("the teacher {}", teacher.name))?;
-            teacher.restrict(&mut outputs)?;
-        }
-        let owner = owner(store.as_deref());
-        let folder_classes = classes.map_folders(images.folders(), owner)?;
-        let validation = validation
-            .map(|list| validation_classes(&list, &classes, owner).map(|folders| (list, folders)))
-            .transpose()?;
-
-        let recipe = config.recipe();
-        let plan = BatchPlan::new(images.len(), config.batch, config.length(), config.seed)?;
-        let schedule = Schedule {
-            peak: recipe.lr,
-            minimum: recipe.min_lr,
-            warmup_start: recipe.warmup_lr,
-            warmup_steps: plan.step_of_epoch(recipe.warmup_epochs),
-            steps: plan.steps(),
-        };
-
-        let spec = config.spec(classes.len());
-        let training = training_device(&config, &device)?;
-        // Weights go on seeing what they have seen.
-        let mut normalisation = Normalisation::IMAGENET;
-        let mut weights_checksum = None;
-        let student = match &config.weights {
-            Some(path) => {
-                let from = Pretrained::read(path)?;
-                normalisation = from.normalisation;
-                weights_checksum = Some(from.checksum());
-                from.fit(&spec, config.reset_head, config.seed, &training)?
-            }
-            None => spec.init(config.seed, &training)?,
-        };
-        let ema = match config.ema {
-            Some(decay) => Some(Ema::new(decay, &spec, &StateDict::of(&student)?, &device)?),
-            None => None,
-        };
-        let card = ModelCard { spec, side: config.side, normalisation, classes };
-        let view = InputSpec { side: config.side, filter: Filter::Bilinear, normalisation };
-        let validation = validation
-            .map(|(list, folders)| Arc::new(EvalSet::new(view, list, folders).skipping(config.skip_bad)));
-
-        let thresholds = match (&store, config.supervision.needs_store()) {
-            (Some(store), true) if config.supervision != Supervision::Fkd => {
-                let rule = config.rule()?;
-                let (thresholds, kinds) = store.kinds(&rule, config.confidence)?;
-                if config.supervision.adaptation().removes(RegionKind::Trivial) {
-                    kinds.check_something_is_left(&thresholds)?;
-                }
-                warnings.extend(rule.warnings(&thresholds, &kinds));
-                Some(thresholds)
-            }
-            _ => None,
-        };
-        let labels = match (&store, thresholds) {
-            (Some(store), Some(thresholds)) => Labels::Adapted {
-                store: store.clone(),
-                mining: Mining {
-                    thresholds,
-                    confidence: config.confidence,
-                    adaptation: config.supervision.adaptation(),
-                    softening: config.softening(store.manifest().label.temperature),
-                },
-            },
-            (Some(store), None) if config.supervision.needs_store() => Labels::Stored(store.clone()),
-            _ => Labels::Truth { smoothing: config.label_smoothing, classes: card.classes.len() as u32 },
-        };
-        let orientation = store.as_ref().map_or(OrientationRule::Apply, |s| s.manifest().orientation);
-        let temperature =
-            config.temperature.unwrap_or_else(|| match (&store, config.supervision.needs_store()) {
-                (Some(store), true) => store.manifest().label.temperature,
-                _ => 1.0,
-            });
-        let boxes = match store {
-            Some(store) => Boxes::Store(store),
-            None => Boxes::Drawn {
-                sampler: RegionSampler {
-                    scale: (config.scale[0], config.scale[1]),
-                    ..RegionSampler::new(config.region_seed)
-                },
-                per_image: config.regions,
-            },
-        };
-        let batcher = Batcher {
-            images,
-            folder_classes,
-            plan,
-            boxes,
-            labels,
-            student: view,
-            pixel_type: config.precision.pixel_type(),
-            teacher: teacher.as_ref().map(Classifier::input_spec),
-            mix: config.mix_rule(),
-            seed: config.seed,
-            orientation,
-        };
-        Ok(Self {
-            group: ReplicaGroup::new(Replica {
-                optimizer: optimizer(&config, &student, &training),
-                device: training,
-                student,
-                teacher,
-            }),
-            card,
-            ema,
-            schedule,
-            temperature,
-            batcher: Arc::new(batcher),
-            validation,
-            thresholds,
-            warnings,
-            step: 0,
-            config,
-            left_out: 0,
-            weights_checksum,
-        })
-    }
-
     /// The settings, with every default written out.
     pub fn config(&self) -> &TrainConfig {
         &self.config
@@ -366,7 +179,7 @@ impl Trainer {
     }
 
     /// What is worth a word before the first step: images with other bytes than those that were labelled, kinds that
-    /// mining asks for and that no region is of, few images a step.
+    /// mining asks for and that no region is of.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
@@ -389,34 +202,6 @@ impl Trainer {
     /// Parameters of the student, running statistics apart.
     pub fn parameters(&self) -> usize {
         self.student().parameters()
-    }
-
-    /// The memory that a step takes on each of its devices, counted from the settings.
-    pub fn memory(&self) -> MemoryEstimate {
-        let (config, primary, devices) = (&self.config, self.group.primary(), self.replicas());
-        let cpu = ferkd_nn::device::is_cpu(&config.device);
-        let mut memory = estimate(&Training {
-            student: &primary.student,
-            side: config.side as usize,
-            classes: self.card.classes.len(),
-            batch: config.batch.div_ceil(devices),
-            accumulate: config.accumulate,
-            frozen: config.freeze_backbone,
-            drop_path: config.drop_path > 0.0,
-            moments: if config.recipe().adamw { 2 } else { 1 },
-            average: config.ema.is_some(),
-            teacher: primary.teacher.as_ref().map(|teacher| (&teacher.model, teacher.card.side as usize)),
-            prefetch: config.prefetch,
-            conditions: Conditions {
-                width: config.precision.bytes(),
-                recompute: config.gradient_checkpointing,
-                threads: cpu.then(|| rayon::current_num_threads() as u64),
-                row_align: if ferkd_nn::device::kind(&config.device) == "cuda" { 512 } else { 1 },
-            },
-        });
-        // The pixels of all shares wait in one memory.
-        memory.host_bytes *= devices as u64;
-        memory
     }
 
     /// Epochs done, with fractions.
@@ -510,47 +295,5 @@ impl Trainer {
     fn evaluated_on(&self) -> Result<&EvalSet> {
         let none = || Error::usage("val", "no images to validate on").remedy("give --val FOLDER");
         self.validation().ok_or_else(none)
-    }
-
-    /// The weights to use: the student's, or its average's where one is kept.
-    ///
-    /// # Errors
-    /// A device that cannot be read from.
-    pub fn weights(&self) -> Result<StateDict> {
-        let mut dict = StateDict::of(self.ema.as_ref().map_or(self.student(), Ema::model))?;
-        self.card.put(&mut dict);
-        Ok(dict)
-    }
-
-    /// Everything that going on exactly takes: student, average, optimizer.
-    ///
-    /// # Errors
-    /// A device that cannot be read from.
-    pub fn state(&self) -> Result<StateDict> {
-        let mut dict = StateDict::of(self.student())?;
-        dict.absorb("optimizer.", self.group.primary().optimizer.state()?);
-        if let Some(ema) = &self.ema {
-            dict.absorb("ema.", StateDict::of(ema.model())?);
-        }
-        self.card.put(&mut dict);
-        Ok(dict)
-    }
-
-    /// Takes up a state, `step` steps into the run; `origin` is what errors call it.
-    ///
-    /// # Errors
-    /// The state of another student, optimizer or average.
-    pub fn restore(&mut self, mut dict: StateDict, step: u64, origin: &str) -> Result<()> {
-        let optimizer = dict.split_off("optimizer.");
-        let average = dict.split_off("ema.");
-        for replica in self.group.replicas_mut() {
-            let state = (step > 0).then(|| optimizer.clone());
-            replica.restore(&self.config, &dict, state, origin)?;
-        }
-        if let Some(decay) = self.config.ema {
-            self.ema = Some(Ema::new(decay, &self.card.spec, &average, &self.group.primary().device)?);
-        }
-        self.step = step;
-        Ok(())
     }
 }

@@ -128,7 +128,7 @@ fn an_evaluation_that_fails_costs_no_step() {
     let mut child = command(at.path(), &words).stderr(Stdio::piped()).spawn().unwrap();
     wait(&mut child, || fs::metadata(run.join("metrics.jsonl")).is_ok_and(|log| log.len() > 0));
     let broken = files(&at.path().join("scenes/val")).into_keys().next().unwrap();
-    fs::write(at.path().join("scenes/val").join(&broken), b"spoiled").unwrap();
+    fs::write(at.path().join("scenes/val").join(&broken), b"corrupted").unwrap();
     let done = child.wait_with_output().unwrap();
     let said = String::from_utf8(done.stderr).unwrap();
     assert_eq!(done.status.code(), Some(1), "{said}");
@@ -152,7 +152,7 @@ fn broken_images_are_left_out_or_end_a_run_after_a_checkpoint() {
     let line = format!("{TRAIN} --checkpoint-every 1000");
     ferkd(at.path(), &format!("{line} --run clean")).ok();
     for broken in ["scenes/train/0/00-broken.png", "scenes/train/7/zz.png"] {
-        fs::write(at.path().join(broken), b"spoiled").unwrap();
+        fs::write(at.path().join(broken), b"corrupted").unwrap();
     }
     let all = ferkd(at.path(), &format!("{line} --run without")).fails(1, &["scenes/train/", ".png"]);
     let last = at.path().join("without/checkpoints/last.safetensors");

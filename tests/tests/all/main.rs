@@ -3,7 +3,7 @@
 
 mod bench;
 mod checkpoints;
-mod cuda_rehearsal;
+mod cuda_simulated;
 mod demo;
 #[cfg(target_os = "linux")]
 mod file_systems;

@@ -60,8 +60,8 @@ fn forty_steps(browser: &mut Browser) -> (f64, f64) {
         state["experiment"]["data"] == "scenes" && !state["kinds"].is_null()
     });
     browser.act("play", json!(40));
-    let state = browser.until("forty steps", |state| state["lesson"]["students"][0]["step"] == 40);
-    let loss: Vec<f64> = state["lesson"]["students"][0]["loss"]
+    let state = browser.until("forty steps", |state| state["training"]["students"][0]["step"] == 40);
+    let loss: Vec<f64> = state["training"]["students"][0]["loss"]
         .as_array()
         .unwrap()
         .iter()
@@ -112,7 +112,7 @@ fn nothing_is_drawn_while_nothing_changes() {
 
 /// The steps that each student has taken.
 fn steps(state: &Value) -> Vec<u64> {
-    let students = state["lesson"]["students"].as_array().unwrap();
+    let students = state["training"]["students"].as_array().unwrap();
     students.iter().map(|student| student["step"].as_u64().unwrap()).collect()
 }
 

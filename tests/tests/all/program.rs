@@ -132,7 +132,7 @@ fn a_loss_that_is_no_number_stops_the_run() {
 
 /// The machinery without images: generated pictures go through the same decoding, cutting and training.
 #[test]
-fn a_rehearsal_needs_no_images() {
+fn synthetic_images_need_no_files() {
     let at = folder();
     let line = "train --images synthetic:8x4 --val synthetic:4x4 --supervision hard --arch resnet8 --width 2 --side 8 \
                 --epochs 1 --batch 4 --regions-per-step 1 --regions 4 --device flex --run r --json";

@@ -121,7 +121,7 @@ fn by_table(names: &Names, file: PathBuf, rows: Vec<(String, String)>) -> Result
             let problem = format!("the numbers in {} are not classes; ", file.display());
             return Ok(FlatLabels::Unusable(problem + HINT));
         }
-        // Whoever counts from 0 counts WordNet ids in their order: ILSVRC ids begin at 1.
+        // Numbers from 0 count WordNet ids in their order: ILSVRC ids begin at 1.
         Some(numbers) if numbers.contains(&0) && !numbers.contains(&CLASSES) => {
             let ids = ClassSpace::imagenet().ids;
             numbers.iter().map(|&n| ids.get(n as usize).cloned().unwrap_or_default()).collect()

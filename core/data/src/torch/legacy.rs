@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use super::file::{MAX_PICKLE_BYTES, TorchFile, damaged};
 use super::tensors::StorageRef;
-use super::{MAX_PICKLE_BYTES, TorchFile, damaged};
 use crate::pickle::{self, Allowed, Node, Pickle};
 use ferkd_method::error::Result;
 

@@ -1,6 +1,7 @@
 //! Files of `torch.save`: today's ZIP container and the older sequence of pickles. Read as plain values; nothing
 //! that a file says is executed (see the module `pickle`).
 
+mod file;
 mod find;
 mod globals;
 mod legacy;
@@ -10,23 +11,10 @@ mod zip;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::collections::BTreeMap;
-
-use crate::pickle::{Allowed, Pickle};
+use crate::pickle::Allowed;
 use ferkd_method::error::{Error, Result};
+pub use file::TorchFile;
 pub use tensors::{TorchWeights, weights};
-
-/// A file of `torch.save`.
-#[derive(Debug)]
-pub struct TorchFile<'a> {
-    /// The object that was saved.
-    pub pickle: Pickle<'a>,
-    /// Numbers that lie beside it, by key.
-    storages: BTreeMap<String, &'a [u8]>,
-}
-
-/// How large an object without its numbers may be; those of the largest models take under a megabyte.
-const MAX_PICKLE_BYTES: usize = 256 << 20;
 
 /// Whether bytes look like a file of `torch.save`, and not like safetensors.
 pub fn is_torch(bytes: &[u8]) -> bool {
@@ -52,9 +40,4 @@ impl<'a> TorchFile<'a> {
         }
         Err(Error::damaged(origin, "no file that torch.save wrote").remedy(allowed.remedy))
     }
-}
-
-/// An error about a file.
-fn damaged(origin: &str, allowed: Allowed, problem: impl Into<String>) -> Error {
-    Error::damaged(origin, problem).remedy(allowed.remedy)
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::file::{TorchFile, damaged};
 use super::find;
 use super::globals::ALLOWED;
-use super::{TorchFile, damaged};
 use crate::pickle::numpy::{shown, strided};
 use crate::pickle::{Id, Node, Pickle};
 use crate::tensor::HostTensor;

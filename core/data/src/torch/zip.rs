@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{MAX_PICKLE_BYTES, TorchFile, damaged};
+use super::file::{MAX_PICKLE_BYTES, TorchFile, damaged};
 use crate::pickle::{self, Allowed};
 use ferkd_method::error::Result;
 

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use super::*;
-use crate::models::{Arch, VitSize};
+use crate::models::{Arch, ModelSpec, VitSize};
+use crate::preprocessing::Source;
 use crate::weights::Precision;
-use ferkd_data::pixels::Filter;
+use ferkd_data::pixels::{Filter, Normalisation};
 
 const HALF: Normalisation = Normalisation { mean: [0.5; 3], std: [0.5; 3] };
 

@@ -212,8 +212,8 @@ impl Tape {
         let recompute = self.conditions.recompute && self.tracks;
         for (i, input) in inputs.iter().enumerate() {
             // With checkpointing a cheap result is not held, but the inputs that it can be computed from are.
-            let anew = recompute && self.nodes[input.node].cheap;
-            if (what.needs.contains(&i) || recompute && what.cheap) && !anew {
+            let recomputed = recompute && self.nodes[input.node].cheap;
+            if (what.needs.contains(&i) || recompute && what.cheap) && !recomputed {
                 self.keep(input);
             }
         }

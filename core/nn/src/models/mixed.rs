@@ -5,14 +5,15 @@
 //! comes back in f32. In f32 every cast is left out.
 
 use burn::module::Param;
+use burn::nn::Linear;
 use burn::nn::conv::Conv2d;
-use burn::nn::{Linear, PaddingConfig2d};
 use burn::tensor::module::{attention as plain_attention, linear as plain_linear};
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{DType, Tensor};
 
 use crate::models::ops::{attend, convolve};
+use crate::models::padding::padding;
 
 /// A parameter's value in another type; the parameter itself stays as it is.
 fn cast<const D: usize>(parameter: &Param<Tensor<D>>, dtype: DType) -> Param<Tensor<D>> {
@@ -42,17 +43,7 @@ pub(super) fn conv(layer: &Conv2d, x: Tensor<4>) -> Tensor<4> {
 
 /// How a layer convolves pictures of shape (N, channels, height, width).
 fn options(layer: &Conv2d, [_, _, height, width]: [usize; 4]) -> ConvOptions<2> {
-    // As many outputs as strides, and what is missing on the second side first (TensorFlow's SAME).
-    let same = |i: usize, side: usize| {
-        let reach = (side.div_ceil(layer.stride[i]) - 1) * layer.stride[i] + layer.kernel_size[i];
-        let missing = reach.saturating_sub(side);
-        (missing / 2, missing - missing / 2)
-    };
-    let padding = match layer.padding {
-        PaddingConfig2d::Valid => [(0, 0); 2],
-        PaddingConfig2d::Same => [same(0, height), same(1, width)],
-        PaddingConfig2d::Explicit(top, left, bottom, right) => [(top, bottom), (left, right)],
-    };
+    let padding = padding(&layer.padding, [height, width], layer.kernel_size, layer.stride);
     ConvOptions::new_with_padding(layer.stride, padding, layer.dilation, layer.groups)
 }
 

@@ -15,6 +15,7 @@ mod mixed;
 mod model;
 pub(crate) mod network;
 pub(crate) mod ops;
+mod padding;
 mod parameters;
 mod path;
 mod positions;

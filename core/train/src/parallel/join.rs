@@ -25,7 +25,7 @@ impl Trainer {
         let total = node.of().into();
         listen(&Event::Started { job: job.clone(), total, unit: "nodes".into(), done: 0 });
         let request = JoinRequest {
-            program: format!("{} ({})", env!("CARGO_PKG_VERSION"), env!("FERKD_COMMIT")),
+            program: format!("{} ({})", env!("CARGO_PKG_VERSION"), crate::commit::commit()),
             node,
             device: ferkd_nn::device::kind(&self.config().device).into(),
             settings: shared(self)?.to_string(),

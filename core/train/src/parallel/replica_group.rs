@@ -125,7 +125,7 @@ mod together {
     use super::super::ring::Ring;
     use super::*;
     use ferkd_data::threads::spawn_in;
-    use ferkd_nn::classifier::read;
+    use ferkd_nn::device::read::read;
 
     /// Numbers that a thread adds at once.
     const CHUNK: usize = 1 << 14;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::config::{Supervision, TrainConfig};
-use crate::eval::{EvalSet, evaluate};
+use crate::eval::evaluate;
+use crate::session_event::Checkpoint;
 use ferkd_nn::models::Arch;
 use ferkd_nn::weights::Precision;
 

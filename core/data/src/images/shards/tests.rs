@@ -179,12 +179,12 @@ fn texts_beside_images_name_their_classes() {
 fn a_name_that_is_not_utf8_does_not_stop_everything() {
     let at = tempfile::tempdir().unwrap();
     // A name of Latin-1, whose header is made by hand.
-    let mut strange = entry("a/_.png", b'0', b"x");
-    strange[2] = 0xE9;
-    strange[148..156].fill(b' ');
-    let sum: u32 = strange[..512].iter().map(|&b| u32::from(b)).sum();
-    strange[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
-    let path = write(at.path(), "x.tar", &[strange, image("a/1.png"), image("b/2.png")]);
+    let mut not_utf8 = entry("a/_.png", b'0', b"x");
+    not_utf8[2] = 0xE9;
+    not_utf8[148..156].fill(b' ');
+    let sum: u32 = not_utf8[..512].iter().map(|&b| u32::from(b)).sum();
+    not_utf8[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    let path = write(at.path(), "x.tar", &[not_utf8, image("a/1.png"), image("b/2.png")]);
     let list = ImageList::open(&path, Split::Train).unwrap();
     assert_eq!(names(&list), ["a/1.png", "b/2.png"]);
     assert!(list.notices().join(" ").contains("not UTF-8"), "{:?}", list.notices());

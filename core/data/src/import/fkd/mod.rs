@@ -95,7 +95,7 @@ pub fn import(
 ) -> Result<FkdSummary> {
     let begun = Instant::now();
     if !matches!(config.decode, None | Some(Codec::MarginalSmoothing | Codec::MarginalRenorm)) {
-        return Err(Error::usage("decode", "it is none of marginal-smoothing and marginal-renorm"));
+        return Err(Error::usage("decode", "invalid codec: expected marginal-smoothing or marginal-renorm"));
     }
     let labels = pairing::labels_root(labels)?;
     let images = ImageList::open(images, Split::Train)?;

@@ -146,7 +146,7 @@ fn added_missing_and_renamed_images_are_named() {
     assert!(text.contains(&format!("2 of the store are missing, first {:?}", names[2])), "{text}");
     assert!(text.contains("2 are not in the store, first \"n00/moved.png\""), "{text}");
 
-    // Whoever reads the files sees that one of them was only moved.
+    // Reading the files shows that one of them was only moved.
     let report = compared(&store, &files);
     assert_eq!(report.compared, 5);
     assert_eq!(report.renamed.first[0].to_string(), format!("{:?} is now \"n00/moved.png\"", names[2]));

@@ -139,12 +139,8 @@ impl Ops for Builder {
         shortcut: Picture,
         then: Activation,
     ) -> Picture {
-        if Conv::takes_shortcut(conv) {
-            return self.conv(conv, norm, x, Some(shortcut), then);
-        }
-        let y = self.conv(conv, norm, x, None, Activation::None);
-        self.layers.push(Layer::Add { other: shortcut.0.number, to: y.0.number, then });
-        y
+        self.foreign |= !Conv::takes_shortcut(conv);
+        self.conv(conv, norm, x, Some(shortcut), then)
     }
 
     fn max_pool(&mut self, pool: &MaxPool2d, x: Picture) -> Picture {

@@ -9,6 +9,7 @@ use crate::device::read::read;
 use crate::models::host::kernels::Axis;
 use crate::models::host::map::Map;
 use crate::models::ops::activation::Activation;
+use crate::models::padding::padding;
 use ferkd_kernels::{ConvShape, Prepared};
 use ferkd_method::error::{Error, Result};
 
@@ -21,14 +22,13 @@ struct Window {
 }
 
 impl Window {
+    /// Padding before and behind the axes of a picture of `size` (height, width).
+    fn padding(&self, size: [usize; 2]) -> [(usize, usize); 2] {
+        padding(&self.padding, size, [self.kernel; 2], [self.stride; 2])
+    }
+
     /// The convolution of a picture.
     fn shape(&self, input: [usize; 2], [channels, outputs]: [usize; 2], groups: usize) -> ConvShape {
-        let padding = input.map(|size| {
-            let axis = self.axis(size);
-            let after =
-                (axis.out.saturating_sub(1) * self.stride + self.kernel).saturating_sub(size + axis.before);
-            (axis.before, after)
-        });
         ConvShape {
             batch: 1,
             input,
@@ -36,27 +36,21 @@ impl Window {
             outputs,
             kernel: [self.kernel; 2],
             stride: [self.stride; 2],
-            padding,
+            padding: self.padding(input),
             dilation: [1, 1],
             groups,
         }
     }
 
-    /// The windows along an axis of `size` inputs.
-    fn axis(&self, size: usize) -> Axis {
+    /// The windows along the axes of a picture of `size` (height, width).
+    fn axes(&self, size: [usize; 2]) -> [Axis; 2] {
         let Self { kernel, stride, .. } = *self;
-        let (before, after) = match self.padding {
-            PaddingConfig2d::Valid => (0, 0),
-            PaddingConfig2d::Explicit(before, _, after, _) => (before, after),
-            PaddingConfig2d::Same => {
-                let reach = (size.div_ceil(stride).max(1) - 1) * stride + kernel;
-                let total = reach.saturating_sub(size);
-                // The odd pixel is padded behind, as TensorFlow does.
-                (total / 2, total - total / 2)
-            }
-        };
-        let out = (size + before + after).saturating_sub(kernel) / stride + 1;
-        Axis { size, kernel, stride, before, out }
+        let padding = self.padding(size);
+        std::array::from_fn(|i| {
+            let (size, (before, after)) = (size[i], padding[i]);
+            let out = (size + before + after).saturating_sub(kernel) / stride + 1;
+            Axis { size, kernel, stride, before, out }
+        })
     }
 }
 
@@ -134,7 +128,7 @@ impl Pool {
 
     /// Pools `from` into `to`.
     pub(super) fn apply(&self, from: &Map, to: &mut Map) {
-        let (rows, columns) = (self.0.axis(from.height), self.0.axis(from.width));
+        let [rows, columns] = self.0.axes([from.height, from.width]);
         let channels = from.channels;
         to.reshape(rows.out, columns.out, channels);
         for (at, out) in to.view_mut().chunks_exact_mut(channels).enumerate() {

@@ -47,16 +47,6 @@ pub(super) fn finish(rows: &mut [f32], bias: &[f32], then: Activation) {
     });
 }
 
-/// Adds a shortcut, and applies what follows.
-pub(super) fn add(values: &mut [f32], shortcut: &[f32], then: Activation) {
-    let bounds = then.bounds();
-    Arch::new().dispatch(|| {
-        for (value, other) in values.iter_mut().zip(shortcut) {
-            *value = bounds.clamp(*value + other);
-        }
-    });
-}
-
 /// The mean of each channel over all pixels.
 pub(super) fn mean(pixels: &[f32], out: &mut [f32]) {
     let channels = out.len();

@@ -31,12 +31,6 @@ pub(super) enum Layer {
         from: usize,
         to: usize,
     },
-    /// Adds another picture.
-    Add {
-        other: usize,
-        to: usize,
-        then: Activation,
-    },
 }
 
 /// A network for inference.
@@ -89,14 +83,13 @@ impl HostNet {
             pixels.zip(plane).for_each(|(pixel, value)| pixel[channel] = *value);
         }
         for layer in &self.layers {
-            let (Layer::Conv { to, .. } | Layer::MaxPool { to, .. } | Layer::Add { to, .. }) = *layer;
+            let (Layer::Conv { to, .. } | Layer::MaxPool { to, .. }) = *layer;
             let mut out = std::mem::take(&mut maps[to]);
             match layer {
                 Layer::Conv { conv, from, shortcut, .. } => {
                     conv.apply(&maps[*from], shortcut.map(|place| &maps[place]), &mut out);
                 }
                 Layer::MaxPool { pool, from, .. } => pool.apply(&maps[*from], &mut out),
-                Layer::Add { other, then, .. } => kernels::add(out.view_mut(), maps[*other].view(), *then),
             }
             maps[to] = out;
         }

@@ -4,7 +4,7 @@ use burn::backend::TensorMetadata;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::TensorData;
 
-/// Pictures, shape (N, channels, height, width), as (N, height, width, channels) without gaps; laid out anew where they
+/// Pictures, shape (N, channels, height, width), as (N, height, width, channels) without gaps; laid out again where they
 /// lie otherwise. In f32.
 pub(super) fn channels_last(x: FlexTensor) -> FlexTensor {
     let [n, channels, height, width] = x.shape().dims();

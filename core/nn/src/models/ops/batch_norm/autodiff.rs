@@ -39,7 +39,7 @@ impl<B: BatchNormOps> State<B> {
         let (gamma_grad, beta_grad, line) =
             B::gradient_statistics(grad.clone(), x.clone(), norm.clone(), beta.clone(), rule);
         if let Some(node) = to_x {
-            let grad = B::normalise_backward(grad, x, norm, beta, line, rule.clip);
+            let grad = B::normalise_backward(grad, x, norm, beta, line, rule.activation);
             grads.register::<B>(node, grad);
         }
         if let Some(node) = to_gamma {
@@ -75,10 +75,10 @@ impl<B: BatchNormOps> Backward<B, 4> for Sum {
 
     fn backward(self, ops: Ops<Self::State, 4>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
         let [x, gamma, beta, other] = ops.parents.map(|parent| parent.map(|node| node.id));
-        let (state, y, clip) = ops.state;
+        let (state, y, activation) = ops.state;
         let grad = grads.consume::<B>(&ops.node);
         let grad = match y {
-            Some(y) => B::clip_backward(grad, y, clip),
+            Some(y) => B::activation_backward(grad, y, activation),
             None => grad,
         };
         if let Some(node) = other {
@@ -94,13 +94,13 @@ struct Recompute<B: Backend> {
     /// Input, gamma and beta.
     parents: [NodeId; 3],
     norm: FloatTensor<B>,
-    clip: Activation,
+    activation: Activation,
 }
 
 impl<B: BatchNormOps> RetroForward for Recompute<B> {
     fn forward(&self, states: &mut BackwardStates, out_node: NodeId) {
         let [x, _, beta] = self.parents.map(|parent| states.get_state::<FloatTensor<B>>(&parent));
-        states.save(out_node, B::normalise(x, self.norm.clone(), beta, self.clip));
+        states.save(out_node, B::normalise(x, self.norm.clone(), beta, self.activation));
     }
 }
 
@@ -118,8 +118,12 @@ impl<B: BatchNormOps, C: CheckpointStrategy> BatchNormOps for Autodiff<B, C> {
         (Self::from_inner(norm), Self::from_inner(mean), Self::from_inner(variance))
     }
 
-    fn clip_backward(grad: FloatTensor<Self>, y: FloatTensor<Self>, clip: Activation) -> FloatTensor<Self> {
-        Self::from_inner(B::clip_backward(Self::inner(grad), Self::inner(y), clip))
+    fn activation_backward(
+        grad: FloatTensor<Self>,
+        y: FloatTensor<Self>,
+        activation: Activation,
+    ) -> FloatTensor<Self> {
+        Self::from_inner(B::activation_backward(Self::inner(grad), Self::inner(y), activation))
     }
 
     fn gradient_statistics(
@@ -140,10 +144,10 @@ impl<B: BatchNormOps, C: CheckpointStrategy> BatchNormOps for Autodiff<B, C> {
         norm: FloatTensor<Self>,
         beta: FloatTensor<Self>,
         line: FloatTensor<Self>,
-        clip: Activation,
+        activation: Activation,
     ) -> FloatTensor<Self> {
         let [grad, x, norm, beta, line] = [grad, x, norm, beta, line].map(Self::inner);
-        Self::from_inner(B::normalise_backward(grad, x, norm, beta, line, clip))
+        Self::from_inner(B::normalise_backward(grad, x, norm, beta, line, activation))
     }
 
     fn normalise_batch(
@@ -157,12 +161,12 @@ impl<B: BatchNormOps, C: CheckpointStrategy> BatchNormOps for Autodiff<B, C> {
         let [mean, variance] = [running_mean, running_variance].map(Self::inner);
         let [values, gammas, betas] = [&x, &gamma, &beta].map(|t| t.primitive().clone());
         let (norm, mean, variance) = B::batch_statistics(values.clone(), gammas, mean, variance, rule);
-        let y = B::normalise(values, norm.clone(), betas.clone(), rule.clip);
+        let y = B::normalise(values, norm.clone(), betas.clone(), rule.activation);
         let parents = [x.id(), gamma.id(), beta.id()];
         let node = Plain
             .prepare::<C>([x.node(), gamma.node(), beta.node()])
             .memory_bound()
-            .retro_forward(Recompute::<B> { parents, norm: norm.clone(), clip: rule.clip })
+            .retro_forward(Recompute::<B> { parents, norm: norm.clone(), activation: rule.activation })
             .parents([&x, &gamma, &beta])
             .stateful();
         let y = match node {
@@ -190,14 +194,14 @@ impl<B: BatchNormOps, C: CheckpointStrategy> BatchNormOps for Autodiff<B, C> {
         let [gamma, beta, other] = [gamma, beta, other].map(Self::inner);
         let [mean, variance] = [running_mean, running_variance].map(Self::inner);
         let (norm, mean, variance) = B::batch_statistics(values.clone(), gamma, mean, variance, rule);
-        let y = B::normalise_add(values, norm.clone(), beta.clone(), other, rule.clip);
+        let y = B::normalise_add(values, norm.clone(), beta.clone(), other, rule.activation);
         let y = match node {
             OpsKind::Tracked(mut node) => {
-                let kept = (rule.clip != Activation::None).then(|| y.clone());
+                let kept = (rule.activation != Activation::None).then(|| y.clone());
                 // The activation is taken back before the norm is.
-                let plain = Rule { clip: Activation::None, ..rule };
+                let plain = Rule { activation: Activation::None, ..rule };
                 let x = node.checkpoint(&x);
-                node.finish((State { x, norm, beta, rule: plain }, kept, rule.clip), y)
+                node.finish((State { x, norm, beta, rule: plain }, kept, rule.activation), y)
             }
             OpsKind::UnTracked(node) => node.finish(y),
         };

@@ -227,7 +227,7 @@ impl BatchNormOps for CubeBackend {
         (norm, mean, variance)
     }
 
-    fn normalise(x: CubeTensor, norm: CubeTensor, beta: CubeTensor, clip: Activation) -> CubeTensor {
+    fn normalise(x: CubeTensor, norm: CubeTensor, beta: CubeTensor, activation: Activation) -> CubeTensor {
         let each = Each::of(x, &[]);
         let ((count, dim), (planes, area)) = (each.cubes(), each.planes_and_area());
         // SAFETY: no unit looks beyond the vectors of `x`, and the output has as many.
@@ -247,7 +247,7 @@ impl BatchNormOps for CubeBackend {
                 each.x.channels,
                 each.vectors,
                 each.x.channels_last,
-                clip,
+                activation,
                 each.x.dtype(),
             );
         }
@@ -259,7 +259,7 @@ impl BatchNormOps for CubeBackend {
         norm: CubeTensor,
         beta: CubeTensor,
         other: CubeTensor,
-        clip: Activation,
+        activation: Activation,
     ) -> CubeTensor {
         let other = Walk::of(other);
         let each = Each::of(x, &[&other]);
@@ -283,20 +283,20 @@ impl BatchNormOps for CubeBackend {
                 each.x.channels,
                 each.vectors,
                 each.x.channels_last,
-                clip,
+                activation,
                 each.x.dtype(),
             );
         }
         each.out
     }
 
-    fn clip_backward(grad: CubeTensor, y: CubeTensor, clip: Activation) -> CubeTensor {
+    fn activation_backward(grad: CubeTensor, y: CubeTensor, activation: Activation) -> CubeTensor {
         let grad = Walk::of(grad);
         let each = Each::of(y, &[&grad]);
         let ((count, dim), (planes, area)) = (each.cubes(), each.planes_and_area());
         // SAFETY: no unit looks beyond the vectors of `y`; the output has as many, and `grad` has the shape of `y`.
         unsafe {
-            kernels::clip_backward::launch_unchecked(
+            kernels::activation_backward::launch_unchecked(
                 &each.client(),
                 count,
                 dim,
@@ -310,7 +310,7 @@ impl BatchNormOps for CubeBackend {
                 area,
                 each.vectors,
                 each.x.channels_last,
-                clip,
+                activation,
                 each.x.dtype(),
             );
         }
@@ -354,7 +354,7 @@ impl BatchNormOps for CubeBackend {
                 sharing.rows.1,
                 x.channels,
                 sharing.units,
-                rule.clip,
+                rule.activation,
                 x.dtype(),
             );
             kernels::finish_gradients::launch_unchecked(
@@ -384,7 +384,7 @@ impl BatchNormOps for CubeBackend {
         norm: CubeTensor,
         beta: CubeTensor,
         line: CubeTensor,
-        clip: Activation,
+        activation: Activation,
     ) -> CubeTensor {
         let grad = Walk::of(grad);
         let each = Each::of(x, &[&grad]);
@@ -409,7 +409,7 @@ impl BatchNormOps for CubeBackend {
                 each.x.channels,
                 each.vectors,
                 each.x.channels_last,
-                clip,
+                activation,
                 each.x.dtype(),
             );
         }

@@ -66,8 +66,8 @@ impl Planes {
 
 /// What an activation makes of a number; what is not a number stays so.
 #[inline(always)]
-fn clipped(value: f32, clip: Activation) -> f32 {
-    match clip {
+fn activated(value: f32, activation: Activation) -> f32 {
+    match activation {
         Activation::None => value,
         Activation::Relu => {
             if value <= 0.0 {
@@ -82,8 +82,8 @@ fn clipped(value: f32, clip: Activation) -> f32 {
 
 /// A gradient, where the activation lets it through: `value` is what comes or what went.
 #[inline(always)]
-fn passed(grad: f32, value: f32, clip: Activation) -> f32 {
-    match clip {
+fn passed(grad: f32, value: f32, activation: Activation) -> f32 {
+    match activation {
         Activation::None => grad,
         Activation::Relu => {
             if value <= 0.0 {
@@ -121,19 +121,24 @@ fn batch_statistics<E: Number>(
     statistics::norm(Sums { sums: &sums, origins: &origins, count }, gamma, running, rule)
 }
 
-fn normalise<E: Number>(x: &FlexTensor, norm: &Norm, clip: Activation) -> FlexTensor {
+fn normalise<E: Number>(x: &FlexTensor, norm: &Norm, activation: Activation) -> FlexTensor {
     let shape = x.shape();
     let (planes, x) = (Planes::of(&shape), x.to_contiguous());
     let x = elements::<E>(&x);
     let mut out = vec![E::narrow(0.0); x.len()];
     planes.rows(&mut out).zip(planes.of_rows(x)).for_each(|((channel, out), x)| {
         let of = norm.of_channel(channel);
-        out.iter_mut().zip(x).for_each(|(y, x)| *y = E::narrow(clipped(of(x.wide()), clip)));
+        out.iter_mut().zip(x).for_each(|(y, x)| *y = E::narrow(activated(of(x.wide()), activation)));
     });
     FlexTensor::from_data(TensorData::new(out, shape))
 }
 
-fn normalise_add<E: Number>(x: &FlexTensor, norm: &Norm, other: &FlexTensor, clip: Activation) -> FlexTensor {
+fn normalise_add<E: Number>(
+    x: &FlexTensor,
+    norm: &Norm,
+    other: &FlexTensor,
+    activation: Activation,
+) -> FlexTensor {
     let shape = x.shape();
     let planes = Planes::of(&shape);
     let (x, other) = (x.to_contiguous(), other.to_contiguous());
@@ -142,10 +147,9 @@ fn normalise_add<E: Number>(x: &FlexTensor, norm: &Norm, other: &FlexTensor, cli
     planes.rows(&mut out).zip(planes.of_rows(x)).zip(planes.of_rows(other)).for_each(
         |(((channel, out), x), other)| {
             let of = norm.of_channel(channel);
-            out.iter_mut()
-                .zip(x)
-                .zip(other)
-                .for_each(|((y, x), other)| *y = E::narrow(clipped(of(x.wide()) + other.wide(), clip)));
+            out.iter_mut().zip(x).zip(other).for_each(|((y, x), other)| {
+                *y = E::narrow(activated(of(x.wide()) + other.wide(), activation));
+            });
         },
     );
     FlexTensor::from_data(TensorData::new(out, shape))
@@ -184,8 +188,8 @@ fn map_gradient<E: Number, F: Fn(f32, f32) -> f32>(
     FlexTensor::from_data(TensorData::new(out, shape))
 }
 
-fn clip_backward<E: Number>(grad: FlexTensor, y: &FlexTensor, clip: Activation) -> FlexTensor {
-    map_gradient::<E, _>(grad, y, |_| move |grad, y| passed(grad, y, clip))
+fn activation_backward<E: Number>(grad: FlexTensor, y: &FlexTensor, activation: Activation) -> FlexTensor {
+    map_gradient::<E, _>(grad, y, |_| move |grad, y| passed(grad, y, activation))
 }
 
 /// Gradients of gamma and beta, and the line of each channel.
@@ -200,8 +204,8 @@ fn gradient_statistics<E: Number>(
     let (grad, x) = (elements::<E>(&grad), elements::<E>(&x));
     let count = (x.len() / planes.channels.max(1)).max(1) as f64;
     let sums = planes.sums(grad, x, |channel| {
-        let (of, mean, clip) = (norm.of_channel(channel), norm.mean[channel], rule.clip);
-        move |grad, x| (passed(grad, of(x), clip), x - mean)
+        let (of, mean, activation) = (norm.of_channel(channel), norm.mean[channel], rule.activation);
+        move |grad, x| (passed(grad, of(x), activation), x - mean)
     });
     statistics::line(&sums, count, norm, rule)
 }
@@ -211,14 +215,14 @@ fn normalise_backward<E: Number>(
     x: &FlexTensor,
     norm: &Norm,
     line: &[f32],
-    clip: Activation,
+    activation: Activation,
 ) -> FlexTensor {
     let (slopes, offsets) = line.split_at(norm.mean.len());
     map_gradient::<E, _>(grad, x, |channel| {
         let of = norm.of_channel(channel);
         let (mean, factor) = (norm.mean[channel], norm.factor[channel]);
         let (slope, offset) = (slopes[channel], offsets[channel]);
-        move |grad, x| passed(grad, of(x), clip) * factor + (x - mean) * slope + offset
+        move |grad, x| passed(grad, of(x), activation) * factor + (x - mean) * slope + offset
     })
 }
 
@@ -238,11 +242,11 @@ impl BatchNormOps for Flex {
         (norm, mean, variance)
     }
 
-    fn normalise(x: FlexTensor, norm: FlexTensor, beta: FlexTensor, clip: Activation) -> FlexTensor {
+    fn normalise(x: FlexTensor, norm: FlexTensor, beta: FlexTensor, activation: Activation) -> FlexTensor {
         let norm = Norm::of(&norm, &beta);
         match x.dtype() {
-            DType::BF16 => normalise::<bf16>(&x, &norm, clip),
-            dtype => cast::<Self>(flex_f32::normalise(wide(x), &norm, clip), dtype.into()),
+            DType::BF16 => normalise::<bf16>(&x, &norm, activation),
+            dtype => cast::<Self>(flex_f32::normalise(wide(x), &norm, activation), dtype.into()),
         }
     }
 
@@ -251,19 +255,23 @@ impl BatchNormOps for Flex {
         norm: FlexTensor,
         beta: FlexTensor,
         other: FlexTensor,
-        clip: Activation,
+        activation: Activation,
     ) -> FlexTensor {
         let norm = Norm::of(&norm, &beta);
         match x.dtype() {
-            DType::BF16 => normalise_add::<bf16>(&x, &norm, &other, clip),
-            dtype => cast::<Self>(flex_f32::normalise_add(wide(x), &norm, wide(other), clip), dtype.into()),
+            DType::BF16 => normalise_add::<bf16>(&x, &norm, &other, activation),
+            dtype => {
+                cast::<Self>(flex_f32::normalise_add(wide(x), &norm, wide(other), activation), dtype.into())
+            }
         }
     }
 
-    fn clip_backward(grad: FlexTensor, y: FlexTensor, clip: Activation) -> FlexTensor {
+    fn activation_backward(grad: FlexTensor, y: FlexTensor, activation: Activation) -> FlexTensor {
         match y.dtype() {
-            DType::BF16 => clip_backward::<bf16>(grad, &y, clip),
-            dtype => cast::<Self>(flex_f32::clip_backward(wide(grad), wide(y), clip), dtype.into()),
+            DType::BF16 => activation_backward::<bf16>(grad, &y, activation),
+            dtype => {
+                cast::<Self>(flex_f32::activation_backward(wide(grad), wide(y), activation), dtype.into())
+            }
         }
     }
 
@@ -288,13 +296,13 @@ impl BatchNormOps for Flex {
         norm: FlexTensor,
         beta: FlexTensor,
         line: FlexTensor,
-        clip: Activation,
+        activation: Activation,
     ) -> FlexTensor {
         let (norm, line) = (Norm::of(&norm, &beta), by_channel(&line));
         match x.dtype() {
-            DType::BF16 => normalise_backward::<bf16>(grad, &x, &norm, &line, clip),
+            DType::BF16 => normalise_backward::<bf16>(grad, &x, &norm, &line, activation),
             dtype => {
-                let grad = flex_f32::normalise_backward(wide(grad), wide(x), &norm, &line, clip);
+                let grad = flex_f32::normalise_backward(wide(grad), wide(x), &norm, &line, activation);
                 cast::<Self>(grad, dtype.into())
             }
         }

@@ -36,14 +36,19 @@ pub(super) fn batch_statistics(
     statistics::norm(sums, gamma, running, rule)
 }
 
-pub(super) fn normalise(x: FlexTensor, norm: &Norm, clip: Activation) -> FlexTensor {
+pub(super) fn normalise(x: FlexTensor, norm: &Norm, activation: Activation) -> FlexTensor {
     let (shape, x) = (x.shape().dims(), channels_last(x));
-    pictures(norm::normalise(elements(&x), norm.numbers(), clip.bounds()), shape)
+    pictures(norm::normalise(elements(&x), norm.numbers(), activation.bounds()), shape)
 }
 
-pub(super) fn normalise_add(x: FlexTensor, norm: &Norm, other: FlexTensor, clip: Activation) -> FlexTensor {
+pub(super) fn normalise_add(
+    x: FlexTensor,
+    norm: &Norm,
+    other: FlexTensor,
+    activation: Activation,
+) -> FlexTensor {
     let (shape, x, other) = (x.shape().dims(), channels_last(x), channels_last(other));
-    pictures(norm::normalise_add(elements(&x), norm.numbers(), elements(&other), clip.bounds()), shape)
+    pictures(norm::normalise_add(elements(&x), norm.numbers(), elements(&other), activation.bounds()), shape)
 }
 
 /// What `in_place` makes of a gradient, or `anew` where someone else holds it.
@@ -61,8 +66,8 @@ fn over(
     pictures(anew(elements(&grad)), shape)
 }
 
-pub(super) fn clip_backward(grad: FlexTensor, y: FlexTensor, clip: Activation) -> FlexTensor {
-    let (y, bounds) = (channels_last(y), clip.bounds());
+pub(super) fn activation_backward(grad: FlexTensor, y: FlexTensor, activation: Activation) -> FlexTensor {
+    let (y, bounds) = (channels_last(y), activation.bounds());
     let y = elements(&y);
     over(grad, |grad| norm::pass_in_place(grad, y, bounds), |grad| norm::pass(grad, y, bounds))
 }
@@ -75,7 +80,7 @@ pub(super) fn gradient_statistics(
 ) -> [FlexTensor; 3] {
     let (grad, x) = (channels_last(grad), channels_last(x));
     let x = elements(&x);
-    let sums = norm::gradient_sums(elements(&grad), x, norm.numbers(), rule.clip.bounds());
+    let sums = norm::gradient_sums(elements(&grad), x, norm.numbers(), rule.activation.bounds());
     statistics::line(&sums, count(x, norm.mean.len()), norm, rule)
 }
 
@@ -84,10 +89,11 @@ pub(super) fn normalise_backward(
     x: FlexTensor,
     norm: &Norm,
     line: &[f32],
-    clip: Activation,
+    activation: Activation,
 ) -> FlexTensor {
     let (slope, offset) = line.split_at(norm.mean.len());
-    let (x, norm, line, bounds) = (channels_last(x), norm.numbers(), Line { slope, offset }, clip.bounds());
+    let (x, norm, line, bounds) =
+        (channels_last(x), norm.numbers(), Line { slope, offset }, activation.bounds());
     let x = elements(&x);
     over(
         grad,

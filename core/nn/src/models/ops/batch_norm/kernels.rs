@@ -56,13 +56,13 @@ const OFFSET: usize = 1;
 
 /// What an activation makes of numbers; what is not a number stays so.
 #[cube]
-fn clipped<N: Size>(value: Vector<f32, N>, #[comptime] clip: Activation) -> Vector<f32, N> {
+fn activated<N: Size>(value: Vector<f32, N>, #[comptime] activation: Activation) -> Vector<f32, N> {
     let zero = Vector::<f32, N>::new(0.0);
-    if comptime![clip == Activation::None] {
+    if comptime![activation == Activation::None] {
         value
     } else {
         let above = select_many(value.less_equal(&zero), zero, value);
-        if comptime![clip == Activation::Relu] {
+        if comptime![activation == Activation::Relu] {
             above
         } else {
             let six = Vector::<f32, N>::new(6.0);
@@ -76,14 +76,14 @@ fn clipped<N: Size>(value: Vector<f32, N>, #[comptime] clip: Activation) -> Vect
 fn passed<N: Size>(
     grad: Vector<f32, N>,
     value: Vector<f32, N>,
-    #[comptime] clip: Activation,
+    #[comptime] activation: Activation,
 ) -> Vector<f32, N> {
     let zero = Vector::<f32, N>::new(0.0);
-    if comptime![clip == Activation::None] {
+    if comptime![activation == Activation::None] {
         grad
     } else {
         let above = select_many(value.less_equal(&zero), zero, grad);
-        if comptime![clip == Activation::Relu] {
+        if comptime![activation == Activation::Relu] {
             above
         } else {
             select_many(value.greater_equal(&Vector::<f32, N>::new(6.0)), zero, above)
@@ -147,7 +147,7 @@ pub(super) fn sum_gradients<F: Float, N: Size>(
     rows_of_share: usize,
     channels: usize,
     #[comptime] units: Units,
-    #[comptime] clip: Activation,
+    #[comptime] activation: Activation,
     #[define(F)] _dtype: ElemType,
 ) {
     let channel = CUBE_POS_X as usize * units.lanes + UNIT_POS_X as usize;
@@ -165,7 +165,7 @@ pub(super) fn sum_gradients<F: Float, N: Size>(
             let (picture, pixel) = area.div_mod(row);
             let gradient = Vector::<f32, N>::cast_from(grad[grad_steps.place(picture, channel, pixel)]);
             let value = Vector::<f32, N>::cast_from(x[steps.place(picture, channel, pixel)]) - mean;
-            let gradient = passed(gradient, value * factor + beta, clip);
+            let gradient = passed(gradient, value * factor + beta, activation);
             sum += gradient;
             product += gradient * value;
             row += units.rows;
@@ -272,7 +272,7 @@ fn scaled<F: Float, N: Size>(
     value + by_channel::<N>(beta, 0usize, channel, channels, channels_last)
 }
 
-/// `clip((x - mean) * factor + beta)`; `x` and the output lie in memory alike and have no gaps.
+/// `activation((x - mean) * factor + beta)`; `x` and the output lie in memory alike and have no gaps.
 #[cube(launch_unchecked, address_type = "dynamic")]
 pub(super) fn normalise<F: Float, N: Size>(
     x: &Tensor<Vector<F, N>>,
@@ -284,7 +284,7 @@ pub(super) fn normalise<F: Float, N: Size>(
     channels: usize,
     vectors: usize,
     #[comptime] channels_last: bool,
-    #[comptime] clip: Activation,
+    #[comptime] activation: Activation,
     #[define(F)] _dtype: ElemType,
 ) {
     if ABSOLUTE_POS >= vectors {
@@ -292,10 +292,10 @@ pub(super) fn normalise<F: Float, N: Size>(
     }
     let (_, channel, _) = coordinates(ABSOLUTE_POS, &planes, &area, channels_last);
     let value = scaled::<F, N>(x[ABSOLUTE_POS], norm, beta, channel, channels, channels_last);
-    y[ABSOLUTE_POS] = Vector::cast_from(clipped(value, clip));
+    y[ABSOLUTE_POS] = Vector::cast_from(activated(value, activation));
 }
 
-/// `clip((x - mean) * factor + beta + other)`; `x` and the output lie in memory alike and have no gaps.
+/// `activation((x - mean) * factor + beta + other)`; `x` and the output lie in memory alike and have no gaps.
 #[cube(launch_unchecked, address_type = "dynamic")]
 pub(super) fn normalise_add<F: Float, N: Size>(
     x: &Tensor<Vector<F, N>>,
@@ -309,7 +309,7 @@ pub(super) fn normalise_add<F: Float, N: Size>(
     channels: usize,
     vectors: usize,
     #[comptime] channels_last: bool,
-    #[comptime] clip: Activation,
+    #[comptime] activation: Activation,
     #[define(F)] _dtype: ElemType,
 ) {
     if ABSOLUTE_POS >= vectors {
@@ -318,12 +318,12 @@ pub(super) fn normalise_add<F: Float, N: Size>(
     let (picture, channel, pixel) = coordinates(ABSOLUTE_POS, &planes, &area, channels_last);
     let value = scaled::<F, N>(x[ABSOLUTE_POS], norm, beta, channel, channels, channels_last);
     let other = Vector::<f32, N>::cast_from(other[other_steps.place(picture, channel, pixel)]);
-    y[ABSOLUTE_POS] = Vector::cast_from(clipped(value + other, clip));
+    y[ABSOLUTE_POS] = Vector::cast_from(activated(value + other, activation));
 }
 
 /// Gradients where the activation let through what came; `y` and the output lie in memory alike and have no gaps.
 #[cube(launch_unchecked, address_type = "dynamic")]
-pub(super) fn clip_backward<F: Float, N: Size>(
+pub(super) fn activation_backward<F: Float, N: Size>(
     grad: &Tensor<Vector<F, N>>,
     y: &Tensor<Vector<F, N>>,
     out: &mut Tensor<Vector<F, N>>,
@@ -332,7 +332,7 @@ pub(super) fn clip_backward<F: Float, N: Size>(
     area: FastDivmod<usize>,
     vectors: usize,
     #[comptime] channels_last: bool,
-    #[comptime] clip: Activation,
+    #[comptime] activation: Activation,
     #[define(F)] _dtype: ElemType,
 ) {
     if ABSOLUTE_POS >= vectors {
@@ -340,7 +340,7 @@ pub(super) fn clip_backward<F: Float, N: Size>(
     }
     let (picture, channel, pixel) = coordinates(ABSOLUTE_POS, &planes, &area, channels_last);
     let gradient = Vector::<f32, N>::cast_from(grad[grad_steps.place(picture, channel, pixel)]);
-    out[ABSOLUTE_POS] = Vector::cast_from(passed(gradient, Vector::cast_from(y[ABSOLUTE_POS]), clip));
+    out[ABSOLUTE_POS] = Vector::cast_from(passed(gradient, Vector::cast_from(y[ABSOLUTE_POS]), activation));
 }
 
 /// `grad * factor + (x - mean) * slope + offset`, of the gradient that the activation lets through; `x` and the output
@@ -359,7 +359,7 @@ pub(super) fn normalise_backward<F: Float, N: Size>(
     channels: usize,
     vectors: usize,
     #[comptime] channels_last: bool,
-    #[comptime] clip: Activation,
+    #[comptime] activation: Activation,
     #[define(F)] _dtype: ElemType,
 ) {
     if ABSOLUTE_POS >= vectors {
@@ -371,7 +371,7 @@ pub(super) fn normalise_backward<F: Float, N: Size>(
         - by_channel::<N>(norm, MEAN, channel, channels, channels_last);
     let factor = by_channel::<N>(norm, FACTOR, channel, channels, channels_last);
     let value = centred * factor + by_channel::<N>(beta, 0usize, channel, channels, channels_last);
-    let through = passed(gradient, value, clip) * factor;
+    let through = passed(gradient, value, activation) * factor;
     let back = centred * by_channel::<N>(line, SLOPE, channel, channels, channels_last);
     out[ABSOLUTE_POS] =
         Vector::cast_from(through + back + by_channel::<N>(line, OFFSET, channel, channels, channels_last));

@@ -37,7 +37,7 @@ pub(crate) struct Rule {
     /// The share of the batch in the running statistics.
     momentum: f64,
     /// What follows.
-    clip: Activation,
+    activation: Activation,
 }
 
 /// What each backend computes a batch norm with.
@@ -63,37 +63,41 @@ pub(crate) trait BatchNormOps: Backend {
         rule: Rule,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 
-    /// `clip((x - mean) * factor + beta)`.
+    /// `activation((x - mean) * factor + beta)`.
     #[fusion(dtype = x, shape = x)]
     fn normalise(
         x: FloatTensor<Self>,
         norm: FloatTensor<Self>,
         beta: FloatTensor<Self>,
-        clip: Activation,
+        activation: Activation,
     ) -> FloatTensor<Self> {
         let dtype = x.dtype();
         let y = scaled::<Self>(x, norm, beta);
-        cast::<Self>(clipped::<Self>(y, clip), dtype.into())
+        cast::<Self>(activated::<Self>(y, activation), dtype.into())
     }
 
-    /// `clip((x - mean) * factor + beta + other)`.
+    /// `activation((x - mean) * factor + beta + other)`.
     #[fusion(dtype = x, shape = x)]
     fn normalise_add(
         x: FloatTensor<Self>,
         norm: FloatTensor<Self>,
         beta: FloatTensor<Self>,
         other: FloatTensor<Self>,
-        clip: Activation,
+        activation: Activation,
     ) -> FloatTensor<Self> {
         let dtype = x.dtype();
         let y = scaled::<Self>(x, norm, beta);
         let y = Self::float_add(y, cast::<Self>(other, FloatDType::F32));
-        cast::<Self>(clipped::<Self>(y, clip), dtype.into())
+        cast::<Self>(activated::<Self>(y, activation), dtype.into())
     }
 
     /// The gradient where the activation let through what came: `y` is what it made of it.
     #[fusion(dtype = y, shape = y)]
-    fn clip_backward(grad: FloatTensor<Self>, y: FloatTensor<Self>, clip: Activation) -> FloatTensor<Self>;
+    fn activation_backward(
+        grad: FloatTensor<Self>,
+        y: FloatTensor<Self>,
+        activation: Activation,
+    ) -> FloatTensor<Self>;
 
     /// Gradients of gamma and beta, and the line, shape (2, C), that the gradient of `x` is made with: slope and offset,
     /// `-factor / (variance + epsilon) * sum(grad * (x - mean)) / n` and `-factor * sum(grad) / n`. `grad` counts as far
@@ -116,7 +120,7 @@ pub(crate) trait BatchNormOps: Backend {
         norm: FloatTensor<Self>,
         beta: FloatTensor<Self>,
         line: FloatTensor<Self>,
-        clip: Activation,
+        activation: Activation,
     ) -> FloatTensor<Self>;
 
     /// A batch norm by the statistics of the batch: its output, and both running statistics.
@@ -131,7 +135,7 @@ pub(crate) trait BatchNormOps: Backend {
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let (norm, mean, variance) =
             Self::batch_statistics(x.clone(), gamma, running_mean, running_variance, rule);
-        (Self::normalise(x, norm, beta, rule.clip), mean, variance)
+        (Self::normalise(x, norm, beta, rule.activation), mean, variance)
     }
 
     /// The same with something added before the activation.
@@ -147,7 +151,7 @@ pub(crate) trait BatchNormOps: Backend {
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let (norm, mean, variance) =
             Self::batch_statistics(x.clone(), gamma, running_mean, running_variance, rule);
-        (Self::normalise_add(x, norm, beta, other, rule.clip), mean, variance)
+        (Self::normalise_add(x, norm, beta, other, rule.activation), mean, variance)
     }
 }
 
@@ -161,8 +165,8 @@ fn scaled<B: Backend>(x: FloatTensor<B>, norm: FloatTensor<B>, beta: FloatTensor
     B::float_add(B::float_mul(centred, factor), beta)
 }
 
-fn clipped<B: Backend>(y: FloatTensor<B>, clip: Activation) -> FloatTensor<B> {
-    match clip {
+fn activated<B: Backend>(y: FloatTensor<B>, activation: Activation) -> FloatTensor<B> {
+    match activation {
         Activation::None => y,
         Activation::Relu => B::relu(y),
         Activation::Relu6 => B::float_clamp(y, 0.0.into(), 6.0.into()),
@@ -207,8 +211,8 @@ mod specs {
 ///
 /// A network that is trained goes by the statistics of the batch and moves the running ones by them, as PyTorch does
 /// it (the running variance is the unbiased estimate); any other goes by the running ones.
-pub(crate) fn batch_norm(layer: &BatchNorm, x: Tensor<4>, clip: Activation) -> Tensor<4> {
-    forward(layer, x, None, clip)
+pub(crate) fn batch_norm(layer: &BatchNorm, x: Tensor<4>, activation: Activation) -> Tensor<4> {
+    forward(layer, x, None, activation)
 }
 
 /// The same, with something of the shape of `x` added before the activation.
@@ -216,12 +220,12 @@ pub(crate) fn batch_norm_add(
     layer: &BatchNorm,
     x: Tensor<4>,
     other: Tensor<4>,
-    clip: Activation,
+    activation: Activation,
 ) -> Tensor<4> {
-    forward(layer, x, Some(other), clip)
+    forward(layer, x, Some(other), activation)
 }
 
-fn forward(layer: &BatchNorm, x: Tensor<4>, other: Option<Tensor<4>>, clip: Activation) -> Tensor<4> {
+fn forward(layer: &BatchNorm, x: Tensor<4>, other: Option<Tensor<4>>, activation: Activation) -> Tensor<4> {
     let device = x.device();
     let learns = device.is_autodiff() && layer.training.is_enabled();
     let (x, other) = (x.into_dispatch(), other.map(Tensor::into_dispatch));
@@ -232,14 +236,14 @@ fn forward(layer: &BatchNorm, x: Tensor<4>, other: Option<Tensor<4>>, clip: Acti
         let factor = layer.gamma.val() / (variance.clone() + layer.epsilon).sqrt();
         let norm = Tensor::stack::<2>(vec![mean, variance, factor], 0).into_dispatch();
         return Tensor::from_dispatch(match other {
-            None => Dispatch::normalise(x, norm, beta, clip),
-            Some(other) => Dispatch::normalise_add(x, norm, beta, other, clip),
+            None => Dispatch::normalise(x, norm, beta, activation),
+            Some(other) => Dispatch::normalise_add(x, norm, beta, other, activation),
         });
     }
     let gamma = layer.gamma.val().into_dispatch();
     let mean = layer.running_mean.value_sync().to_device(&device).into_dispatch();
     let variance = layer.running_var.value_sync().to_device(&device).into_dispatch();
-    let rule = Rule { epsilon: layer.epsilon, momentum: layer.momentum, clip };
+    let rule = Rule { epsilon: layer.epsilon, momentum: layer.momentum, activation };
     let (y, mean, variance) = match other {
         None => Dispatch::normalise_batch(x, gamma, beta, mean, variance, rule),
         Some(other) => Dispatch::normalise_batch_add(x, gamma, beta, other, mean, variance, rule),

@@ -22,20 +22,24 @@ fn layer(channels: usize, device: &Device) -> BatchNorm {
 /// How a layer is used: what is behind it, and whether something is added before that.
 #[derive(Debug, Clone, Copy)]
 struct Use {
-    clip: Activation,
+    activation: Activation,
     adds: bool,
 }
 
-const PLAIN: Use = Use { clip: Activation::None, adds: false };
+const PLAIN: Use = Use { activation: Activation::None, adds: false };
 
 fn uses() -> impl Iterator<Item = Use> {
-    let clips = [Activation::None, Activation::Relu, Activation::Relu6].into_iter();
-    clips.flat_map(|clip| [false, true].map(|adds| Use { clip, adds }))
+    let activations = [Activation::None, Activation::Relu, Activation::Relu6].into_iter();
+    activations.flat_map(|activation| [false, true].map(|adds| Use { activation, adds }))
 }
 
 /// Ours.
 fn ours(layer: &BatchNorm, x: Tensor<4>, other: Tensor<4>, how: Use) -> Tensor<4> {
-    if how.adds { batch_norm_add(layer, x, other, how.clip) } else { batch_norm(layer, x, how.clip) }
+    if how.adds {
+        batch_norm_add(layer, x, other, how.activation)
+    } else {
+        batch_norm(layer, x, how.activation)
+    }
 }
 
 /// burn's layer, in f32, and what is behind it.
@@ -52,7 +56,7 @@ fn burns(layer: &BatchNorm, x: Tensor<4>, other: Tensor<4>, how: Use) -> Tensor<
         layer.running_var.update((moved * (count / (count - 1.0)) + before * keep).detach());
     }
     let y = if how.adds { y + other.cast(FloatDType::F32) } else { y };
-    let y = match how.clip {
+    let y = match how.activation {
         Activation::None => y,
         Activation::Relu => burn::tensor::activation::relu(y),
         Activation::Relu6 => y.clamp(0.0, 6.0),
@@ -278,11 +282,11 @@ fn what_is_no_number_stays_none() {
         let mut values = vec![0.5f32; 2 * 3 * 4];
         values[5] = f32::NAN;
         let x = Tensor::<4>::from_data(TensorData::new(values, [1, 3, 2, 4]), &device);
-        for clip in [Activation::None, Activation::Relu, Activation::Relu6] {
+        for activation in [Activation::None, Activation::Relu, Activation::Relu6] {
             let y: Vec<f32> =
-                batch_norm(&layer(3, &device), x.clone(), clip).into_data().try_to_vec().unwrap();
-            assert!(y[..8].iter().all(|y| y.is_nan()), "{name}, {clip:?}: {y:?}");
-            assert!(y[8..].iter().all(|y| y.is_finite()), "{name}, {clip:?}: {y:?}");
+                batch_norm(&layer(3, &device), x.clone(), activation).into_data().try_to_vec().unwrap();
+            assert!(y[..8].iter().all(|y| y.is_nan()), "{name}, {activation:?}: {y:?}");
+            assert!(y[8..].iter().all(|y| y.is_finite()), "{name}, {activation:?}: {y:?}");
         }
     }
 }

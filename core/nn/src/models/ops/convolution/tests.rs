@@ -80,7 +80,7 @@ fn every_device_convolves_as_burn_does_on_the_cpu() {
 }
 
 /// Each operation by itself on tensors that lie with channels last: nothing else is computed, so that this holds where
-/// a program fakes CUDA's driver and for cuDNN (`examples/cuda/rehearse.sh` tells how).
+/// a program fakes CUDA's driver and for cuDNN (`examples/cuda/simulate.sh` tells how).
 #[test]
 fn tensors_with_channels_last_are_taken_as_they_lie() {
     type Last = fn(&Device, [usize; 4], u64) -> Tensor<4>;

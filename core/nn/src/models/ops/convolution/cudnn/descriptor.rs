@@ -6,7 +6,7 @@ use std::ptr::null_mut;
 use cudarc::cudnn::sys;
 use cudarc::cudnn::sys::cudnnBackendAttributeName_t as Name;
 use cudarc::cudnn::sys::cudnnBackendAttributeType_t as Type;
-use cudarc::cudnn::sys::cudnnBackendDescriptorType_t as RegionKind;
+use cudarc::cudnn::sys::cudnnBackendDescriptorType_t as DescriptorKind;
 
 /// What a call came to.
 pub(super) fn checked(what: &str, status: sys::cudnnStatus_t) -> Result<(), String> {
@@ -59,7 +59,7 @@ unsafe impl Sync for Descriptor {}
 
 impl Descriptor {
     /// An empty one.
-    pub fn new(kind: RegionKind) -> Result<Self, String> {
+    pub fn new(kind: DescriptorKind) -> Result<Self, String> {
         let mut raw = null_mut();
         // SAFETY: it writes a descriptor where it is told to.
         checked("a descriptor", unsafe { sys::cudnnBackendCreateDescriptor(kind, &raw mut raw) })?;

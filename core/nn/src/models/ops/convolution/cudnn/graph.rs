@@ -2,10 +2,10 @@
 
 use cudarc::cudnn::sys;
 use cudarc::cudnn::sys::cudnnBackendAttributeName_t as Name;
-use cudarc::cudnn::sys::cudnnBackendDescriptorType_t as RegionKind;
+use cudarc::cudnn::sys::cudnnBackendDescriptorType_t as DescriptorKind;
 
 use super::descriptor::Descriptor;
-use super::{ConvPass, Problem};
+use super::problem::{ConvPass, Problem};
 
 /// What a plan is made for.
 #[derive(Debug, Clone, Copy)]
@@ -48,7 +48,7 @@ impl Graph {
         let y = tensor(Y, problem.y, dtype)?;
         let options = &problem.options;
         let both = |of: &dyn Fn(usize) -> usize| [of(0) as i64, of(1) as i64];
-        let convolution = Descriptor::new(RegionKind::CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR)?
+        let convolution = Descriptor::new(DescriptorKind::CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR)?
             .with(Name::CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, &[2i64])?
             .with(Name::CUDNN_ATTR_CONVOLUTION_COMP_TYPE, &[sys::cudnnDataType_t::CUDNN_DATA_FLOAT])?
             .with(
@@ -70,7 +70,7 @@ impl Graph {
             .with(scale, &[1f32])?
             .with(add, &[0f32])?
             .finished()?;
-        let graph = Descriptor::new(RegionKind::CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR)?
+        let graph = Descriptor::new(DescriptorKind::CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR)?
             .with_all(Name::CUDNN_ATTR_OPERATIONGRAPH_OPS, &[&operation])?;
         let graph = match target {
             Target::Handle(handle) => graph.with(Name::CUDNN_ATTR_OPERATIONGRAPH_HANDLE, &[handle])?,
@@ -90,7 +90,7 @@ impl Graph {
 fn tensor(uid: i64, shape: [usize; 4], dtype: sys::cudnnDataType_t) -> Result<Descriptor, String> {
     let [n, channels, height, width] = shape.map(|side| side as i64);
     let steps = [height * width * channels, 1, width * channels, channels];
-    Descriptor::new(RegionKind::CUDNN_BACKEND_TENSOR_DESCRIPTOR)?
+    Descriptor::new(DescriptorKind::CUDNN_BACKEND_TENSOR_DESCRIPTOR)?
         .with(Name::CUDNN_ATTR_TENSOR_UNIQUE_ID, &[uid])?
         .with(Name::CUDNN_ATTR_TENSOR_DATA_TYPE, &[dtype])?
         .with(Name::CUDNN_ATTR_TENSOR_DIMENSIONS, &[n, channels, height, width])?
@@ -101,7 +101,7 @@ fn tensor(uid: i64, shape: [usize; 4], dtype: sys::cudnnDataType_t) -> Result<De
 
 /// What cuDNN calls a pass and its parts.
 struct Names {
-    kind: RegionKind,
+    kind: DescriptorKind,
     convolution: Name,
     x: Name,
     weight: Name,
@@ -113,7 +113,7 @@ struct Names {
 fn names(pass: ConvPass) -> Names {
     match pass {
         ConvPass::Forward => Names {
-            kind: RegionKind::CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR,
+            kind: DescriptorKind::CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR,
             convolution: Name::CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC,
             x: Name::CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X,
             weight: Name::CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W,
@@ -122,7 +122,7 @@ fn names(pass: ConvPass) -> Names {
             add: Name::CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA,
         },
         ConvPass::ToX => Names {
-            kind: RegionKind::CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR,
+            kind: DescriptorKind::CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR,
             convolution: Name::CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC,
             x: Name::CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX,
             weight: Name::CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W,
@@ -131,7 +131,7 @@ fn names(pass: ConvPass) -> Names {
             add: Name::CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA,
         },
         ConvPass::ToWeight => Names {
-            kind: RegionKind::CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR,
+            kind: DescriptorKind::CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR,
             convolution: Name::CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC,
             x: Name::CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X,
             weight: Name::CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW,

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use cudarc::cudnn::sys;
 use cudarc::cudnn::sys::cudnnBackendAttributeName_t as Name;
-use cudarc::cudnn::sys::cudnnBackendDescriptorType_t as RegionKind;
+use cudarc::cudnn::sys::cudnnBackendDescriptorType_t as DescriptorKind;
 use cudarc::cudnn::sys::cudnnBackendHeurMode_t as Mode;
 use cudarc::cudnn::sys::cudnnBackendNumericalNote_t as Note;
 
 use super::descriptor::{Descriptor, checked};
 use super::graph::{Graph, Target, WEIGHT, X, Y};
-use super::{ConvPass, Problem};
+use super::problem::{ConvPass, Problem};
 
 /// Most bytes of its own that a kernel may take.
 const ROOM: i64 = 1 << 30;
@@ -73,7 +73,7 @@ impl CudnnPlan {
         pass: ConvPass,
         target: Target<'_>,
     ) -> Result<Self, String> {
-        let mut engine = [Descriptor::new(RegionKind::CUDNN_BACKEND_ENGINE_DESCRIPTOR)?];
+        let mut engine = [Descriptor::new(DescriptorKind::CUDNN_BACKEND_ENGINE_DESCRIPTOR)?];
         candidate.copy_into(Name::CUDNN_ATTR_ENGINECFG_ENGINE, &mut engine)?;
         let unwanted = [
             Note::CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS,
@@ -84,7 +84,7 @@ impl CudnnPlan {
         if let Some(note) = unwanted.into_iter().find(|&note| notes.contains(&(note as u32))) {
             return Err(format!("{note:?}"));
         }
-        let plan = Descriptor::new(RegionKind::CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR)?
+        let plan = Descriptor::new(DescriptorKind::CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR)?
             .with_all(Name::CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, &[&candidate])?;
         let plan = match target {
             Target::Handle(handle) => plan.with(Name::CUDNN_ATTR_EXECUTION_PLAN_HANDLE, &[handle])?,
@@ -121,7 +121,7 @@ impl CudnnPlan {
         room: u64,
     ) -> Result<(), String> {
         let addresses = addresses.map(|address| address as *mut c_void);
-        let tensors = Descriptor::new(RegionKind::CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR)?
+        let tensors = Descriptor::new(DescriptorKind::CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR)?
             .with(Name::CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, &self.uids)?
             .with(Name::CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, &addresses)?
             .with(Name::CUDNN_ATTR_VARIANT_PACK_WORKSPACE, &[room as *mut c_void])?
@@ -134,7 +134,7 @@ impl CudnnPlan {
 
 /// Kernels and their settings, the best first.
 fn candidates(graph: &Descriptor, mode: Mode, target: Target<'_>) -> Result<Vec<Descriptor>, String> {
-    let heuristics = Descriptor::new(RegionKind::CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR)?
+    let heuristics = Descriptor::new(DescriptorKind::CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR)?
         .with_all(Name::CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, &[graph])?
         .with(Name::CUDNN_ATTR_ENGINEHEUR_MODE, &[mode])?;
     let heuristics = match target {
@@ -146,7 +146,7 @@ fn candidates(graph: &Descriptor, mode: Mode, target: Target<'_>) -> Result<Vec<
     .finished()?;
     let results = Name::CUDNN_ATTR_ENGINEHEUR_RESULTS;
     let count = heuristics.count(results)?.min(CANDIDATES);
-    let empty = || Descriptor::new(RegionKind::CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
+    let empty = || Descriptor::new(DescriptorKind::CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
     let mut found = (0..count).map(|_| empty()).collect::<Result<Vec<_>, String>>()?;
     if count > 0 {
         let count = heuristics.copy_into(results, &mut found)?;

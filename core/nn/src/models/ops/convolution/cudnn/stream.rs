@@ -22,8 +22,9 @@ use cudarc::driver::sys::{CUevent, CUevent_flags, CUstream};
 
 use super::descriptor::checked;
 use super::graph::Target;
+use super::kernels::Kernels;
 use super::plan::CudnnPlan;
-use super::{Kernels, Problem};
+use super::problem::Problem;
 use crate::device::launches::watched;
 
 /// What launches the kernels of a CUDA device, on a thread of its own.

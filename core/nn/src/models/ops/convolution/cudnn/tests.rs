@@ -1,9 +1,11 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
+use super::super::output;
 use super::descriptor::Descriptor;
 use super::graph::Target;
+use super::plan::CudnnPlan;
 use super::*;
 use cudarc::cudnn::sys::cudnnBackendAttributeName_t as Name;
-use cudarc::cudnn::sys::cudnnBackendDescriptorType_t as RegionKind;
+use cudarc::cudnn::sys::cudnnBackendDescriptorType_t as DescriptorKind;
 
 /// An H100 as cuDNN itself describes devices.
 const H100: &str = include_str!("../../../../../../../examples/cuda/h100.json");
@@ -49,7 +51,7 @@ fn cudnn_plans_every_convolution_of_ours_for_an_h100() {
         open @ State::Open { .. } => eprintln!("{open}"),
         other => return eprintln!("skipped: no cuDNN: {other}"),
     }
-    let described = Descriptor::new(RegionKind::CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR)
+    let described = Descriptor::new(DescriptorKind::CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR)
         .and_then(|device| device.with(Name::CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, H100.as_bytes()))
         .and_then(Descriptor::finished);
     let device = match described {

@@ -1,4 +1,4 @@
-//! `examples/cuda`: the stand-ins for driver, NVRTC and cuDNN build and answer, and a journal is read as it was written.
+//! `examples/cuda`: the fakes for driver, NVRTC and cuDNN build and answer, and a journal is read as it was written.
 //!
 //! Skipped, aloud, where there is no `cc` or no `python3`; `FERKD_PYTHON` names another interpreter.
 
@@ -29,7 +29,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Asks both stand-ins as the program does: memory and back, a launch that fits and one that does not, a source.
+/// Asks both fakes as the program does: memory and back, a launch that fits and one that does not, a source.
 const QUESTIONS: &str = r#"
 import ctypes, sys
 cuda, nvrtc = (ctypes.CDLL(f"{sys.argv[1]}/{name}") for name in ("libcuda.so", "libnvrtc.so"))
@@ -87,10 +87,10 @@ assert cuda.cudnnBackendSetAttribute(filled(10), 704, 15, ctypes.c_int64(1), par
 "#;
 
 #[test]
-fn the_stand_ins_answer_and_keep_a_journal() {
+fn the_fakes_answer_and_keep_a_journal() {
     let at = tempfile::tempdir().unwrap();
-    let both = ["stand_in_driver.c", "stand_in_cudnn.c"].as_slice();
-    for (sources, library) in [(both, "libcuda.so"), (&["stand_in_nvrtc.c"], "libnvrtc.so")] {
+    let both = ["fake_driver.c", "fake_cudnn.c"].as_slice();
+    for (sources, library) in [(both, "libcuda.so"), (&["fake_nvrtc.c"], "libnvrtc.so")] {
         let mut cc = Command::new("cc");
         cc.args(["-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-o"]).arg(at.path().join(library));
         let Some(built) = run(cc.args(sources.iter().map(|source| example(source)))) else { return };

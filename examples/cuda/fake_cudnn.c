@@ -1,8 +1,8 @@
-// Stands in for cuDNN's graph API where there is no GPU, beside the stand-in for the driver: it takes the description of
-// one convolution, checks that the parts fit one another, and computes small ones on the host, where the stand-in's
+// Stands in for cuDNN's graph API where there is no GPU, beside the fake for the driver: it takes the description of
+// one convolution, checks that the parts fit one another, and computes small ones on the host, where the fake's
 // buffers are. Larger ones are written to $STAND_IN_LOG, as a launch with sizes for a grid, and not computed.
 //
-//   cc -O2 -shared -fPIC -o libcuda.so stand_in_driver.c stand_in_cudnn.c && ln -s libcuda.so libcudnn.so
+//   cc -O2 -shared -fPIC -o libcuda.so fake_driver.c fake_cudnn.c && ln -s libcuda.so libcudnn.so
 //
 // The numbers are those of cudnn_graph.h.
 #include <stdint.h>
@@ -20,7 +20,7 @@ enum {                                                                         /
     ENGINE = 2, ENGINE_CONFIG = 3, HEURISTICS = 4, PLAN = 5, FORWARD = 10, TO_WEIGHT = 11, TO_X = 12, GRAPH = 15, PACK = 16,
 };
 
-void stand_in_say(const char *format, ...);
+void fake_say(const char *format, ...);
 
 typedef struct Attribute {
     int name, type;
@@ -70,7 +70,7 @@ static const Descriptor *part(const Descriptor *descriptor, int name) {
 }
 
 size_t cudnnGetVersion(void) { return 91300; }
-const char *cudnnGetErrorString(Status status) { return status ? "the stand-in refused it" : "success"; }
+const char *cudnnGetErrorString(Status status) { return status ? "the fake refused it" : "success"; }
 void cudnnGetLastErrorString(char *words, size_t room) { snprintf(words, room, "%s", why); }
 Status cudnnCreate(Handle *handle) { return *handle = calloc(1, 64), OK; }
 Status cudnnDestroy(Handle handle) { return free(handle), OK; }
@@ -165,7 +165,7 @@ Status cudnnBackendGetAttribute(Descriptor *descriptor, int name, int type, int6
     if (descriptor->kind == ENGINE_CONFIG && name == 300) return copy(descriptor, *(Descriptor **)into), *count = 1, OK;
     if (descriptor->kind == ENGINE && name == 1303) return *count = 1, *(uint32_t *)into = 0, OK;
     if (descriptor->kind == PLAN && name == 402) return *count = 1, *(int64_t *)into = 4096, OK;
-    return refuse("an attribute that the stand-in does not have");
+    return refuse("an attribute that the fake does not have");
 }
 
 static double number(const void *memory, int type, int64_t place) {
@@ -227,7 +227,7 @@ Status cudnnBackendExecute(Handle handle, const Descriptor *plan, const Descript
         if ((uintptr_t)at[i] % *(const int64_t *)values(tensors[i], 900)) return refuse("a buffer lies askew");
     const int64_t *x = shape(o.x), *w = shape(o.weight), *y = shape(o.y);
     const char *name = o.kind == FORWARD ? "forward" : o.kind == TO_X ? "to_x" : "to_weight";
-    stand_in_say("launch 0 cudnn_convolution_%s %ld %ld %ld %ld %ld %ld 0\n", name, (long)y[0], (long)(y[2] * y[3]),
+    fake_say("launch 0 cudnn_convolution_%s %ld %ld %ld %ld %ld %ld 0\n", name, (long)y[0], (long)(y[2] * y[3]),
                  (long)y[1], (long)x[1], (long)w[2], (long)w[3]);
     double products = (double)y[0] * y[1] * y[2] * y[3] * w[1] * w[2] * w[3];
     if (products < 1e7) compute(o, at[0], at[1], at[2]);

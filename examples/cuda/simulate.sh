@@ -1,9 +1,9 @@
 #!/bin/sh
-# A training step on CUDA without a GPU: stand-ins take the place of the driver, of NVRTC and of cuDNN, so that the whole
+# A training step on CUDA without a GPU: fakes take the place of the driver, of NVRTC and of cuDNN, so that the whole
 # road is walked, every launch is checked against an H100's limits and counted, and every kernel's source is kept.
 # FERKD_CONVOLUTIONS=burn leaves convolutions to burn, as where cuDNN is not installed.
 #
-#   examples/cuda/rehearse.sh OUT [ARCH SIDE BATCH PRECISION]
+#   examples/cuda/simulate.sh OUT [ARCH SIDE BATCH PRECISION]
 #
 # FERKD names a program built with `cargo build --release --features cuda`. The first run tunes (minutes) and keeps what
 # it compiled, the second takes steps. Results mean nothing: nothing is computed. Then, with a folder of CUDA 12 or 13:
@@ -20,9 +20,9 @@ batch=${4:-256}
 precision=${5:-bf16}
 ferkd=$(command -v "${FERKD:-ferkd}") || { echo "no program ${FERKD:-ferkd}: build it, and name it in FERKD" >&2; exit 2; }
 
-cc -O2 -shared -fPIC -o "$out/lib/libcuda.so" "$here/stand_in_driver.c" "$here/stand_in_cudnn.c"
+cc -O2 -shared -fPIC -o "$out/lib/libcuda.so" "$here/fake_driver.c" "$here/fake_cudnn.c"
 ln -sf libcuda.so "$out/lib/libcudnn.so"
-cc -O2 -shared -fPIC -o "$out/lib/libnvrtc.so" "$here/stand_in_nvrtc.c"
+cc -O2 -shared -fPIC -o "$out/lib/libnvrtc.so" "$here/fake_nvrtc.c"
 : >"$out/cuda/include/cuda_bf16.h"
 # Neither this machine's GPU nor what it has tuned for it is touched.
 export LD_LIBRARY_PATH="$out/lib" CUDA_PATH="$out/cuda" HOME="$out/home" XDG_CACHE_HOME="$out/home/.cache"

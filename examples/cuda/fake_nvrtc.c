@@ -1,6 +1,6 @@
 // Stands in for NVRTC: takes every source at once and writes it to $STAND_IN_SOURCES, for `compile.py` to compile.
 //
-//   cc -O2 -shared -fPIC -o libnvrtc.so stand_in_nvrtc.c
+//   cc -O2 -shared -fPIC -o libnvrtc.so fake_nvrtc.c
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,4 +29,4 @@ Result nvrtcGetPTXSize(Program program, size_t *bytes) { return *bytes = sizeof 
 Result nvrtcGetPTX(Program program, char *to) { return memcpy(to, PTX, sizeof PTX), 0; }
 Result nvrtcGetProgramLogSize(Program program, size_t *bytes) { return *bytes = 1, 0; }
 Result nvrtcGetProgramLog(Program program, char *to) { return *to = 0, 0; }
-const char *nvrtcGetErrorString(Result error) { return "the stand-in could not write the source"; }
+const char *nvrtcGetErrorString(Result error) { return "the fake could not write the source"; }

@@ -7,7 +7,7 @@
 // It shows that every launch is one that a device would take, how many there are, and what crosses the bus. Results
 // are whatever the memory held. It must not be called libcuda.so.1, which NVRTC opens and asks for more.
 //
-//   cc -O2 -shared -fPIC -o libcuda.so stand_in_driver.c
+//   cc -O2 -shared -fPIC -o libcuda.so fake_driver.c
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <stdarg.h>
@@ -40,7 +40,7 @@ __attribute__((constructor)) static void open_journal(void) {
     if (path && (journal = fopen(path, "w"))) setvbuf(journal, NULL, _IOLBF, 0);
 }
 
-void stand_in_say(const char *format, ...) {
+void fake_say(const char *format, ...) {
     if (!journal) return;
     va_list values;
     va_start(values, format);
@@ -61,7 +61,7 @@ Result cuInit(unsigned flags) { return OK; }
 Result cuDriverGetVersion(int *version) { return *version = 13000, OK; }
 Result cuDeviceGetCount(int *count) { return *count = 1, OK; }
 Result cuDeviceGet(int *device, int ordinal) { return *device = 0, ordinal ? NO_SUCH_DEVICE : OK; }
-Result cuDeviceGetName(char *name, int size, int device) { return snprintf(name, size, "NVIDIA H100 (stand-in)"), OK; }
+Result cuDeviceGetName(char *name, int size, int device) { return snprintf(name, size, "NVIDIA H100 (fake)"), OK; }
 Result cuDeviceGetUuid(char *uuid, int device) { return memset(uuid, 7, 16), OK; }
 Result cuDeviceGetUuid_v2(char *uuid, int device) { return memset(uuid, 7, 16), OK; }
 Result cuDeviceTotalMem_v2(size_t *bytes, int device) { return *bytes = MEMORY, OK; }
@@ -95,14 +95,14 @@ Result cuCtxGetStreamPriorityRange(int *least, int *greatest) { return *least = 
 Result cuStreamCreate(Handle *stream, unsigned flags) { return *stream = new_handle(), OK; }
 Result cuStreamCreateWithPriority(Handle *stream, unsigned flags, int p) { return *stream = new_handle(), OK; }
 Result cuStreamDestroy_v2(Handle stream) { return OK; }
-Result cuStreamSynchronize(Handle stream) { return stand_in_say("sync\n"), OK; }
+Result cuStreamSynchronize(Handle stream) { return fake_say("sync\n"), OK; }
 Result cuStreamWaitEvent(Handle stream, Handle event, unsigned flags) { return OK; }
 Result cuStreamIsCapturing(Handle stream, int *status) { return *status = 0, OK; }
 Result cuStreamBeginCapture_v2(Handle stream, int mode) { return NOT_SUPPORTED; }
 Result cuEventCreate(Handle *event, unsigned flags) { return *event = calloc(1, sizeof(double)), OK; }
 Result cuEventDestroy_v2(Handle event) { return free(event), OK; }
 Result cuEventRecord(Handle event, Handle stream) { return *(double *)event = clock_ms, OK; }
-Result cuEventSynchronize(Handle event) { return stand_in_say("sync\n"), OK; }
+Result cuEventSynchronize(Handle event) { return fake_say("sync\n"), OK; }
 Result cuEventQuery(Handle event) { return OK; }
 Result cuEventElapsedTime(float *ms, Handle a, Handle b) { return *ms = (float)(*(double *)b - *(double *)a), OK; }
 Result cuEventElapsedTime_v2(float *ms, Handle a, Handle b) { return cuEventElapsedTime(ms, a, b); }
@@ -119,13 +119,13 @@ Result cuMemAlloc_v2(Pointer *pointer, size_t bytes) {
     *page = bytes;
     total += bytes;
     *pointer = (Pointer)page + BEFORE;
-    return stand_in_say("alloc %zu %zu\n", bytes, total), OK;
+    return fake_say("alloc %zu %zu\n", bytes, total), OK;
 }
 Result cuMemFree_v2(Pointer pointer) {
     size_t *page = (size_t *)(pointer - BEFORE), bytes = *page;
     total -= bytes;
     munmap(page, bytes + BEFORE);
-    return stand_in_say("free %zu %zu\n", bytes, total), OK;
+    return fake_say("free %zu %zu\n", bytes, total), OK;
 }
 Result cuMemAllocAsync(Pointer *pointer, size_t bytes, Handle stream) { return cuMemAlloc_v2(pointer, bytes); }
 Result cuMemFreeAsync(Pointer pointer, Handle stream) { return cuMemFree_v2(pointer); }
@@ -133,13 +133,13 @@ Result cuMemGetInfo_v2(size_t *free, size_t *all) { return *all = MEMORY, *free 
 Result cuMemAllocHost_v2(Handle *p, size_t bytes) { return *p = aligned_alloc(4096, (bytes + 4095) / 4096 * 4096), OK; }
 Result cuMemFreeHost(Handle pointer) { return free(pointer), OK; }
 Result cuMemcpyHtoDAsync_v2(Pointer to, Handle from, size_t bytes, Handle stream) {
-    return memcpy((Handle)to, from, bytes), stand_in_say("h2d %zu\n", bytes), OK;
+    return memcpy((Handle)to, from, bytes), fake_say("h2d %zu\n", bytes), OK;
 }
 Result cuMemcpyDtoHAsync_v2(Handle to, Pointer from, size_t bytes, Handle stream) {
-    return memcpy(to, (Handle)from, bytes), stand_in_say("d2h %zu\n", bytes), OK;
+    return memcpy(to, (Handle)from, bytes), fake_say("d2h %zu\n", bytes), OK;
 }
 Result cuMemcpyDtoDAsync_v2(Pointer to, Pointer from, size_t bytes, Handle stream) {
-    return memmove((Handle)to, (Handle)from, bytes), stand_in_say("d2d %zu\n", bytes), OK;
+    return memmove((Handle)to, (Handle)from, bytes), fake_say("d2d %zu\n", bytes), OK;
 }
 typedef struct {
     size_t x, y;
@@ -158,7 +158,7 @@ Result cuMemcpy2DAsync_v2(const Copy *copy, Handle stream) {
     char *from = a->kind == 1 ? a->host : (char *)a->device, *to = b->kind == 1 ? b->host : (char *)b->device;
     for (size_t row = 0; row < copy->height; row++)
         memcpy(to + (b->y + row) * b->pitch + b->x, from + (a->y + row) * a->pitch + a->x, copy->width);
-    return stand_in_say("copy2d %zu %zu\n", copy->width, copy->height), OK;
+    return fake_say("copy2d %zu %zu\n", copy->width, copy->height), OK;
 }
 
 // Kernels.
@@ -167,7 +167,7 @@ typedef struct {
     Handle module;
 } Kernel;
 Result cuModuleLoadData(Handle *module, const char *ptx) {
-    return *module = new_handle(), stand_in_say("module %zu\n", strlen(ptx)), OK;
+    return *module = new_handle(), fake_say("module %zu\n", strlen(ptx)), OK;
 }
 Result cuModuleUnload(Handle module) { return OK; }
 Result cuModuleGetFunction(Kernel **kernel, Handle module, const char *name) {
@@ -184,11 +184,11 @@ Result cuLaunchKernel(Kernel *kernel, unsigned gx, unsigned gy, unsigned gz, uns
     int fits = threads > 0 && gy <= 65535 && gz <= 65535 && bz <= 64 && bx * by * bz <= 1024 && shared <= SHARED;
     int measures = strstr(kernel->name, "throughput") || strstr(kernel->name, "overhead");
     clock_ms += measures ? 0.002 + threads * 32 / 3e9 : 1e-5;
-    stand_in_say("%s %lx %s %u %u %u %u %u %u %u\n", fits ? "launch" : "REFUSED", (unsigned long)kernel->module, kernel->name,
+    fake_say("%s %lx %s %u %u %u %u %u %u %u\n", fits ? "launch" : "REFUSED", (unsigned long)kernel->module, kernel->name,
         gx, gy, gz, bx, by, bz, shared);
     return fits ? OK : INVALID;
 }
 Result cuTensorMapEncodeTiled(Handle map) { return OK; }
 Result cuTensorMapEncodeIm2col(Handle map) { return OK; }
 Result cuGetErrorName(Result error, const char **name) { return *name = "STAND_IN", OK; }
-Result cuGetErrorString(Result error, const char **text) { return *text = "the stand-in refused it", OK; }
+Result cuGetErrorString(Result error, const char **text) { return *text = "the fake refused it", OK; }

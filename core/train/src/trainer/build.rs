@@ -1,0 +1,251 @@
+//! How a trainer comes to be: from settings, images, store and teacher.
+
+use std::sync::Arc;
+
+use burn::tensor::Device;
+
+use super::Trainer;
+use crate::config::{Supervision, TrainConfig};
+use crate::ema::Ema;
+use crate::eval::EvalSet;
+use crate::fairness::few_images;
+#[cfg(not(target_family = "wasm"))]
+use crate::image_check::ImageCheck;
+#[cfg(not(target_family = "wasm"))]
+use crate::inputs::image_lists;
+use crate::inputs::{Inputs, check_classes, classes, labelled, owner, validation_classes};
+use crate::parallel::replica_group::ReplicaGroup;
+use crate::precision::training_device;
+use crate::pretrained::Pretrained;
+use crate::replica::{Replica, optimizer};
+use crate::schedule::Schedule;
+use ferkd_data::batches::batch::{Batcher, InputSpec};
+use ferkd_data::batches::plan::BatchPlan;
+use ferkd_data::batches::select::{Boxes, Labels, Mining};
+use ferkd_data::pixels::{Filter, Normalisation, OrientationRule};
+use ferkd_data::store::Store;
+#[cfg(not(target_family = "wasm"))]
+use ferkd_method::error::Error;
+use ferkd_method::error::Result;
+use ferkd_method::mining::{RegionKind, Thresholds};
+use ferkd_method::region::RegionSampler;
+use ferkd_nn::classifier::Classifier;
+use ferkd_nn::model_card::ModelCard;
+use ferkd_nn::models::{Model, ModelSpec};
+use ferkd_nn::weights::StateDict;
+
+impl Trainer {
+    /// Opens images, store and teacher, and draws the student's weights.
+    ///
+    /// # Errors
+    /// Settings that contradict each other, or inputs that do not belong together.
+    #[cfg(not(target_family = "wasm"))]
+    pub fn new(config: TrainConfig) -> Result<Self> {
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        Self::open(config, ImageCheck { folder: None, validates: true, stop: &stop, listen: &mut |_| () })
+    }
+
+    /// The same, where looking at images can take long: `check` says who hears of it and where its results are kept.
+    ///
+    /// # Errors
+    /// Those of [`Self::new`]; [`ErrorKind::Interrupted`](ferkd_method::ErrorKind) when it was stopped.
+    #[cfg(not(target_family = "wasm"))]
+    pub fn open(config: TrainConfig, mut check: ImageCheck<'_>) -> Result<Self> {
+        config.check()?;
+        let config = config.resolved();
+        let devices = ferkd_nn::device::open_all(&config.device)?;
+        // Before anything is read.
+        devices.iter().try_for_each(|device| training_device(&config, device).map(drop))?;
+        let (images, validation) = image_lists(&config)?;
+        let mut inputs = Inputs::open(&config, images, validation, &devices)?;
+        let left_out = inputs.look_at_images(&config, &mut check)?.len();
+        Ok(Self { left_out, ..Self::on_devices(config, inputs, devices)? })
+    }
+
+    /// The same on inputs that are open already, on the first of the devices; the others get copies that train with
+    /// it. Each takes its share of a step's regions, and all of them take the same step.
+    ///
+    /// # Errors
+    /// Those of [`Self::new`], or no device.
+    #[cfg(not(target_family = "wasm"))]
+    pub fn on_devices(config: TrainConfig, inputs: Inputs, devices: Vec<Device>) -> Result<Self> {
+        let mut devices = devices.into_iter();
+        let Some(first) = devices.next() else { return Err(Error::usage("device", "none is named")) };
+        let mut trainer = Self::with_inputs(config, inputs, first)?;
+        for device in devices {
+            let replica = trainer.group.primary().on(&device, &trainer.config, trainer.card.classes.len())?;
+            trainer.group.add(replica);
+        }
+        Ok(trainer)
+    }
+
+    /// The same on one device: the browser has no paths and no threads.
+    ///
+    /// # Errors
+    /// Those of [`Self::new`].
+    pub fn with_inputs(config: TrainConfig, inputs: Inputs, device: Device) -> Result<Self> {
+        config.check()?;
+        let config = config.resolved();
+        let Inputs { mut images, validation, store, mut teacher } = inputs;
+        let store = match (store, config.store_regions) {
+            (Some(store), Some(count)) => Some(store.first_regions(count)?),
+            (store, _) => store,
+        };
+        let store = store.map(Arc::new);
+        let classes = classes(&config, &images, store.as_deref(), teacher.as_ref())?;
+        let mut warnings = Vec::new();
+        if let Some(store) = &store {
+            images = labelled(store, images)?;
+            warnings = store.sample_images(&images)?;
+        }
+        check_classes(&config, &images, store.as_deref())?;
+        warnings.extend(few_images(&config, images.len()));
+        if let Some(teacher) = &mut teacher {
+            let mut outputs =
+                teacher.card.classes.map_folders(&classes.ids, &format!("the teacher {}", teacher.name))?;
+            teacher.restrict(&mut outputs)?;
+        }
+        let owner = owner(store.as_deref());
+        let folder_classes = classes.map_folders(images.folders(), owner)?;
+        let validation = validation
+            .map(|list| validation_classes(&list, &classes, owner).map(|folders| (list, folders)))
+            .transpose()?;
+
+        let plan = BatchPlan::new(images.len(), config.batch, config.length(), config.seed)?;
+        let spec = config.spec(classes.len());
+        let training = training_device(&config, &device)?;
+        let Student { model: student, normalisation, weights_checksum } =
+            Student::new(&config, &spec, &training)?;
+        let ema = match config.ema {
+            Some(decay) => Some(Ema::new(decay, &spec, &StateDict::of(&student)?, &device)?),
+            None => None,
+        };
+        let card = ModelCard { spec, side: config.side, normalisation, classes };
+        let view = InputSpec { side: config.side, filter: Filter::Bilinear, normalisation };
+        let validation = validation
+            .map(|(list, folders)| Arc::new(EvalSet::new(view, list, folders).skipping(config.skip_bad)));
+
+        // The store that labels are read from, where they are.
+        let labelling = store.as_ref().filter(|_| config.supervision.needs_store());
+        let thresholds = match labelling {
+            Some(store) if config.supervision != Supervision::Fkd => {
+                Some(thresholds(&config, store, &mut warnings)?)
+            }
+            _ => None,
+        };
+        let stored = labelling.map(|store| store.manifest().label.temperature);
+        let batcher = Batcher {
+            images,
+            folder_classes,
+            labels: labels(&config, labelling, thresholds, card.classes.len()),
+            orientation: store.as_ref().map_or(OrientationRule::Apply, |s| s.manifest().orientation),
+            boxes: boxes(&config, store),
+            student: view,
+            pixel_type: config.precision.pixel_type(),
+            teacher: teacher.as_ref().map(Classifier::input_spec),
+            mix: config.mix_rule(),
+            seed: config.seed,
+            plan,
+        };
+        Ok(Self {
+            group: ReplicaGroup::new(Replica {
+                optimizer: optimizer(&config, &student, &training),
+                device: training,
+                student,
+                teacher,
+            }),
+            card,
+            ema,
+            schedule: schedule(&config, &batcher.plan),
+            temperature: config.temperature.or(stored).unwrap_or(1.0),
+            batcher: Arc::new(batcher),
+            validation,
+            thresholds,
+            warnings,
+            step: 0,
+            config,
+            left_out: 0,
+            weights_checksum,
+        })
+    }
+}
+
+/// A student before its first step.
+struct Student {
+    model: Model,
+    /// What it wants to see: weights go on seeing what they have seen.
+    normalisation: Normalisation,
+    /// Of the weights that it begins with, where it does.
+    weights_checksum: Option<u64>,
+}
+
+impl Student {
+    fn new(config: &TrainConfig, spec: &ModelSpec, device: &Device) -> Result<Self> {
+        let Some(path) = &config.weights else {
+            let model = spec.init(config.seed, device)?;
+            return Ok(Self { model, normalisation: Normalisation::IMAGENET, weights_checksum: None });
+        };
+        let from = Pretrained::read(path)?;
+        let (normalisation, weights_checksum) = (from.normalisation, Some(from.checksum()));
+        let model = from.fit(spec, config.reset_head, config.seed, device)?;
+        Ok(Self { model, normalisation, weights_checksum })
+    }
+}
+
+fn schedule(config: &TrainConfig, plan: &BatchPlan) -> Schedule {
+    let recipe = config.recipe();
+    Schedule {
+        peak: recipe.lr,
+        minimum: recipe.min_lr,
+        warmup_start: recipe.warmup_lr,
+        warmup_steps: plan.step_of_epoch(recipe.warmup_epochs),
+        steps: plan.steps(),
+    }
+}
+
+/// The mining thresholds as confidences; adds what is worth a word about the kinds that they make.
+///
+/// # Errors
+/// No region that would be trained on.
+fn thresholds(config: &TrainConfig, store: &Store, warnings: &mut Vec<String>) -> Result<Thresholds> {
+    let rule = config.rule()?;
+    let (thresholds, kinds) = store.kinds(&rule, config.confidence)?;
+    if config.supervision.adaptation().removes(RegionKind::Trivial) {
+        kinds.check_something_is_left(&thresholds)?;
+    }
+    warnings.extend(rule.warnings(&thresholds, &kinds));
+    Ok(thresholds)
+}
+
+/// Where a region's label comes from: the store, adapted where regions are mined, or the ground truth of `classes`.
+fn labels(
+    config: &TrainConfig,
+    store: Option<&Arc<Store>>,
+    thresholds: Option<Thresholds>,
+    classes: usize,
+) -> Labels {
+    match (store, thresholds) {
+        (Some(store), Some(thresholds)) => {
+            let temperature = store.manifest().label.temperature;
+            let mining = Mining {
+                thresholds,
+                confidence: config.confidence,
+                adaptation: config.supervision.adaptation(),
+                softening: config.softening(temperature),
+            };
+            Labels::Adapted { store: store.clone(), mining }
+        }
+        (Some(store), None) => Labels::Stored(store.clone()),
+        (None, _) => Labels::Truth { smoothing: config.label_smoothing, classes: classes as u32 },
+    }
+}
+
+/// Where the boxes of an image's regions come from.
+fn boxes(config: &TrainConfig, store: Option<Arc<Store>>) -> Boxes {
+    let Some(store) = store else {
+        let scale = (config.scale[0], config.scale[1]);
+        let sampler = RegionSampler { scale, ..RegionSampler::new(config.region_seed) };
+        return Boxes::Drawn { sampler, per_image: config.regions };
+    };
+    Boxes::Store(store)
+}
