@@ -10,6 +10,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::config_file::Stated;
 use crate::device::read::read;
+use crate::inference::Inference;
 use crate::model_card::{CARD, ModelCard};
 use crate::models::{Model, resize_positions};
 use crate::preprocessing::{InputOverrides, Preprocessing};
@@ -36,9 +37,8 @@ pub struct Classifier {
     pub model: Model,
     /// The outputs that are used, where not all of them are.
     outputs: Option<Tensor<1, Int>>,
-    /// The network once more, as the CPU computes it fastest; none on other devices.
-    #[cfg(feature = "flex")]
-    host: Option<crate::models::HostNet>,
+    /// The network once more, as its device computes it fastest.
+    inference: Inference,
 }
 
 /// The teachers that ship with the program: name and weights file.
@@ -173,8 +173,7 @@ impl Classifier {
             card,
             preprocessing,
             notes: std::mem::take(&mut dict.notes),
-            #[cfg(feature = "flex")]
-            host: if device == Device::flex() { model.host()? } else { None },
+            inference: Inference::of(model.clone(), &device)?,
             model,
             outputs: None,
         })
@@ -194,8 +193,7 @@ impl Classifier {
             card: self.card.clone(),
             preprocessing: self.preprocessing.clone(),
             notes: self.notes.clone(),
-            #[cfg(feature = "flex")]
-            host: if device == Device::flex() { model.host()? } else { None },
+            inference: Inference::of(model.clone(), &device)?,
             model,
             outputs: self.outputs.clone().map(|outputs| outputs.to_device(&device)),
         })
@@ -246,32 +244,11 @@ impl Classifier {
 
     /// Logits of shape (N, C) for images of shape (N, 3, side, side).
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        let logits = match self.on_host(&images) {
-            Some(logits) => logits,
-            None => self.model.forward(images),
-        };
+        let logits = self.inference.forward(images);
         match &self.outputs {
             Some(outputs) => logits.select(1, outputs.clone()),
             None => logits,
         }
-    }
-
-    /// All logits, by the path that only the CPU has; `None` where it is not the device.
-    #[cfg(feature = "flex")]
-    fn on_host(&self, images: &Tensor<4>) -> Option<Tensor<2>> {
-        let net = self.host.as_ref()?;
-        let [count, channels, side, width] = images.dims();
-        if channels != 3 || side != width {
-            return None;
-        }
-        let logits = net.logits(&read(images.clone()).ok()?, side);
-        let shape = [count, logits.len() / count.max(1)];
-        Some(Tensor::from_data(TensorData::new(logits, shape), &images.device()))
-    }
-
-    #[cfg(not(feature = "flex"))]
-    fn on_host(&self, _: &Tensor<4>) -> Option<Tensor<2>> {
-        None
     }
 
     /// Logits on the host, row by row, for planar pictures of shape (N, 3, side, side).
@@ -290,6 +267,16 @@ pub trait Scores {
     fn scores(&self, images: Tensor<4>) -> Tensor<2>;
     /// The classes, in output order.
     fn classes(&self) -> &ClassSpace;
+}
+
+impl Scores for (&Inference, &ClassSpace) {
+    fn scores(&self, images: Tensor<4>) -> Tensor<2> {
+        self.0.forward(images)
+    }
+
+    fn classes(&self) -> &ClassSpace {
+        self.1
+    }
 }
 
 impl Scores for (&Model, &ClassSpace) {

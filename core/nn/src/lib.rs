@@ -11,6 +11,7 @@
 pub mod classifier;
 pub mod config_file;
 pub mod device;
+pub mod inference;
 pub mod memory;
 pub mod model_card;
 pub mod models;

@@ -19,6 +19,7 @@ use ferkd_method::error::{Error, ErrorKind, Result};
 use ferkd_method::label::softmax;
 pub use ferkd_nn::classifier::Scores;
 use ferkd_nn::device::read::read_async;
+use ferkd_nn::inference::Inference;
 
 /// How a model did on a list of images.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -236,6 +237,8 @@ pub struct EvalPass {
     predictions: Vec<Option<Prediction>>,
     extra: Vec<Prediction>,
     skipped: Vec<SkippedImage>,
+    /// What is evaluated, between two slices.
+    pub(crate) model: Option<Inference>,
 }
 
 impl EvalPass {

@@ -14,6 +14,7 @@ use crate::precision::training_device;
 use crate::upload::{DeviceBatch, on};
 use ferkd_method::error::Result;
 use ferkd_nn::classifier::Classifier;
+use ferkd_nn::inference::Inference;
 use ferkd_nn::models::{DropPath, Model};
 use ferkd_nn::weights::StateDict;
 
@@ -25,6 +26,8 @@ pub(super) struct Replica {
     pub optimizer: Optimizer,
     /// The online teacher, on the same device.
     pub teacher: Option<Classifier>,
+    /// Everything but the last layer, where that alone is trained.
+    frozen: Option<Inference>,
 }
 
 /// What a step's gradients depend on, besides the student and the batch.
@@ -53,6 +56,21 @@ pub(super) fn trains(config: &TrainConfig, name: &str) -> bool {
 }
 
 impl Replica {
+    /// A student whose training begins, on `device`, which keeps gradients.
+    ///
+    /// # Errors
+    /// Weights that cannot be read.
+    pub fn new(
+        config: &TrainConfig,
+        student: Model,
+        teacher: Option<Classifier>,
+        device: Device,
+    ) -> Result<Self> {
+        let optimizer = optimizer(config, &student, &device);
+        let frozen = frozen(config, &student, &device)?;
+        Ok(Self { device, student, optimizer, teacher, frozen })
+    }
+
     /// A copy that goes its own way, on another device: same weights, optimizer at its beginning.
     ///
     /// # Errors
@@ -63,7 +81,7 @@ impl Replica {
         let fresh = config.spec(classes).init(config.seed, &device)?;
         let student = StateDict::of(&self.student)?.load_into(fresh, "the first device's student")?;
         let teacher = self.teacher.as_ref().map(|teacher| teacher.on(&device)).transpose()?;
-        Ok(Self { optimizer: optimizer(config, &student, &device), device, student, teacher })
+        Self::new(config, student, teacher, device)
     }
 
     /// Takes up weights and, past the first step, an optimizer's state; `origin` is what errors call them.
@@ -79,6 +97,7 @@ impl Replica {
     ) -> Result<()> {
         self.student = student.load_into(self.student.clone(), origin)?;
         self.optimizer = optimizer(config, &self.student, &self.device);
+        self.frozen = frozen(config, &self.student, &self.device)?;
         if let Some(state) = state {
             let trained = student.tensors.iter().filter(|(name, _)| trains(config, name));
             let parameters: Vec<(String, usize)> =
@@ -150,11 +169,10 @@ impl Replica {
     /// The student's logits for some rows of a batch.
     fn logits(&self, context: &StepContext<'_>, batch: &DeviceBatch, rows: Range<usize>) -> Tensor<2> {
         let StepContext { config, side, step, .. } = *context;
-        if config.freeze_backbone {
+        if let Some(frozen) = &self.frozen {
             // As in evaluation: batch norms go by their running statistics, and leave them as they are.
             let images = batch.pixels_on(&self.device.clone().inner(), side, rows);
-            let features = self.student.valid().features(images, None);
-            return self.student.classify(features);
+            return self.student.classify(frozen.features(images));
         }
         let images = batch.pixels_on(&self.device, side, rows.clone());
         let drop = self.student.droppable().filter(|_| config.drop_path > 0.0).map(|depth| DropPath {
@@ -168,7 +186,13 @@ impl Replica {
     }
 }
 
+/// What is computed without gradients, where the last layer alone is trained.
+fn frozen(config: &TrainConfig, student: &Model, device: &Device) -> Result<Option<Inference>> {
+    let of = || Inference::of(student.valid(), &device.clone().inner());
+    config.freeze_backbone.then(of).transpose()
+}
+
 /// The optimizer of a run, at its beginning.
-pub(super) fn optimizer(config: &TrainConfig, student: &Model, device: &Device) -> Optimizer {
+fn optimizer(config: &TrainConfig, student: &Model, device: &Device) -> Optimizer {
     Optimizer::new(&config.recipe(), device).with_layer_decay(config.layer_decay, student.layers())
 }

@@ -29,6 +29,7 @@ use ferkd_method::error::{Error, Result};
 use ferkd_method::mining::{Confidence, Thresholds};
 #[cfg(not(target_family = "wasm"))]
 use ferkd_nn::classifier::Classifier;
+use ferkd_nn::inference::Inference;
 use ferkd_nn::model_card::ModelCard;
 use ferkd_nn::models::Model;
 
@@ -279,9 +280,16 @@ impl Trainer {
     /// No validation images; those of [`EvalPass::advance`].
     pub async fn evaluate_slice(&self, pass: &mut EvalPass, most: usize) -> Result<()> {
         let set = self.evaluated_on()?;
-        let own = self.student().valid();
-        let model = self.ema.as_ref().map_or(&own, Ema::model);
-        pass.advance(&(model, &self.card.classes), set, self.device(), most).await
+        let model = match pass.model.take() {
+            Some(model) => model,
+            None => {
+                let own = self.student().valid();
+                self.inference(self.ema.as_ref().map_or(&own, Ema::model))?
+            }
+        };
+        let done = pass.advance(&(&model, &self.card.classes), set, self.device(), most).await;
+        pass.model = Some(model);
+        done
     }
 
     /// What an evaluation of all pictures has found.
@@ -290,6 +298,10 @@ impl Trainer {
     /// No validation images; those of [`EvalPass::finish`].
     pub fn finish_evaluation(&self, pass: EvalPass) -> Result<Evaluated> {
         pass.finish(self.evaluated_on()?, &self.card.classes)
+    }
+
+    fn inference(&self, model: &Model) -> Result<Inference> {
+        Inference::of(model.clone(), &self.device().clone().inner())
     }
 
     fn evaluated_on(&self) -> Result<&EvalSet> {

@@ -17,7 +17,7 @@ use crate::inputs::{Inputs, check_classes, classes, labelled, owner, validation_
 use crate::parallel::replica_group::ReplicaGroup;
 use crate::precision::training_device;
 use crate::pretrained::Pretrained;
-use crate::replica::{Replica, optimizer};
+use crate::replica::Replica;
 use crate::schedule::Schedule;
 use ferkd_data::batches::batch::{Batcher, InputSpec};
 use ferkd_data::batches::plan::BatchPlan;
@@ -148,12 +148,7 @@ impl Trainer {
             plan,
         };
         Ok(Self {
-            group: ReplicaGroup::new(Replica {
-                optimizer: optimizer(&config, &student, &training),
-                device: training,
-                student,
-                teacher,
-            }),
+            group: ReplicaGroup::new(Replica::new(&config, student, teacher, training)?),
             card,
             ema,
             schedule: schedule(&config, &batcher.plan),

@@ -50,16 +50,24 @@ pub(crate) struct HostNet {
 const ROWS: usize = 8;
 
 impl HostNet {
-    /// Logits, row by row, of planar pictures of shape (N, 3, side, side).
-    pub(crate) fn logits(&self, pixels: &[f32], side: usize) -> Vec<f32> {
+    /// What the last layer sees, row by row, of planar pictures of shape (N, 3, side, side).
+    pub(crate) fn features(&self, pixels: &[f32], side: usize) -> Vec<f32> {
         let features = self.weight.len() / self.bias.len().max(1);
         let size = 3 * side * side;
         let count = pixels.len() / size.max(1);
         let mut pooled = vec![0.0; count * features];
         let pictures = pixels.par_chunks_exact(size.max(1)).zip(pooled.par_chunks_mut(features));
         pictures.for_each(|(picture, pooled)| {
-            WORKSPACE.with_borrow_mut(|maps| self.features(picture, side, maps, pooled));
+            WORKSPACE.with_borrow_mut(|maps| self.pool(picture, side, maps, pooled));
         });
+        pooled
+    }
+
+    /// Logits, row by row, of planar pictures of shape (N, 3, side, side).
+    pub(crate) fn logits(&self, pixels: &[f32], side: usize) -> Vec<f32> {
+        let pooled = self.features(pixels, side);
+        let features = self.weight.len() / self.bias.len().max(1);
+        let count = pooled.len() / features.max(1);
         let mut logits = vec![0.0; count * self.bias.len()];
         logits.par_chunks_mut(ROWS * self.bias.len()).zip(pooled.par_chunks(ROWS * features)).for_each(
             |(logits, pooled)| {
@@ -72,7 +80,7 @@ impl HostNet {
     }
 
     /// What the last layer sees of one picture: the mean of every channel.
-    fn features(&self, picture: &[f32], side: usize, maps: &mut Workspace, pooled: &mut [f32]) {
+    fn pool(&self, picture: &[f32], side: usize, maps: &mut Workspace, pooled: &mut [f32]) {
         if maps.len() < self.places {
             maps.resize_with(self.places, Map::default);
         }
