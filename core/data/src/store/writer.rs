@@ -94,6 +94,16 @@ impl StoreWriter {
         (0..self.layout.shards()).filter(|&shard| !self.is_recorded(shard)).collect()
     }
 
+    /// Numbers of the shards that are there, in ascending order.
+    pub fn written_shards(&self) -> Vec<u32> {
+        (0..self.layout.shards()).filter(|&shard| self.is_recorded(shard)).collect()
+    }
+
+    /// The store's folder.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Writes one shard: its images in ascending order of their names, the labels of all their regions, and
     /// their boxes where the manifest says that these are explicit.
     ///
