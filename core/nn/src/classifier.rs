@@ -107,7 +107,7 @@ impl ModelCard {
     }
 
     /// What the network wants to see, as far as its weights say it; `own` is whether the card is the file's own.
-    fn preprocessing(&self, own: bool) -> Preprocessing {
+    pub fn preprocessing(&self, own: bool) -> Preprocessing {
         let side_from = if own || self.spec.vit.is_some() { Source::Weights } else { Source::Architecture };
         // EfficientNet-Lite and EVA's giant were published with one normalisation, all others with several.
         let normalisation_from = match own {
@@ -339,6 +339,12 @@ impl Classifier {
         Ok(())
     }
 
+    /// What it sees as a teacher, who says so, and how its weights were found: sentences for a person.
+    pub fn sentences(&self) -> Vec<String> {
+        let seen = self.preprocessing.sentence(&format!("the teacher {}", self.name));
+        self.notes.iter().cloned().chain([seen]).collect()
+    }
+
     /// What the network wants to see when it labels regions.
     pub fn input_spec(&self) -> InputSpec {
         self.preprocessing.input()
@@ -347,7 +353,8 @@ impl Classifier {
     /// How a store remembers it.
     pub fn info(&self) -> Teacher {
         let InputSpec { side, filter, normalisation } = self.input_spec();
-        Teacher { name: self.name.clone(), sha256: Some(self.sha256.clone()), side, filter, normalisation }
+        let (sha256, sources) = (Some(self.sha256.clone()), Some(self.preprocessing.sources()));
+        Teacher { name: self.name.clone(), sha256, side, filter, normalisation, sources }
     }
 
     /// Logits of shape (N, C) for images of shape (N, 3, side, side).

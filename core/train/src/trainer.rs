@@ -54,6 +54,8 @@ pub struct Trainer {
     left_out: usize,
     /// Of the weights that the student began with, where it did.
     weights_checksum: Option<u64>,
+    /// What they brought along, in sentences.
+    weights_notices: Vec<String>,
 }
 
 /// What a step did. The loss stays on the device until someone wants to know it.
@@ -168,12 +170,13 @@ impl Trainer {
         let training = training_device(&config, &device)?;
         // Weights go on seeing what they have seen.
         let mut normalisation = Normalisation::IMAGENET;
-        let mut weights_checksum = None;
+        let (mut weights_checksum, mut weights_notices) = (None, Vec::new());
         let student = match &config.weights {
             Some(path) => {
                 let from = Pretrained::read(path)?;
                 normalisation = from.normalisation;
                 weights_checksum = Some(from.checksum());
+                weights_notices = from.sentences();
                 from.fit(&spec, config.reset_head, config.seed, &training)?
             }
             None => spec.init(config.seed, &training)?,
@@ -268,6 +271,7 @@ impl Trainer {
             config,
             left_out: 0,
             weights_checksum,
+            weights_notices,
         })
     }
 
@@ -276,10 +280,13 @@ impl Trainer {
         &self.config
     }
 
-    /// What there is to know of the images, to train and to validate on: which split is used for what.
+    /// What there is to know of the images, to train and to validate on (which split is used for what), and of what the
+    /// student's first weights and the online teacher see.
     pub fn notices(&self) -> Vec<String> {
         let validation = self.validation.iter().flat_map(|set| set.images().notices());
-        self.batcher.images.notices().iter().chain(validation).cloned().collect()
+        let images = self.batcher.images.notices().iter().chain(validation).cloned();
+        let teacher = self.teacher().into_iter().flat_map(Classifier::sentences);
+        images.chain(self.weights_notices.iter().cloned()).chain(teacher).collect()
     }
 
     /// What makes batches; a pure function of the step.

@@ -47,7 +47,7 @@ pub use image_record::ImageEntry;
 pub use label_record::{LabelCodec, ShardLabels};
 pub use layout::{FileId, Layout, Slice, Table};
 pub use manifest_types::{
-    Boxes, LabelFormat, LabelSpace, Manifest, Regions, Teacher,
+    Boxes, InputSource, InputSources, LabelFormat, LabelSpace, Manifest, Regions, Teacher,
 };
 pub use memory::MemoryFiles;
 #[cfg(not(target_family = "wasm"))]

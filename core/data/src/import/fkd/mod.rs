@@ -24,7 +24,7 @@ use crate::images::list::{ImageList, Split};
 use crate::pixels::{Filter, Normalisation, OrientationRule, measure};
 use crate::store::manifest::{FORMAT, SHARD_IMAGES, created_by};
 use crate::store::{
-    Boxes, ImageEntry, LabelFormat, LabelSpace, Manifest, Regions, ShardLabels,
+    Boxes, ImageEntry, InputSource, InputSources, LabelFormat, LabelSpace, Manifest, Regions, ShardLabels,
     SkippedImage, StoreWriter, Teacher, check_list,
 };
 use ferkd_method::error::{Error, Result};
@@ -197,6 +197,12 @@ impl Import<'_> {
                 side: config.teacher_side,
                 filter: Filter::Bicubic,
                 normalisation: Normalisation::IMAGENET,
+                // Label files say nothing of what their teacher saw; FKD's own teachers saw this.
+                sources: Some(InputSources {
+                    side: InputSource::Flag,
+                    filter: InputSource::Assumed,
+                    normalisation: InputSource::Assumed,
+                }),
             },
             // FKD's loader takes pictures as they lie in the file.
             orientation: OrientationRule::Ignore,
