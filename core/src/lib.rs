@@ -69,7 +69,8 @@ pub mod images {
     pub use ferkd_data::classes::ClassSpace;
     pub use ferkd_data::images::{ImageList, Split};
     pub use ferkd_data::pixels::{
-        Decoded, Filter, Normalisation, OrientationRule, centre_resize, crop_resize, decode, whole_resize,
+        CropMode, Decoded, Filter, Normalisation, OrientationRule, centre_resize, crop_resize, decode,
+        whole_resize,
     };
 }
 

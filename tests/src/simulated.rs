@@ -51,6 +51,7 @@ pub fn write_store(folder: &Path, images: u64) {
             side: SIDE,
             filter: Filter::Bicubic,
             normalisation: Normalisation::IMAGENET,
+            sources: None,
         },
         orientation: OrientationRule::Apply,
         created_by: "a simulation".into(),

@@ -55,7 +55,7 @@ impl ClassSpace {
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
             let parts = line.split_once('\t').or_else(|| lookup::wordnet_line(line));
             let (id, name) = parts.map_or((line, line), |(id, name)| (id.trim(), name.trim()));
-            if !seen.insert(id) {
+            if !seen.insert(lookup::composed(id)) {
                 return Err(bad(format!("class `{id}` stands there twice")));
             }
             classes.ids.push(id.to_owned());
@@ -78,7 +78,8 @@ impl ClassSpace {
     }
 
     /// The class that a folder's name means: by identifier, by a name that only one class has, by the WordNet id that
-    /// it begins with (`n01910747_jellyfish`), or by either name in another case and with `_` or `-` for blanks.
+    /// it begins with (`n01910747_jellyfish`), or by either name in another case or Unicode form (NFC, NFD) and with
+    /// `_` or `-` for blanks.
     ///
     /// # Errors
     /// A name that several classes share.
@@ -144,6 +145,30 @@ impl ClassSpace {
         ))
     }
 
+    /// Whether the identifiers are the same texts in the same order, in whatever Unicode form.
+    pub fn same_ids(&self, other: &Self) -> bool {
+        self.ids.iter().map(|id| lookup::composed(id)).eq(other.ids.iter().map(|id| lookup::composed(id)))
+    }
+
+    /// Checks that no two class folders are the same text in two Unicode forms, as copies by macOS and by others are.
+    /// They look alike, and would be two classes.
+    ///
+    /// # Errors
+    /// The first two that are; `root` is where they lie.
+    pub fn check_forms(folders: &[String], root: &str) -> Result<()> {
+        let mut seen = HashSet::new();
+        // ASCII has one form.
+        match folders.iter().filter(|name| !name.is_ascii()).find(|name| !seen.insert(lookup::composed(name)))
+        {
+            None => Ok(()),
+            Some(twice) => Err(Error::mismatch(
+                root,
+                format!("two of its class folders are called `{twice}`, in two Unicode forms (NFC and NFD)"),
+            )
+            .remedy("move the images of one into the other")),
+        }
+    }
+
     /// The classes with the given indices, in that order.
     pub fn subset(&self, indices: &[u32]) -> Self {
         let pick = |list: &[String]| indices.iter().filter_map(|&i| list.get(i as usize).cloned()).collect();
@@ -207,6 +232,27 @@ mod tests {
         let own = ClassSpace::of_folders(&["Cat".into(), "cat".into()]);
         assert_eq!((own.find("cat").unwrap(), own.find("Cat").unwrap()), (Some(1), Some(0)));
         assert!(own.find("CAT").is_err());
+    }
+
+    #[test]
+    fn a_name_is_the_same_class_in_every_unicode_form() {
+        let (composed, decomposed) = ("Caf\u{e9}", "Cafe\u{301}");
+        let own = |folder: &str| ClassSpace::of_folders(&["Tea".into(), folder.into()]);
+        for (class, folder) in [(composed, decomposed), (decomposed, composed), (decomposed, "caf\u{e9}")] {
+            assert_eq!(own(class).find(folder).unwrap(), Some(1), "{class:?} {folder:?}");
+            assert_eq!(own(class).map_folders(&[folder.into()], "the store").unwrap(), [1]);
+        }
+        assert!(own(composed).same_ids(&own(decomposed)));
+        assert!(!own(composed).same_ids(&own("Cafe")));
+        assert_eq!(own(composed).find("Cafe").unwrap(), None);
+        let both = [composed.to_owned(), decomposed.to_owned()];
+        let error = ClassSpace::check_forms(&both, "d").unwrap_err().to_string();
+        assert!(error.starts_with("d: two of its class folders") && error.contains("NFD"), "{error}");
+        ClassSpace::check_forms(&[composed.into(), "Cafe".into()], "d").unwrap();
+        let at = tempfile::tempdir().unwrap();
+        let path = at.path().join("classes.txt");
+        std::fs::write(&path, both.join("\n")).unwrap();
+        assert!(ClassSpace::read(&path).unwrap_err().to_string().contains("stands there twice"));
     }
 
     #[test]

@@ -81,11 +81,26 @@ fn can_start(count: usize) -> Result<()> {
     })
 }
 
+/// What to do about too few threads, where `jobs` pieces of work run at a time: an error of another kind stays as it is.
+#[must_use]
+pub fn of_jobs(error: Error, jobs: usize) -> Error {
+    match error.subject() == SUBJECT && jobs > 1 {
+        true => error.remedy(format!(
+            "{jobs} jobs run at a time: use fewer with --jobs N and --threads N, or allow more (`ulimit -u`, or the job's \
+             limit of processes)"
+        )),
+        false => error,
+    }
+}
+
+/// What errors of this module are about.
+const SUBJECT: &str = "threads";
+
 fn refused(error: &(impl std::error::Error + ?Sized)) -> Error {
     // What rayon adds to the system's own words says nothing.
     let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
     let problem = cause.map_or_else(|| error.to_string(), ToString::to_string);
-    Error::new(ErrorKind::Io, "threads", format!("could not start a thread: {problem}"))
+    Error::new(ErrorKind::Io, SUBJECT, format!("could not start a thread: {problem}"))
         .remedy("allow more (`ulimit -u`, or the job's limit of processes), or use fewer with --threads N")
 }
 
@@ -115,5 +130,15 @@ mod tests {
     fn a_refusal_says_what_to_do() {
         let error = refused(&io::Error::from(io::ErrorKind::WouldBlock)).to_string();
         assert!(error.contains("ulimit -u") && error.contains("--threads"), "{error}");
+        let of_jobs =
+            |jobs| of_jobs(refused(&io::Error::from(io::ErrorKind::WouldBlock)), jobs).to_string();
+        assert!(
+            of_jobs(8).contains("8 jobs run at a time") && of_jobs(8).contains("--jobs N"),
+            "{}",
+            of_jobs(8)
+        );
+        assert_eq!(of_jobs(1), error);
+        let other = || Error::usage("images", "none");
+        assert_eq!(super::of_jobs(other(), 8).to_string(), other().to_string());
     }
 }

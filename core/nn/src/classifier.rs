@@ -231,6 +231,12 @@ impl Classifier {
         Ok(())
     }
 
+    /// What it sees as a teacher, who says so, and how its weights were found: sentences for a person.
+    pub fn sentences(&self) -> Vec<String> {
+        let seen = self.preprocessing.sentence(&format!("the teacher {}", self.name));
+        self.notes.iter().cloned().chain([seen]).collect()
+    }
+
     /// What the network wants to see when it labels regions.
     pub fn input_spec(&self) -> InputSpec {
         self.preprocessing.input()
@@ -239,7 +245,8 @@ impl Classifier {
     /// How a store remembers it.
     pub fn info(&self) -> Teacher {
         let InputSpec { side, filter, normalisation } = self.input_spec();
-        Teacher { name: self.name.clone(), sha256: Some(self.sha256.clone()), side, filter, normalisation }
+        let (sha256, sources) = (Some(self.sha256.clone()), Some(self.preprocessing.sources()));
+        Teacher { name: self.name.clone(), sha256, side, filter, normalisation, sources }
     }
 
     /// Logits of shape (N, C) for images of shape (N, 3, side, side).

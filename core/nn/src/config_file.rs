@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use ferkd_data::pixels::{Filter, Normalisation};
+use ferkd_data::pixels::{CropMode, Filter, Normalisation};
 use ferkd_method::error::{Error, IoContext, Result};
 
 /// What a file says of a network's input.
@@ -23,6 +23,8 @@ pub struct Stated {
     pub normalisation: Option<Normalisation>,
     /// Share of a picture's short side that the centre keeps.
     pub crop: Option<f64>,
+    /// How a picture becomes a square for an evaluation.
+    pub crop_mode: Option<CropMode>,
 }
 
 /// A configuration is some kilobytes.
@@ -92,6 +94,7 @@ fn timm(config: &Map<String, Value>) -> Result<Stated, String> {
         filter,
         normalisation: normalisation(config, "mean", "std")?,
         crop: crop(config)?,
+        crop_mode: crop_mode(config)?,
         ..Stated::default()
     })
 }
@@ -182,14 +185,20 @@ fn normalisation(
     }
 }
 
-/// `crop_pct`: where it is cut from the centre, the share that is kept.
+/// `crop_pct`: the share of the square that is kept.
 fn crop(config: &Map<String, Value>) -> Result<Option<f64>, String> {
-    match present(config, "crop_mode").and_then(Value::as_str) {
-        None | Some("center") => {}
-        // What is cut otherwise says nothing of the protocol's centre.
-        Some(_) => return Ok(None),
-    }
     present(config, "crop_pct").and_then(Value::as_f64).map(check_crop).transpose()
+}
+
+/// timm's `crop_mode`.
+fn crop_mode(config: &Map<String, Value>) -> Result<Option<CropMode>, String> {
+    let Some(value) = present(config, "crop_mode") else { return Ok(None) };
+    match value.as_str() {
+        Some("center") => Ok(Some(CropMode::Center)),
+        Some("squash") => Ok(Some(CropMode::Squash)),
+        Some("border") => Ok(Some(CropMode::Border)),
+        _ => Err(format!("`crop_mode` is {value}; center, squash and border are possible")),
+    }
 }
 
 fn filter_named(name: &str) -> Result<Filter, String> {
@@ -242,6 +251,12 @@ mod tests {
         assert_eq!(stated.normalisation, Some(Normalisation { mean: [0.5; 3], std: [0.5; 3] }));
         assert_eq!((stated.side, stated.filter), (Some(224), Some(Filter::Bicubic)));
         assert_eq!((stated.crop, &*stated.path), (Some(0.9), "m/config.json"));
+        assert_eq!(stated.crop_mode, Some(CropMode::Center));
+        // As SigLIP's and the ConvNeXts of LAION have it: the share goes with the mode.
+        for (name, mode) in [("squash", CropMode::Squash), ("border", CropMode::Border)] {
+            let stated = read(&text.replace("center", name)).unwrap().unwrap();
+            assert_eq!((stated.crop, stated.crop_mode), (Some(0.9), Some(mode)));
+        }
     }
 
     #[test]
@@ -279,6 +294,7 @@ mod tests {
             (r#"{"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.0, 0.5]}"#, "standard deviation"),
             (r#"{"pretrained_cfg": {"input_size": [1, 28, 28]}}"#, "`input_size`"),
             (r#"{"pretrained_cfg": {"interpolation": "lanczos"}}"#, "lanczos"),
+            (r#"{"pretrained_cfg": {"crop_mode": "corner"}}"#, "`crop_mode`"),
             (
                 r#"{"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5], "rescale_factor": 0.0078}"#,
                 "1/255",

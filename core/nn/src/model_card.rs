@@ -95,7 +95,7 @@ impl ModelCard {
     }
 
     /// What the network wants to see, as far as its weights say it; `own` is whether the card is the file's own.
-    pub(crate) fn preprocessing(&self, own: bool) -> Preprocessing {
+    pub fn preprocessing(&self, own: bool) -> Preprocessing {
         let side_from = if own || self.spec.vit.is_some() { Source::Weights } else { Source::Architecture };
         // EfficientNet-Lite and EVA's giant were published with one normalisation, all others with several.
         let normalisation_from = match own {

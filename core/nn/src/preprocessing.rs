@@ -10,7 +10,9 @@ use serde::Serialize;
 
 use crate::config_file::{Stated, check_crop, check_normalisation};
 use ferkd_data::batches::batch::InputSpec;
-use ferkd_data::pixels::{Filter, Normalisation};
+use ferkd_data::pixels::{CropMode, Filter, Normalisation};
+pub use ferkd_data::store::InputSource as Source;
+use ferkd_data::store::InputSources;
 use ferkd_method::error::{Error, Result};
 
 /// What a user says of a network's input; what is left out is looked for elsewhere.
@@ -28,33 +30,18 @@ pub struct InputOverrides {
     pub crop: Option<f64>,
 }
 
-/// Who says how a network's input is made.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Source {
-    /// A flag or a key of the configuration.
-    Flag,
-    /// A file beside the weights, by its path.
-    File(String),
-    /// The weights: their metadata, or the shape of their positions.
-    Weights,
-    /// The architecture, all of whose published weights go with it.
-    Architecture,
-    /// This program's protocol: bicubic for a teacher, bilinear for an evaluation, the centre's 224 of 256.
-    Protocol,
-    /// Nothing: it is what most published weights of the architecture go with.
-    Assumed,
-}
+/// Who said it, for a person.
+struct Said<'a>(&'a Source);
 
-impl fmt::Display for Source {
+impl fmt::Display for Said<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Flag => "as asked",
-            Self::File(path) => path,
-            Self::Weights => "the weights",
-            Self::Architecture => "the architecture's",
-            Self::Protocol => "the usual protocol",
-            Self::Assumed => "assumed",
+        f.write_str(match self.0 {
+            Source::Flag => "as asked",
+            Source::File(path) => path,
+            Source::Weights => "the weights",
+            Source::Architecture => "the architecture's",
+            Source::Protocol => "the usual protocol",
+            Source::Assumed => "assumed",
         })
     }
 }
@@ -70,6 +57,8 @@ pub struct Preprocessing {
     pub normalisation: Normalisation,
     /// Share of a picture's short side that the centre keeps in an evaluation; the protocol's if left out.
     pub crop: Option<f64>,
+    /// How a picture becomes a square for an evaluation.
+    pub crop_mode: CropMode,
     /// Who says the side.
     pub side_from: Source,
     /// Who says the filter.
@@ -87,7 +76,8 @@ impl Preprocessing {
         normalisation_from: Source,
     ) -> Self {
         let (filter, filter_from) = (Filter::Bicubic, Source::Protocol);
-        Self { side, filter, normalisation, crop: None, side_from, filter_from, normalisation_from }
+        let (crop, crop_mode) = (None, CropMode::Center);
+        Self { side, filter, normalisation, crop, crop_mode, side_from, filter_from, normalisation_from }
     }
 
     /// The same with what a file beside the weights says.
@@ -104,6 +94,7 @@ impl Preprocessing {
             (self.normalisation, self.normalisation_from) = (normalisation, source());
         }
         self.crop = stated.crop.or(self.crop);
+        self.crop_mode = stated.crop_mode.unwrap_or(self.crop_mode);
         self
     }
 
@@ -139,6 +130,15 @@ impl Preprocessing {
         Ok(self)
     }
 
+    /// Who said so, as a store keeps it.
+    pub fn sources(&self) -> InputSources {
+        InputSources {
+            side: self.side_from.clone().without_folder(),
+            filter: self.filter_from.clone().without_folder(),
+            normalisation: self.normalisation_from.clone().without_folder(),
+        }
+    }
+
     /// What the network wants to see.
     pub fn input(&self) -> InputSpec {
         InputSpec { side: self.side, filter: self.filter, normalisation: self.normalisation }
@@ -158,7 +158,35 @@ impl Preprocessing {
             }
             false => "",
         };
-        format!("{name} sees {self}{hint}")
+        let shape = match self.crop_mode {
+            CropMode::Center => "",
+            CropMode::Squash => "; an evaluation squashes whole pictures into the square (crop_mode)",
+            CropMode::Border => "; an evaluation puts a border around whole pictures (crop_mode)",
+        };
+        format!("{name} sees {self}{shape}{hint}")
+    }
+
+    /// A sentence for a person: what a student that begins with the weights `name` goes on seeing, and who says so.
+    /// Side and filter are the student's own.
+    pub fn weights_sentence(&self, name: &str) -> String {
+        let hint = match self.is_assumed() {
+            true => {
+                "; nothing beside the weights says them: where they were trained with others (timm's augreg \
+                     transformers: 0.5), put their config.json beside them"
+            }
+            false => "",
+        };
+        format!("the student begins with {name} and sees {}{hint}", self.colours())
+    }
+
+    /// Mean and standard deviation, and who says them.
+    fn colours(&self) -> String {
+        let three = |numbers: [f32; 3]| match numbers {
+            [a, b, c] if a == b && b == c => format!("{a:.4}"),
+            [a, b, c] => format!("{a:.4},{b:.4},{c:.4}"),
+        };
+        let Normalisation { mean, std } = self.normalisation;
+        format!("mean {} and std {} ({})", three(mean), three(std), Said(&self.normalisation_from))
     }
 }
 
@@ -168,19 +196,13 @@ impl fmt::Display for Preprocessing {
             Filter::Bilinear => "bilinear",
             Filter::Bicubic => "bicubic",
         };
-        let three = |numbers: [f32; 3]| match numbers {
-            [a, b, c] if a == b && b == c => format!("{a:.4}"),
-            [a, b, c] => format!("{a:.4},{b:.4},{c:.4}"),
-        };
         write!(
             f,
-            "{0} x {0} pixels ({1}), {filter} ({2}), mean {3} and std {4} ({5})",
+            "{0} x {0} pixels ({1}), {filter} ({2}), {3}",
             self.side,
-            self.side_from,
-            self.filter_from,
-            three(self.normalisation.mean),
-            three(self.normalisation.std),
-            self.normalisation_from,
+            Said(&self.side_from),
+            Said(&self.filter_from),
+            self.colours(),
         )
     }
 }
@@ -202,10 +224,16 @@ mod tests {
             filter: Some(Filter::Bilinear),
             normalisation: Some(half),
             crop: Some(0.9),
+            crop_mode: Some(CropMode::Squash),
         };
         let filed = assumed().with_file(&stated);
         assert_eq!((filed.side, filed.filter, filed.normalisation), (384, Filter::Bilinear, half));
-        assert_eq!(filed.crop, Some(0.9));
+        assert_eq!((filed.crop, filed.crop_mode), (Some(0.9), CropMode::Squash));
+        assert!(filed.sentence("t").contains("squashes whole pictures"));
+        assert_eq!(filed.sources().filter, Source::File("config.json".into()));
+        let said = filed.weights_sentence("w");
+        assert_eq!(said, "the student begins with w and sees mean 0.5000 and std 0.5000 (m/config.json)");
+        assert!(assumed().weights_sentence("w").contains("(assumed); nothing beside the weights says them"));
         assert!(!filed.is_assumed() && filed.sentence("t").contains("0.5000 and std 0.5000 (m/config.json)"));
         let asked = InputOverrides { side: Some(96), mean: Some([0.1; 3]), ..InputOverrides::default() };
         let flagged = filed.with_overrides(&asked).unwrap();

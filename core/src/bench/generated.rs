@@ -100,6 +100,7 @@ pub(super) fn store(
             side: 224,
             filter: Filter::Bicubic,
             normalisation: Normalisation::IMAGENET,
+            sources: None,
         },
         orientation: OrientationRule::Apply,
         created_by: created_by(),

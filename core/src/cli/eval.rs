@@ -43,7 +43,7 @@ pub struct Args {
     /// Standard deviation of red, green and blue that the model was trained with; as the side if left out.
     #[arg(long, value_name = "A,B,C", value_parser = three)]
     std: Option<[f32; 3]>,
-    /// Share of an image's short side that the centre keeps; what a config.json beside the weights says if left out, else 224 of 256.
+    /// Share of an image's short side that the centre keeps (of the square where a config.json says another `crop_mode`); what a config.json beside the weights says if left out, else 224 of 256.
     #[arg(long, value_name = "X")]
     crop: Option<f64>,
     /// Leave images out that cannot be decoded, count and list them.
@@ -71,7 +71,7 @@ impl Args {
         let images = ImageList::open(&self.images, Split::Val)?;
         images.check_classes()?;
         let mut terminal = Terminal::new();
-        let notices = images.notices().to_vec();
+        let mut notices = images.notices().to_vec();
         notices.iter().for_each(|text| terminal.hear(&Event::Notice { text: text.clone() }));
         let mut folders =
             model.card.classes.map_folders(images.folders(), &format!("the model {}", model.name))?;
@@ -79,8 +79,10 @@ impl Args {
             model.restrict(&mut folders)?;
         }
         let view = model.input_spec();
-        let sentences = model.notes.iter().cloned().chain([model.preprocessing.sentence(&model.name)]);
-        sentences.for_each(|text| terminal.hear(&Event::Notice { text }));
+        for text in model.notes.iter().cloned().chain([model.preprocessing.sentence(&model.name)]) {
+            terminal.hear(&Event::Notice { text: text.clone() });
+            notices.push(text);
+        }
         let begun = std::time::Instant::now();
         let total = images.len() as u64;
         let job = format!("evaluating {}", model.name);
@@ -88,7 +90,8 @@ impl Args {
         let mut done = 0;
         let root = images.root().to_string();
         let set = EvalSet::new(view, images, folders);
-        let set = set.cropping(model.preprocessing.crop).skipping(self.skip_bad);
+        let set = set.cropping(model.preprocessing.crop).squaring(model.preprocessing.crop_mode);
+        let set = set.skipping(self.skip_bad);
         let found = evaluate(&model, &set, &device, &mut |count| {
             done += count;
             let units_per_s = done as f64 / begun.elapsed().as_secs_f64();

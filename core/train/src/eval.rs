@@ -13,7 +13,7 @@ use serde::Serialize;
 use ferkd_data::batches::batch::InputSpec;
 use ferkd_data::classes::ClassSpace;
 use ferkd_data::images::ImageList;
-use ferkd_data::pixels::{OrientationRule, centre_resize, centre_resize_share};
+use ferkd_data::pixels::{CropMode, OrientationRule, centre_resize, crop_by};
 use ferkd_data::store::SkippedImage;
 use ferkd_method::error::{Error, ErrorKind, Result};
 use ferkd_method::label::softmax;
@@ -100,6 +100,8 @@ pub struct EvalSet {
     folder_classes: Vec<u32>,
     /// Share of the short side that the centre keeps; the protocol's if left out.
     crop: Option<f64>,
+    /// How a picture becomes a square.
+    crop_mode: CropMode,
     /// Whether images that cannot be decoded are left out.
     skips: bool,
     /// All images as the model sees them, where they were cut before: shape (N, 3, side, side).
@@ -111,13 +113,21 @@ pub struct EvalSet {
 impl EvalSet {
     /// Images whose class folders are the model's classes `folder_classes`.
     pub fn new(view: InputSpec, images: ImageList, folder_classes: Vec<u32>) -> Self {
-        Self { view, images, folder_classes, crop: None, skips: false, cut: None, extra: Vec::new() }
+        let (crop, crop_mode) = (None, CropMode::Center);
+        Self { view, images, folder_classes, crop, crop_mode, skips: false, cut: None, extra: Vec::new() }
     }
 
     /// Keeps this share of the short side, in (0, 1], rather than the protocol's 224 of 256.
     #[must_use]
     pub fn cropping(mut self, crop: Option<f64>) -> Self {
         self.crop = crop;
+        self
+    }
+
+    /// Squares pictures as timm's `crop_mode` says.
+    #[must_use]
+    pub fn squaring(mut self, mode: CropMode) -> Self {
+        self.crop_mode = mode;
         self
     }
 
@@ -174,9 +184,9 @@ impl EvalSet {
     fn cut(&self, image: usize) -> Result<Vec<f32>> {
         let InputSpec { side, filter, normalisation } = self.view;
         let picture = self.images.decode(image, OrientationRule::Apply)?.image;
-        let centre = match self.crop {
-            Some(share) => centre_resize_share(&picture, side, share, filter),
-            None => centre_resize(&picture, side, filter),
+        let centre = match (self.crop_mode, self.crop) {
+            (CropMode::Center, None) => centre_resize(&picture, side, filter),
+            (mode, share) => crop_by(&picture, mode, side, share, filter, normalisation.mean),
         };
         let bytes = centre.map_err(|e| {
             Error::damaged(self.images.label_of(image), e.problem()).remedy("take it out of the images")
@@ -223,6 +233,14 @@ impl EvalSet {
     }
 }
 
+/// What to say of logits that are not finite: a student's, unlike a teacher's, were learned here.
+fn not_finite(error: &Error) -> Error {
+    Error::new(error.kind(), "the model's logits", error.problem()).remedy(
+        "a student that is being trained has diverged: lower --lr or set --clip-norm; of other models check the weights, \
+         and mean and standard deviation of their input",
+    )
+}
+
 /// How far an evaluation has come.
 #[derive(Debug, Default)]
 pub struct EvalPass {
@@ -267,7 +285,7 @@ impl EvalPass {
             let images = Tensor::<4>::from_data(data, &device.clone().inner());
             let logits = read_async(model.scores(images)).await?;
             for (number, row) in seen.into_iter().zip(logits.chunks(model.classes().len())) {
-                self.note(set, number, &softmax(row, 1.0)?)?;
+                self.note(set, number, &softmax(row, 1.0).map_err(|error| not_finite(&error))?)?;
             }
         }
         // Those that were left out, too.

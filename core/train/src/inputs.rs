@@ -9,7 +9,7 @@ use crate::image_check::{ImageCheck, check_validation, without_broken};
 use ferkd_data::classes::ClassSpace;
 use ferkd_data::images::ImageList;
 #[cfg(not(target_family = "wasm"))]
-use ferkd_data::images::Split;
+use ferkd_data::images::{Half, Split};
 #[cfg(not(target_family = "wasm"))]
 use ferkd_data::store::SkippedImage;
 use ferkd_data::store::Store;
@@ -66,6 +66,12 @@ impl Inputs {
     ) -> Result<Vec<SkippedImage>> {
         let store = self.store.as_ref();
         let classes = classes(config, &self.images, store, self.teacher.as_ref())?;
+        if let [only] = &classes.ids[..] {
+            let problem =
+                format!("its images have one class alone, `{only}`: there is nothing to tell apart");
+            return Err(Error::mismatch(self.images.root(), problem)
+                .remedy("name a folder of several class folders; images without classes take --supervision fkd with a store"));
+        }
         classes.map_folders(self.images.folders(), owner(store))?;
         if let Some(list) = &self.validation {
             validation_classes(list, &classes, owner(store))?;
@@ -103,21 +109,52 @@ fn teacher_input(config: &TrainConfig) -> InputOverrides {
 pub fn image_lists(config: &TrainConfig) -> Result<(ImageList, Option<ImageList>)> {
     let cache = ferkd_data::images::cache::Budget::mebibytes(config.cache_mb);
     // First, because looking for a half in archives takes more memory than keeping their index does.
-    let validation = match &config.val {
-        Some(path) => Some(ImageList::open(path, Split::Val)?),
-        None => ImageList::open_half(&config.images, Split::Val)?,
+    let (validation, passed_over) = match &config.val {
+        Some(path) => (Some(ImageList::open(path, Split::Val)?), None),
+        None => match ImageList::open_half(&config.images, Split::Val)? {
+            Half::Found(list) => (Some(*list), None),
+            Half::Missing => (None, None),
+            Half::PassedOver(why) => (None, Some(why)),
+        },
     };
     let mut images =
         ImageList::open(&config.images, Split::Train)?.first_per_class(config.images_per_class)?;
     match &validation {
-        Some(list) => list.check_classes()?,
+        Some(list) => {
+            list.check_classes()?;
+            if let Some(warning) = trained_on(&images, list) {
+                images = images.with_notice(warning);
+            }
+        }
         None => {
             let root = config.images.display();
+            images = passed_over.into_iter().fold(images, ImageList::with_notice);
             let text = format!("{root}: no images to validate on: no val/ beside train/, and no --val");
             images = images.with_notice(text);
         }
     }
     Ok((images.cached(&cache), validation.map(|list| list.cached(&cache))))
+}
+
+/// What to say where files are validated on that are trained on as well: an accuracy that says nothing of new images.
+#[cfg(not(target_family = "wasm"))]
+fn trained_on(images: &ImageList, validation: &ImageList) -> Option<String> {
+    let whole = |list: &ImageList| std::fs::canonicalize(&*list.root()).ok();
+    let root = whole(validation)?;
+    if whole(images)? != root {
+        return None;
+    }
+    // An archive may hold both splits, of the same names.
+    let same = |i: usize, j: usize| root.is_dir() || images.label_of(j) == validation.label_of(i);
+    let is_in_both = |&i: &usize| images.position(validation.name(i)).is_some_and(|j| same(i, j));
+    let both = (0..validation.len()).filter(is_in_both).count();
+    (both > 0).then(|| {
+        format!(
+            "warning: {}: {both} of {} images to validate on are trained on, too: the accuracy says nothing of new images",
+            validation.root(),
+            validation.len()
+        )
+    })
 }
 
 /// The student's classes: the store's; else the teacher's that the folder holds; else those that a file names; else the
@@ -133,7 +170,7 @@ pub(super) fn classes(
     let named = file.map(|file| ClassSpace::read(file).map(|classes| (file, classes))).transpose()?;
     if let Some(store) = store {
         let classes = store.manifest().label.class_space();
-        if let Some((file, _)) = named.filter(|(_, named)| named.ids != classes.ids) {
+        if let Some((file, _)) = named.filter(|(_, named)| !named.same_ids(&classes)) {
             return Err(Error::mismatch(
                 file.display().to_string(),
                 "its classes are not those of the store",

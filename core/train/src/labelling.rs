@@ -1,5 +1,6 @@
 //! The teacher pass: every region of every image through the teacher, into a label store.
 
+mod compare;
 mod search;
 
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use std::time::Instant;
 use burn::tensor::Device;
 use rayon::prelude::*;
 
+use crate::labelling::compare::compare;
 use crate::labelling::search::{search, stopped};
 use crate::teacher_pass::TeacherPass;
 use ferkd_data::classes::ClassSpace;
@@ -18,7 +20,7 @@ use ferkd_data::pixels::{Filter, OrientationRule};
 use ferkd_data::store::manifest::{FORMAT, created_by};
 use ferkd_data::store::{
     Boxes, ImageEntry, LabelFormat, LabelSpace, MANIFEST, Manifest, Part, Regions, SKIPPED, ShardLabels,
-    Skipped, SkippedImage, StoreWriter,
+    Skipped, SkippedImage, StoreWriter, check_list,
 };
 use ferkd_data::threads::spawn_in;
 use ferkd_method::error::{Error, Result};
@@ -137,6 +139,14 @@ fn space(images: &ImageList, teacher: &Classifier, asked: Option<LabelSpace>) ->
             if outputs.len() < folders.len() {
                 return Err(Error::mismatch(images.root(), "two of its class folders are the same class")
                     .remedy("merge them"));
+            }
+            if outputs.len() == 1 {
+                let problem = format!(
+                    "its images have one class alone, `{}`: every label would be that class with probability 1",
+                    images.folders().concat()
+                );
+                return Err(Error::mismatch(images.root(), problem)
+                    .remedy("use --classes teacher, for labels over all of the teacher's classes"));
             }
             // Each folder's class is one of the outputs, which ascend: its place is the number of those below it.
             let place = |class: &u32| outputs.partition_point(|output| output < class) as u32;
@@ -300,6 +310,7 @@ impl<'a> LabellingPass<'a> {
         let space = space(&images, &teacher, config.classes)?;
         let sampler = sampler(config);
         let manifest = describe(&images, &teacher, config, &space);
+        check_list(&folder, &images)?;
         let writer = StoreWriter::open_skipping(&folder, manifest, skipped.as_ref())?;
         Ok(Self { images, teacher, folder, config, sampler, space, writer, skipped, device })
     }
@@ -316,6 +327,7 @@ impl<'a> LabellingPass<'a> {
         let total = count(&(0..layout.shards()).filter(ours).collect::<Vec<_>>());
         let left = count(&missing);
         let done = total - left;
+        compare(&self.writer, &self.images, &mut || self.check_stop(stop), listen)?;
         let job = format!("labelling with {}", self.teacher.name);
         listen(&Event::Started { job: job.clone(), total, unit: "images".into(), done });
         ferkd_nn::device::first_use(&self.config.device, listen);
@@ -353,6 +365,10 @@ impl<'a> LabellingPass<'a> {
         })
     }
 
+    fn check_stop(&self, stop: &AtomicBool) -> Result<()> {
+        if stop.load(Ordering::Relaxed) { Err(stopped(&self.folder)) } else { Ok(()) }
+    }
+
     /// The data of one shard. Groups are counted from its first image, so that a shard that is done again is
     /// computed in the very same batches.
     fn shard(
@@ -365,9 +381,7 @@ impl<'a> LabellingPass<'a> {
         let starts: Vec<u64> = range.clone().step_by(group as usize).collect();
         let mut data = (Vec::new(), ShardLabels::new(self.writer.manifest())?);
         let mut consume = |group: Group| -> Result<()> {
-            if stop.load(Ordering::Relaxed) {
-                return Err(stopped(&self.folder));
-            }
+            self.check_stop(stop)?;
             let count = group.images.len() as u64;
             self.infer(group, &mut data)?;
             progress(count);

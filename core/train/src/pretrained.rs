@@ -5,11 +5,13 @@ use std::path::Path;
 use burn::tensor::Device;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
+use ferkd_data::classes::ClassSpace;
 use ferkd_data::pixels::Normalisation;
 use ferkd_method::error::{Error, Result};
 use ferkd_nn::classifier::Classifier;
 use ferkd_nn::model_card::{CARD, ModelCard};
 use ferkd_nn::models::{Model, ModelSpec, resize_positions};
+use ferkd_nn::preprocessing::Preprocessing;
 use ferkd_nn::weights::StateDict;
 
 /// A trained network, before it is fitted to what it is to learn.
@@ -23,6 +25,10 @@ pub struct Pretrained {
     pub side: u32,
     /// How bytes become numbers for it.
     pub normalisation: Normalisation,
+    /// What it wants to see, and who says so.
+    pub preprocessing: Preprocessing,
+    /// How its weights were found in other people's file: sentences for a person.
+    pub notes: Vec<String>,
     origin: String,
 }
 
@@ -35,17 +41,31 @@ impl Pretrained {
     /// No such file, or weights not of a known network.
     pub fn read(from: &Path) -> Result<Self> {
         let origin = from.display().to_string();
-        let weights = Classifier::weights(&origin)?;
+        let mut weights = Classifier::weights(&origin)?;
+        let notes = std::mem::take(&mut weights.notes);
         if !weights.metadata.contains_key(CARD) {
             let spec = weights.infer_spec(&origin)?;
             let (side, usual) = ModelCard::usual(&spec);
+            let classes = ClassSpace::of_folders(&[]);
+            let card = ModelCard { spec, side, normalisation: usual, classes };
             // What lies beside other people's weights knows how they were trained.
-            let stated = Classifier::stated(&origin)?.and_then(|stated| stated.normalisation);
-            let normalisation = stated.unwrap_or(usual);
-            return Ok(Self { weights, spec, side, normalisation, origin });
+            let preprocessing = match Classifier::stated(&origin)? {
+                Some(stated) => card.preprocessing(false).with_file(&stated),
+                None => card.preprocessing(false),
+            };
+            let normalisation = preprocessing.normalisation;
+            return Ok(Self { weights, spec, side, normalisation, preprocessing, notes, origin });
         }
-        let ModelCard { spec, side, normalisation, .. } = ModelCard::of(&weights, &origin)?;
-        Ok(Self { weights, spec, side, normalisation, origin })
+        let card = ModelCard::of(&weights, &origin)?;
+        let preprocessing = card.preprocessing(true);
+        let ModelCard { spec, side, normalisation, .. } = card;
+        Ok(Self { weights, spec, side, normalisation, preprocessing, notes, origin })
+    }
+
+    /// What a student that begins with it takes from it besides weights, and who says so: sentences for a person.
+    pub fn sentences(&self) -> Vec<String> {
+        let seen = self.preprocessing.weights_sentence(&self.origin);
+        self.notes.iter().cloned().chain([seen]).collect()
     }
 
     /// A checksum of its tensors and of how it sees, whatever file they lie in.
@@ -102,7 +122,7 @@ mod tests {
     fn file(folder: &Path) -> std::path::PathBuf {
         let spec = spec(16, 3);
         let mut dict = StateDict::of(&spec.init(1, &Device::flex()).unwrap()).unwrap();
-        let classes = ferkd_data::classes::ClassSpace::of_folders(&["a", "b", "c"].map(String::from));
+        let classes = ClassSpace::of_folders(&["a", "b", "c"].map(String::from));
         ModelCard { spec, side: 16, normalisation: Normalisation::CLIP, classes }.put(&mut dict);
         let path = folder.join("w.safetensors");
         dict.write(&path, Precision::F32).unwrap();

@@ -222,10 +222,6 @@ impl Run {
         listen(&Event::Started { job: job.clone(), total: steps, unit: "steps".into(), done: first });
         warn(session.trainer().warnings(), listen);
         ferkd_nn::device::first_use(&config.device, listen);
-        if let Some(teacher) = session.trainer().teacher() {
-            let text = teacher.preprocessing.sentence(&format!("the teacher {}", teacher.name));
-            teacher.notes.iter().cloned().chain([text]).for_each(|text| listen(&Event::Notice { text }));
-        }
         if session.trainer().left_out() > 0 {
             let count = session.trainer().left_out();
             let text = format!(

@@ -50,6 +50,8 @@ pub struct Trainer {
     left_out: usize,
     /// Of the weights that the student began with, where it did.
     weights_checksum: Option<u64>,
+    /// What they brought along, in sentences.
+    weights_notices: Vec<String>,
 }
 
 /// What a step did. The loss stays on the device until someone wants to know it.
@@ -83,10 +85,13 @@ impl Trainer {
         &self.config
     }
 
-    /// What there is to know of the images, to train and to validate on: which split is used for what.
+    /// What there is to know of the images, to train and to validate on (which split is used for what), and of what the
+    /// student's first weights and the online teacher see.
     pub fn notices(&self) -> Vec<String> {
         let validation = self.validation.iter().flat_map(|set| set.images().notices());
-        self.batcher.images.notices().iter().chain(validation).cloned().collect()
+        let images = self.batcher.images.notices().iter().chain(validation).cloned();
+        let teacher = self.teacher().into_iter().flat_map(Classifier::sentences);
+        images.chain(self.weights_notices.iter().cloned()).chain(teacher).collect()
     }
 
     /// What makes batches; a pure function of the step.

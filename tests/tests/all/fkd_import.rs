@@ -313,6 +313,21 @@ fn an_import_goes_on_with_the_shards_that_are_missing() {
 }
 
 #[test]
+fn an_import_does_not_go_on_with_other_images() {
+    let at = folder();
+    import(at.path(), "marginal_smoothing_k5", "--out store --shard-images 1").ok();
+    fs::remove_file(at.path().join("store/labels-00001.npy")).unwrap();
+    let path = at.path().join("photos/train/n02124075/chelsea.JPEG.png");
+    let before = fs::read(&path).unwrap();
+    image::open(&path).unwrap().crop_imm(0, 0, 100, 80).save(&path).unwrap();
+    import(at.path(), "marginal_smoothing_k5", "--out store --shard-images 1")
+        .fails(1, &["chelsea.JPEG.png", "100 x 80 pixels, but the image that was labelled had"]);
+    fs::write(&path, before).unwrap();
+    import(at.path(), "marginal_smoothing_k5", "--out store --shard-images 1").ok();
+    ferkd(at.path(), "verify store --images photos").ok();
+}
+
+#[test]
 fn wrong_requests_are_named() {
     let at = folder();
     import(at.path(), "hard", "--out store --decode marginal-renorm").fails(1, &["--decode", "hard"]);

@@ -73,6 +73,82 @@ fn splits_of_any_usual_name_are_told_apart_and_said() {
     fs::remove_dir_all(at.path().join("scenes/Test")).unwrap();
     let dry = ferkd(at.path(), &format!("{TRAIN} --run none --dry-run --json")).ok().json();
     assert!(notices(&dry).contains("no images to validate on"), "{dry}");
+    assert!(
+        notices(&dry).contains("scenes/test: a test split whose 2 images have no classes is passed over"),
+        "{dry}"
+    );
+    // The same in an archive.
+    let flat: Vec<_> = files(&at.path().join("scenes/test")).into_iter().collect();
+    fs::remove_dir_all(at.path().join("scenes/test")).unwrap();
+    tar(&at.path().join("scenes/test.tar"), &flat);
+    let dry = ferkd(at.path(), &format!("{TRAIN} --run none --dry-run --json")).ok().json();
+    assert!(notices(&dry).contains("scenes/test.tar: a test split whose 2 images"), "{dry}");
+}
+
+#[test]
+fn a_split_that_is_packed_beside_the_other_ones_folder_is_used() {
+    let at = tempfile::tempdir().unwrap();
+    few_scenes(at.path());
+    let dry = |says: &str| {
+        let answer = ferkd(at.path(), &format!("{TRAIN} --run none --dry-run --json")).ok().json();
+        assert!(notices(&answer).contains(says), "no {says} in {answer}");
+        answer["validation_images"].clone()
+    };
+    let val: Vec<_> = files(&at.path().join("scenes/val")).into_iter().collect();
+    tar(&at.path().join("scenes/val.tar"), &val);
+    fs::write(at.path().join("scenes/ILSVRC2012_devkit_t12.tar.gz"), b"").unwrap();
+    // Unpacked as well: the folder is used.
+    assert_eq!(dry("1 archive beside the splits' folders (`val.tar`)"), 20);
+    fs::remove_dir_all(at.path().join("scenes/val")).unwrap();
+    assert_eq!(dry("`val.tar` is the validation split"), 20);
+    let run = ferkd(at.path(), &format!("{TRAIN} --run run --json")).ok().json();
+    assert!(run["accuracy"].is_number(), "{run}");
+    assert_eq!(ferkd(at.path(), "eval run scenes --json").ok().json()["images"], 20);
+}
+
+#[test]
+fn images_that_are_trained_on_and_validated_on_are_said() {
+    let at = tempfile::tempdir().unwrap();
+    few_scenes(at.path());
+    let line = TRAIN.replace("scenes", "scenes/train");
+    let dry = |val: &str| {
+        notices(&ferkd(at.path(), &format!("{line} --val {val} --run none --dry-run --json")).ok().json())
+    };
+    for val in ["scenes/train", "./scenes/../scenes/train/"] {
+        let said = dry(val);
+        assert!(said.contains("40 of 40 images to validate on are trained on, too"), "{said}");
+    }
+    assert!(!dry("scenes/val").contains("trained on, too"));
+}
+
+/// macOS writes an accented letter as two characters, others as one.
+#[cfg(target_os = "linux")]
+#[test]
+fn class_names_are_the_same_in_every_unicode_form() {
+    let at = tempfile::tempdir().unwrap();
+    few_scenes(at.path());
+    let (composed, decomposed) = ("Caf\u{e9}", "Cafe\u{301}");
+    rename(at.path(), "scenes/train/9", &format!("scenes/train/{composed}"));
+    rename(at.path(), "scenes/val/9", &format!("scenes/val/{decomposed}"));
+    let run = ferkd(at.path(), &format!("{TRAIN} --run run --json")).ok().json();
+    assert!(run["accuracy"].is_number());
+    // A classes file, a teacher's classes and a store's.
+    let list = |last: &str| format!("0\n1\n2\n3\n4\n5\n6\n7\n8\n{last}\n");
+    fs::write(at.path().join("nfd.txt"), list(decomposed)).unwrap();
+    fs::write(at.path().join("nfc.txt"), list(composed)).unwrap();
+    ferkd(at.path(), &format!("{LABEL} --classes-file nfd.txt --out store")).ok();
+    let eval = ferkd(at.path(), "eval digits scenes --classes-file nfc.txt --device flex --json").ok().json();
+    assert_eq!(eval["images"], 20);
+    let train = format!("{TRAIN} --store store");
+    ferkd(at.path(), &format!("{train} --classes-file nfc.txt --run stored")).ok();
+    fs::write(at.path().join("other.txt"), list("Cafe")).unwrap();
+    ferkd(at.path(), &format!("{train} --classes-file other.txt --run none"))
+        .fails(1, &["other.txt", "not those of the store"]);
+    // Two folders that look alike are no two classes.
+    fs::create_dir(at.path().join("scenes/train").join(decomposed)).unwrap();
+    let photo = files(&at.path().join("scenes/train/0")).into_values().next().unwrap();
+    fs::write(at.path().join("scenes/train").join(decomposed).join("a.png"), photo).unwrap();
+    ferkd(at.path(), &format!("{TRAIN} --run two")).fails(1, &["two of its class folders", "NFC and NFD"]);
 }
 
 #[test]
@@ -276,4 +352,35 @@ fn webdataset_shards_give_their_classes() {
     let done = ferkd(at.path(), label).ok().json();
     assert_eq!((&done["images"], &done["classes"]), (&Value::from(40), &Value::from(10)));
     assert!(notices(&done).contains("40 second images of their keys"), "{done}");
+}
+
+#[test]
+fn images_of_one_class_alone_are_not_trained_on_nor_labelled_with_it() {
+    let at = tempfile::tempdir().unwrap();
+    few_scenes(at.path());
+    // A folder too far up, or one of unsorted images.
+    rename(at.path(), "scenes/train/3", "one/3");
+    let said = ["one class alone, `3`"];
+    for dry in ["", "--dry-run"] {
+        let train = TRAIN.replace("scenes", "one");
+        ferkd(at.path(), &format!("{train} --run run {dry}")).fails(1, &["nothing to tell apart", said[0]]);
+    }
+    let label = LABEL.replace("scenes", "one");
+    ferkd(at.path(), &format!("{label} --out store")).fails(1, &["--classes teacher", said[0]]);
+    ferkd(at.path(), &format!("{label} --out store --classes teacher")).ok();
+    let fkd = TRAIN.replace("scenes", "one").replace("hard", "fkd --store store");
+    ferkd(at.path(), &format!("{fkd} --run fkd")).ok();
+}
+
+/// Reading one would take for ever.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_pipe_that_is_called_like_an_image_is_passed_over() {
+    let at = tempfile::tempdir().unwrap();
+    few_scenes(at.path());
+    let made = std::process::Command::new("mkfifo").arg(at.path().join("scenes/train/3/pipe.png")).status();
+    assert!(made.unwrap().success());
+    let labelled = ferkd(at.path(), &format!("{LABEL} --out store --json")).ok().json();
+    assert_eq!(labelled["images"], 40);
+    assert!(notices(&labelled).contains("1 pipe, socket or device (`3/pipe.png`)"), "{labelled}");
 }

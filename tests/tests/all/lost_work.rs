@@ -180,6 +180,15 @@ fn long(run: &str) -> String {
     format!("{} --log-every 1 --checkpoint-every 5 --run {run}", TRAIN.replace("--epochs 4", "--epochs 400"))
 }
 
+#[test]
+fn a_student_that_has_diverged_is_no_fault_of_a_teacher() {
+    let at = scenes();
+    let line = "train --images scenes --supervision hard --arch resnet8 --width 4 --side 16 --epochs 2 --batch 16 \
+                --regions-per-step 2 --regions 4 --device flex --lr 1e9 --run run";
+    let done = ferkd(at.path(), line).fails(1, &["the model's logits", "NaN", "lower --lr"]);
+    assert!(!done.stderr.contains("teacher"), "{}", done.stderr);
+}
+
 /// `nohup`, and a shell that starts it in the background.
 #[test]
 fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
@@ -386,7 +395,7 @@ fn few_threads_are_an_error_and_no_panic() {
             format!("sweep --config sweep.toml --images all --jobs 6 --threads 2 --out runs/sweep{limit}");
         let done = limited(limit, &line).unwrap();
         if done.code != 0 {
-            done.fails(1, &["could not start a thread", "ulimit -u"]);
+            done.fails(1, &["could not start a thread", "ulimit -u", "--threads N"]);
         }
     }
     ferkd(at.path(), "mine nowhere --threads 0").fails(2, &["threads", "at least one"]);

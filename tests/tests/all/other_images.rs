@@ -6,7 +6,7 @@ use std::path::Path;
 
 use ferkd_data::batches::select::Labels;
 use ferkd_method::label::SoftLabel;
-use ferkd_tests::{ferkd, few_scenes, smallest_run};
+use ferkd_tests::{ferkd, few_scenes, files, same, smallest_run};
 use ferkd_train::{Supervision, TrainConfig, Trainer};
 
 const LABEL: &str = "label scenes --teacher digits --regions 4 --device flex --out store";
@@ -86,6 +86,47 @@ fn every_image_that_differs_is_named_by_verify_and_before_training() {
     let first = [&name(&images[2]), &name(&moved)].map(|name| format!("first {name:?}"));
     ferkd(at.path(), TRAIN)
         .fails(1, &["the store: its images are not those in", "2 of the store", &first[0], &first[1]]);
+}
+
+#[test]
+fn a_stopped_labelling_does_not_go_on_with_other_images() {
+    let at = scenes();
+    let label = format!("{LABEL} --shard-images 20");
+    ferkd(at.path(), &label.replace("store", "whole")).ok();
+    ferkd(at.path(), &label).ok();
+    let images = images(at.path());
+    let name =
+        |path: &Path| path.strip_prefix(at.path().join("scenes/train")).unwrap().to_str().unwrap().to_owned();
+    // The second shard was not written when it was stopped.
+    let stop = || fs::remove_file(at.path().join("store/labels-00001.npy")).unwrap();
+    stop();
+    let before = [&images[3], &images[30]].map(|path| fs::read(path).unwrap());
+    halve(&images[3]);
+    let said =
+        [&*name(&images[3]), "pixels, but the image that was labelled had", "label into another folder"];
+    ferkd(at.path(), &label).fails(1, &said);
+    fs::copy(&images[4], &images[3]).unwrap();
+    ferkd(at.path(), &label).fails(1, &[&name(&images[3]), "other bytes", "label into another folder"]);
+    fs::write(&images[3], &before[0]).unwrap();
+    // A list that differs is told by its first name, not by two checksums.
+    let moved = images[2].with_file_name("moved.png");
+    fs::rename(&images[2], &moved).unwrap();
+    let first = [&images[2], &moved].map(|path| format!("first {:?}", name(path)));
+    ferkd(at.path(), &label)
+        .fails(1, &["store: it was begun with 40 images, and 40 are there now", &first[0], &first[1]]);
+    fs::rename(&moved, &images[2]).unwrap();
+    ferkd(at.path(), &format!("{label} --images-per-class 1"))
+        .fails(1, &["it was begun with 40 images, and 10 are there now"]);
+    // An image that has no labels yet is labelled as it is.
+    halve(&images[30]);
+    ferkd(at.path(), &label).ok();
+    ferkd(at.path(), "verify store --images scenes").ok();
+    // A store that is whole is compared as well.
+    fs::write(&images[30], &before[1]).unwrap();
+    ferkd(at.path(), &label).fails(1, &[&name(&images[30])]);
+    stop();
+    ferkd(at.path(), &label).ok();
+    same(&files(&at.path().join("whole")), &files(&at.path().join("store")));
 }
 
 #[test]

@@ -68,6 +68,7 @@ fn written_as(format: u32, codec: Codec, k: u32, explicit: bool) -> tempfile::Te
             side: 224,
             filter: Filter::Bicubic,
             normalisation: Normalisation { mean: [0.5; 3], std: [0.25; 3] },
+            sources: None,
         },
         orientation: OrientationRule::Apply,
         created_by: "0.1.0".into(),

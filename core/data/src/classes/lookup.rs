@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use unicode_normalization::UnicodeNormalization;
+
 /// What a name was found to be.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
@@ -20,9 +22,16 @@ pub(super) struct Lookup<'a> {
     maps: [HashMap<String, Vec<u32>>; 5],
 }
 
-/// A name without what people write differently: case, `_` and `-` for blanks, leading zeros of a number.
+/// A text in Unicode's composed form (NFC): macOS writes `é` as two characters, others as one.
+pub(super) fn composed(text: &str) -> String {
+    text.nfc().collect()
+}
+
+/// A name without what people and systems write differently: case, Unicode's normal forms, `_` and `-` for blanks,
+/// leading zeros of a number.
 fn normal(text: &str) -> String {
-    let lower = text.to_lowercase();
+    // Composed last: lower case may decompose, as that of `İ` does.
+    let lower = composed(&text.to_lowercase());
     let words: Vec<&str> = lower
         .split(|c: char| matches!(c, '_' | '-') || c.is_whitespace())
         .filter(|w| !w.is_empty())

@@ -69,9 +69,14 @@ pub(super) fn locate(path: &Path, split: Split, notes: &mut Notes) -> Result<Opt
     }
     let own = own_split(path);
     let tree = Disk { root: path };
-    let Some(Root { path: below, split: told }) = find_root(&tree, split, own, notes)? else {
-        return Ok(None);
-    };
+    let found = find_root(&tree, split, own, notes)?;
+    if found.as_ref().is_none_or(|root| root.split.is_some()) {
+        let told = found.as_ref().and_then(|root| root.split);
+        if let Some(located) = archives_beside(path, split, told, notes)? {
+            return Ok(Some(located));
+        }
+    }
+    let Some(Root { path: below, split: told }) = found else { return Ok(None) };
     let root = if below.is_empty() { path.to_owned() } else { path.join(below) };
     let Children { folders, files, archives } = children(&root, &mut Notes::default())?;
     if archives.is_empty() {
@@ -93,6 +98,35 @@ pub(super) fn locate(path: &Path, split: Split, notes: &mut Notes) -> Result<Opt
         ByName::Silent => Some(all(None)),
         ByName::Missing => None,
         ByName::Found(located) => Some(located),
+    })
+}
+
+/// The archives of a split that lie beside the folders of others, such as `val.tar` beside `train/`. `told` is the
+/// split whose folder was found: what is there unpacked as well is passed over.
+fn archives_beside(
+    root: &Path,
+    wanted: Split,
+    told: Option<SplitName>,
+    notes: &mut Notes,
+) -> Result<Option<Located>> {
+    let Children { mut archives, .. } = children(root, &mut Notes::default())?;
+    let said = |name: &String| SplitName::of_archive(name).ok().flatten();
+    // A validation split comes before a test split, packed or not.
+    let comes_first = |name: &String| match told {
+        None => said(name).is_some(),
+        Some(SplitName::Test) => wanted == Split::Val && said(name) == Some(SplitName::Validation),
+        Some(_) => false,
+    };
+    if !archives.iter().any(comes_first) {
+        let same = archives.iter().filter(|name| told.is_some() && said(name) == told);
+        same.for_each(|name| notes.pass(Passed::ArchiveBeside, name));
+        return Ok(None);
+    }
+    // A development kit may lie there, too.
+    archives.retain(comes_first);
+    Ok(match archives_of(root, &archives, wanted, notes)? {
+        ByName::Found(located) => Some(located),
+        ByName::Silent | ByName::Missing => None,
     })
 }
 
@@ -264,6 +298,7 @@ fn children(folder: &Path, notes: &mut Notes) -> Result<Children> {
             What::Folder if is_foreign_folder(name) => notes.pass(Passed::ForeignFolder, name),
             What::Folder => found.folders.push(name.to_owned()),
             What::Nothing => notes.pass(Passed::DanglingLink, name),
+            What::Special => notes.pass(Passed::SpecialFile, name),
             What::File if is_archive(name) => found.archives.push(name.to_owned()),
             What::File => match kind(name) {
                 FileKind::Image => found.files.push(name.to_owned()),
@@ -282,6 +317,8 @@ fn children(folder: &Path, notes: &mut Notes) -> Result<Children> {
 enum What {
     File,
     Folder,
+    /// A pipe, a socket or a device, or a link to one: reading it could take for ever.
+    Special,
     /// A link to something that is not there.
     Nothing,
 }
@@ -295,20 +332,18 @@ fn what(entry: &DirEntry, path: &Path) -> Result<What> {
     if kind.is_symlink() {
         return match std::fs::metadata(path) {
             Ok(target) if target.is_dir() => Ok(What::Folder),
-            Ok(_) => Ok(What::File),
+            Ok(target) if target.is_file() => Ok(What::File),
+            Ok(_) => Ok(What::Special),
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Err(Error::io(path, error)),
             Err(_) => Ok(What::Nothing),
         };
     }
-    Ok(What::File)
+    Ok(if kind.is_file() { What::File } else { What::Special })
 }
 
 /// Whether a file whose name says nothing begins like an image. One that cannot be read is taken for one, so that
-/// what is wrong with it is said where it is needed. A pipe or a device is none: reading it could take for ever.
+/// what is wrong with it is said where it is needed.
 fn begins_like_image(path: &Path) -> Result<bool> {
-    if !std::fs::metadata(path).at(path)?.is_file() {
-        return Ok(false);
-    }
     let Ok(file) = std::fs::File::open(path) else { return Ok(true) };
     let mut front = Vec::new();
     match file.take(FRONT as u64).read_to_end(&mut front) {

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::classes::ClassSpace;
 use crate::digest::image_list_sha256;
 use crate::images::cache::{Budget, Cache};
 use crate::images::flat_labels::{FlatLabels, HINT, find as find_labels, is_imagenet_validation};
@@ -67,26 +68,30 @@ impl ImageList {
     }
 
     /// The same, if `path` tells splits apart and holds this one: `val/` beside `train/`, or `val.tar`, or `val/` in
-    /// archives. A test split stands in for a validation split where its images have classes.
+    /// archives. A test split stands in for a validation split where its images have classes; where they have none,
+    /// [`Half::PassedOver`] says so.
     ///
     /// # Errors
     /// Those of [`Self::open`].
-    pub fn open_half(path: &Path, split: Split) -> Result<Option<Self>> {
+    pub fn open_half(path: &Path, split: Split) -> Result<Half> {
         if is_synthetic(path) {
-            return Ok(None);
+            return Ok(Half::Missing);
         }
         // Where splits are told apart by names, images need not be listed to see that there is no such split.
         let located = locate(path, split, &mut Notes::default())?;
         if located.is_none_or(|found| matches!((found.place, found.split), (Place::Folder(_), None))) {
-            return Ok(None);
+            return Ok(Half::Missing);
         }
-        let found = Self::find(path, split)?;
-        let usable = |list: &Self, told| match told {
-            None => false,
-            Some(SplitName::Test) => !list.folders.is_empty(),
-            Some(_) => true,
-        };
-        Ok(found.filter(|(list, told)| usable(list, *told)).map(|(list, _)| list))
+        Ok(match Self::find(path, split)? {
+            Some((list, Some(SplitName::Test))) if list.folders.is_empty() => {
+                let (root, count) = (list.root().into_owned(), list.len());
+                Half::PassedOver(format!(
+                    "{root}: a test split whose {count} images have no classes is passed over"
+                ))
+            }
+            Some((list, Some(_))) => Half::Found(Box::new(list)),
+            Some((_, None)) | None => Half::Missing,
+        })
     }
 
     /// The images, and the split that names say they are.
@@ -116,6 +121,7 @@ impl ImageList {
             return Err(Error::damaged(path, problem)
                 .remedy("name a folder with <class>/<image> files, one flat folder of images, or tar archives of either"));
         }
+        ClassSpace::check_forms(&listing.folders, &path.display().to_string())?;
         let unlabelled = look_for_labels(&source, &mut listing, &mut notes)?;
         let Listing { folders, names, assigned } = listing;
         let spans = match assigned {
@@ -368,6 +374,27 @@ impl ImageList {
     /// SHA-256 over the sorted list of relative paths, each with a newline: what a store remembers of the list.
     pub fn digest(&self) -> String {
         image_list_sha256(self.names.iter())
+    }
+}
+
+/// One split of images that tell splits apart.
+#[derive(Debug)]
+pub enum Half {
+    /// It is there.
+    Found(Box<ImageList>),
+    /// It is not.
+    Missing,
+    /// What could stand in for it is of no use: why, in a sentence.
+    PassedOver(String),
+}
+
+impl Half {
+    /// The images, if they are there.
+    pub fn found(self) -> Option<ImageList> {
+        match self {
+            Self::Found(list) => Some(*list),
+            Self::Missing | Self::PassedOver(_) => None,
+        }
     }
 }
 

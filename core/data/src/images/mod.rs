@@ -14,4 +14,4 @@ pub mod synthetic;
 pub mod tar;
 mod webdataset;
 
-pub use list::{ImageList, Split};
+pub use list::{Half, ImageList, Split};

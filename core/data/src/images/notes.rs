@@ -13,6 +13,8 @@ pub(super) enum Passed {
     NoImage,
     /// A link to something that is not there.
     DanglingLink,
+    /// A pipe, a socket or a device.
+    SpecialFile,
     /// A name that is not UTF-8, or holds a line break.
     BadName,
     /// Another image of a WebDataset key.
@@ -21,6 +23,8 @@ pub(super) enum Passed {
     Caption,
     /// An archive whose name says no split, beside archives whose names do.
     Archive,
+    /// An archive beside the splits' folders.
+    ArchiveBeside,
     /// A link in an archive.
     ArchiveLink,
 }
@@ -36,6 +40,8 @@ impl Passed {
             (Self::NoImage, false) => "files that are no images",
             (Self::DanglingLink, true) => "link to a file that is not there",
             (Self::DanglingLink, false) => "links to files that are not there",
+            (Self::SpecialFile, true) => "pipe, socket or device",
+            (Self::SpecialFile, false) => "pipes, sockets or devices",
             (Self::BadName, true) => "name that is not UTF-8 or has a line break",
             (Self::BadName, false) => "names that are not UTF-8 or have a line break",
             (Self::SecondImage, true) => "second image of a key",
@@ -44,6 +50,8 @@ impl Passed {
             (Self::Caption, false) => "texts that name no class",
             (Self::Archive, true) => "archive whose name says no split",
             (Self::Archive, false) => "archives whose names say no split",
+            (Self::ArchiveBeside, true) => "archive beside the splits' folders",
+            (Self::ArchiveBeside, false) => "archives beside the splits' folders",
             (Self::ArchiveLink, true) => "link that is no image",
             (Self::ArchiveLink, false) => "links that are no images",
         }

@@ -1,5 +1,6 @@
 //! Pixels: from a file's bytes to the numbers that a network sees.
 
+mod crop_mode;
 mod decode;
 #[cfg(all(test, feature = "formats"))]
 mod format_kinds;
@@ -10,6 +11,7 @@ mod jpeg_kinds;
 mod normalise;
 mod resize;
 
+pub use crop_mode::{CropMode, crop_by};
 pub use decode::{Decoded, OrientationRule, decode, measure};
 pub use normalise::Normalisation;
 pub(crate) use resize::crop_resize_with;

@@ -115,7 +115,7 @@ pub fn whole_resize(image: &RgbImage, side: u32, filter: Filter) -> Result<Vec<u
     crop_resize(image, &Region::whole(image.width(), image.height()), side, filter)
 }
 
-fn resize<T>(
+pub(super) fn resize<T>(
     image: &RgbImage,
     region: &Region,
     width: u32,

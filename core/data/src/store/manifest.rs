@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::manifest_check::{check, first_difference, unknown_field};
-use super::manifest_types::Manifest;
 pub use super::manifest_types::{FORMAT, OLDEST_FORMAT, SHARD_IMAGES};
+use super::manifest_types::{InputSources, Manifest};
 use ferkd_method::error::{Error, ErrorKind, Result};
 
 /// What a manifest says wrote its store: this version of the program.
@@ -74,11 +74,21 @@ impl Manifest {
         self.images.div_ceil(u64::from(self.shard_images.max(1))) as u32
     }
 
-    /// Each field that differs from `other`'s: its name, the value here, the value there.
+    /// Each field that differs from `other`'s: its name, the value here, the value there. Who said what the teacher
+    /// sees is left out: where what is said is the same, so are the labels.
     pub fn differences(&self, other: &Self) -> Vec<(String, String, String)> {
         let mut found = Vec::new();
+        let other = other.with_sources(self.teacher.sources.clone());
         first_difference(&self.value(), &other.value(), String::new(), &mut found);
         found
+    }
+
+    /// The same, where others said what the teacher sees.
+    #[must_use]
+    pub fn with_sources(&self, sources: Option<InputSources>) -> Self {
+        let mut manifest = self.clone();
+        manifest.teacher.sources = sources;
+        manifest
     }
 
     fn value(&self) -> Value {
@@ -92,8 +102,8 @@ const SAME_SETTINGS: &str =
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Boxes;
     use crate::store::tests::manifest;
+    use crate::store::{Boxes, InputSource};
     use ferkd_method::label::Codec;
     use ferkd_method::region::RegionSampler;
     use proptest::prelude::*;
@@ -169,6 +179,30 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::Damaged);
             assert!(error.to_string().contains(named), "{from} -> {to}: {error}");
         }
+    }
+
+    #[test]
+    fn who_said_what_the_teacher_sees_is_kept_and_older_manifests_do_not_say() {
+        let older = manifest(3, Codec::MarginalSmoothing, 5);
+        assert_eq!(older.teacher.sources, None);
+        assert!(!String::from_utf8(older.to_json().unwrap()).unwrap().contains("sources"));
+        let sources = InputSources {
+            side: InputSource::Weights,
+            filter: InputSource::File("m/config.json".into()).without_folder(),
+            normalisation: InputSource::Assumed,
+        };
+        let newer = older.with_sources(Some(sources));
+        let text = String::from_utf8(newer.to_json().unwrap()).unwrap();
+        let said: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(
+            said["teacher"]["sources"],
+            serde_json::json!({"side": "weights", "filter": {"file": "config.json"}, "normalisation": "assumed"})
+        );
+        assert_eq!(Manifest::from_json(text.as_bytes(), "manifest.json").unwrap(), newer);
+        assert!(older.differences(&newer).is_empty() && newer.differences(&older).is_empty());
+        let error = edited("\"name\": \"lite0\"", "\"name\": \"lite0\", \"sources\": {\"side\": \"me\"}")
+            .unwrap_err();
+        assert!(error.to_string().contains("me"), "{error}");
     }
 
     #[test]

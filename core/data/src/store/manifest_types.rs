@@ -104,6 +104,50 @@ pub struct Teacher {
     pub filter: Filter,
     /// Normalisation of its input.
     pub normalisation: Normalisation,
+    /// Who said so; `None` in stores of versions that did not keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sources: Option<InputSources>,
+}
+
+/// Who said what a network's input is like.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InputSources {
+    /// Who said its side.
+    pub side: InputSource,
+    /// Who said how pictures are resized to it.
+    pub filter: InputSource,
+    /// Who said mean and standard deviation.
+    pub normalisation: InputSource,
+}
+
+/// Who says how a network's input is made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InputSource {
+    /// A flag or a key of the configuration.
+    Flag,
+    /// A file beside the weights: its path, in a manifest its name alone.
+    File(String),
+    /// The weights: their metadata, or the shape of their positions.
+    Weights,
+    /// The architecture, all of whose published weights go with it.
+    Architecture,
+    /// This program's protocol: bicubic for a teacher, bilinear for an evaluation, the centre's 224 of 256.
+    Protocol,
+    /// Nothing: it is what most published weights of the architecture go with.
+    Assumed,
+}
+
+impl InputSource {
+    /// The same with a file's name instead of its path: a store is the same wherever its teacher lay.
+    #[must_use]
+    pub fn without_folder(self) -> Self {
+        match self {
+            Self::File(path) => Self::File(path.rsplit(['/', '\\']).next().unwrap_or(&path).to_owned()),
+            other => other,
+        }
+    }
 }
 
 impl LabelFormat {

@@ -63,7 +63,8 @@ pub fn merge(root: impl AsRef<Path>, others: &[PathBuf]) -> Result<u32> {
     if is_whole(root)? {
         let whole = read_small(root, MANIFEST)?;
         for (_, folder, _) in found.into_iter().filter(|(_, _, keep)| !keep) {
-            if read_small(&folder, MANIFEST)?.is_some_and(|bytes| Some(bytes) != whole) {
+            let is_another = |bytes| Some(bytes) != whole && differs(&folder, root);
+            if read_small(&folder, MANIFEST)?.is_some_and(is_another) {
                 let problem = "a part of another store than the one that it lies in";
                 return Err(
                     Error::mismatch(folder.display().to_string(), problem).remedy("move it elsewhere")
@@ -181,6 +182,14 @@ impl Source {
         fs::copy(&from, &temporary).at(&temporary)?;
         fs::File::open(&temporary).and_then(|file| file.sync_all()).at(&temporary)?;
         fs::rename(&temporary, &to).at(&to)
+    }
+}
+
+/// Whether the manifests of two folders say different things, or cannot be read.
+fn differs(a: &Path, b: &Path) -> bool {
+    match (read_manifest(a), read_manifest(b)) {
+        (Ok(a), Ok(b)) => !a.differences(&b).is_empty(),
+        _ => true,
     }
 }
 

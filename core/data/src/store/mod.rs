@@ -23,6 +23,9 @@ mod npy;
 mod part;
 mod quantise;
 mod reader;
+#[cfg(not(target_family = "wasm"))]
+mod resumed;
+mod same_image;
 mod same_images;
 mod scan;
 #[cfg(not(target_family = "wasm"))]
@@ -43,12 +46,16 @@ pub use file_names::{CHECKSUMS, LOCK, MANIFEST, SKIPPED};
 pub use image_record::ImageEntry;
 pub use label_record::{LabelCodec, ShardLabels};
 pub use layout::{FileId, Layout, Slice, Table};
-pub use manifest_types::{Boxes, LabelFormat, LabelSpace, Manifest, Regions, Teacher};
+pub use manifest_types::{
+    Boxes, InputSource, InputSources, LabelFormat, LabelSpace, Manifest, Regions, Teacher,
+};
 pub use memory::MemoryFiles;
 #[cfg(not(target_family = "wasm"))]
 pub use merge::{holds_parts, merge};
 pub use part::Part;
 pub use reader::Store;
+#[cfg(not(target_family = "wasm"))]
+pub use resumed::check_list;
 pub use same_images::{ChangedImage, Few, ImagesReport, NameDifferences, Renamed};
 #[cfg(not(target_family = "wasm"))]
 pub use search::SkipSearch;

@@ -14,8 +14,8 @@ use unicode_normalization::{UnicodeNormalization, is_nfc, is_nfd};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::reader::Store;
+use super::same_image;
 use crate::images::ImageList;
-use crate::pixels::{OrientationRule, measure};
 use ferkd_method::error::{Error, Result};
 
 /// Images whose files are looked at before the first step, evenly spread over the list.
@@ -118,7 +118,7 @@ impl NameDifferences {
     }
 
     /// Finds names that are the same text in two normal forms among those that are missing and those that were added.
-    fn match_normal_forms(&mut self) {
+    pub(super) fn match_normal_forms(&mut self) {
         let composed = |name: &str| name.nfc().collect::<String>();
         // ASCII has one form.
         let (plain, others): (Vec<String>, Vec<String>) =
@@ -194,7 +194,7 @@ impl Store {
     /// Another size, no such image, or a damaged file.
     pub fn check_size(&self, image: u64, label: &str, size: (u32, u32)) -> Result<()> {
         let record = self.image_record(image)?;
-        match other_size((record.width, record.height), size) {
+        match same_image::other_size((record.width, record.height), size) {
             None => Ok(()),
             Some(problem) => Err(Error::mismatch(label, problem).remedy(
                 "train on the images that were labelled, or label these; `ferkd verify STORE --images FOLDER` names \
@@ -215,7 +215,9 @@ impl Store {
             let image = number * total / count.max(1);
             let Ok(bytes) = images.read(image as usize) else { return Ok(None) };
             let label = images.label_of(image as usize);
-            let Some(size) = self.size_of(&bytes, &label) else { return Ok(None) };
+            let Some(size) = same_image::size_of(&bytes, self.manifest.orientation, &label) else {
+                return Ok(None);
+            };
             self.check_size(image, &label, size)?;
             let is_same = self.image_record(image)?.checksum == xxh3_64(&bytes);
             Ok((!is_same).then_some(label))
@@ -291,16 +293,8 @@ impl Store {
             Ok(bytes) => bytes,
             Err(error) => return changed(error.problem().to_owned()),
         };
-        if xxh3_64(&bytes) == record.checksum {
-            return Ok(None);
-        }
-        match self.size_of(&bytes, images.name(number)) {
-            None => changed("it is not an image".into()),
-            Some(size) => changed(
-                other_size((record.width, record.height), size)
-                    .unwrap_or_else(|| "other bytes than the image that was labelled".into()),
-            ),
-        }
+        same_image::changed(&record, &bytes, self.manifest.orientation, images.name(number))
+            .map_or(Ok(None), changed)
     }
 
     /// Finds images that were added with the bytes of one that is missing.
@@ -334,14 +328,6 @@ impl Store {
         names.missing.sort_unstable();
         names.renamed.sort_unstable();
         Ok(())
-    }
-
-    /// Width and height that a file will have when it is decoded as the store's images were; none for what is no image.
-    fn size_of(&self, bytes: &[u8], label: &str) -> Option<(u32, u32)> {
-        let (width, height, orientation) = measure(bytes, label).ok()?;
-        // Orientations 5 to 8 lie on their side.
-        let turns = self.manifest.orientation == OrientationRule::Apply && orientation >= 5;
-        Some(if turns { (height, width) } else { (width, height) })
     }
 
     /// Goes through the store's names and those of a list side by side: both ascend. Images of the list that the store
@@ -391,15 +377,4 @@ enum Met {
     Store(String),
     /// In the list alone: its number there.
     Images(usize),
-}
-
-/// What to say of a picture that is not as large as the image that was labelled.
-fn other_size(labelled: (u32, u32), found: (u32, u32)) -> Option<String> {
-    (labelled != found).then(|| {
-        format!(
-            "{} x {} pixels, but the image that was labelled had {} x {}: its regions and labels belong to another \
-             picture",
-            found.0, found.1, labelled.0, labelled.1
-        )
-    })
 }

@@ -60,7 +60,7 @@ impl StoreWriter {
         fs::create_dir_all(&folder).at(&folder)?;
         let lock = FolderLock::acquire(&folder, LOCK, WRITING)?;
         let sums = read_checksums(&folder)?;
-        let manifest = in_the_format_begun(&folder, &sums, manifest)?;
+        let manifest = as_begun(&folder, &sums, manifest)?;
         let (layout, bytes) = (Layout::new(&manifest)?, manifest.to_json()?);
         let found = skipped.map(Skipped::to_bytes);
         let skipped = found.as_deref().map(sha256);
@@ -92,6 +92,16 @@ impl StoreWriter {
     /// Numbers of the shards that are still to be written, in ascending order.
     pub fn missing_shards(&self) -> Vec<u32> {
         (0..self.layout.shards()).filter(|&shard| !self.is_recorded(shard)).collect()
+    }
+
+    /// Numbers of the shards that are there, in ascending order.
+    pub fn written_shards(&self) -> Vec<u32> {
+        (0..self.layout.shards()).filter(|&shard| self.is_recorded(shard)).collect()
+    }
+
+    /// The store's folder.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Writes one shard: its images in ascending order of their names, the labels of all their regions, and
@@ -282,15 +292,21 @@ impl StoreWriter {
     }
 }
 
-/// The manifest in the format of the store that is there: what an older version of the program has written stays
-/// valid, and is not done again.
-fn in_the_format_begun(folder: &Path, sums: &Checksums, manifest: Manifest) -> Result<Manifest> {
+/// The manifest as the store that is there was begun: in its format, and with what it keeps of who said what the teacher
+/// sees. What an older version of the program has written stays valid, and is not done again.
+fn as_begun(folder: &Path, sums: &Checksums, manifest: Manifest) -> Result<Manifest> {
     let found = read_small(folder, MANIFEST)?;
-    let found = found.and_then(|bytes| Manifest::from_json(&bytes, MANIFEST).ok()).map(|found| found.format);
-    for format in OLDEST_FORMAT..manifest.format {
-        let older = Manifest { format, ..manifest.clone() };
-        if found == Some(format) || sums.get(MANIFEST) == Some(&sha256(&older.to_json()?)) {
-            return Ok(older);
+    if let Some(found) = found.and_then(|bytes| Manifest::from_json(&bytes, MANIFEST).ok()) {
+        let format = found.format.min(manifest.format);
+        return Ok(Manifest { format, ..manifest.with_sources(found.teacher.sources) });
+    }
+    // It is gone or damaged: its checksum tells which one it was.
+    for format in OLDEST_FORMAT..=manifest.format {
+        for sources in [manifest.teacher.sources.clone(), None] {
+            let older = Manifest { format, ..manifest.with_sources(sources) };
+            if sums.get(MANIFEST) == Some(&sha256(&older.to_json()?)) {
+                return Ok(older);
+            }
         }
     }
     Ok(manifest)

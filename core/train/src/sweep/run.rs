@@ -261,7 +261,7 @@ impl Shared {
                 Err(Error::new(ErrorKind::Interrupted, "sweep", "stopped; every run has a checkpoint")
                     .remedy("run the same command again: it goes on where it stopped"))
             }
-            Some(error) => Err(error),
+            Some(error) => Err(threads::of_jobs(error, workers)),
         }
     }
 

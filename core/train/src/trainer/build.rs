@@ -114,7 +114,7 @@ impl Trainer {
         let plan = BatchPlan::new(images.len(), config.batch, config.length(), config.seed)?;
         let spec = config.spec(classes.len());
         let training = training_device(&config, &device)?;
-        let Student { model: student, normalisation, weights_checksum } =
+        let Student { model: student, normalisation, weights_checksum, weights_notices } =
             Student::new(&config, &spec, &training)?;
         let ema = match config.ema {
             Some(decay) => Some(Ema::new(decay, &spec, &StateDict::of(&student)?, &device)?),
@@ -161,6 +161,7 @@ impl Trainer {
             config,
             left_out: 0,
             weights_checksum,
+            weights_notices,
         })
     }
 }
@@ -172,18 +173,22 @@ struct Student {
     normalisation: Normalisation,
     /// Of the weights that it begins with, where it does.
     weights_checksum: Option<u64>,
+    /// What these brought along, in sentences.
+    weights_notices: Vec<String>,
 }
 
 impl Student {
     fn new(config: &TrainConfig, spec: &ModelSpec, device: &Device) -> Result<Self> {
         let Some(path) = &config.weights else {
             let model = spec.init(config.seed, device)?;
-            return Ok(Self { model, normalisation: Normalisation::IMAGENET, weights_checksum: None });
+            let normalisation = Normalisation::IMAGENET;
+            return Ok(Self { model, normalisation, weights_checksum: None, weights_notices: Vec::new() });
         };
         let from = Pretrained::read(path)?;
         let (normalisation, weights_checksum) = (from.normalisation, Some(from.checksum()));
+        let weights_notices = from.sentences();
         let model = from.fit(spec, config.reset_head, config.seed, device)?;
-        Ok(Self { model, normalisation, weights_checksum })
+        Ok(Self { model, normalisation, weights_checksum, weights_notices })
     }
 }
 

@@ -1,6 +1,7 @@
 //! Folders as people have them.
 
 use super::*;
+use crate::images::folder::{Place, locate};
 
 fn touch(root: &Path, name: &str) {
     let path = root.join(name);
@@ -99,7 +100,7 @@ fn splits_of_any_usual_name_are_told_apart() {
         let list = ImageList::open(dir.path(), Split::Train).unwrap();
         assert_eq!((list.len(), list.folders()), (2, &["a".to_owned(), "b".to_owned()][..]), "{train}");
         assert!(list.notices()[0].contains(&format!("`{train}` is the training split")));
-        let half = ImageList::open_half(dir.path(), Split::Val).unwrap().unwrap();
+        let half = ImageList::open_half(dir.path(), Split::Val).unwrap().found().unwrap();
         assert_eq!(half.name(0), "a/9.png", "{val}");
         assert!(half.notices()[0].contains(&format!("`{val}` is ")), "{:?}", half.notices());
     }
@@ -110,7 +111,8 @@ fn a_test_split_without_classes_is_not_validated_on_and_splits_alone_are_refused
     let dir = tempfile::tempdir().unwrap();
     touch(dir.path(), "train/a/1.png");
     touch(dir.path(), "test/1.png");
-    assert!(ImageList::open_half(dir.path(), Split::Val).unwrap().is_none());
+    let Half::PassedOver(why) = ImageList::open_half(dir.path(), Split::Val).unwrap() else { panic!("used") };
+    assert!(why.contains("test: a test split whose 1 images have no classes"), "{why}");
     std::fs::remove_dir_all(dir.path().join("train")).unwrap();
     let error = ImageList::open(dir.path(), Split::Train).unwrap_err().to_string();
     assert!(error.contains("no training split"), "{error}");
@@ -154,4 +156,52 @@ fn empty_missing_and_mixed_folders_are_errors() {
     touch(dir.path(), "2.png");
     let error = ImageList::open(dir.path(), Split::Train).unwrap_err().to_string();
     assert!(error.contains("2.png"), "{error}");
+}
+
+#[test]
+fn a_split_may_be_packed_beside_another_ones_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    for name in ["train/a/1.png", "train/b/1.png", "val.tar", "train.tar", "ILSVRC2012_devkit_t12.tar.gz"] {
+        touch(at, name);
+    }
+    let places = |split| locate(at, split, &mut Notes::default()).unwrap().map(|found| found.place);
+    assert_eq!(places(Split::Val), Some(Place::Archives(vec![at.join("val.tar")])));
+    assert_eq!(places(Split::Train), Some(Place::Folder(at.join("train"))));
+    // What is there unpacked as well is passed over, and said.
+    let said = ImageList::open(at, Split::Train).unwrap().notices().join(" ");
+    assert!(said.contains("1 archive beside the splits' folders (`train.tar`)"), "{said}");
+    // A test split stands in for a validation split that is not there; packed, it is there.
+    touch(at, "test/a/1.png");
+    assert_eq!(places(Split::Val), Some(Place::Archives(vec![at.join("val.tar")])));
+    touch(at, "val/a/1.png");
+    assert_eq!(places(Split::Val), Some(Place::Folder(at.join("val"))));
+    std::fs::remove_dir_all(at.join("train")).unwrap();
+    assert_eq!(places(Split::Train), Some(Place::Archives(vec![at.join("train.tar")])));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn class_folders_that_are_the_same_text_are_no_two_classes() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["Caf\u{e9}/1.png", "Tea/1.png", "Cafe\u{301}/2.png"] {
+        touch(dir.path(), name);
+    }
+    let error = ImageList::open(dir.path(), Split::Train).unwrap_err().to_string();
+    assert!(error.contains("two of its class folders") && error.contains("NFC and NFD"), "{error}");
+}
+
+#[test]
+#[cfg(unix)]
+fn what_could_be_read_for_ever_is_no_image() {
+    let dir = tempfile::tempdir().unwrap();
+    touch(dir.path(), "a/1.png");
+    touch(dir.path(), "b/1.png");
+    let _socket = std::os::unix::net::UnixListener::bind(dir.path().join("a/2.png")).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", dir.path().join("b/zero.jpg")).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", dir.path().join("b/README")).unwrap();
+    let list = ImageList::open(dir.path(), Split::Train).unwrap();
+    let said = list.notices().join(" ");
+    assert_eq!(list.len(), 2);
+    assert!(said.contains("3 pipes, sockets or devices (`a/2.png`, `b/README`, `b/zero.jpg`)"), "{said}");
 }

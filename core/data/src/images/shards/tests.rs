@@ -59,7 +59,7 @@ fn archives_are_the_folder_that_they_unpack_to() {
             assert!(name.starts_with(&format!("{folder}/")));
             assert!(list.read(i).unwrap().ends_with(name.as_bytes()), "{layout}: {name}");
         }
-        let half = ImageList::open_half(&path, Split::Val).unwrap().unwrap();
+        let half = ImageList::open_half(&path, Split::Val).unwrap().found().unwrap();
         assert_eq!(names(&half), ["a/9.png"], "{layout}");
         let fewer = list.without(["a/0.png", "a/0.webp", "zzz"]).unwrap();
         assert_eq!(names(&fewer), [train[0], train[2], train[3]]);
@@ -67,7 +67,7 @@ fn archives_are_the_folder_that_they_unpack_to() {
         assert_eq!(fewer.folders()[fewer.folder(1).unwrap() as usize], "a");
     }
     let half = ImageList::open_half(&at.path().join("halves/train.tar"), Split::Val).unwrap();
-    assert!(half.is_none(), "the training images are no validation images");
+    assert!(half.found().is_none(), "the training images are no validation images");
 }
 
 #[test]

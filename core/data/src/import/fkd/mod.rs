@@ -24,8 +24,8 @@ use crate::images::list::{ImageList, Split};
 use crate::pixels::{Filter, Normalisation, OrientationRule, measure};
 use crate::store::manifest::{FORMAT, SHARD_IMAGES, created_by};
 use crate::store::{
-    Boxes, ImageEntry, LabelFormat, LabelSpace, Manifest, Regions, ShardLabels, SkippedImage, StoreWriter,
-    Teacher,
+    Boxes, ImageEntry, InputSource, InputSources, LabelFormat, LabelSpace, Manifest, Regions, ShardLabels,
+    SkippedImage, StoreWriter, Teacher, check_list,
 };
 use ferkd_method::error::{Error, Result};
 use ferkd_method::label::Codec;
@@ -110,7 +110,9 @@ pub fn import(
     let survey = import.survey(form, listen)?;
     manifest.images = survey.accepted.len() as u64;
     manifest.image_list_sha256 = survey.accepted.digest();
+    check_list(out, &survey.accepted)?;
     let mut writer = StoreWriter::open_skipping(out, manifest, Some(&survey.skipped))?;
+    writer.check_images(&survey.accepted, &mut |_, _| import.check_stop())?;
     let imported_images = import.write(&mut writer, &survey, listen)?;
     let manifest = writer.manifest().clone();
     let bytes_per_region = writer.layout().label().record_len() + BOX_BYTES;
@@ -195,6 +197,12 @@ impl Import<'_> {
                 side: config.teacher_side,
                 filter: Filter::Bicubic,
                 normalisation: Normalisation::IMAGENET,
+                // Label files say nothing of what their teacher saw; FKD's own teachers saw this.
+                sources: Some(InputSources {
+                    side: InputSource::Flag,
+                    filter: InputSource::Assumed,
+                    normalisation: InputSource::Assumed,
+                }),
             },
             // FKD's loader takes pictures as they lie in the file.
             orientation: OrientationRule::Ignore,

@@ -33,14 +33,18 @@ pub(super) fn label_name(image: &str) -> String {
 /// # Errors
 /// Two that do, by name.
 pub(super) fn check_unique(images: &ImageList) -> Result<()> {
-    // Images of a class folder stand together, so that only one folder's names are kept at a time.
-    let (mut seen, mut folder) = (HashMap::new(), None);
+    // Paths ascend, so that those below a folder stand together, and only one folder's are kept at a time; those of no
+    // folder may stand between others. A class says nothing of this: it may come from a list or from a text beside each
+    // image, in any order.
+    let (mut loose, mut below, mut folder) = (HashMap::new(), HashMap::new(), "");
     for image in 0..images.len() {
-        if folder != Some(images.folder(image)) {
-            folder = Some(images.folder(image));
-            seen.clear();
-        }
         let name = images.name(image);
+        let top = top_folder(name);
+        if !top.is_empty() && top != folder {
+            folder = top;
+            below.clear();
+        }
+        let seen = if top.is_empty() { &mut loose } else { &mut below };
         if let Some(first) = seen.insert(label_name(name), image) {
             let (first, label) = (images.name(first), label_name(name));
             let problem = format!("`{first}` and `{name}` both have the label file `{label}`");
@@ -51,13 +55,16 @@ pub(super) fn check_unique(images: &ImageList) -> Result<()> {
     Ok(())
 }
 
+/// The first folder of a path; empty for one without folders.
+fn top_folder(name: &str) -> &str {
+    name.split_once('/').map_or("", |(folder, _)| folder)
+}
+
 /// Names each label file whose image is missing, in ascending order.
 pub(super) fn without_image(labels: &Path, images: &ImageList, found: &mut dyn FnMut(String)) -> Result<()> {
     let mut ranges: BTreeMap<&str, Range<usize>> = BTreeMap::new();
     for image in 0..images.len() {
-        let folder =
-            images.folder(image).and_then(|f| images.folders().get(f as usize)).map_or("", String::as_str);
-        ranges.entry(folder).or_insert(image..image).end = image + 1;
+        ranges.entry(top_folder(images.name(image))).or_insert(image..image).end = image + 1;
     }
     let (folders, files) = children(labels)?;
     for folder in folders.iter().map(String::as_str).chain([""]) {

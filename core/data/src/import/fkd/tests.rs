@@ -1,7 +1,8 @@
 //! Label files: wrong shapes, numbers that make no sense, damage.
 
 use super::label_file::{Form, LabelFile, LabelType};
-use super::pairing::label_name;
+use super::pairing::{check_unique, label_name, without_image};
+use crate::images::ImageList;
 use crate::torch::tests::zip;
 
 const CLASSES: usize = 12;
@@ -230,4 +231,50 @@ fn names_go_up_to_their_first_dot() {
     ] {
         assert_eq!(label_name(image), label);
     }
+}
+
+/// Images in memory: path and class, which need not be the folder.
+fn list(images: &[(&str, &str)]) -> ImageList {
+    let images = images.iter().map(|&(name, class)| (name.to_owned(), class.to_owned(), Vec::new()));
+    ImageList::in_memory(images.collect()).unwrap()
+}
+
+/// Classes may come from a list beside a flat folder (ImageNet's validation images), or from a text beside each image
+/// (WebDataset), so that the images of a class stand apart.
+#[test]
+fn two_images_of_a_label_file_are_found_whatever_their_classes() {
+    for (images, both) in [
+        (&[("a.jpg", "x"), ("a.png", "y")][..], ["`a.jpg`", "`a.png`"]),
+        (&[("a.jpg", "x"), ("b.jpg", "y"), ("a.png", "x")], ["`a.jpg`", "`a.png`"]),
+        (&[("0/a.jpg", "x"), ("0/a.webp", "y")], ["`0/a.jpg`", "`0/a.webp`"]),
+        // A folder stands between two images that lie in none, and a deeper one between two of a folder.
+        (&[("a.jpg", "x"), ("a/b.jpg", "y"), ("a.png", "x")], ["`a.jpg`", "`a.png`"]),
+        (&[("n/a.jpg", "n"), ("n/a/b.jpg", "n"), ("n/a.png", "n")], ["`n/a.jpg`", "`n/a.png`"]),
+        (&[("n/a.b.jpg", "n"), ("n/a.c.jpg", "n")], ["`n/a.b.jpg`", "`n/a.c.jpg`"]),
+    ] {
+        let error = check_unique(&list(images)).unwrap_err().to_string();
+        assert!(both.iter().all(|name| error.contains(name)), "{images:?}: {error}");
+    }
+    for images in [
+        &[("a.jpg", "x"), ("b.jpg", "x")][..],
+        &[("0/a.jpg", "0"), ("1/a.jpg", "1")],
+        &[("a.jpg", "x"), ("a/a.jpg", "x")],
+        &[("n/a.jpg", "n"), ("n/b/a.jpg", "n")],
+    ] {
+        check_unique(&list(images)).unwrap();
+    }
+}
+
+#[test]
+fn a_label_file_belongs_to_its_image_wherever_the_class_comes_from() {
+    let at = tempfile::tempdir().unwrap();
+    for name in ["a.tar", "b.tar", "n/c.tar", "n/d/e.tar", "n/left.tar", "gone/f.tar", "left.tar"] {
+        let path = at.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, b"").unwrap();
+    }
+    let images = list(&[("a.jpg", "x"), ("b.jpg", "y"), ("n/c.jpg", "x"), ("n/d/e.jpg", "y")]);
+    let mut found = Vec::new();
+    without_image(at.path(), &images, &mut |name| found.push(name)).unwrap();
+    assert_eq!(found, ["gone/f.tar", "n/left.tar", "left.tar"]);
 }

@@ -46,6 +46,7 @@ pub(crate) fn manifest(images: u64, codec: Codec, k: u32) -> Manifest {
             side: 224,
             filter: Filter::Bicubic,
             normalisation: Normalisation { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
+            sources: None,
         },
         orientation: OrientationRule::Apply,
         created_by: "0.1.0".into(),
