@@ -130,8 +130,7 @@ mod tests {
     fn a_refusal_says_what_to_do() {
         let error = refused(&io::Error::from(io::ErrorKind::WouldBlock)).to_string();
         assert!(error.contains("ulimit -u") && error.contains("--threads"), "{error}");
-        let of_jobs =
-            |jobs| of_jobs(refused(&io::Error::from(io::ErrorKind::WouldBlock)), jobs).to_string();
+        let of_jobs = |jobs| of_jobs(refused(&io::Error::from(io::ErrorKind::WouldBlock)), jobs).to_string();
         assert!(
             of_jobs(8).contains("8 jobs run at a time") && of_jobs(8).contains("--jobs N"),
             "{}",

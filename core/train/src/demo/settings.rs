@@ -60,7 +60,10 @@ pub fn students(out: &Path, seed: u64, seeds: u64) -> Result<SweepPlan> {
     config.plan(Some(shared.images))
 }
 
-/// The settings that all students share.
+/// Highest learning rate of the students.
+pub const LR: f64 = 8e-3;
+
+/// The settings that all students share: those that `configs/sweep-scenes-regime.toml` chose, for no arm in particular.
 pub fn student_config(out: &Path, seed: u64) -> TrainConfig {
     TrainConfig {
         images: out.join("scenes"),
@@ -69,11 +72,11 @@ pub fn student_config(out: &Path, seed: u64) -> TrainConfig {
         arch: Arch::Resnet8,
         width: Some(8),
         side: 16,
-        epochs: 24,
-        batch: 32,
-        regions_per_step: 4,
+        epochs: 48,
+        batch: 64,
+        regions_per_step: 2,
         optimizer: Some(OptimizerName::Adamw),
-        lr: Some(4e-3),
+        lr: Some(LR),
         warmup_epochs: Some(4),
         weight_decay: Some(0.05),
         eval_every: 4,
