@@ -39,10 +39,7 @@ impl Args {
         if out.is_dir() {
             return Err(Error::usage(out.display().to_string(), "it is a folder").remedy("name a file"));
         }
-        if out == self.run {
-            return Err(Error::usage(out.display().to_string(), "it would be replaced by its own export")
-                .remedy("name another file with --out"));
-        }
+        check_place(&out, &self.run)?;
         let mut dict = StateDict::of(&model.model)?;
         model.card.put(&mut dict);
         let precision = if self.f16 { Precision::F16 } else { Precision::F32 };
@@ -68,4 +65,26 @@ impl Args {
         });
         Output::new(text, &json)
     }
+}
+
+/// Endings of weights files that are no safetensors: who loads one by its ending could not.
+const OTHERS: [&str; 7] = ["pth", "pt", "bin", "ckpt", "pkl", "onnx", "npz"];
+
+/// Checks that an export is called what it is, and replaces no checkpoint: a run goes on from its last one.
+fn check_place(out: &Path, run: &Path) -> Result<()> {
+    let ending = out.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
+    if let Some(ending) = ending.filter(|ending| OTHERS.contains(&&**ending)) {
+        let problem = format!("an export is a safetensors file, and this name says .{ending}");
+        return Err(Error::usage(out.display().to_string(), problem).remedy(
+            "name a file that ends in .safetensors; `safetensors.torch.load_file` reads it in Python",
+        ));
+    }
+    let whole = |path: &Path| std::fs::canonicalize(path).ok();
+    let Some(there) = whole(out) else { return Ok(()) };
+    let checkpoints = whole(&run.join("checkpoints"));
+    if Some(&there) == whole(run).as_ref() || there.parent() == checkpoints.as_deref() {
+        return Err(Error::usage(out.display().to_string(), "the export would replace what it is made from")
+            .remedy("name another file with --out"));
+    }
+    Ok(())
 }

@@ -189,6 +189,25 @@ fn a_student_that_has_diverged_is_no_fault_of_a_teacher() {
     assert!(!done.stderr.contains("teacher"), "{}", done.stderr);
 }
 
+#[test]
+fn an_export_replaces_no_checkpoint_and_is_called_what_it_is() {
+    let at = scenes();
+    ferkd(at.path(), &format!("{TRAIN} --run run")).ok();
+    let last = at.path().join("run/checkpoints/last.safetensors");
+    let before = fs::read(&last).unwrap();
+    for line in [
+        "export run --out run/checkpoints/last.safetensors",
+        "export run --out ./run/../run/checkpoints/last.safetensors",
+        "export run/checkpoints/last.safetensors --out ./run/checkpoints/last.safetensors",
+    ] {
+        ferkd(at.path(), line).fails(2, &["would replace what it is made from", "--out"]);
+    }
+    ferkd(at.path(), "export run --out student.pth").fails(2, &["student.pth", ".safetensors"]);
+    assert!(!at.path().join("student.pth").exists() && fs::read(&last).unwrap() == before);
+    ferkd(at.path(), "export run --out student.safetensors").ok();
+    ferkd(at.path(), "export run --out student.safetensors").ok();
+}
+
 /// `nohup`, and a shell that starts it in the background.
 #[test]
 fn a_signal_that_was_ignored_at_the_start_stays_ignored() {

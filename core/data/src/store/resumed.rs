@@ -46,7 +46,7 @@ pub fn check_list(folder: &Path, images: &ImageList) -> Result<()> {
 /// How the names of the shards that are there differ from the list.
 fn differences(folder: &Path, manifest: &Manifest, images: &ImageList) -> Result<NameDifferences> {
     let (layout, sums) = (Layout::new(manifest)?, read_checksums(folder)?);
-    let mut found = NameDifferences::default();
+    let (mut found, mut next) = (NameDifferences::default(), 0);
     for shard in 0..layout.shards() {
         let file = FileId { table: Table::Names, shard }.to_string();
         if sums.get(&file).is_none() {
@@ -54,15 +54,22 @@ fn differences(folder: &Path, manifest: &Manifest, images: &ImageList) -> Result
         }
         // A file that is damaged or gone is written again by whoever goes on.
         let Ok(text) = std::fs::read_to_string(folder.join(file)) else { continue };
-        let names: Vec<&str> = text.lines().collect();
+        let names: Vec<&str> = text.split_terminator('\n').collect();
         let (Some(first), Some(last)) = (names.first(), names.last()) else { continue };
         found.missing.extend(
             names.iter().filter(|name| images.position(name).is_none()).map(|name| (*name).to_owned()),
         );
-        // Both ascend.
-        let within = (0..images.len()).map(|i| images.name(i)).skip_while(|name| name < first);
-        let added = within.take_while(|name| name <= last).filter(|name| names.binary_search(name).is_err());
-        found.added.extend(added.map(str::to_owned));
+        // Both ascend, and so do the shards.
+        while next < images.len() && images.name(next) < *first {
+            next += 1;
+        }
+        while next < images.len() && images.name(next) <= *last {
+            let name = images.name(next);
+            if names.binary_search(&name).is_err() {
+                found.added.push(name.to_owned());
+            }
+            next += 1;
+        }
     }
     found.match_normal_forms();
     Ok(found)
