@@ -25,8 +25,10 @@ const KEPT: &str = "tests/fuzz/corpus";
 /// What is kept of a target, in bytes and files.
 const KEPT_BYTES: u64 = 32 << 10;
 const KEPT_FILES: usize = 64;
-/// Longest input, in bytes, where the target's sound files are no longer.
-const LONGEST: u64 = 4 << 10;
+/// What libFuzzer's lines of a find hold: what is wrong, where the input lies, and what a signal says.
+const TOLD: [&str; 5] = ["find in ", "rror:", "ERROR", "SUMMARY", "Test unit written to"];
+/// Time between two lines of progress.
+const PROGRESS: Duration = Duration::from_secs(20);
 
 /// Fuzzes with the arguments that follow `--guided`.
 ///
@@ -126,8 +128,8 @@ fn fuzz(program: &Path, name: &str, options: &Options) -> Result<usize, String> 
     let found = Path::new(FOUND).join(name);
     let kept = Path::new(KEPT).join(name);
     let mut command = command(program, name, &scratch.0)?;
-    command.arg("-print_final_stats=1").arg("-use_value_profile=1").arg("-reload=0");
-    command.arg(format!("-max_len={}", longest(&[&found, &kept])?)).arg(format!("-runs={inputs}"));
+    command.arg("-print_final_stats=1").arg("-reload=0");
+    command.arg(format!("-runs={inputs}"));
     if let Some(seconds) = options.seconds {
         command.arg(format!("-max_total_time={seconds}"));
     }
@@ -144,23 +146,6 @@ fn fuzz(program: &Path, name: &str, options: &Options) -> Result<usize, String> 
     Ok(finds)
 }
 
-/// Longest file of folders, or the usual longest input.
-fn longest(folders: &[&Path]) -> Result<u64, String> {
-    let mut most = LONGEST;
-    for folder in folders {
-        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-            let metadata =
-                entry.metadata().map_err(|error| format!("{}: {error}", entry.path().display()))?;
-            most = if metadata.is_dir() {
-                most.max(longest(&[&entry.path()])?)
-            } else {
-                most.max(metadata.len())
-            };
-        }
-    }
-    Ok(most)
-}
-
 /// Runs libFuzzer and shows a line of its progress now and then; how many inputs it tried, and whether it found nothing.
 fn watch(name: &str, command: &mut Command) -> Result<(u64, bool), String> {
     let failed = |error: std::io::Error| format!("the fuzzer of {name} does not run: {error}");
@@ -172,9 +157,9 @@ fn watch(name: &str, command: &mut Command) -> Result<(u64, bool), String> {
             if let Some(number) = line.strip_prefix("stat::number_of_executed_units:") {
                 tried = number.trim().parse().unwrap_or(0);
             }
-            // One line an input that led somewhere new: thousands.
-            let is_progress = line.starts_with('#');
-            if !is_progress || shown.elapsed() > Duration::from_secs(20) {
+            // A line an input that led somewhere new: thousands.
+            let is_due = line.starts_with('#') && shown.elapsed() > PROGRESS;
+            if is_due || TOLD.iter().any(|words| line.contains(words)) {
                 eprintln!("{name}: {line}");
                 shown = Instant::now();
             }
@@ -191,8 +176,8 @@ fn minimise(program: &Path, name: &str) -> Result<(), String> {
     let found = Path::new(FOUND).join(name);
     let kept = folder(Path::new(KEPT).join(name))?;
     let mut command = command(program, name, &scratch.0)?;
-    command.arg("-set_cover_merge=1").arg(format!("-max_len={}", longest(&[&found, &kept])?));
-    let done = command.args([&merged, &kept, &found]).stderr(Stdio::null()).status();
+    let done =
+        command.arg("-set_cover_merge=1").args([&merged, &kept, &found]).stderr(Stdio::null()).status();
     if !done.is_ok_and(|status| status.success()) {
         return Err(format!("the inputs of {name} cannot be merged"));
     }
