@@ -1,25 +1,30 @@
 //! Fuzzing of every reader: `cargo xtask fuzz [TARGET...] [--inputs N] [--seed S]`.
 //!
-//! Valid files are corrupted at random, by a counter, so that an input is found again by its number. A find is a
-//! panic, an answer that takes longer than five seconds, more memory than the file explains, or an error that names
-//! no file or no remedy. Finds are written to `fuzz-finds/`, and become tests.
+//! First every file of `tests/fuzz/corpus/TARGET`, which were found with coverage as a guide; then valid files, corrupted
+//! at random, by a counter, so that an input is found again by its number. `verdict` says what a find is. Finds are
+//! written to `fuzz-finds/`, and become tests.
 
 mod memory;
 mod mutate;
+mod packed;
 mod run_folder;
+mod seeds;
+mod small_store;
 mod targets;
+mod verdict;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ferkd_method::rng::{Purpose, Stream};
 use ferkd_method::{Error, Result};
+use ferkd_tests::{files, repository};
+use targets::Target;
 
-use targets::{NAME, Target};
-
-/// Longer than any answer takes, the largest picture on a busy machine included.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// What errors must call the file.
+const NAME: &str = "corrupted";
 /// Finds of a target that are shown and kept.
 const SHOWN: usize = 5;
 
@@ -43,6 +48,9 @@ fn options() -> Result<Options> {
             _ => found.names.push(word),
         }
     }
+    if found.names.is_empty() {
+        found.names = targets::NAMES.map(str::to_owned).to_vec();
+    }
     Ok(found)
 }
 
@@ -63,32 +71,53 @@ fn main() -> ExitCode {
 fn run() -> Result<usize> {
     let options = options()?;
     // In memory where the system has such a folder: some readers take a path, a million times.
-    let memory = std::path::Path::new("/dev/shm");
+    let memory = Path::new("/dev/shm");
     let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
     let scratch = tempfile::tempdir_in(&parent).map_err(|e| Error::io(parent, e))?;
-    let all = targets::all(scratch.path())?;
-    if let Some(name) = options.names.iter().find(|name| all.iter().all(|target| target.name != **name)) {
-        let known: Vec<&str> = all.iter().map(|target| target.name).collect();
-        return Err(
-            Error::usage(name.clone(), "no such target").remedy(format!("one of {}", known.join(", ")))
-        );
-    }
     // Panics are counted, not printed a million times.
     std::panic::set_hook(Box::new(|_| ()));
     println!(
-        "{:<12} {:>9} {:>9} {:>9} {:>7} {:>9} {:>6}",
-        "target", "inputs", "accepted", "refused", "finds", "inputs/s", "MiB"
+        "{:<14} {:>6} {:>9} {:>9} {:>9} {:>7} {:>9} {:>6}",
+        "target", "corpus", "inputs", "accepted", "refused", "finds", "inputs/s", "MiB"
     );
     let mut finds = 0;
-    for mut target in all {
-        if options.names.is_empty() || options.names.iter().any(|name| name == target.name) {
-            finds += fuzz(&mut target, &options);
-        }
+    for name in &options.names {
+        let own = scratch.path().join(name);
+        std::fs::create_dir_all(&own).map_err(|e| Error::io(&own, e))?;
+        finds += fuzz(&mut targets::target(name, &own)?, &options);
     }
     Ok(finds)
 }
 
-/// Tries `inputs` corrupted files on a target; the number of finds.
+/// What came of a target's inputs.
+#[derive(Default)]
+struct Tally {
+    accepted: u64,
+    refused: u64,
+    finds: usize,
+    most_memory: usize,
+}
+
+impl Tally {
+    /// Tries an input, which is called `name`.
+    fn try_input(&mut self, target: &mut Target, name: &str, bytes: &[u8]) {
+        let verdict = verdict::judge(target, bytes);
+        self.most_memory = self.most_memory.max(verdict.memory);
+        match verdict.accepted {
+            true => self.accepted += 1,
+            false => self.refused += 1,
+        }
+        if let Some(wrong) = verdict.wrong {
+            self.finds += 1;
+            if self.finds <= SHOWN {
+                println!("{} input {name}: {wrong}", target.name);
+                keep(target.name, name, bytes);
+            }
+        }
+    }
+}
+
+/// Tries the corpus of a target and `inputs` corrupted files on it; the number of finds.
 fn fuzz(target: &mut Target, options: &Options) -> usize {
     for (i, seed) in target.seeds.iter().enumerate() {
         if let Err(error) = (target.read)(seed) {
@@ -96,65 +125,42 @@ fn fuzz(target: &mut Target, options: &Options) -> usize {
         }
     }
     let begun = Instant::now();
-    let (mut accepted, mut refused, mut finds, mut most) = (0u64, 0u64, 0, 0);
+    let mut tally = Tally::default();
+    let corpus = corpus(target.name);
+    for (name, bytes) in &corpus {
+        tally.try_input(target, name, bytes);
+    }
     for number in 0..options.inputs {
         let mut draw = Stream::new(options.seed, Purpose::Fuzz, number, 0);
         let pick = |draw: &mut Stream| draw.below(target.seeds.len() as u32) as usize;
         let mut bytes = target.seeds[pick(&mut draw)].clone();
         let other = target.seeds[pick(&mut draw)].clone();
         mutate::corrupt(&mut bytes, &other, &mut draw);
-        let asked = Instant::now();
-        let read = AssertUnwindSafe(|| (target.read)(&bytes));
-        let (answer, memory) = memory::most_during(|| catch_unwind(read));
-        most = most.max(memory);
-        let wrong = match &answer {
-            Err(panic) => Some(format!("panic: {}", said(panic.as_ref()))),
-            Ok(Err(error)) if !helps(error) => Some(format!("it does not name a file or a remedy: {error}")),
-            _ if asked.elapsed() > PATIENCE => Some(format!("it took {:?}", asked.elapsed())),
-            _ if memory > target.base + target.factor * bytes.len() => {
-                Some(format!("{memory} bytes of memory for {} of file", bytes.len()))
-            }
-            _ => None,
-        };
-        match answer {
-            Ok(Ok(())) => accepted += 1,
-            _ => refused += 1,
-        }
-        if let Some(wrong) = wrong {
-            finds += 1;
-            if finds <= SHOWN {
-                println!("{} input {number}: {wrong}", target.name);
-                keep(target.name, number, &bytes);
-            }
-        }
+        tally.try_input(target, &number.to_string(), &bytes);
     }
-    let rate = options.inputs as f64 / begun.elapsed().as_secs_f64();
+    let inputs = corpus.len() as u64 + options.inputs;
+    let rate = inputs as f64 / begun.elapsed().as_secs_f64();
+    let Tally { accepted, refused, finds, most_memory } = tally;
     println!(
-        "{:<12} {:>9} {accepted:>9} {refused:>9} {finds:>7} {rate:>9.0} {:>6.1}",
+        "{:<14} {:>6} {:>9} {accepted:>9} {refused:>9} {finds:>7} {rate:>9.0} {:>6.1}",
         target.name,
+        corpus.len(),
         options.inputs,
-        most as f64 / f64::from(1 << 20)
+        most_memory as f64 / f64::from(1 << 20)
     );
     finds
 }
 
-/// Whether an error says which file it is about and what to do.
-fn helps(error: &Error) -> bool {
-    let text = error.to_string();
-    let of_a_store =
-        [".npy", ".txt", ".json", ".sha256", "of the store"].iter().any(|ending| text.contains(ending));
-    (text.contains(NAME) || of_a_store) && text.ends_with(')')
+/// The files that are kept for a target.
+fn corpus(target: &str) -> BTreeMap<String, Vec<u8>> {
+    let folder = repository("tests/fuzz/corpus").join(target);
+    if folder.is_dir() { files(&folder) } else { BTreeMap::new() }
 }
 
-fn said(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().cloned();
-    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
-}
-
-fn keep(target: &str, number: u64, bytes: &[u8]) {
-    let folder = std::path::Path::new("fuzz-finds");
+fn keep(target: &str, name: &str, bytes: &[u8]) {
+    let folder = Path::new("fuzz-finds");
     let done = std::fs::create_dir_all(folder)
-        .and_then(|()| std::fs::write(folder.join(format!("{target}-{number}")), bytes));
+        .and_then(|()| std::fs::write(folder.join(format!("{target}-{name}")), bytes));
     if let Err(error) = done {
         eprintln!("the find cannot be kept: {error}");
     }

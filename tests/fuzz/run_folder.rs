@@ -11,15 +11,25 @@ use ferkd_tests::smallest_run;
 use ferkd_train::run_report::read_metrics;
 use ferkd_train::train;
 
-use crate::targets::{NAME, Read, pack, put, unpack};
+use crate::NAME;
+use crate::packed::{pack, unpack};
+use crate::seeds::put;
+use crate::small_store::images;
 
 /// What going on with a run reads; the rest of its folder is written again.
 const READ: [&str; 3] = ["config.toml", "metrics.jsonl", "checkpoints/last.safetensors"];
 
-/// A finished run on the pictures in `images`, as one file, and what reads it.
-pub fn target(images: &Path, scratch: &Path) -> Result<(Vec<u8>, Read)> {
-    let folder = scratch.join(NAME);
-    let config = smallest_run(images);
+/// What reads a run.
+type Read = Box<dyn FnMut(&[u8]) -> Result<()>>;
+
+/// A finished run on two pictures, as one file, and what reads it.
+///
+/// # Errors
+/// It cannot be trained or written.
+pub fn target(scratch: &Path) -> Result<(Vec<u8>, Read)> {
+    images(scratch)?;
+    let folder = scratch.join("run").join(NAME);
+    let config = smallest_run(&scratch.join("images"));
     let stop = AtomicBool::new(false);
     train(&config, &folder, false, &stop, &mut |_| ())?;
     let mut parts = Vec::new();

@@ -2,6 +2,7 @@
 
 mod ci;
 mod count;
+mod guided;
 mod lint;
 mod machine;
 mod steps;
@@ -17,9 +18,13 @@ cargo xtask web    the page while it is worked on, in dist/; --release: as it is
 cargo xtask build  the page, and beside it what the tests need
 cargo xtask serve  the page on this machine: [PORT], 8080 by default; builds it where it is missing
 cargo xtask ci     build, lint, test; .ci/run does the same from a bare machine
-cargo xtask fuzz   corrupted files for every reader: [TARGET...] [--inputs N] [--seed S]";
+cargo xtask fuzz   corrupted files for every reader: [TARGET...] [--inputs N] [--seed S]
+                   --guided: guided by coverage, [TARGET...] [--inputs N | --up-to N] [--seconds S] or --minimise";
 
 fn main() -> ExitCode {
+    if guided::is_wrapper() {
+        return guided::wrap();
+    }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match words[..] {
@@ -32,6 +37,7 @@ fn main() -> ExitCode {
         ["serve", port] => steps::is_ok(serve(port)),
         ["build"] => ci::build(),
         ["ci"] => ci::run(),
+        ["fuzz", "--guided", ref rest @ ..] => steps::is_ok(guided::run(rest)),
         ["fuzz", ref rest @ ..] => steps::is_ok(fuzz(rest)),
         _ => {
             eprintln!("{HELP}");

@@ -1,6 +1,6 @@
-//! Kills at random moments, for the teacher pass and for training: what is resumed after each of them ends in the bytes
-//! of what was never disturbed. With `FERKD_NIGHTLY` twenty of them, without it enough to meet every kind of moment
-//! twice.
+//! Kills at random moments, for the teacher pass and for training: what is resumed after them ends in the bytes of what
+//! was never disturbed. With `FERKD_NIGHTLY` a thousand of them, `FERKD_KILLS` says another number for each of the two,
+//! and without either there are enough to meet every kind of moment twice.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,7 +14,11 @@ use ferkd_tests::{command, ferkd, few_scenes, files, same, some_scenes, timeless
 
 /// How often each is killed.
 fn rounds() -> u32 {
-    if std::env::var_os("FERKD_NIGHTLY").is_some() { 20 } else { 8 }
+    match std::env::var("FERKD_KILLS") {
+        Ok(number) => number.parse().expect("FERKD_KILLS is a number"),
+        Err(_) if std::env::var_os("FERKD_NIGHTLY").is_some() => 500,
+        Err(_) => 8,
+    }
 }
 
 /// When to kill.
@@ -69,13 +73,28 @@ fn wait(child: &mut Child, folder: &Path, moment: &Moment) -> bool {
     }
 }
 
-/// Kills the program again and again while it works on `folder`, begun by `first` and resumed by `resume`, and then
-/// lets it finish. Where it finishes before, it begins again.
-fn hammer(at: &Path, folder: &str, seed: u64, first: &str, resume: &str, begun: impl Fn(&Path) -> bool) {
-    let folder = at.join(folder);
+/// What is killed.
+struct Work<'a> {
+    /// Where it works, within a folder of its own.
+    folder: &'a str,
+    /// The command line that begins it.
+    first: &'a str,
+    /// The command line that goes on with it.
+    resume: &'a str,
+    /// Whether it is to go on rather than to begin.
+    begun: fn(&Path) -> bool,
+    /// Fails where the files of what has finished are not those of what was never disturbed.
+    compare: &'a dyn Fn(),
+}
+
+/// Kills the program again and again, and then lets it finish. Where it finishes before, its files are compared and it
+/// begins again.
+fn hammer(at: &Path, seed: u64, work: &Work) {
+    let Work { first, resume, begun, .. } = work;
+    let folder = at.join(work.folder);
     let mut draw = Stream::new(seed, Purpose::Scene, 0, 0);
     let (mut states, mut in_writes) = (BTreeSet::new(), 0);
-    let (mut kills, rounds) = (0, rounds());
+    let (mut kills, mut finished, rounds) = (0, 1, rounds());
     while kills < rounds {
         let line = if begun(&folder) { resume } else { first };
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -94,16 +113,19 @@ fn hammer(at: &Path, folder: &str, seed: u64, first: &str, resume: &str, begun: 
             kills += 1;
         } else {
             assert!(child.wait().unwrap().success(), "`{line}` failed after {kills} kills");
+            (work.compare)();
+            finished += 1;
             fs::remove_dir_all(&folder).unwrap();
         }
     }
     assert!(states.len() >= 4 && states.contains(&0), "the kills met the same few moments: {states:?}");
-    eprintln!(
-        "{rounds} kills at {} states of {}, {in_writes} within a write",
-        states.len(),
-        folder.display()
-    );
     ferkd(at, if begun(&folder) { resume } else { first }).ok();
+    (work.compare)();
+    eprintln!(
+        "{rounds} kills at {} states of `{}`, {in_writes} within a write; finished and compared {finished} times",
+        states.len(),
+        work.folder
+    );
 }
 
 #[test]
@@ -115,8 +137,9 @@ fn a_teacher_pass_survives_kills() {
         "label scenes --teacher digits --regions 4 --shard-images 16 --batch 16 --skip-bad --device flex";
     ferkd(at.path(), &format!("{line} --out whole")).ok();
     let into = format!("{line} --out store");
-    hammer(at.path(), "store", 1, &into, &into, |_| true);
-    same(&files(&at.path().join("whole")), &files(&at.path().join("store")));
+    let compare = || same(&files(&at.path().join("whole")), &files(&at.path().join("store")));
+    let work = Work { folder: "store", first: &into, resume: &into, begun: |_| true, compare: &compare };
+    hammer(at.path(), 1, &work);
     ferkd(at.path(), "verify store").ok();
 }
 
@@ -131,6 +154,8 @@ fn training_survives_kills() {
     ferkd(at.path(), &format!("{line} --run whole")).ok();
     let into = format!("{line} --run run");
     let resume = format!("{into} --resume");
-    hammer(at.path(), "run", 2, &into, &resume, |run| run.join("config.toml").exists());
-    same(&timeless(&at.path().join("whole")), &timeless(&at.path().join("run")));
+    let begun = |run: &Path| run.join("config.toml").exists();
+    let compare = || same(&timeless(&at.path().join("whole")), &timeless(&at.path().join("run")));
+    let work = Work { folder: "run", first: &into, resume: &resume, begun, compare: &compare };
+    hammer(at.path(), 2, &work);
 }

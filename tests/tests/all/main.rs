@@ -10,6 +10,7 @@ mod file_systems;
 mod fkd_decoding;
 mod fkd_import;
 mod foreign_teachers;
+mod fuzzing;
 mod hard_times;
 mod input_folders;
 #[cfg(unix)]

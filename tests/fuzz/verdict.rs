@@ -1,0 +1,52 @@
+//! What a find is, whoever made the input.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use ferkd_method::Error;
+
+use crate::targets::Target;
+use crate::{NAME, memory};
+
+/// Longer than any answer takes, the largest picture on a busy machine included.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What came of an input.
+pub struct Verdict {
+    /// Whether the reader took it.
+    pub accepted: bool,
+    /// What is wrong with the answer, if anything is.
+    pub wrong: Option<String>,
+    /// Memory that was held at most meanwhile, in bytes.
+    pub memory: usize,
+}
+
+/// Has a target read an input. A find is a panic, an answer that takes longer than five seconds, more memory than the
+/// file explains, or an error that names no file or no remedy.
+pub fn judge(target: &mut Target, bytes: &[u8]) -> Verdict {
+    let asked = Instant::now();
+    let read = AssertUnwindSafe(|| (target.read)(bytes));
+    let (answer, memory) = memory::most_during(|| catch_unwind(read));
+    let wrong = match &answer {
+        Err(panic) => Some(format!("panic: {}", said(panic.as_ref()))),
+        Ok(Err(error)) if !helps(error) => Some(format!("it does not name a file or a remedy: {error}")),
+        _ if asked.elapsed() > PATIENCE => Some(format!("it took {:?}", asked.elapsed())),
+        _ if memory > target.base + target.factor * bytes.len() => {
+            Some(format!("{memory} bytes of memory for {} of file", bytes.len()))
+        }
+        _ => None,
+    };
+    Verdict { accepted: matches!(answer, Ok(Ok(()))), wrong, memory }
+}
+
+/// Whether an error says which file it is about and what to do.
+fn helps(error: &Error) -> bool {
+    let text = error.to_string();
+    let names = [NAME, ".npy", ".txt", ".json", ".sha256", "of the store", "link"];
+    names.iter().any(|name| text.contains(name)) && text.ends_with(')')
+}
+
+fn said(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+}
