@@ -130,14 +130,10 @@ mod tests {
     fn a_refusal_says_what_to_do() {
         let error = refused(&io::Error::from(io::ErrorKind::WouldBlock)).to_string();
         assert!(error.contains("ulimit -u") && error.contains("--threads"), "{error}");
-        let of_jobs = |jobs| of_jobs(refused(&io::Error::from(io::ErrorKind::WouldBlock)), jobs).to_string();
-        assert!(
-            of_jobs(8).contains("8 jobs run at a time") && of_jobs(8).contains("--jobs N"),
-            "{}",
-            of_jobs(8)
-        );
-        assert_eq!(of_jobs(1), error);
+        let eight = of_jobs(refused(&io::Error::from(io::ErrorKind::WouldBlock)), 8).to_string();
+        assert!(eight.contains("8 jobs run at a time") && eight.contains("--jobs N"), "{eight}");
+        assert_eq!(of_jobs(refused(&io::Error::from(io::ErrorKind::WouldBlock)), 1).to_string(), error);
         let other = || Error::usage("images", "none");
-        assert_eq!(super::of_jobs(other(), 8).to_string(), other().to_string());
+        assert_eq!(of_jobs(other(), 8).to_string(), other().to_string());
     }
 }

@@ -85,7 +85,8 @@ mod tests {
 
     /// By timm 1.0.31 with Pillow 13.0.0: size, mode, `crop_pct`, interpolation, and the pixels at 10 x 10 as
     /// hexadecimal, with mean (0.5, 0.25, 0.75).
-    const GOLDENS: [((u32, u32), CropMode, f64, Filter, &str); 4] = [
+    type Golden = ((u32, u32), CropMode, f64, Filter, &'static str);
+    const GOLDENS: [Golden; 4] = [
         (
             (23, 14),
             CropMode::Squash,
