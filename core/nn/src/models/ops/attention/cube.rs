@@ -41,23 +41,20 @@ impl AttentionOps for CubeBackend {
         let of = Heads::of(&rows, [n, heads, tokens, three / 3 / heads]);
         let [q, k, v] = [(); 3].map(|()| empty(qkv, of.shape, qkv.dtype));
         let dim = CubeDim::new(&qkv.client, of.vectors);
-        // SAFETY: no unit looks beyond the vectors of a part, and `qkv` has three times as many.
-        unsafe {
-            kernels::split_heads::launch_unchecked(
-                &qkv.client,
-                calculate_cube_count_elemwise(&qkv.client, of.vectors, dim),
-                dim,
-                address(&[qkv]),
-                of.vector,
-                rows.arg(),
-                q.clone().into_tensor_arg(),
-                k.clone().into_tensor_arg(),
-                v.clone().into_tensor_arg(),
-                of.extents(&rows),
-                of.vectors,
-                elem_type(qkv),
-            );
-        }
+        kernels::split_heads::launch(
+            &qkv.client,
+            calculate_cube_count_elemwise(&qkv.client, of.vectors, dim),
+            dim,
+            address(&[qkv]),
+            of.vector,
+            rows.arg(),
+            q.clone().into_tensor_arg(),
+            k.clone().into_tensor_arg(),
+            v.clone().into_tensor_arg(),
+            of.extents(&rows),
+            of.vectors,
+            elem_type(qkv),
+        );
         (q, k, v)
     }
 
@@ -67,23 +64,20 @@ impl AttentionOps for CubeBackend {
         let rows = RowsOf::new(empty(&q, [n, tokens, 3 * heads * head], q.dtype));
         let of = Heads::of(&rows, [n, heads, tokens, head]);
         let dim = CubeDim::new(&q.client, of.vectors);
-        // SAFETY: no unit looks beyond the vectors of a part, and `qkv` has three times as many.
-        unsafe {
-            kernels::merge_heads::launch_unchecked(
-                &q.client,
-                calculate_cube_count_elemwise(&q.client, of.vectors, dim),
-                dim,
-                address(&[&rows.tensor]),
-                of.vector,
-                q.clone().into_tensor_arg(),
-                k.into_tensor_arg(),
-                v.into_tensor_arg(),
-                rows.arg(),
-                of.extents(&rows),
-                of.vectors,
-                elem_type(&q),
-            );
-        }
+        kernels::merge_heads::launch(
+            &q.client,
+            calculate_cube_count_elemwise(&q.client, of.vectors, dim),
+            dim,
+            address(&[&rows.tensor]),
+            of.vector,
+            q.clone().into_tensor_arg(),
+            k.into_tensor_arg(),
+            v.into_tensor_arg(),
+            rows.arg(),
+            of.extents(&rows),
+            of.vectors,
+            elem_type(&q),
+        );
         rows.tensor
     }
 }

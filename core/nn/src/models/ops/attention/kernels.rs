@@ -32,7 +32,7 @@ impl Extents {
 }
 
 /// Cuts queries, keys and values out.
-#[cube(launch_unchecked, address_type = "dynamic")]
+#[cube(launch, address_type = "dynamic")]
 pub(super) fn split_heads<F: Float, N: Size>(
     qkv: &Tensor<Vector<F, N>>,
     q: &mut Tensor<Vector<F, N>>,
@@ -52,7 +52,7 @@ pub(super) fn split_heads<F: Float, N: Size>(
 }
 
 /// Puts queries, keys and values side by side.
-#[cube(launch_unchecked, address_type = "dynamic")]
+#[cube(launch, address_type = "dynamic")]
 pub(super) fn merge_heads<F: Float, N: Size>(
     q: &Tensor<Vector<F, N>>,
     k: &Tensor<Vector<F, N>>,

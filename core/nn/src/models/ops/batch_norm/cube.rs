@@ -184,73 +184,67 @@ impl BatchNormOps for CubeBackend {
         let [mean, variance] = [(); 2].map(|()| x.vector_by_channel());
         let (units, count) = sharing.finishing(&client, x.channels);
         let rows = x.rows() as f32;
-        // SAFETY: the kernels stay within the rows and channels that they are told of, which are those of `x`.
-        unsafe {
-            kernels::sum_activations::launch_unchecked(
-                &client,
-                sharing.count(),
-                cube_dim(sharing.units),
-                address(&[&x.tensor, &shares]),
-                vector,
-                x.tensor.clone().into_tensor_arg(),
-                shares.clone().into_tensor_arg(),
-                x.steps(vector, axis),
-                area,
-                sharing.rows.0,
-                sharing.rows.1,
-                x.channels,
-                sharing.units,
-                x.dtype(),
-            );
-            kernels::finish_statistics::launch_unchecked(
-                &client,
-                count,
-                cube_dim(units),
-                address(&[&shares]),
-                1,
-                shares.into_tensor_arg(),
-                rows_arg(gamma),
-                rows_arg(running_mean),
-                rows_arg(running_variance),
-                norm.clone().into_tensor_arg(),
-                mean.clone().into_tensor_arg(),
-                variance.clone().into_tensor_arg(),
-                x.channels,
-                sharing.cubes.1,
-                rows,
-                rule.epsilon as f32,
-                rule.momentum as f32,
-                rows / (rows - 1.0).max(1.0),
-                units,
-            );
-        }
+        kernels::sum_activations::launch(
+            &client,
+            sharing.count(),
+            cube_dim(sharing.units),
+            address(&[&x.tensor, &shares]),
+            vector,
+            x.tensor.clone().into_tensor_arg(),
+            shares.clone().into_tensor_arg(),
+            x.steps(vector, axis),
+            area,
+            sharing.rows.0,
+            sharing.rows.1,
+            x.channels,
+            sharing.units,
+            x.dtype(),
+        );
+        kernels::finish_statistics::launch(
+            &client,
+            count,
+            cube_dim(units),
+            address(&[&shares]),
+            1,
+            shares.into_tensor_arg(),
+            rows_arg(gamma),
+            rows_arg(running_mean),
+            rows_arg(running_variance),
+            norm.clone().into_tensor_arg(),
+            mean.clone().into_tensor_arg(),
+            variance.clone().into_tensor_arg(),
+            x.channels,
+            sharing.cubes.1,
+            rows,
+            rule.epsilon as f32,
+            rule.momentum as f32,
+            rows / (rows - 1.0).max(1.0),
+            units,
+        );
         (norm, mean, variance)
     }
 
     fn normalise(x: CubeTensor, norm: CubeTensor, beta: CubeTensor, activation: Activation) -> CubeTensor {
         let each = Each::of(x, &[]);
         let ((count, dim), (planes, area)) = (each.cubes(), each.planes_and_area());
-        // SAFETY: no unit looks beyond the vectors of `x`, and the output has as many.
-        unsafe {
-            kernels::normalise::launch_unchecked(
-                &each.client(),
-                count,
-                dim,
-                each.address(&[]),
-                each.vector,
-                each.input(),
-                rows_arg(norm),
-                rows_arg(beta),
-                each.output(),
-                planes,
-                area,
-                each.x.channels,
-                each.vectors,
-                each.x.channels_last,
-                activation,
-                each.x.dtype(),
-            );
-        }
+        kernels::normalise::launch(
+            &each.client(),
+            count,
+            dim,
+            each.address(&[]),
+            each.vector,
+            each.input(),
+            rows_arg(norm),
+            rows_arg(beta),
+            each.output(),
+            planes,
+            area,
+            each.x.channels,
+            each.vectors,
+            each.x.channels_last,
+            activation,
+            each.x.dtype(),
+        );
         each.out
     }
 
@@ -264,29 +258,26 @@ impl BatchNormOps for CubeBackend {
         let other = Walk::of(other);
         let each = Each::of(x, &[&other]);
         let ((count, dim), (planes, area)) = (each.cubes(), each.planes_and_area());
-        // SAFETY: no unit looks beyond the vectors of `x`; the output has as many, and `other` has the shape of `x`.
-        unsafe {
-            kernels::normalise_add::launch_unchecked(
-                &each.client(),
-                count,
-                dim,
-                each.address(&[&other]),
-                each.vector,
-                each.input(),
-                rows_arg(norm),
-                rows_arg(beta),
-                other.tensor.clone().into_tensor_arg(),
-                each.output(),
-                each.steps(&other),
-                planes,
-                area,
-                each.x.channels,
-                each.vectors,
-                each.x.channels_last,
-                activation,
-                each.x.dtype(),
-            );
-        }
+        kernels::normalise_add::launch(
+            &each.client(),
+            count,
+            dim,
+            each.address(&[&other]),
+            each.vector,
+            each.input(),
+            rows_arg(norm),
+            rows_arg(beta),
+            other.tensor.clone().into_tensor_arg(),
+            each.output(),
+            each.steps(&other),
+            planes,
+            area,
+            each.x.channels,
+            each.vectors,
+            each.x.channels_last,
+            activation,
+            each.x.dtype(),
+        );
         each.out
     }
 
@@ -294,26 +285,23 @@ impl BatchNormOps for CubeBackend {
         let grad = Walk::of(grad);
         let each = Each::of(y, &[&grad]);
         let ((count, dim), (planes, area)) = (each.cubes(), each.planes_and_area());
-        // SAFETY: no unit looks beyond the vectors of `y`; the output has as many, and `grad` has the shape of `y`.
-        unsafe {
-            kernels::activation_backward::launch_unchecked(
-                &each.client(),
-                count,
-                dim,
-                each.address(&[&grad]),
-                each.vector,
-                grad.tensor.clone().into_tensor_arg(),
-                each.input(),
-                each.output(),
-                each.steps(&grad),
-                planes,
-                area,
-                each.vectors,
-                each.x.channels_last,
-                activation,
-                each.x.dtype(),
-            );
-        }
+        kernels::activation_backward::launch(
+            &each.client(),
+            count,
+            dim,
+            each.address(&[&grad]),
+            each.vector,
+            grad.tensor.clone().into_tensor_arg(),
+            each.input(),
+            each.output(),
+            each.steps(&grad),
+            planes,
+            area,
+            each.vectors,
+            each.x.channels_last,
+            activation,
+            each.x.dtype(),
+        );
         each.out
     }
 
@@ -333,48 +321,44 @@ impl BatchNormOps for CubeBackend {
         let [gamma_grad, beta_grad] = [(); 2].map(|()| x.vector_by_channel());
         let line = x.by_channel(2);
         let (units, count) = sharing.finishing(&client, x.channels);
-        // SAFETY: the kernels stay within the rows and channels that they are told of, which are those of `x`, and
-        // `grad` has its shape.
-        unsafe {
-            kernels::sum_gradients::launch_unchecked(
-                &client,
-                sharing.count(),
-                cube_dim(sharing.units),
-                address(&[&x.tensor, &grad.tensor, &shares]),
-                vector,
-                grad.tensor.clone().into_tensor_arg(),
-                x.tensor.clone().into_tensor_arg(),
-                norm.clone().into_tensor_arg(),
-                rows_arg(beta),
-                shares.clone().into_tensor_arg(),
-                grad.steps(vector, axis),
-                x.steps(vector, axis),
-                area,
-                sharing.rows.0,
-                sharing.rows.1,
-                x.channels,
-                sharing.units,
-                rule.activation,
-                x.dtype(),
-            );
-            kernels::finish_gradients::launch_unchecked(
-                &client,
-                count,
-                cube_dim(units),
-                address(&[&shares]),
-                1,
-                shares.into_tensor_arg(),
-                norm.into_tensor_arg(),
-                gamma_grad.clone().into_tensor_arg(),
-                beta_grad.clone().into_tensor_arg(),
-                line.clone().into_tensor_arg(),
-                x.channels,
-                sharing.cubes.1,
-                x.rows() as f32,
-                rule.epsilon as f32,
-                units,
-            );
-        }
+        kernels::sum_gradients::launch(
+            &client,
+            sharing.count(),
+            cube_dim(sharing.units),
+            address(&[&x.tensor, &grad.tensor, &shares]),
+            vector,
+            grad.tensor.clone().into_tensor_arg(),
+            x.tensor.clone().into_tensor_arg(),
+            norm.clone().into_tensor_arg(),
+            rows_arg(beta),
+            shares.clone().into_tensor_arg(),
+            grad.steps(vector, axis),
+            x.steps(vector, axis),
+            area,
+            sharing.rows.0,
+            sharing.rows.1,
+            x.channels,
+            sharing.units,
+            rule.activation,
+            x.dtype(),
+        );
+        kernels::finish_gradients::launch(
+            &client,
+            count,
+            cube_dim(units),
+            address(&[&shares]),
+            1,
+            shares.into_tensor_arg(),
+            norm.into_tensor_arg(),
+            gamma_grad.clone().into_tensor_arg(),
+            beta_grad.clone().into_tensor_arg(),
+            line.clone().into_tensor_arg(),
+            x.channels,
+            sharing.cubes.1,
+            x.rows() as f32,
+            rule.epsilon as f32,
+            units,
+        );
         (gamma_grad, beta_grad, line)
     }
 
@@ -389,30 +373,27 @@ impl BatchNormOps for CubeBackend {
         let grad = Walk::of(grad);
         let each = Each::of(x, &[&grad]);
         let ((count, dim), (planes, area)) = (each.cubes(), each.planes_and_area());
-        // SAFETY: no unit looks beyond the vectors of `x`; the output has as many, and `grad` has the shape of `x`.
-        unsafe {
-            kernels::normalise_backward::launch_unchecked(
-                &each.client(),
-                count,
-                dim,
-                each.address(&[&grad]),
-                each.vector,
-                grad.tensor.clone().into_tensor_arg(),
-                each.input(),
-                rows_arg(norm),
-                rows_arg(beta),
-                rows_arg(line),
-                each.output(),
-                each.steps(&grad),
-                planes,
-                area,
-                each.x.channels,
-                each.vectors,
-                each.x.channels_last,
-                activation,
-                each.x.dtype(),
-            );
-        }
+        kernels::normalise_backward::launch(
+            &each.client(),
+            count,
+            dim,
+            each.address(&[&grad]),
+            each.vector,
+            grad.tensor.clone().into_tensor_arg(),
+            each.input(),
+            rows_arg(norm),
+            rows_arg(beta),
+            rows_arg(line),
+            each.output(),
+            each.steps(&grad),
+            planes,
+            area,
+            each.x.channels,
+            each.vectors,
+            each.x.channels_last,
+            activation,
+            each.x.dtype(),
+        );
         each.out
     }
 }

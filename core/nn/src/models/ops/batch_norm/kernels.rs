@@ -92,7 +92,7 @@ fn passed<N: Size>(
 }
 
 /// Shares of the sums of `x - origin` and its square; a channel's origin is its first number.
-#[cube(launch_unchecked, address_type = "dynamic")]
+#[cube(launch, address_type = "dynamic")]
 pub(super) fn sum_activations<F: Float, N: Size>(
     x: &Tensor<Vector<F, N>>,
     shares: &mut Tensor<f32>,
@@ -133,7 +133,7 @@ pub(super) fn sum_activations<F: Float, N: Size>(
 }
 
 /// Shares of the sums of the gradient that the activation lets through, and of its product with `x - mean`.
-#[cube(launch_unchecked, address_type = "dynamic")]
+#[cube(launch, address_type = "dynamic")]
 pub(super) fn sum_gradients<F: Float, N: Size>(
     grad: &Tensor<Vector<F, N>>,
     x: &Tensor<Vector<F, N>>,
@@ -175,7 +175,7 @@ pub(super) fn sum_gradients<F: Float, N: Size>(
 }
 
 /// Norm and running statistics of a channel, from the shares of its sums.
-#[cube(launch_unchecked, address_type = "dynamic")]
+#[cube(launch, address_type = "dynamic")]
 pub(super) fn finish_statistics<N: Size>(
     shares: &Tensor<Vector<f32, N>>,
     gamma: &Tensor<Vector<f32, N>>,
@@ -210,7 +210,7 @@ pub(super) fn finish_statistics<N: Size>(
 }
 
 /// Gradients of gamma and beta, and the line of a channel, from the shares of its sums.
-#[cube(launch_unchecked, address_type = "dynamic")]
+#[cube(launch, address_type = "dynamic")]
 pub(super) fn finish_gradients<N: Size>(
     shares: &Tensor<Vector<f32, N>>,
     norm: &Tensor<Vector<f32, N>>,
@@ -273,7 +273,7 @@ fn scaled<F: Float, N: Size>(
 }
 
 /// `activation((x - mean) * factor + beta)`; `x` and the output lie in memory alike and have no gaps.
-#[cube(launch_unchecked, address_type = "dynamic")]
+#[cube(launch, address_type = "dynamic")]
 pub(super) fn normalise<F: Float, N: Size>(
     x: &Tensor<Vector<F, N>>,
     norm: &Tensor<f32>,
@@ -296,7 +296,7 @@ pub(super) fn normalise<F: Float, N: Size>(
 }
 
 /// `activation((x - mean) * factor + beta + other)`; `x` and the output lie in memory alike and have no gaps.
-#[cube(launch_unchecked, address_type = "dynamic")]
+#[cube(launch, address_type = "dynamic")]
 pub(super) fn normalise_add<F: Float, N: Size>(
     x: &Tensor<Vector<F, N>>,
     norm: &Tensor<f32>,
@@ -322,7 +322,7 @@ pub(super) fn normalise_add<F: Float, N: Size>(
 }
 
 /// Gradients where the activation let through what came; `y` and the output lie in memory alike and have no gaps.
-#[cube(launch_unchecked, address_type = "dynamic")]
+#[cube(launch, address_type = "dynamic")]
 pub(super) fn activation_backward<F: Float, N: Size>(
     grad: &Tensor<Vector<F, N>>,
     y: &Tensor<Vector<F, N>>,
@@ -345,7 +345,7 @@ pub(super) fn activation_backward<F: Float, N: Size>(
 
 /// `grad * factor + (x - mean) * slope + offset`, of the gradient that the activation lets through; `x` and the output
 /// lie in memory alike and have no gaps.
-#[cube(launch_unchecked, address_type = "dynamic")]
+#[cube(launch, address_type = "dynamic")]
 pub(super) fn normalise_backward<F: Float, N: Size>(
     grad: &Tensor<Vector<F, N>>,
     x: &Tensor<Vector<F, N>>,

@@ -51,27 +51,24 @@ impl RowOps for CubeBackend {
         let x = &of.tensor;
         let y = empty(x, x.shape(), dtype.into());
         let statistics = empty(x, [rows, 2], DType::F32);
-        // SAFETY: the kernel stays within the rows that it is told of, which are those of `x`, and `y` has its shape.
-        unsafe {
-            kernels::layer_norm::launch_unchecked(
-                &x.client,
-                cubes,
-                cube_dim(units),
-                address(&[x, &y]),
-                vector,
-                of.arg(),
-                rows_arg(gamma),
-                rows_arg(beta),
-                y.clone().into_tensor_arg(),
-                statistics.clone().into_tensor_arg(),
-                rows,
-                row,
-                of.step(vector),
-                epsilon as f32,
-                units,
-                [elem_type(x), elem_type(&y)],
-            );
-        }
+        kernels::layer_norm::launch(
+            &x.client,
+            cubes,
+            cube_dim(units),
+            address(&[x, &y]),
+            vector,
+            of.arg(),
+            rows_arg(gamma),
+            rows_arg(beta),
+            y.clone().into_tensor_arg(),
+            statistics.clone().into_tensor_arg(),
+            rows,
+            row,
+            of.step(vector),
+            epsilon as f32,
+            units,
+            [elem_type(x), elem_type(&y)],
+        );
         (y, statistics)
     }
 
@@ -94,59 +91,55 @@ impl RowOps for CubeBackend {
         let (finishing, count) = sharing.finishing(&client, width);
         let dtypes = [elem_type(x), elem_type(&grad.tensor)];
         let (grad_step, step) = (grad.step(vector), of.step(vector));
-        // SAFETY: the kernels stay within the rows and columns that they are told of, which are those of `x`; `grad` and
-        // the output have its shape.
-        unsafe {
-            kernels::layer_norm_backward::launch_unchecked(
-                &client,
-                cubes,
-                cube_dim(units),
-                address(&[x, &grad.tensor]),
-                vector,
-                grad.arg(),
-                of.arg(),
-                statistics.clone().into_tensor_arg(),
-                rows_arg(gamma),
-                out.clone().into_tensor_arg(),
-                rows,
-                row,
-                grad_step,
-                step,
-                units,
-                dtypes,
-            );
-            kernels::sum_columns::launch_unchecked(
-                &client,
-                sharing.count(),
-                cube_dim(sharing.units),
-                address(&[x, &grad.tensor, &shares]),
-                vector,
-                grad.arg(),
-                of.arg(),
-                statistics.into_tensor_arg(),
-                shares.clone().into_tensor_arg(),
-                sharing.rows.0,
-                sharing.rows.1,
-                row,
-                grad_step,
-                step,
-                sharing.units,
-                dtypes,
-            );
-            kernels::finish_columns::launch_unchecked(
-                &client,
-                count,
-                cube_dim(finishing),
-                address(&[&shares]),
-                1,
-                shares.into_tensor_arg(),
-                gamma_grad.clone().into_tensor_arg(),
-                beta_grad.clone().into_tensor_arg(),
-                width,
-                sharing.cubes.1,
-                finishing,
-            );
-        }
+        kernels::layer_norm_backward::launch(
+            &client,
+            cubes,
+            cube_dim(units),
+            address(&[x, &grad.tensor]),
+            vector,
+            grad.arg(),
+            of.arg(),
+            statistics.clone().into_tensor_arg(),
+            rows_arg(gamma),
+            out.clone().into_tensor_arg(),
+            rows,
+            row,
+            grad_step,
+            step,
+            units,
+            dtypes,
+        );
+        kernels::sum_columns::launch(
+            &client,
+            sharing.count(),
+            cube_dim(sharing.units),
+            address(&[x, &grad.tensor, &shares]),
+            vector,
+            grad.arg(),
+            of.arg(),
+            statistics.into_tensor_arg(),
+            shares.clone().into_tensor_arg(),
+            sharing.rows.0,
+            sharing.rows.1,
+            row,
+            grad_step,
+            step,
+            sharing.units,
+            dtypes,
+        );
+        kernels::finish_columns::launch(
+            &client,
+            count,
+            cube_dim(finishing),
+            address(&[&shares]),
+            1,
+            shares.into_tensor_arg(),
+            gamma_grad.clone().into_tensor_arg(),
+            beta_grad.clone().into_tensor_arg(),
+            width,
+            sharing.cubes.1,
+            finishing,
+        );
         (out, gamma_grad, beta_grad)
     }
 
@@ -154,25 +147,22 @@ impl RowOps for CubeBackend {
         let x = RowsOf::new(x);
         let y = RowsOf::new(roomy(&x.tensor, x.tensor.shape(), x.tensor.dtype));
         let Rows { count: (rows, row), vector, units, cubes } = Rows::of(&[&x, &y], x.tensor.dtype.size());
-        // SAFETY: the kernel stays within the rows that it is told of, which are those of `x`, and `y` has its shape.
-        unsafe {
-            kernels::softmax::launch_unchecked(
-                &x.tensor.client,
-                cubes,
-                cube_dim(units),
-                address(&[&x.tensor, &y.tensor]),
-                vector,
-                x.arg(),
-                y.arg(),
-                rows,
-                row,
-                x.step(vector),
-                y.step(vector),
-                scale as f32,
-                units,
-                elem_type(&x.tensor),
-            );
-        }
+        kernels::softmax::launch(
+            &x.tensor.client,
+            cubes,
+            cube_dim(units),
+            address(&[&x.tensor, &y.tensor]),
+            vector,
+            x.arg(),
+            y.arg(),
+            rows,
+            row,
+            x.step(vector),
+            y.step(vector),
+            scale as f32,
+            units,
+            elem_type(&x.tensor),
+        );
         y.tensor
     }
 
@@ -181,28 +171,24 @@ impl RowOps for CubeBackend {
         let out = RowsOf::new(roomy(&y.tensor, y.tensor.shape(), y.tensor.dtype));
         let Rows { count: (rows, row), vector, units, cubes } =
             Rows::of(&[&y, &grad, &out], y.tensor.dtype.size());
-        // SAFETY: the kernel stays within the rows that it is told of, which are those of `y`; `grad` and the output have
-        // its shape.
-        unsafe {
-            kernels::softmax_backward::launch_unchecked(
-                &y.tensor.client,
-                cubes,
-                cube_dim(units),
-                address(&[&y.tensor, &grad.tensor, &out.tensor]),
-                vector,
-                grad.arg(),
-                y.arg(),
-                out.arg(),
-                rows,
-                row,
-                grad.step(vector),
-                y.step(vector),
-                out.step(vector),
-                scale as f32,
-                units,
-                elem_type(&y.tensor),
-            );
-        }
+        kernels::softmax_backward::launch(
+            &y.tensor.client,
+            cubes,
+            cube_dim(units),
+            address(&[&y.tensor, &grad.tensor, &out.tensor]),
+            vector,
+            grad.arg(),
+            y.arg(),
+            out.arg(),
+            rows,
+            row,
+            grad.step(vector),
+            y.step(vector),
+            out.step(vector),
+            scale as f32,
+            units,
+            elem_type(&y.tensor),
+        );
         out.tensor
     }
 }

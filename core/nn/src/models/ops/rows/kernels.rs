@@ -9,7 +9,7 @@ use cubecl::prelude::*;
 use super::super::kernels::{Units, add_shares, fold_row, largest_of_row, write_sums};
 
 /// A layer norm and its statistics.
-#[cube(launch_unchecked, address_type = "dynamic")]
+#[cube(launch, address_type = "dynamic")]
 pub(super) fn layer_norm<I: Float, O: Float, N: Size>(
     x: &Tensor<Vector<I, N>>,
     gamma: &Tensor<Vector<f32, N>>,
@@ -59,7 +59,7 @@ pub(super) fn layer_norm<I: Float, O: Float, N: Size>(
 }
 
 /// The gradient of a layer norm's input.
-#[cube(launch_unchecked, address_type = "dynamic")]
+#[cube(launch, address_type = "dynamic")]
 pub(super) fn layer_norm_backward<I: Float, O: Float, N: Size>(
     grad: &Tensor<Vector<O, N>>,
     x: &Tensor<Vector<I, N>>,
@@ -108,7 +108,7 @@ pub(super) fn layer_norm_backward<I: Float, O: Float, N: Size>(
 
 /// Shares of the gradients of beta and gamma: sums over rows of the gradient, and of its product with what was
 /// normalised.
-#[cube(launch_unchecked, address_type = "dynamic")]
+#[cube(launch, address_type = "dynamic")]
 pub(super) fn sum_columns<I: Float, O: Float, N: Size>(
     grad: &Tensor<Vector<O, N>>,
     x: &Tensor<Vector<I, N>>,
@@ -142,7 +142,7 @@ pub(super) fn sum_columns<I: Float, O: Float, N: Size>(
 }
 
 /// Gradients of gamma and beta, from their shares.
-#[cube(launch_unchecked, address_type = "dynamic")]
+#[cube(launch, address_type = "dynamic")]
 pub(super) fn finish_columns<N: Size>(
     shares: &Tensor<Vector<f32, N>>,
     gamma_grad: &mut Tensor<Vector<f32, N>>,
@@ -160,7 +160,7 @@ pub(super) fn finish_columns<N: Size>(
 }
 
 /// `softmax(x * scale)` of each row.
-#[cube(launch_unchecked, address_type = "dynamic")]
+#[cube(launch, address_type = "dynamic")]
 pub(super) fn softmax<F: Float, N: Size>(
     x: &Tensor<Vector<F, N>>,
     y: &mut Tensor<Vector<F, N>>,
@@ -205,7 +205,7 @@ pub(super) fn softmax<F: Float, N: Size>(
 }
 
 /// The gradient of what a softmax was taken of.
-#[cube(launch_unchecked, address_type = "dynamic")]
+#[cube(launch, address_type = "dynamic")]
 pub(super) fn softmax_backward<F: Float, N: Size>(
     grad: &Tensor<Vector<F, N>>,
     y: &Tensor<Vector<F, N>>,
