@@ -30,12 +30,12 @@ use crate::errors::raised;
 use crate::labels::targets;
 use crate::mixing::MixRows;
 use crate::pool;
-use crate::store::{boxes, check_share};
+use crate::store::{boxes, check_share, tuple};
 
 /// What labels are made of: the supervisions of `ferkd train` that read a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Supervision {
+pub enum Supervision {
     Fkd,
     Ferkd,
     #[serde(rename = "ferkd+selfmix")]
@@ -219,8 +219,8 @@ impl PyBatches {
 
     /// The store's regions of each kind: discarded, context, important, trivial; None for fkd.
     #[getter]
-    fn counts(&self) -> Option<[u64; 4]> {
-        self.counts.map(|counts| counts.0)
+    fn counts(&self) -> Option<(u64, u64, u64, u64)> {
+        self.counts.map(tuple)
     }
 
     /// What is worth a word: images that have changed since they were labelled, thresholds that leave a kind empty.
@@ -314,7 +314,7 @@ impl PyBatches {
             return Err(raised(Error::usage("pixels", "they are no f32")));
         };
         let pixels = pixels.into_pyarray(py).reshape([len, 3, side, side])?;
-        instance(py, "Batch", (pixels, targets(py, labels)?, step, first, total, kinds.0, fallbacks))
+        instance(py, "Batch", (pixels, targets(py, labels)?, step, first, total, tuple(kinds), fallbacks))
     }
 
     /// Which regions a step trains on, without their pixels: for who cuts and mixes them elsewhere.

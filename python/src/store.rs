@@ -7,9 +7,9 @@ use ferkd_data::store::Store;
 use ferkd_method::calibration::{Adaptation, Calibrated, Epsilon, Softening};
 use ferkd_method::error::{Error, Result};
 use ferkd_method::label::SoftLabel;
-use ferkd_method::mining::{Confidence, Rule, Thresholds};
+use ferkd_method::mining::{Confidence, KindCounts, Rule, Thresholds};
 use ferkd_method::region::Region;
-use numpy::{IntoPyArray, PyArrayMethods};
+use numpy::IntoPyArray;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use rayon::prelude::*;
@@ -230,11 +230,11 @@ impl PyStore {
     /// Returns:
     ///     `Mining(kinds, thresholds, counts, confidence, warnings)`: kinds uint8 (images, M), 0 discarded, 1 context, 2
     ///     important, 3 trivial; the thresholds as confidences; how many regions are of each kind.
-    #[pyo3(signature = (*, quantiles=(0.02, 0.15, 0.98), thresholds=None, confidence="max"))]
+    #[pyo3(signature = (*, quantiles=[0.02, 0.15, 0.98], thresholds=None, confidence="max"))]
     fn mine<'py>(
         &self,
         py: Python<'py>,
-        quantiles: (f32, f32, f32),
+        quantiles: [f32; 3],
         thresholds: Option<&Bound<'py, PyAny>>,
         confidence: &str,
     ) -> PyResult<Bound<'py, PyAny>> {
@@ -246,7 +246,7 @@ impl PyStore {
         let warnings = rule.warnings(&found, &counts);
         let kinds = table(py, kinds, self.store.per_image() as usize)?;
         let Thresholds { low, mid, high } = found;
-        instance(py, "Mining", (kinds, (low, mid, high), counts.0, confidence, warnings))
+        instance(py, "Mining", (kinds, (low, mid, high), tuple(counts), confidence, warnings))
     }
 
     /// Labels as FerKD trains with them: calibrated where the teacher saw background.
@@ -338,16 +338,18 @@ impl PyStore {
         which: Confidence,
         of: impl Fn(f32) -> Result<T> + Sync,
     ) -> PyResult<Vec<T>> {
-        let (store, regions) = (&self.store, self.store.per_image());
+        let (store, regions, of) = (&self.store, self.store.per_image(), &of);
         let each = move |image| {
-            let of = &of;
-            (0..regions)
-                .into_par_iter()
-                .with_min_len(regions as usize)
-                .map(move |region| of(store.confidence(image, region, which)?))
+            let all = (0..regions).into_par_iter().with_min_len(regions as usize);
+            all.map(move |region| of(store.confidence(image, region, which)?))
         };
         pool::run(py, || (0..store.len()).into_par_iter().flat_map(each).collect::<Result<_>>())
     }
+}
+
+/// Regions of each kind: discarded, context, important, trivial.
+pub fn tuple(counts: KindCounts) -> (u64, u64, u64, u64) {
+    counts.0.into()
 }
 
 /// An image's place in a store.
@@ -370,7 +372,7 @@ pub fn boxes<'a, 'py>(
 }
 
 /// How thresholds are given: as quantiles, as confidences, or to be found.
-fn rule((low, mid, high): (f32, f32, f32), thresholds: Option<&Bound<'_, PyAny>>) -> PyResult<Rule> {
+fn rule([low, mid, high]: [f32; 3], thresholds: Option<&Bound<'_, PyAny>>) -> PyResult<Rule> {
     let given = match thresholds {
         None => [None; 3],
         Some(all) if all.extract::<String>().is_ok() => [Some(number_or_named("thresholds", all)?); 3],
@@ -397,7 +399,7 @@ fn mined(mining: &Bound<'_, PyAny>) -> PyResult<(Thresholds, Confidence)> {
         }
         None => (mining.clone(), Confidence::Max),
     };
-    let (low, mid, high) = thresholds.extract()?;
+    let [low, mid, high] = thresholds.extract::<[f32; 3]>()?;
     Ok((Thresholds { low, mid, high }.checked().map_err(raised)?, confidence))
 }
 

@@ -65,20 +65,25 @@ def test_the_same_probabilities_give_the_programs_store_byte_by_byte(scenes, tmp
 
 
 @pytest.mark.parametrize("supervision", ["fkd", "ferkd", "ferkd+selfmix"])
-def test_a_run_by_pytorch_has_the_losses_of_one_by_the_program(scenes, tmp_path, supervision):
+@pytest.mark.parametrize("arch", ["resnet8", "vit-ti16"])
+def test_a_run_by_pytorch_has_the_losses_of_one_by_the_program(scenes, tmp_path, supervision, arch):
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-    from reference_resnet import ResNet8
+    from reference_models import ResNet8, Vit
     from torch.utils.data import DataLoader
 
     from ferkd.torch import Dataset, soft_cross_entropy
 
     torch.manual_seed(0)
-    model, peak = ResNet8(8, 10), 0.05
+    if arch == "resnet8":
+        model, size = ResNet8(8, 10), "--width 8"
+    else:
+        model, size = Vit(16, 4, 32, 2, 4, 10), "--patch 4 --width 32 --depth 2 --heads 4"
+    peak = 0.05
     torch.save(model.state_dict(), tmp_path / "begin.pth")
     store = scenes / "marginal-smoothing"
     ferkd_(
         scenes,
-        f"train --images scenes --store {store} --supervision {supervision} --arch resnet8 --width 8 --side 16 "
+        f"train --images scenes --store {store} --supervision {supervision} --arch {arch} {size} --side 16 "
         f"--epochs 20 --batch 16 --regions-per-step 2 --seed 4 --lr {peak} --log-every 1 --eval-every 20 "
         f"--weights {tmp_path / 'begin.pth'} --device flex --run {tmp_path / 'run'}",
     )
@@ -100,7 +105,7 @@ def test_a_run_by_pytorch_has_the_losses_of_one_by_the_program(scenes, tmp_path,
         ours.append(loss.item())
     assert len(ours) == len(theirs) == 50
     differences = np.abs(np.array(ours) - np.array(theirs))
-    print(f"{supervision}: largest difference after 1, 10, 50 steps: "
+    print(f"{arch}, {supervision}: largest difference after 1, 10, 50 steps: "
           f"{differences[0]:.1e}, {differences[:10].max():.1e}, {differences.max():.1e}")  # fmt: skip
     # The same sums in another order: rounding, which training amplifies slowly. Losses themselves move by tenths.
     assert differences[0] < 2e-6 and differences[:10].max() < 2e-5 and differences.max() < 1e-3
