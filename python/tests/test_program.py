@@ -75,22 +75,22 @@ def test_a_run_by_pytorch_has_the_losses_of_one_by_the_program(scenes, tmp_path,
 
     torch.manual_seed(0)
     if arch == "resnet8":
-        model, size = ResNet8(8, 10), "--width 8"
+        model, size, side = ResNet8(8, 10), "--width 8", 16
     else:
-        model, size = Vit(16, 4, 32, 2, 4, 10), "--patch 4 --width 32 --depth 2 --heads 4"
-    peak = 0.05
+        model, size, side = Vit(32, 16, 192, 12, 3, 10), "", 32
+    peak = 0.005
     torch.save(model.state_dict(), tmp_path / "begin.pth")
     store = scenes / "marginal-smoothing"
     ferkd_(
         scenes,
-        f"train --images scenes --store {store} --supervision {supervision} --arch {arch} {size} --side 16 "
+        f"train --images scenes --store {store} --supervision {supervision} --arch {arch} {size} --side {side} "
         f"--epochs 20 --batch 16 --regions-per-step 2 --seed 4 --lr {peak} --log-every 1 --eval-every 20 "
         f"--weights {tmp_path / 'begin.pth'} --device flex --run {tmp_path / 'run'}",
     )
     events = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     theirs = [event["loss"] for event in events if event.get("event") == "metric"]
 
-    data = Dataset(store, scenes / "scenes", supervision=supervision, side=16, epochs=20, batch=16,
+    data = Dataset(store, scenes / "scenes", supervision=supervision, side=side, epochs=20, batch=16,
                    regions_per_step=2, seed=4)  # fmt: skip
     optimizer = torch.optim.SGD(model.parameters(), peak, momentum=0.9, weight_decay=1e-4)
     model.train()
