@@ -21,7 +21,7 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
-SIDE, IMAGES, PER_IMAGE, PEAK, WARMUP = 16, 32, 2, 8e-3, 4
+SIDE, IMAGES, PER_IMAGE, PEAK, WARMUP = 16, 32, 2, 3.2e-2, 4
 MEAN, STD = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
 
 

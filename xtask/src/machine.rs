@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use crate::steps::{is_installed, output, run, run_in};
 
-/// What the label store's tests read it with.
-const NUMPY: &str = "numpy==2.4.6";
+/// What the label store's tests read it with, and what the Python package is built and tested with.
+const PYTHON: [&str; 3] = ["numpy==2.4.6", "maturin==1.16.0", "pytest==9.2.0"];
 
-/// Installs what is missing of packages and numpy; the Python that has it, where it is not the system's.
+/// Installs what is missing of packages and Python's; the Python that has them, where it is not the system's.
 ///
 /// # Errors
 /// Something cannot be installed.
@@ -42,7 +42,7 @@ fn packages() -> Result<(), String> {
     run(&format!("{root}env DEBIAN_FRONTEND=noninteractive {install} {}", missing.join(" ")), &[])
 }
 
-/// A virtual environment with numpy beside the user's caches.
+/// A virtual environment with numpy, maturin and pytest beside the user's caches.
 fn python() -> Result<Option<String>, String> {
     if var_os("FERKD_PYTHON").is_some() {
         return Ok(None);
@@ -53,9 +53,10 @@ fn python() -> Result<Option<String>, String> {
     let venv = cache.join("ferkd-ci-python");
     let program = |name: &str| venv.join("bin").join(name).display().to_string();
     let python = program("python");
-    if output(&python, &["-c", "import numpy"]).is_none() {
+    if output(&python, &["-c", "import maturin, numpy, pytest"]).is_none() {
         run_in(Path::new("."), "python3", &[Path::new("-m"), Path::new("venv"), &venv], &[])?;
-        run_in(Path::new("."), &program("pip"), &["install", "--quiet", NUMPY], &[])?;
+        let install = ["install", "--quiet"].iter().chain(&PYTHON).collect::<Vec<_>>();
+        run_in(Path::new("."), &program("pip"), &install, &[])?;
     }
     Ok(Some(python))
 }

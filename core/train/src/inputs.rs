@@ -243,21 +243,3 @@ pub(super) fn check_classes(config: &TrainConfig, images: &ImageList, store: Opt
     }
     Ok(())
 }
-
-/// The images that a store was made from: these, without those that it passed over.
-///
-/// # Errors
-/// Images that have come, gone or been renamed since; the first of each is named.
-pub(super) fn labelled(store: &Store, images: ImageList) -> Result<ImageList> {
-    let manifest = store.manifest();
-    if manifest.image_list_sha256 == images.digest() {
-        return Ok(images);
-    }
-    if let Some(skipped) = store.skipped().filter(|skipped| !skipped.images.is_empty()) {
-        let kept = images.without(skipped.names())?;
-        if manifest.image_list_sha256 == kept.digest() {
-            return Ok(kept);
-        }
-    }
-    Err(store.compare_names(&images)?.error(&images.root()))
-}

@@ -19,8 +19,8 @@ use ferkd_data::images::{ImageList, Split};
 use ferkd_data::pixels::{Filter, OrientationRule};
 use ferkd_data::store::manifest::{FORMAT, created_by};
 use ferkd_data::store::{
-    Boxes, ImageEntry, LabelFormat, LabelSpace, MANIFEST, Manifest, Part, Regions, SKIPPED, ShardLabels,
-    Skipped, SkippedImage, StoreWriter, check_list,
+    Boxes, ImageEntry, LabelClasses, LabelFormat, LabelSpace, MANIFEST, Manifest, Part, Regions, SKIPPED,
+    ShardLabels, Skipped, SkippedImage, StoreWriter, check_list,
 };
 use ferkd_data::threads::spawn_in;
 use ferkd_method::error::{Error, Result};
@@ -101,59 +101,9 @@ pub struct LabelSummary {
     pub time_s: f64,
 }
 
-/// The label space of a store: its classes, the teacher's outputs that they are, and each folder's class.
-struct Space {
-    kind: LabelSpace,
-    classes: ClassSpace,
-    outputs: Vec<u32>,
-    folders: Vec<u32>,
-}
-
 /// Which classes the labels refer to.
-fn space(images: &ImageList, teacher: &Classifier, asked: Option<LabelSpace>) -> Result<Space> {
-    let all = &teacher.card.classes;
-    let everything = || (0..all.len() as u32).collect::<Vec<_>>();
-    if images.folders().is_empty() {
-        if asked == Some(LabelSpace::Folder) {
-            return Err(Error::mismatch(images.root(), "it has no class folders to take the classes from")
-                .remedy("use --classes teacher"));
-        }
-        return Ok(Space {
-            kind: LabelSpace::Teacher,
-            classes: all.clone(),
-            outputs: everything(),
-            folders: Vec::new(),
-        });
-    }
-    let owner = format!("the teacher {}", teacher.name);
-    let folders = all.map_folders(images.folders(), &owner)?;
-    let part = folders.len() < all.len();
-    match asked.unwrap_or(if part { LabelSpace::Folder } else { LabelSpace::Teacher }) {
-        LabelSpace::Teacher => {
-            Ok(Space { kind: LabelSpace::Teacher, classes: all.clone(), outputs: everything(), folders })
-        }
-        LabelSpace::Folder => {
-            let mut outputs = folders.clone();
-            outputs.sort_unstable();
-            outputs.dedup();
-            if outputs.len() < folders.len() {
-                return Err(Error::mismatch(images.root(), "two of its class folders are the same class")
-                    .remedy("merge them"));
-            }
-            if outputs.len() == 1 {
-                let problem = format!(
-                    "its images have one class alone, `{}`: every label would be that class with probability 1",
-                    images.folders().concat()
-                );
-                return Err(Error::mismatch(images.root(), problem)
-                    .remedy("use --classes teacher, for labels over all of the teacher's classes"));
-            }
-            // Each folder's class is one of the outputs, which ascend: its place is the number of those below it.
-            let place = |class: &u32| outputs.partition_point(|output| output < class) as u32;
-            let folders = folders.iter().map(place).collect();
-            Ok(Space { kind: LabelSpace::Folder, classes: all.subset(&outputs), outputs, folders })
-        }
-    }
+fn space(images: &ImageList, teacher: &Classifier, asked: Option<LabelSpace>) -> Result<LabelClasses> {
+    LabelClasses::of(images, &teacher.card.classes, &format!("the teacher {}", teacher.name), asked)
 }
 
 const BAD_IMAGE: &str = "replace the file, take it out, or label with --skip-bad into another folder: the list of a store's \
@@ -170,7 +120,12 @@ pub fn manifest(images: &ImageList, teacher: &Classifier, config: &LabelConfig) 
     Ok(describe(images, teacher, config, &space(images, teacher, config.classes)?))
 }
 
-fn describe(images: &ImageList, teacher: &Classifier, config: &LabelConfig, space: &Space) -> Manifest {
+fn describe(
+    images: &ImageList,
+    teacher: &Classifier,
+    config: &LabelConfig,
+    space: &LabelClasses,
+) -> Manifest {
     let (codec, k) = config.codec.resolve(config.top_k, space.classes.len());
     Manifest {
         format: FORMAT,
@@ -183,7 +138,7 @@ fn describe(images: &ImageList, teacher: &Classifier, config: &LabelConfig, spac
             codec,
             k: k as u32,
             temperature: config.temperature,
-            space: space.kind,
+            space: space.space,
             classes: space.classes.len() as u32,
             class_list: space.classes.ids.clone(),
             class_names: space.classes.names.clone(),
@@ -279,7 +234,7 @@ pub struct LabellingPass<'a> {
     folder: PathBuf,
     config: &'a LabelConfig,
     sampler: RegionSampler,
-    space: Space,
+    space: LabelClasses,
     writer: StoreWriter,
     skipped: Option<Skipped>,
     device: Device,
@@ -422,9 +377,7 @@ impl<'a> LabellingPass<'a> {
                 view.cut(&decoded.image, &region, out)?;
             }
             let class = self.images.class(image, &self.space.folders);
-            let checksum = xxhash_rust::xxh3::xxh3_64(&bytes);
-            let orientation = decoded.orientation;
-            Ok((ImageEntry { name: name.to_owned(), width, height, class, checksum, orientation }, pixels))
+            Ok((ImageEntry::of(name, &bytes, &decoded, class), pixels))
         };
         let parts: Vec<_> =
             (range.start as usize..range.end as usize).into_par_iter().map(cut).collect::<Result<_>>()?;

@@ -32,6 +32,7 @@ mod parallel;
 mod pillow;
 mod plan;
 mod program;
+mod python_package;
 mod real_images;
 mod recipes;
 mod reference_models;

@@ -129,19 +129,9 @@ impl Batcher {
     /// # Errors
     /// Those of [`Self::batch`].
     pub fn share(&self, step: u64, order: &mut Order, share: Share) -> Result<Option<Batch>> {
-        let Some(at) = self.plan.position(step) else { return Ok(None) };
-        if order.as_ref().is_none_or(|(pass, _)| *pass != at.pass) {
-            *order = Some((at.pass, self.plan.image_order(at.pass)));
-        }
-        let images = match order {
-            Some((_, order)) => &order[at.images.clone()],
-            None => &[],
-        };
         // Labels of all images: they decide how wide a row is, and cost little.
-        let chosen: Vec<Selection> = images
-            .par_iter()
-            .map(|&image| self.select(image as usize, at.pass, at.regions))
-            .collect::<Result<_>>()?;
+        let Some((images, chosen)) = self.selections(step, order)? else { return Ok(None) };
+        let images = &images[..];
         let per_image: Vec<usize> = chosen.iter().map(|selection| selection.chosen.len()).collect();
         let ends: Vec<usize> = per_image
             .iter()
@@ -217,8 +207,32 @@ impl Batcher {
         }))
     }
 
-    /// Whom each region of a step is mixed with, and how.
-    fn step_mix(&self, step: u64, images: &[u32], chosen: &[Selection]) -> Result<StepMix> {
+    /// The images of step `step` with the regions chosen of each, in order, and nothing of their pixels; `None` past the
+    /// end. Labels are those before mixing.
+    ///
+    /// # Errors
+    /// A damaged store, or an image whose class is needed and not known.
+    pub fn selections(&self, step: u64, order: &mut Order) -> Result<Option<(Vec<u32>, Vec<Selection>)>> {
+        let Some(at) = self.plan.position(step) else { return Ok(None) };
+        if order.as_ref().is_none_or(|(pass, _)| *pass != at.pass) {
+            *order = Some((at.pass, self.plan.image_order(at.pass)));
+        }
+        let images = match order {
+            Some((_, order)) => order[at.images.clone()].to_vec(),
+            None => Vec::new(),
+        };
+        let chosen = images
+            .par_iter()
+            .map(|&image| self.select(image as usize, at.pass, at.regions))
+            .collect::<Result<_>>()?;
+        Ok(Some((images, chosen)))
+    }
+
+    /// Whom each region of a step is mixed with, and how; `images` and `chosen` are [`selections`](Self::selections).
+    ///
+    /// # Errors
+    /// Strengths that are not positive, or similar partners without a store's regions.
+    pub fn step_mix(&self, step: u64, images: &[u32], chosen: &[Selection]) -> Result<StepMix> {
         let per_image: Vec<usize> = chosen.iter().map(|selection| selection.chosen.len()).collect();
         let mixings = self.mix.mixings(self.seed, step, self.student.side, images.len())?;
         if mixings.iter().all(Option::is_none) {

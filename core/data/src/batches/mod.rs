@@ -5,5 +5,5 @@ pub mod pictures;
 pub mod plan;
 pub mod select;
 pub mod share;
-mod step_mix;
+pub mod step_mix;
 pub mod targets;

@@ -5,7 +5,7 @@ use ferkd_method::error::Result;
 use ferkd_method::selfmix::Mixing;
 
 /// The mixing of a step, region by region.
-pub(super) struct StepMix {
+pub struct StepMix {
     /// Place of the region that each is mixed with; its own where it is not mixed.
     pub partners: Vec<u32>,
     /// How it is mixed; none where it is not.

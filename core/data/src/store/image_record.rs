@@ -11,6 +11,7 @@
 //! | `reserved` | 15 x u8, zero | 33 |
 
 use super::npy::Field;
+use crate::pixels::Decoded;
 use ferkd_method::error::{Error, Result};
 
 /// Bytes of a record.
@@ -49,6 +50,13 @@ pub struct ImageEntry {
 }
 
 impl ImageEntry {
+    /// What a store keeps of the image `name`, whose file's `bytes` were decoded to `decoded`.
+    pub fn of(name: &str, bytes: &[u8], decoded: &Decoded, class: Option<u32>) -> Self {
+        let (width, height) = decoded.image.dimensions();
+        let checksum = xxhash_rust::xxh3::xxh3_64(bytes);
+        Self { name: name.to_owned(), width, height, class, checksum, orientation: decoded.orientation }
+    }
+
     /// Checks what a store can keep.
     ///
     /// # Errors

@@ -331,6 +331,18 @@ impl ShardLabels {
         self.codec.encode_full(probabilities, &mut self.bytes)
     }
 
+    /// Adds the labels of the next regions, which were encoded apart.
+    ///
+    /// # Errors
+    /// Labels of another codec.
+    pub fn append(&mut self, next: &Self) -> Result<()> {
+        if self.codec != next.codec {
+            return Err(bad("labels of two codecs in one shard"));
+        }
+        self.bytes.extend_from_slice(&next.bytes);
+        Ok(())
+    }
+
     /// Number of labels.
     pub fn len(&self) -> usize {
         self.bytes.len() / self.codec.record_len()

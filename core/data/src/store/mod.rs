@@ -11,6 +11,7 @@ mod file_names;
 #[cfg(not(target_family = "wasm"))]
 mod files;
 pub mod image_record;
+mod label_classes;
 pub mod label_record;
 pub mod layout;
 pub mod manifest;
@@ -44,6 +45,7 @@ pub use crate::digest::image_list_sha256;
 pub use box_record::ExplicitBox;
 pub use file_names::{CHECKSUMS, LOCK, MANIFEST, SKIPPED};
 pub use image_record::ImageEntry;
+pub use label_classes::LabelClasses;
 pub use label_record::{LabelCodec, ShardLabels};
 pub use layout::{FileId, Layout, Slice, Table};
 pub use manifest_types::{

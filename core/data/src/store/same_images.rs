@@ -188,6 +188,24 @@ impl ImagesReport {
 }
 
 impl Store {
+    /// The images that the store was made from: these, without those that it passed over.
+    ///
+    /// # Errors
+    /// Images that have come, gone or been renamed since; the first of each is named.
+    pub fn labelled(&self, images: ImageList) -> Result<ImageList> {
+        let manifest = self.manifest();
+        if manifest.image_list_sha256 == images.digest() {
+            return Ok(images);
+        }
+        if let Some(skipped) = self.skipped().filter(|skipped| !skipped.images.is_empty()) {
+            let kept = images.without(skipped.names())?;
+            if manifest.image_list_sha256 == kept.digest() {
+                return Ok(kept);
+            }
+        }
+        Err(self.compare_names(&images)?.error(&images.root()))
+    }
+
     /// Checks that a decoded picture is as large as the image that was labelled; `label` is what errors call it.
     ///
     /// # Errors

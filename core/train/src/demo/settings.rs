@@ -61,7 +61,7 @@ pub fn students(out: &Path, seed: u64, seeds: u64) -> Result<SweepPlan> {
 }
 
 /// Highest learning rate of the students.
-pub const LR: f64 = 8e-3;
+pub const LR: f64 = 3.2e-2;
 
 /// The settings that all students share: those that `configs/sweep-scenes-regime.toml` chose, for no arm in particular.
 pub fn student_config(out: &Path, seed: u64) -> TrainConfig {

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::config::TrainConfig;
 use crate::image_check::{ImageCheck, check_validation, without_broken};
-use crate::inputs::{Inputs, image_lists, labelled};
+use crate::inputs::{Inputs, image_lists};
 use crate::labelling::label;
 use crate::parallel::settings::{data, same_run};
 use crate::run::{TrainSummary, train_with};
@@ -182,7 +182,7 @@ impl Shared {
 
     fn of(images: ImageList, validation: Option<ImageList>, store: Option<&Path>) -> Result<Self> {
         let store = store.map(Store::open).transpose()?;
-        let trained = store.as_ref().map(|store| labelled(store, images.clone())).transpose()?;
+        let trained = store.as_ref().map(|store| store.labelled(images.clone())).transpose()?;
         let data = data(trained.as_ref().unwrap_or(&images), validation.as_ref(), store.as_ref());
         let waiting = Mutex::new(VecDeque::new());
         Ok(Self { images, validation, data, waiting, halt: AtomicBool::new(false) })

@@ -13,7 +13,7 @@ use crate::fairness::few_images;
 use crate::image_check::ImageCheck;
 #[cfg(not(target_family = "wasm"))]
 use crate::inputs::image_lists;
-use crate::inputs::{Inputs, check_classes, classes, labelled, owner, validation_classes};
+use crate::inputs::{Inputs, check_classes, classes, owner, validation_classes};
 use crate::parallel::replica_group::ReplicaGroup;
 use crate::precision::training_device;
 use crate::pretrained::Pretrained;
@@ -95,7 +95,7 @@ impl Trainer {
         let classes = classes(&config, &images, store.as_deref(), teacher.as_ref())?;
         let mut warnings = Vec::new();
         if let Some(store) = &store {
-            images = labelled(store, images)?;
+            images = store.labelled(images)?;
             warnings = store.sample_images(&images)?;
         }
         check_classes(&config, &images, store.as_deref())?;
