@@ -27,7 +27,6 @@ use ferkd_data::store::Store;
 use ferkd_method::calibration::{Epsilon, Softening};
 use ferkd_method::error::{Error, Result};
 use ferkd_method::mining::{Confidence, Thresholds};
-#[cfg(not(target_family = "wasm"))]
 use ferkd_nn::classifier::Classifier;
 use ferkd_nn::inference::Inference;
 use ferkd_nn::model_card::ModelCard;
@@ -143,7 +142,6 @@ impl Trainer {
     }
 
     /// The online teacher, where one is asked.
-    #[cfg(not(target_family = "wasm"))]
     pub(super) fn teacher(&self) -> Option<&Classifier> {
         self.group.primary().teacher.as_ref()
     }
