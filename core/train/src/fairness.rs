@@ -6,6 +6,7 @@ use crate::config::TrainConfig;
 const FEW_IMAGES: usize = 32;
 
 /// Share of chance's loss above which a run counts as not having left it.
+#[cfg(not(target_family = "wasm"))]
 const PLATEAU: f64 = 0.98;
 
 /// What to say where a step sees few of `images` images.
@@ -24,6 +25,7 @@ pub(crate) fn few_images(config: &TrainConfig, images: usize) -> Option<String> 
 ///
 /// The loss of a uniform prediction is ln C whatever a label says; a teacher's divergence (kd, funmatch) has no such
 /// value.
+#[cfg(not(target_family = "wasm"))]
 pub(crate) fn plateau(config: &TrainConfig, classes: usize, loss: f64) -> Option<String> {
     let chance = (classes.max(1) as f64).ln();
     let is_known = !config.supervision.needs_teacher() && chance > 0.0;
