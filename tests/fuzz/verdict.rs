@@ -29,7 +29,9 @@ pub fn judge(target: &mut Target, bytes: &[u8]) -> Verdict {
     let (answer, memory) = memory::most_during(|| catch_unwind(read));
     let wrong = match &answer {
         Err(panic) => Some(format!("panic: {}", said(panic.as_ref()))),
-        Ok(Err(error)) if !helps(error) => Some(format!("it does not name a file or a remedy: {error}")),
+        Ok(Err(error)) if target.names_file && !helps(error) => {
+            Some(format!("it does not name a file or a remedy: {error}"))
+        }
         _ if asked.elapsed() > PATIENCE => Some(format!("it took {:?}", asked.elapsed())),
         _ if memory > target.base + target.factor * bytes.len() => {
             Some(format!("{memory} bytes of memory for {} of file", bytes.len()))
