@@ -11,6 +11,7 @@ mod run_folder;
 mod seeds;
 mod small_store;
 mod targets;
+#[allow(dead_code, reason = "what corrupts at random counts more than finds")]
 mod verdict;
 
 use std::cell::RefCell;
@@ -66,6 +67,7 @@ extern "C" fn initialize(_argc: *const isize, _argv: *const *const *const u8) ->
 
 /// Called by libFuzzer with each input; it keeps the input where this aborts.
 #[unsafe(no_mangle)]
+#[allow(improper_ctypes_definitions, reason = "the other side is Rust: libfuzzer-sys declares it so")]
 extern "C" fn rust_fuzzer_test_input(bytes: &[u8]) -> i32 {
     TARGET.with_borrow_mut(|target| {
         let Some(target) = target else { return };

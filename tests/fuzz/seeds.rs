@@ -41,6 +41,16 @@ pub fn recipes() -> Result<Vec<Vec<u8>>> {
     read_all(&paths)
 }
 
+/// The shipped sweeps, which are not resolved over the recipes they extend.
+///
+/// # Errors
+/// One of them cannot be read.
+pub fn sweeps() -> Result<Vec<Vec<u8>>> {
+    let mut paths = below("configs", ".toml");
+    paths.retain(|path| path.to_string_lossy().contains("sweep"));
+    read_all(&paths)
+}
+
 /// Small pictures of each format, colour and gray, a JPEG with EXIF data and CMYK, and every kind of JPEG.
 pub fn pictures() -> Vec<Vec<u8>> {
     use image::{DynamicImage, ImageFormat, Rgb, RgbImage};

@@ -18,6 +18,7 @@ use ferkd_nn::model_card::ModelCard;
 use ferkd_nn::weights::StateDict;
 use ferkd_train::TrainConfig;
 use ferkd_train::run_report::read_metrics;
+use ferkd_train::sweep::SweepConfig;
 
 use crate::packed::pack;
 use crate::seeds::{self, archive, below, put, read_all};
@@ -25,9 +26,10 @@ use crate::small_store::{read_packed, read_store, small_store};
 use crate::{NAME, run_folder};
 
 /// Every target.
-pub const NAMES: [&str; 17] = [
+pub const NAMES: [&str; 19] = [
     "images",
     "tar",
+    "flat-labels",
     "store",
     "store-tar",
     "manifest",
@@ -39,6 +41,7 @@ pub const NAMES: [&str; 17] = [
     "classes",
     "fkd",
     "toml",
+    "sweep",
     "run",
     "metrics",
     "followed-run",
@@ -60,6 +63,8 @@ pub struct Target {
     pub base: usize,
     /// Memory that each byte of a file may take beyond that.
     pub factor: usize,
+    /// Whether errors are about the file, and name it and a remedy; those of a sweep name arm, key and range.
+    pub names_file: bool,
 }
 
 impl fmt::Debug for Target {
@@ -76,10 +81,9 @@ impl fmt::Debug for Target {
 /// # Errors
 /// No such target, or its sound files cannot be made.
 pub fn target(name: &str, scratch: &Path) -> Result<Target> {
-    let Some(name) = NAMES.into_iter().find(|known| *known == name) else {
-        return Err(Error::usage(name, "no such target").remedy(format!("one of {}", NAMES.join(", "))));
-    };
-    let of = |seeds, read: Read| Target { name, seeds, read, base: 4 << 20, factor: 64 };
+    let unknown = || Error::usage(name, "no such target").remedy(format!("one of {}", NAMES.join(", ")));
+    let name = NAMES.into_iter().find(|known| *known == name).ok_or_else(unknown)?;
+    let of = |seeds, read: Read| Target { name, seeds, read, base: 4 << 20, factor: 64, names_file: true };
     let path = scratch.join(NAME);
     Ok(match name {
         // A picture of 16 M pixels is decoded whatever its file's length, into a buffer or two.
@@ -87,6 +91,10 @@ pub fn target(name: &str, scratch: &Path) -> Result<Target> {
         "tar" => {
             let path = path.with_extension("tar");
             of(seeds::archives(), Box::new(move |bytes| list(&path, bytes)))
+        }
+        "flat-labels" => {
+            let (seeds, read) = flat_labels(scratch)?;
+            of(seeds, read)
         }
         "store" => {
             of(vec![pack(&small_store(scratch)?.into_iter().collect::<Vec<_>>())], Box::new(read_packed))
@@ -131,6 +139,18 @@ pub fn target(name: &str, scratch: &Path) -> Result<Target> {
                 config::resolve::<TrainConfig>(&[config::read_layer(&path)?]).map(drop)
             }),
         ),
+        "sweep" => Target {
+            // Up to 10,000 arms, each with settings of its own.
+            base: 256 << 20,
+            names_file: false,
+            ..of(
+                seeds::sweeps()?,
+                Box::new(|bytes| {
+                    let layer = config::parse_layer(NAME, bytes.to_vec())?;
+                    SweepConfig::from_layers(&[layer])?.plan(None).map(drop)
+                }),
+            )
+        },
         "run" => {
             let (run, resume) = run_folder::target(scratch)?;
             // A network and its optimizer are made again for each.
@@ -150,7 +170,8 @@ pub fn target(name: &str, scratch: &Path) -> Result<Target> {
                 bytes.chunks(1 + bytes.len() / 3).try_for_each(|piece| run.grow(piece))
             }),
         ),
-        _ => of(vec![links()], Box::new(|bytes| link(&String::from_utf8_lossy(bytes)))),
+        "link" => of(vec![links()], Box::new(|bytes| link(&String::from_utf8_lossy(bytes)))),
+        _ => return Err(Error::usage(name, "a target without a reader").remedy("add it to `target`")),
     })
 }
 
@@ -162,6 +183,41 @@ fn resealed(bytes: &[u8]) -> Vec<u8> {
         seeds::reseal(&mut bytes);
     }
     bytes
+}
+
+/// Lists of the classes of ImageNet's flat images, and of Tiny ImageNet's, and what reads them: the first byte says
+/// which list it is.
+fn flat_labels(scratch: &Path) -> Result<(Vec<Vec<u8>>, Read)> {
+    let lists = [
+        (
+            "LOC_val_solution.csv",
+            "ImageId,PredictionString\nILSVRC2012_val_00000001,n03995372 85 1 499 272\n\
+            ILSVRC2012_val_00000002,n01440764 1 2 3 4\n",
+        ),
+        ("val_map.txt", "ILSVRC2012_val_00000001.JPEG 65\nILSVRC2012_val_00000002.JPEG 0\n"),
+        (
+            "val_annotations.txt",
+            "ILSVRC2012_val_00000001.JPEG\tn03444034\t0\t32\t44\t62\n\
+            ILSVRC2012_val_00000002.JPEG\tn04067472\t52\t55\t57\t59\n",
+        ),
+        ("imagenet_2012_validation_synset_labels.txt", "n01751748\nn09193705\n"),
+    ];
+    let folder = scratch.join(NAME).join("val");
+    std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
+    for number in 1..=2 {
+        put(&folder.join(format!("ILSVRC2012_val_0000000{number}.JPEG")), b"no picture")?;
+    }
+    let seeds =
+        lists.iter().enumerate().map(|(i, (_, list))| [&[i as u8], list.as_bytes()].concat()).collect();
+    let read = move |bytes: &[u8]| {
+        let (which, list) = bytes.split_first().unwrap_or((&0, &[]));
+        let path = folder.join(lists[usize::from(*which) % lists.len()].0);
+        put(&path, list)?;
+        let listed = ImageList::open(&folder, Split::Val).map(drop);
+        std::fs::remove_file(&path).map_err(|e| Error::io(&path, e))?;
+        listed
+    };
+    Ok((seeds, Box::new(read)))
 }
 
 /// Lists the images of an archive, and reads some.

@@ -21,16 +21,27 @@ pub struct Verdict {
     pub memory: usize,
 }
 
-/// Has a target read an input. A find is a panic, an answer that takes longer than five seconds, more memory than the
+/// Has a target read an input. A find is a panic, an answer that takes longer than five seconds three times, more memory than the
 /// file explains, or an error that names no file or no remedy.
 pub fn judge(target: &mut Target, bytes: &[u8]) -> Verdict {
     let asked = Instant::now();
-    let read = AssertUnwindSafe(|| (target.read)(bytes));
-    let (answer, memory) = memory::most_during(|| catch_unwind(read));
+    let mut read = || catch_unwind(AssertUnwindSafe(|| (target.read)(bytes)));
+    let (answer, memory) = memory::most_during(&mut read);
+    let mut took = asked.elapsed();
+    // On a busy machine any answer may take long once.
+    for _ in 0..2 {
+        if took > PATIENCE {
+            let asked = Instant::now();
+            drop(read());
+            took = took.min(asked.elapsed());
+        }
+    }
     let wrong = match &answer {
         Err(panic) => Some(format!("panic: {}", said(panic.as_ref()))),
-        Ok(Err(error)) if !helps(error) => Some(format!("it does not name a file or a remedy: {error}")),
-        _ if asked.elapsed() > PATIENCE => Some(format!("it took {:?}", asked.elapsed())),
+        Ok(Err(error)) if target.names_file && !helps(error) => {
+            Some(format!("it does not name a file or a remedy: {error}"))
+        }
+        _ if took > PATIENCE => Some(format!("it took {took:?} at least")),
         _ if memory > target.base + target.factor * bytes.len() => {
             Some(format!("{memory} bytes of memory for {} of file", bytes.len()))
         }

@@ -7,7 +7,7 @@ use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
 use serde::{Deserialize, Serialize};
 
 use super::formats::{self, READ};
-use super::jpeg::{Jpeg, Refusal};
+use super::jpeg::{self, Jpeg, Refusal};
 use crate::foreign;
 use ferkd_method::error::{Error, Result};
 
@@ -34,7 +34,7 @@ pub struct Decoded {
 /// Larger pictures are refused before anything is allocated for them.
 const MAX_PIXELS: u64 = 1 << 28;
 
-/// A picture of so many pixels is decoded whatever its file's length: 48 MiB as RGB.
+/// A picture of so many pixels is decoded whatever its file's length, unless it is a JPEG: 48 MiB as RGB.
 const ALWAYS_PIXELS: u64 = 1 << 24;
 /// Pixels that a byte of a larger picture's file may stand for: 1-bit PNG, packed as tightly as deflate can.
 const PIXELS_PER_BYTE: u64 = 8 * 1032;
@@ -67,12 +67,13 @@ pub fn decode(bytes: &[u8], name: &str, rule: OrientationRule) -> Result<Decoded
     };
     let (mut picture, orientation) = if format == ImageFormat::Jpeg {
         let jpeg = Jpeg::markers(bytes).map_err(|refusal| refused(name, refusal))?;
-        check_size(jpeg.size, bytes.len()).map_err(damaged)?;
+        check_size(jpeg.size, bytes.len(), jpeg::PIXELS_PER_BYTE * bytes.len() as u64).map_err(damaged)?;
         let picture = jpeg.decode(bytes).map_err(|refusal| refused(name, refusal))?;
         (DynamicImage::from(picture), jpeg.orientation)
     } else {
         let mut decoder = reader.into_decoder().map_err(|e| damaged(format!("{format:?}: {e}")))?;
-        check_size(decoder.dimensions(), bytes.len()).map_err(damaged)?;
+        let held = ALWAYS_PIXELS.max(PIXELS_PER_BYTE * bytes.len() as u64);
+        check_size(decoder.dimensions(), bytes.len(), held).map_err(damaged)?;
         // Broken EXIF data say nothing about the picture, so that it counts as upright.
         let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
         let picture = DynamicImage::from_decoder(decoder).map_err(|e| damaged(format!("{format:?}: {e}")))?;
@@ -106,13 +107,14 @@ pub fn measure(bytes: &[u8], name: &str) -> Result<(u32, u32, u8)> {
     Ok((width, height, orientation.to_exif()))
 }
 
-/// Refuses sizes that are out of range, or that a file of so many bytes cannot hold; the error is the problem.
-fn check_size((width, height): (u32, u32), bytes: usize) -> Result<(), String> {
+/// Refuses sizes that are out of range, or of more pixels than a file of so many bytes can have `held`; the error is the
+/// problem.
+fn check_size((width, height): (u32, u32), bytes: usize, held: u64) -> Result<(), String> {
     let pixels = u64::from(width) * u64::from(height);
     if pixels > MAX_PIXELS || pixels == 0 {
         return Err(format!("{width} x {height} pixels; between 1 and 2^28 are possible"));
     }
-    if pixels > ALWAYS_PIXELS && pixels > PIXELS_PER_BYTE * bytes as u64 {
+    if pixels > held {
         return Err(format!("{width} x {height} pixels in {bytes} bytes, which cannot hold them"));
     }
     Ok(())
@@ -174,6 +176,16 @@ mod tests {
         bytes[29..33].copy_from_slice(&crc.sum().to_be_bytes());
         let error = decode(&bytes, "a.png", OrientationRule::Apply).unwrap_err().to_string();
         assert!(error.contains("8000 x 8000") && error.contains("cannot hold"), "{error}");
+    }
+
+    #[test]
+    fn a_jpeg_that_promises_what_its_bytes_cannot_hold_is_refused() {
+        let mut bytes = encoded(ImageFormat::Jpeg);
+        let frame = bytes.windows(2).position(|pair| pair == [0xFF, 0xC0]).unwrap();
+        // 1000 x 2000 pixels: fewer than any PNG may have.
+        bytes[frame + 5..frame + 9].copy_from_slice(&[0x07, 0xD0, 0x03, 0xE8]);
+        let error = decode(&bytes, "a.jpg", OrientationRule::Apply).unwrap_err().to_string();
+        assert!(error.contains("1000 x 2000") && error.contains("cannot hold"), "{error}");
     }
 
     #[test]

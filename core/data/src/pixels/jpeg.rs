@@ -24,6 +24,13 @@ pub(super) struct Jpeg {
     decoder: Decoder,
 }
 
+/// Pixels that a byte of a JPEG may stand for: a block takes a bit at least, and 32 x 32 pixels take 8 blocks at least
+/// (two components, each the finest one way).
+pub(super) const PIXELS_PER_BYTE: u64 = 8 * 32 * 32 / 8;
+
+/// Most rows that jpeg-decoder 0.3 counts right: it counts them by eights, in 16 bits.
+const MOST_ROWS: u32 = 65_528;
+
 /// Why a JPEG is not read.
 #[derive(Debug)]
 pub(super) enum Refusal {
@@ -93,7 +100,11 @@ impl Jpeg {
             return Err(Refusal::Damaged("the JPEG has no frame header before its first scan".into()));
         };
         let orientation = orientation.unwrap_or(Orientation::NoTransforms);
-        Ok(Self { size: frame.size, orientation, whole, decoder: frame.decoder(scans) })
+        let decoder = frame.decoder(scans);
+        if decoder == Decoder::JpegDecoder && frame.size.1 > MOST_ROWS {
+            return Err(Refusal::Kind("a JPEG of an unusual kind with more than 65528 rows"));
+        }
+        Ok(Self { size: frame.size, orientation, whole, decoder })
     }
 
     /// The pixels of a file whose [`markers`](Self::markers) these are, as they lie in it.

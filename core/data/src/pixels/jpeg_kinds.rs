@@ -63,6 +63,25 @@ fn kinds_that_cannot_be_decoded_are_refused_by_name() {
 }
 
 #[test]
+fn more_rows_than_a_decoder_counts_are_refused() {
+    for name in ["420-scans.jpg", "coarse-first-baseline.jpg"] {
+        let mut bytes = std::fs::read(folder().join(name)).unwrap();
+        let frame = bytes.windows(2).position(|pair| pair == [0xFF, 0xC0]).unwrap();
+        for rows in [65_529u16, u16::MAX] {
+            bytes[frame + 5..frame + 7].copy_from_slice(&rows.to_be_bytes());
+            let error = decode(&bytes, name, OrientationRule::Apply).unwrap_err().to_string();
+            assert!(error.starts_with(name) && error.contains("65528 rows"), "{error}");
+        }
+        // The most that it counts, with a comment, so that the file could hold them.
+        bytes[frame + 5..frame + 7].copy_from_slice(&65_528u16.to_be_bytes());
+        bytes.splice(2..2, [0xFF, 0xFE, 0x10, 0x00].into_iter().chain([b' '; 0xFFE]));
+        if let Err(error) = decode(&bytes, name, OrientationRule::Apply) {
+            assert!(!error.to_string().contains("rows"), "{error}");
+        }
+    }
+}
+
+#[test]
 fn a_truncated_file_of_any_kind_is_an_error() {
     for (name, bytes) in files(false) {
         for end in 0..bytes.len() {
