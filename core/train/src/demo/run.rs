@@ -9,7 +9,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use crate::demo::page::{Shown, page};
-use crate::demo::settings::{BASELINE, HELD_OUT_COPIES, TEACHER, student_config, students};
+use crate::demo::settings::{BASELINE, HELD_OUT_COPIES, REGIONS, TEACHER, student_config, students};
 use crate::demo::truth::Truth;
 use crate::labelling::{LabelConfig, label};
 use crate::run::write_json;
@@ -106,7 +106,7 @@ struct Marker {
 /// The settings of the demo's teacher pass.
 fn label_config(seed: u64) -> LabelConfig {
     // At temperature 1 the teacher is certain of a third of the regions, to four digits.
-    LabelConfig { regions: 16, temperature: 2.0, seed, device: "flex".into(), ..LabelConfig::default() }
+    LabelConfig { regions: REGIONS, temperature: 2.0, seed, device: "flex".into(), ..LabelConfig::default() }
 }
 
 /// Runs the demo in the folder `out`, with students of `seeds` seeds, from `seed` on. What an earlier demo of the same seed

@@ -60,6 +60,9 @@ pub fn students(out: &Path, seed: u64, seeds: u64) -> Result<SweepPlan> {
     config.plan(Some(shared.images))
 }
 
+/// Regions of an image (M): of the store, and drawn for students without labels.
+pub const REGIONS: u32 = 16;
+
 /// Highest learning rate of the students.
 pub const LR: f64 = 3.2e-2;
 
@@ -75,6 +78,7 @@ pub fn student_config(out: &Path, seed: u64) -> TrainConfig {
         epochs: 48,
         batch: 64,
         regions_per_step: 2,
+        regions: REGIONS,
         optimizer: Some(OptimizerName::Adamw),
         lr: Some(LR),
         warmup_epochs: Some(4),
