@@ -31,8 +31,8 @@ pub(crate) fn plateau(config: &TrainConfig, classes: usize, loss: f64) -> Option
     let is_known = !config.supervision.needs_teacher() && chance > 0.0;
     (is_known && loss >= PLATEAU * chance).then(|| {
         format!(
-            "the loss at the end, {loss:.3} nats, is within 2 % of guessing ({chance:.3}): the run was too short, or its \
-             learning rate unfit, to compare it with others"
+            "the loss at the end, {loss:.3} nats, is not 2 % below that of guessing, {chance:.3}: the run was too short, or \
+             its learning rate unfit, to compare it with others"
         )
     })
 }

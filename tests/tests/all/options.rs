@@ -54,7 +54,7 @@ fn mid_auto_is_where_mining_prints_it() {
     for name in ["a", "b"] {
         let summary = fs::read(at.path().join(name).join("summary.json")).unwrap();
         let summary: serde_json::Value = serde_json::from_slice(&summary).unwrap();
-        assert_eq!(summary["thresholds"]["mid"].as_f64().unwrap(), mid, "{name}");
+        assert_eq!(summary["thresholds"]["mid"].as_f64().unwrap() as f32, mid as f32, "{name}");
         let written = fs::read_to_string(at.path().join(name).join("config.toml")).unwrap();
         assert!(written.contains("mid = \"auto\""), "{written}");
     }

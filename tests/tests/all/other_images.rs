@@ -169,7 +169,11 @@ fn a_sure_teacher_leaves_kinds_empty_with_a_word() {
     assert!(mined.stderr.contains("warning: no region is trivial"), "{}", mined.stderr);
     let trained = ferkd(at.path(), &format!("{TRAIN} --json")).ok();
     assert!(trained.stderr.contains("warning: no region is trivial"), "{}", trained.stderr);
-    assert_eq!(trained.json()["warnings"].as_array().unwrap(), &warnings);
+    let said = trained.json()["warnings"].as_array().unwrap().clone();
+    assert!(warnings.iter().all(|warning| said.contains(warning)), "{said:?}");
+    // What is unfair to any supervision is said, too: few images a step, a loss that ended where it began.
+    assert!(said[0].as_str().unwrap().starts_with("a step sees only 8 images"), "{said:?}");
+    assert!(said.last().unwrap().as_str().unwrap().starts_with("the loss at the end"), "{said:?}");
 }
 
 #[test]
