@@ -117,6 +117,7 @@ fn write_batches(at: &Path) {
 }
 
 #[test]
+#[ignore = "compiles a wheel for minutes: run by hand, with maturin and pytest (docs/python.md)"]
 fn the_package_passes_its_tests_on_our_batches_and_stores() {
     let Some(python) = python() else { return };
     let at = tempfile::tempdir().unwrap();
