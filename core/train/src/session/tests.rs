@@ -109,6 +109,7 @@ fn an_evaluation_is_that_of_the_weights_to_use_and_says_how_far_it_is() {
     let average = session.trainer().weights().unwrap();
     let (card, device) = (session.trainer().card(), session.trainer().device().clone().inner());
     let model = average.load_into(card.spec.init(9, &device).unwrap(), "average").unwrap();
+    let model = ferkd_nn::inference::Inference::of(model, &device).unwrap();
     let set = session.trainer().validation().unwrap();
     let again = evaluate(&(&model, &card.classes), set, &device, &mut |_| ()).unwrap();
     assert_eq!(*found, again);
