@@ -5,7 +5,6 @@ use ferkd_method::calibration::{Adaptation, Calibrated, Epsilon};
 use ferkd_method::mining::{Confidence, Rule, Thresholds};
 use ferkd_method::selfmix::Mix;
 use ferkd_train::config::{Supervision, TrainConfig};
-use ferkd_train::demo::settings::LR;
 use serde::{Deserialize, Serialize};
 
 use crate::pane_kind::PaneKind;
@@ -127,7 +126,7 @@ impl Experiment {
         self.other.iter_mut().for_each(Settings::sanitise);
         self.mixing.l = finite(self.mixing.l, 0.5).clamp(0.0, 1.0);
         let training = &mut self.training;
-        training.lr = if training.lr > 0.0 && training.lr < 10.0 { training.lr } else { LR };
+        training.lr = if training.lr > 0.0 && training.lr < 10.0 { training.lr } else { 4e-3 };
         training.epochs = training.epochs.clamp(4, 1000) / 4 * 4;
         training.supervisions.dedup();
         training.supervisions.truncate(Supervision::ALL.len());
@@ -217,7 +216,7 @@ impl Default for TrainSettings {
     fn default() -> Self {
         Self {
             supervisions: ferkd_train::demo::settings::SUPERVISIONS.to_vec(),
-            lr: LR,
+            lr: 4e-3,
             epochs: 24,
             seed: 0,
             mix: Mix::Selfmix,

@@ -382,6 +382,9 @@ fn config(request: &TrainRequest, supervision: Supervision) -> TrainConfig {
         mid: Some(Threshold::At(thresholds.mid)),
         high: Some(Threshold::At(thresholds.high)),
         mix: (supervision == Supervision::FerkdSelfmix).then_some(request.mix),
+        // Small steps: a frame waits for each (the demo takes larger ones).
+        batch: 32,
+        regions_per_step: 4,
         // When students are evaluated is decided for all of them together.
         eval_every: request.epochs.max(1),
         ..student_config(Path::new(""), request.seed)

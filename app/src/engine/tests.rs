@@ -126,7 +126,16 @@ fn losses_are_those_of_the_headless_trainer() {
         let weights =
             concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/teachers/digits/weights-f16.safetensors");
         let teacher = Some(weights.into());
-        let config = TrainConfig { supervision, teacher, log_every: 1, ..student_config(folder.path(), 1) };
+        let config = TrainConfig {
+            supervision,
+            teacher,
+            log_every: 1,
+            epochs: 24,
+            batch: 32,
+            regions_per_step: 4,
+            lr: Some(4e-3),
+            ..student_config(folder.path(), 1)
+        };
         let stop = AtomicBool::new(false);
         let mut headless = Vec::new();
         let ended = ferkd_train::run::train(
