@@ -14,50 +14,23 @@ use ferkd_data::images::cache::Budget;
 use ferkd_data::images::{ImageList, Split};
 use ferkd_data::pixels::{Filter, Normalisation};
 use ferkd_data::store::Store;
-use ferkd_method::calibration::{Adaptation, Calibrated, Epsilon, Softening};
-use ferkd_method::error::{Error, Result};
+use ferkd_method::calibration::{Calibrated, Epsilon, Softening};
+use ferkd_method::error::{Error, Result, check_share};
 use ferkd_method::label::SoftLabel;
-use ferkd_method::mining::{Confidence, KindCounts, RegionKind, Rule, Threshold, Thresholds};
+use ferkd_method::mining::{Confidence, KindCounts, QUANTILES, RegionKind, Rule, Threshold, Thresholds};
 use ferkd_method::selfmix::{Mix, MixDraws, MixPartners, MixRule, MixStrength};
+use ferkd_method::supervision::Supervision;
 use numpy::{IntoPyArray, PyArrayMethods};
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
-use serde::{Deserialize, Serialize};
 
 use crate::convert::{instance, settings};
 use crate::errors::raised;
 use crate::labels::targets;
 use crate::mixing::MixRows;
 use crate::pool;
-use crate::store::{boxes, check_share, tuple};
-
-/// What labels are made of: the supervisions of `ferkd train` that read a store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Supervision {
-    Fkd,
-    Ferkd,
-    #[serde(rename = "ferkd+selfmix")]
-    FerkdSelfmix,
-    FerkdDrop,
-    FerkdCalibrate,
-}
-
-impl Supervision {
-    fn adaptation(self) -> Adaptation {
-        match self {
-            Self::Fkd => Adaptation::None,
-            Self::Ferkd | Self::FerkdSelfmix => Adaptation::Full,
-            Self::FerkdDrop => Adaptation::DropOnly,
-            Self::FerkdCalibrate => Adaptation::CalibrateOnly,
-        }
-    }
-
-    fn mix(self) -> Mix {
-        if self == Self::FerkdSelfmix { Mix::Selfmix } else { Mix::None }
-    }
-}
+use crate::store::{boxes, tuple};
 
 ferkd_data::options! {
     /// Settings of batches: those of `ferkd train`, under the same names and with the same defaults.
@@ -85,7 +58,7 @@ ferkd_data::options! {
         /// Regions of each image that are used: the first so many of the store's, all of them if left out.
         store_regions: Option<u32> = None,
         /// Mining thresholds as quantiles of the confidence over the store: low, mid, high.
-        quantiles: [f32; 3] = [0.02, 0.15, 0.98],
+        quantiles: [f32; 3] = QUANTILES,
         /// Mining threshold as a confidence, or "auto": regions below are discarded.
         low: Option<Threshold> = None,
         /// Mining threshold as a confidence, or "auto": regions below are context.
@@ -125,10 +98,11 @@ impl BatchConfig {
     fn check(&self) -> Result<()> {
         check_share("epsilon", self.epsilon.value().unwrap_or(0.0))?;
         check_share("truth-weight", self.truth_weight)?;
-        check_share("mix-probability", self.mix_probability as f32)?;
-        if self.mix_partners != MixPartners::Random && self.mix() != Mix::Selfmix {
-            let problem = format!("{}, but nothing is mixed within an image", self.mix_partners.name());
-            return Err(Error::usage("mix-partners", problem).remedy("give mix=\"selfmix\", or leave it out"));
+        self.mix_rule().check()?;
+        if !self.supervision.needs_store() {
+            let problem = format!("{} learns from no stored labels", self.supervision.name());
+            return Err(Error::usage("supervision", problem)
+                .remedy("choose fkd, ferkd, ferkd+selfmix, ferkd-drop or ferkd-calibrate"));
         }
         if !(8..=4096).contains(&self.side) {
             return Err(Error::usage("side", format!("{} pixels; 8 to 4096 are possible", self.side)));
@@ -146,8 +120,7 @@ impl BatchConfig {
     }
 
     fn rule(&self) -> Result<Rule> {
-        let [low, mid, high] = self.quantiles;
-        Rule::of([self.low, self.mid, self.high], Thresholds { low, mid, high })
+        Rule::of([self.low, self.mid, self.high], self.quantiles.into())
     }
 
     fn mix_rule(&self) -> MixRule {
@@ -406,25 +379,25 @@ impl PyBatches {
             closing: config.closing_epochs,
         };
         let plan = BatchPlan::new(images.len(), config.batch, length, config.seed)?;
-        let adaptation = config.supervision.adaptation();
         let (mut thresholds, mut counts) = (None, None);
         let labels = if config.supervision == Supervision::Fkd {
             Labels::Stored(store.clone())
         } else {
-            let rule = config.rule()?;
-            let (found, kinds) = store.kinds(&rule, config.confidence)?;
-            if adaptation.removes(RegionKind::Trivial) {
-                kinds.check_something_is_left(&found)?;
-            }
-            warnings.extend(rule.warnings(&found, &kinds));
-            (thresholds, counts) = (Some(found), Some(kinds));
             let softening = Softening {
                 epsilon: config.epsilon,
                 temperature: store.manifest().label.temperature,
                 truth_weight: config.truth_weight,
                 calibrated: config.calibrated,
             };
-            let mining = Mining { thresholds: found, confidence: config.confidence, adaptation, softening };
+            let (mining, kinds) = Mining::of(
+                &store,
+                &config.rule()?,
+                config.confidence,
+                config.supervision.adaptation(),
+                softening,
+                &mut warnings,
+            )?;
+            (thresholds, counts) = (Some(mining.thresholds), Some(kinds));
             Labels::Adapted { store: store.clone(), mining }
         };
         let batcher = Batcher {

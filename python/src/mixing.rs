@@ -10,7 +10,6 @@ use pyo3::types::PyDict;
 
 use crate::convert::{settings, table};
 use crate::errors::raised;
-use crate::store::check_share;
 
 /// Partner int64 (N), operator uint8 (N), l float32 (N) and box int32 (N, 4) of N rows.
 pub type MixArrays<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>, Bound<'py, PyAny>, Bound<'py, PyAny>);
@@ -100,7 +99,6 @@ pub fn draw_mixing<'py>(
 
 fn drawn(step: u64, regions: &[usize], side: u32, layer: toml::Table) -> Result<MixRows> {
     let config: MixConfig = resolve(&[("ferkd.torch.SelfMix".into(), layer)])?;
-    check_share("mix-probability", config.mix_probability as f32)?;
     if !(1..=4096).contains(&side) {
         return Err(Error::usage("side", format!("{side} pixels; 1 to 4096 are possible")));
     }
@@ -111,6 +109,7 @@ fn drawn(step: u64, regions: &[usize], side: u32, layer: toml::Table) -> Result<
         box_alpha: config.mix_box_alpha,
     };
     let rule = MixRule { mix: config.mix, strength, draws: config.mix_draws, partners: MixPartners::Random };
+    rule.check()?;
     let mixings = rule.mixings(config.seed, step, side, regions.len())?;
     let mix = StepMix::of(partners(config.mix, config.seed, step, regions), &mixings, regions);
     let mut rows = MixRows::default();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ferkd_data::store::Store;
 use ferkd_method::calibration::{Adaptation, Calibrated, Epsilon, Softening};
-use ferkd_method::error::{Error, Result};
+use ferkd_method::error::{Error, Result, check_share};
 use ferkd_method::label::SoftLabel;
 use ferkd_method::mining::{Confidence, KindCounts, Rule, Thresholds};
 use ferkd_method::region::Region;
@@ -401,15 +401,4 @@ fn mined(mining: &Bound<'_, PyAny>) -> PyResult<(Thresholds, Confidence)> {
     };
     let [low, mid, high] = thresholds.extract::<[f32; 3]>()?;
     Ok((Thresholds { low, mid, high }.checked().map_err(raised)?, confidence))
-}
-
-/// Checks a setting that is a share.
-///
-/// # Errors
-/// A number outside of 0..=1.
-pub fn check_share(field: &str, value: f32) -> Result<()> {
-    if (0.0..=1.0).contains(&value) {
-        return Ok(());
-    }
-    Err(Error::usage(field, format!("{value} is not within 0..=1")))
 }

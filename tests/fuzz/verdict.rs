@@ -1,4 +1,4 @@
-//! What a find is, whoever made the input.
+//! What a find is: the same for both drivers.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};

@@ -157,3 +157,14 @@ impl<T> IoContext<T> for std::io::Result<T> {
         self.map_err(|error| Error::io(path, error))
     }
 }
+
+/// Checks a setting that is a share or a probability.
+///
+/// # Errors
+/// A number outside of 0..=1, or none.
+pub fn check_share(key: &str, value: f32) -> Result<()> {
+    if (0.0..=1.0).contains(&value) {
+        return Ok(());
+    }
+    Err(Error::usage(key, format!("{value} is not within 0..=1")))
+}

@@ -9,6 +9,8 @@
 //! 4. [`calibration`]: the softened ground truth where the teacher saw background.
 //! 5. [`selfmix`]: mixing within one image only.
 //!
+//! [`supervision`] names what is compared with it.
+//!
 //! Every random draw comes from a counter-based stream ([`rng`]): a function of (seed, purpose, item, index), so that
 //! nothing depends on threads or on what was drawn before.
 #![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
@@ -23,5 +25,6 @@ mod named_number;
 pub mod region;
 pub mod rng;
 pub mod selfmix;
+pub mod supervision;
 
 pub use error::{Error, ErrorKind, Result};

@@ -90,6 +90,15 @@ pub struct Thresholds {
     pub high: f32,
 }
 
+/// The usual quantiles: low, mid, high. Ours, until measured.
+pub const QUANTILES: [f32; 3] = [0.02, 0.15, 0.98];
+
+impl From<[f32; 3]> for Thresholds {
+    fn from([low, mid, high]: [f32; 3]) -> Self {
+        Self { low, mid, high }
+    }
+}
+
 impl Thresholds {
     /// Checks that the thresholds are numbers in ascending order.
     ///

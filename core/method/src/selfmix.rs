@@ -25,7 +25,7 @@ mod partners;
 use rand_distr::{Beta, Distribution};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, check_share};
 use crate::rng::{Purpose, Stream};
 pub use partners::{MixPartners, box_similarity, label_similarity, partners, similar_partners};
 
@@ -117,6 +117,19 @@ pub struct MixRule {
 }
 
 impl MixRule {
+    /// Checks what can be checked before anything is drawn.
+    ///
+    /// # Errors
+    /// A probability outside of 0..=1, or similar partners where nothing is mixed within an image.
+    pub fn check(&self) -> Result<()> {
+        check_share("mix-probability", self.strength.probability as f32)?;
+        if self.partners == MixPartners::Random || self.mix == Mix::Selfmix {
+            return Ok(());
+        }
+        let problem = format!("{}, but nothing is mixed within an image", self.partners.name());
+        Err(Error::usage("mix-partners", problem).remedy("mix by selfmix, or leave it out"))
+    }
+
     /// The mixing of each of the `images` images of step `step`, for regions of `side` x `side` pixels; none where it
     /// is not mixed.
     ///

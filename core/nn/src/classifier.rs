@@ -286,16 +286,6 @@ impl Scores for (&Inference, &ClassSpace) {
     }
 }
 
-impl Scores for (&Model, &ClassSpace) {
-    fn scores(&self, images: Tensor<4>) -> Tensor<2> {
-        self.0.forward(images)
-    }
-
-    fn classes(&self) -> &ClassSpace {
-        self.1
-    }
-}
-
 impl Scores for Classifier {
     fn scores(&self, images: Tensor<4>) -> Tensor<2> {
         self.forward(images)

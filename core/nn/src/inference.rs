@@ -26,13 +26,12 @@ impl Inference {
     /// # Errors
     /// Weights that cannot be read.
     pub fn of(model: Model, device: &Device) -> Result<Self> {
+        #[cfg(not(feature = "flex"))]
+        let _ = device;
         Ok(Self {
             #[cfg(feature = "flex")]
             host: if crate::device::is_flex(device) { model.host()? } else { None },
-            model: {
-                let _ = device;
-                model
-            },
+            model,
         })
     }
 

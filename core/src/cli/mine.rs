@@ -6,7 +6,7 @@ use ferkd_data::atomic;
 use ferkd_data::events::warn;
 use ferkd_data::mine::{MiningReport, mine};
 use ferkd_data::store::Store;
-use ferkd_method::mining::{Confidence, RegionKind, RightFit, Rule, Threshold, Thresholds};
+use ferkd_method::mining::{Confidence, QUANTILES, RegionKind, RightFit, Rule, Threshold, Thresholds};
 use ferkd_method::{Error, Result};
 use ferkd_report::number::{confidence, confidences};
 
@@ -84,8 +84,7 @@ impl Args {
             return Err(Error::usage("--quantiles", "thresholds are given as confidences, too")
                 .remedy("give quantiles or confidences"));
         }
-        let usual = Thresholds { low: 0.02, mid: 0.15, high: 0.98 };
-        let rule = Rule::of(given, self.quantiles.unwrap_or(usual))?;
+        let rule = Rule::of(given, self.quantiles.unwrap_or(QUANTILES.into()))?;
         let store = Store::open(&self.store)?;
         let report = mine(&store, &rule, self.confidence)?;
         warn(&report.warnings, &mut |event| Terminal::new().hear(event));

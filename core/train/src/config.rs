@@ -7,82 +7,12 @@ use serde::{Deserialize, Serialize};
 use crate::arithmetic::Arithmetic;
 use ferkd_data::batches::plan::Length;
 use ferkd_data::pixels::Filter;
-use ferkd_method::calibration::{Adaptation, Calibrated, Epsilon, Softening};
-use ferkd_method::error::{Error, Result};
-use ferkd_method::mining::{Confidence, Rule, Threshold, Thresholds};
+use ferkd_method::calibration::{Calibrated, Epsilon, Softening};
+use ferkd_method::error::{Error, Result, check_share};
+use ferkd_method::mining::{Confidence, QUANTILES, Rule, Threshold};
 use ferkd_method::selfmix::{Mix, MixDraws, MixPartners, MixRule, MixStrength};
+pub use ferkd_method::supervision::Supervision;
 use ferkd_nn::models::{Arch, ModelSpec, VitSize};
-
-/// What a student learns from (method, section 7).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Supervision {
-    /// The ground truth.
-    Hard,
-    /// The ground truth and an online teacher.
-    Kd,
-    /// An online teacher alone, which sees exactly what the student sees.
-    Funmatch,
-    /// Stored labels, untouched.
-    Fkd,
-    /// Stored labels, mined and calibrated.
-    Ferkd,
-    /// FerKD, with regions of one image mixed.
-    #[serde(rename = "ferkd+selfmix")]
-    FerkdSelfmix,
-    /// FerKD that removes regions, but calibrates none.
-    FerkdDrop,
-    /// FerKD that calibrates regions, but removes none.
-    FerkdCalibrate,
-}
-
-impl Supervision {
-    /// All supervisions.
-    pub const ALL: [Self; 8] = [
-        Self::Hard,
-        Self::Kd,
-        Self::Funmatch,
-        Self::Fkd,
-        Self::Ferkd,
-        Self::FerkdSelfmix,
-        Self::FerkdDrop,
-        Self::FerkdCalibrate,
-    ];
-
-    /// Name in files, flags and tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Hard => "hard",
-            Self::Kd => "kd",
-            Self::Funmatch => "funmatch",
-            Self::Fkd => "fkd",
-            Self::Ferkd => "ferkd",
-            Self::FerkdSelfmix => "ferkd+selfmix",
-            Self::FerkdDrop => "ferkd-drop",
-            Self::FerkdCalibrate => "ferkd-calibrate",
-        }
-    }
-
-    /// Whether labels come from a store.
-    pub fn needs_store(self) -> bool {
-        !matches!(self, Self::Hard) && !self.needs_teacher()
-    }
-
-    /// Whether a teacher runs beside the student.
-    pub fn needs_teacher(self) -> bool {
-        matches!(self, Self::Kd | Self::Funmatch)
-    }
-
-    /// What is done with stored labels.
-    pub fn adaptation(self) -> Adaptation {
-        match self {
-            Self::Ferkd | Self::FerkdSelfmix => Adaptation::Full,
-            Self::FerkdDrop => Adaptation::DropOnly,
-            Self::FerkdCalibrate => Adaptation::CalibrateOnly,
-            _ => Adaptation::None,
-        }
-    }
-}
 
 /// A published way of training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -170,7 +100,7 @@ ferkd_data::options! {
         /// Temperature of the student's softmax; the store's if left out.
         temperature: Option<f32> = None,
         /// Mining thresholds as quantiles of the confidence over the store: low, mid, high.
-        quantiles: [f32; 3] = [0.02, 0.15, 0.98],
+        quantiles: [f32; 3] = QUANTILES,
         /// Mining threshold as a confidence: regions below are discarded. Give low, mid and high together, or "auto" for one of them: from the store's own classes, up to where the teacher's first guess is right no more often than by chance.
         low: Option<Threshold> = None,
         /// Mining threshold as a confidence: regions below are context. "auto": where the teacher's first guess begins to be right in one half of the regions.
@@ -325,8 +255,7 @@ impl TrainConfig {
     /// # Errors
     /// Only some of the absolute thresholds.
     pub fn rule(&self) -> Result<Rule> {
-        let [low, mid, high] = self.quantiles;
-        Rule::of([self.low, self.mid, self.high], Thresholds { low, mid, high })
+        Rule::of([self.low, self.mid, self.high], self.quantiles.into())
     }
 
     /// What a calibrated label says, where the store's labels have the temperature `temperature`.
@@ -362,11 +291,7 @@ impl TrainConfig {
 
     /// Which regions this run mixes.
     pub fn mix(&self) -> Mix {
-        self.mix.unwrap_or(match self.supervision {
-            Supervision::FerkdSelfmix => Mix::Selfmix,
-            Supervision::Funmatch => Mix::Mixup,
-            _ => Mix::None,
-        })
+        self.mix.unwrap_or(self.supervision.mix())
     }
 
     /// The same settings with every default of the recipe and the supervision written out.
@@ -392,22 +317,19 @@ impl TrainConfig {
     /// # Errors
     /// A number out of its range, or an input that the supervision needs and that is not given.
     pub fn check(&self) -> Result<()> {
-        let share = |key: &str, value: f32| {
-            if (0.0..=1.0).contains(&value) {
-                Ok(())
-            } else {
-                Err(Error::usage(key, format!("{value} is not within 0..=1")))
-            }
-        };
-        share("epsilon", self.epsilon.value().unwrap_or(0.0))?;
-        share("truth-weight", self.truth_weight)?;
-        share("mix-probability", self.mix_probability as f32)?;
-        if self.mix_partners != MixPartners::Random {
-            self.check_partners()?;
+        check_share("epsilon", self.epsilon.value().unwrap_or(0.0))?;
+        check_share("truth-weight", self.truth_weight)?;
+        self.mix_rule().check()?;
+        if self.mix_partners != MixPartners::Random && !self.supervision.needs_store() {
+            let (partners, name) = (self.mix_partners.name(), self.supervision.name());
+            let problem = format!("{partners}, but {name} has no stored regions and labels");
+            return Err(
+                Error::usage("mix-partners", problem).remedy("choose a supervision with a store, or random")
+            );
         }
-        share("label-smoothing", self.label_smoothing)?;
-        share("kd-alpha", self.kd_alpha)?;
-        share("ema", self.ema.unwrap_or(0.0))?;
+        check_share("label-smoothing", self.label_smoothing)?;
+        check_share("kd-alpha", self.kd_alpha)?;
+        check_share("ema", self.ema.unwrap_or(0.0))?;
         let transformer = self.arch.vit().is_some();
         for (key, given) in [("depth", self.depth), ("heads", self.heads), ("patch", self.patch)] {
             if given.is_some() && !transformer {
@@ -489,20 +411,6 @@ impl TrainConfig {
         }
         self.rule().map(|_| ())
     }
-
-    /// Checks that similar partners can be found.
-    fn check_partners(&self) -> Result<()> {
-        let name = self.mix_partners.name();
-        let (problem, remedy) = if self.mix() != Mix::Selfmix {
-            (format!("{name}, but nothing is mixed within an image"), "give --mix selfmix, or leave it out")
-        } else if !self.supervision.needs_store() {
-            let problem = format!("{name}, but {} has no stored regions and labels", self.supervision.name());
-            (problem, "choose a supervision with a store, or random")
-        } else {
-            return Ok(());
-        };
-        Err(Error::usage("mix-partners", problem).remedy(remedy))
-    }
 }
 
 #[cfg(test)]
@@ -543,13 +451,5 @@ mod tests {
         mixed.check().unwrap();
         let hard = TrainConfig { supervision: Supervision::Hard, ..mixed };
         assert!(hard.check().unwrap_err().to_string().contains("hard has no stored regions"));
-    }
-
-    #[test]
-    fn names_of_supervisions_are_those_of_the_file() {
-        for supervision in Supervision::ALL {
-            let written = serde_json::to_string(&supervision).unwrap();
-            assert_eq!(written, format!("\"{}\"", supervision.name()));
-        }
     }
 }

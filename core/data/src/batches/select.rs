@@ -6,7 +6,7 @@ use crate::store::Store;
 use ferkd_method::calibration::{Adaptation, Softening};
 use ferkd_method::error::{Error, Result};
 use ferkd_method::label::SoftLabel;
-use ferkd_method::mining::{Confidence, RegionKind, Thresholds};
+use ferkd_method::mining::{Confidence, KindCounts, RegionKind, Rule, Thresholds};
 use ferkd_method::region::{Region, RegionSampler};
 use ferkd_method::rng::path_hash;
 
@@ -177,6 +177,27 @@ impl Labels {
 }
 
 impl Mining {
+    /// Sorts a store's regions by a rule; adds to `warnings` what is worth a word about the kinds that it makes, and says
+    /// how many regions are of each.
+    ///
+    /// # Errors
+    /// Those of [`Store::kinds`], or no region that would be trained on.
+    pub fn of(
+        store: &Store,
+        rule: &Rule,
+        confidence: Confidence,
+        adaptation: Adaptation,
+        softening: Softening,
+        warnings: &mut Vec<String>,
+    ) -> Result<(Self, KindCounts)> {
+        let (thresholds, kinds) = store.kinds(rule, confidence)?;
+        if adaptation.removes(RegionKind::Trivial) {
+            kinds.check_something_is_left(&thresholds)?;
+        }
+        warnings.extend(rule.warnings(&thresholds, &kinds));
+        Ok((Self { thresholds, confidence, adaptation, softening }, kinds))
+    }
+
     /// The first `want` regions in the order `order` that survive, each once, with their adapted labels; where none
     /// does, the one nearest to `[low, high]`, and that it is so.
     fn select(

@@ -52,7 +52,7 @@ fn differences(folder: &Path, manifest: &Manifest, images: &ImageList) -> Result
         if sums.get(&file).is_none() {
             continue;
         }
-        // A file that is damaged or gone is written again by whoever goes on.
+        // A file that is damaged or gone is written again when labelling goes on.
         let Ok(text) = std::fs::read_to_string(folder.join(file)) else { continue };
         let names: Vec<&str> = text.split_terminator('\n').collect();
         let (Some(first), Some(last)) = (names.first(), names.last()) else { continue };

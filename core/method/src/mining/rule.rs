@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::quantiles::order_statistics;
 use super::right::RightCounts;
-use super::{CountPass, Counts, KindCounts, Thresholds};
+use super::{CountPass, Counts, KindCounts, QUANTILES, Thresholds};
 use crate::error::{Error, Result};
 use crate::named_number;
 
@@ -78,9 +78,9 @@ impl std::str::FromStr for Threshold {
 }
 
 impl Default for Rule {
-    /// Quantiles 0.02, 0.15 and 0.98 (ours, until measured).
+    /// [`QUANTILES`].
     fn default() -> Self {
-        Self::Quantiles(Thresholds { low: 0.02, mid: 0.15, high: 0.98 })
+        Self::Quantiles(QUANTILES.into())
     }
 }
 
@@ -122,10 +122,9 @@ impl Rule {
                 format!("quantiles = [{low:?}, {mid:?}, {high:?}]\n")
             }
             Self::Bounds(bounds) => {
-                let usual = [0.02, 0.15, 0.98];
                 let quantile = |i: usize| match bounds[i] {
                     Bound::Quantile(q) => q,
-                    _ => usual[i],
+                    _ => QUANTILES[i],
                 };
                 let mut text =
                     format!("quantiles = [{:?}, {:?}, {:?}]\n", quantile(0), quantile(1), quantile(2));

@@ -14,7 +14,7 @@ use crate::demo::truth::Truth;
 use crate::labelling::{LabelConfig, label};
 use crate::run::write_json;
 use crate::sweep::analysis::Cell;
-use crate::sweep::{look, sweep};
+use crate::sweep::sweep;
 use ferkd_data::atomic;
 use ferkd_data::events::Listener;
 use ferkd_data::mine::mine;
@@ -135,9 +135,7 @@ pub fn demo(out: &Path, seed: u64, seeds: u64, stop: &AtomicBool, listen: Listen
     let written = toml::to_string(&config).map_err(|e| Error::usage("demo settings", e.to_string()))?;
     atomic::write(out.join("train.toml"), written.as_bytes())?;
     let plan = students(out, seed, seeds)?;
-    let folder = out.join("students");
-    sweep(&plan, &folder, stop, listen)?;
-    let analysis = look(&plan, &folder)?;
+    let analysis = sweep(&plan, &out.join("students"), stop, listen)?.analysis;
     let says = says(&analysis.cells, seeds);
 
     let report = out.join("report.html");

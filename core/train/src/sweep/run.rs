@@ -42,6 +42,9 @@ pub struct SweepSummary {
     pub validation_images: u64,
     /// Files with the results.
     pub files: Vec<String>,
+    /// What they say.
+    #[serde(skip)]
+    pub analysis: Analysis,
     /// Seconds that it took.
     pub time_s: f64,
 }
@@ -90,14 +93,14 @@ pub fn sweep(plan: &SweepPlan, out: &Path, stop: &AtomicBool, listen: Listener) 
 
     let (analysis, finished) = shared.analysis(plan, &tasks)?;
     let files = write_results(plan, &finished, &analysis, out)?;
-    let validation_images = analysis.validation_images;
     Ok(SweepSummary {
         runs: tasks.len(),
         runs_now,
         arms: plan.arms.len(),
         labelled_regions,
-        validation_images,
+        validation_images: analysis.validation_images,
         files: files.iter().map(|path| path.display().to_string()).collect(),
+        analysis,
         time_s: begun.elapsed().as_secs_f64(),
     })
 }

@@ -27,7 +27,6 @@ use ferkd_data::store::Store;
 #[cfg(not(target_family = "wasm"))]
 use ferkd_method::error::Error;
 use ferkd_method::error::Result;
-use ferkd_method::mining::{RegionKind, Thresholds};
 use ferkd_method::region::RegionSampler;
 use ferkd_nn::classifier::Classifier;
 use ferkd_nn::model_card::ModelCard;
@@ -127,17 +126,16 @@ impl Trainer {
 
         // The store that labels are read from, where they are.
         let labelling = store.as_ref().filter(|_| config.supervision.needs_store());
-        let thresholds = match labelling {
-            Some(store) if config.supervision != Supervision::Fkd => {
-                Some(thresholds(&config, store, &mut warnings)?)
-            }
+        let labels = labels(&config, labelling, card.classes.len(), &mut warnings)?;
+        let thresholds = match &labels {
+            Labels::Adapted { mining, .. } => Some(mining.thresholds),
             _ => None,
         };
         let stored = labelling.map(|store| store.manifest().label.temperature);
         let batcher = Batcher {
             images,
             folder_classes,
-            labels: labels(&config, labelling, thresholds, card.classes.len()),
+            labels,
             orientation: store.as_ref().map_or(OrientationRule::Apply, |s| s.manifest().orientation),
             boxes: boxes(&config, store),
             student: view,
@@ -203,41 +201,27 @@ fn schedule(config: &TrainConfig, plan: &BatchPlan) -> Schedule {
     }
 }
 
-/// The mining thresholds as confidences; adds what is worth a word about the kinds that they make.
+/// Where a region's label comes from: the store, adapted where regions are mined, or the ground truth of `classes`. Adds
+/// what is worth a word about the kinds.
 ///
 /// # Errors
 /// No region that would be trained on.
-fn thresholds(config: &TrainConfig, store: &Store, warnings: &mut Vec<String>) -> Result<Thresholds> {
-    let rule = config.rule()?;
-    let (thresholds, kinds) = store.kinds(&rule, config.confidence)?;
-    if config.supervision.adaptation().removes(RegionKind::Trivial) {
-        kinds.check_something_is_left(&thresholds)?;
-    }
-    warnings.extend(rule.warnings(&thresholds, &kinds));
-    Ok(thresholds)
-}
-
-/// Where a region's label comes from: the store, adapted where regions are mined, or the ground truth of `classes`.
 fn labels(
     config: &TrainConfig,
     store: Option<&Arc<Store>>,
-    thresholds: Option<Thresholds>,
     classes: usize,
-) -> Labels {
-    match (store, thresholds) {
-        (Some(store), Some(thresholds)) => {
-            let temperature = store.manifest().label.temperature;
-            let mining = Mining {
-                thresholds,
-                confidence: config.confidence,
-                adaptation: config.supervision.adaptation(),
-                softening: config.softening(temperature),
-            };
-            Labels::Adapted { store: store.clone(), mining }
-        }
-        (Some(store), None) => Labels::Stored(store.clone()),
-        (None, _) => Labels::Truth { smoothing: config.label_smoothing, classes: classes as u32 },
+    warnings: &mut Vec<String>,
+) -> Result<Labels> {
+    let Some(store) = store else {
+        return Ok(Labels::Truth { smoothing: config.label_smoothing, classes: classes as u32 });
+    };
+    if config.supervision == Supervision::Fkd {
+        return Ok(Labels::Stored(store.clone()));
     }
+    let (adaptation, softening) =
+        (config.supervision.adaptation(), config.softening(store.manifest().label.temperature));
+    let (mining, _) = Mining::of(store, &config.rule()?, config.confidence, adaptation, softening, warnings)?;
+    Ok(Labels::Adapted { store: store.clone(), mining })
 }
 
 /// Where the boxes of an image's regions come from.
