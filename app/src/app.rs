@@ -16,7 +16,7 @@ use crate::panes::context::PaneContext;
 use crate::screen::Screen;
 use crate::shell::{Pick, Picked, Shell};
 use crate::state::State;
-use crate::{export, link, theme, tour};
+use crate::{export, link, theme, tour, welcome};
 
 /// Brings assets that the program does not hold.
 pub trait Fetch {
@@ -58,6 +58,9 @@ const LAYOUT_KEY: &str = "ferkd-layout-1";
 
 /// Where decisions are kept between visits.
 const DECISIONS_KEY: &str = "ferkd-decisions-1";
+
+/// What is kept once the reader has seen what this is.
+const WELCOME_KEY: &str = "ferkd-welcome-1";
 
 impl Inspector {
     /// Opens the inspector. `notice` is said at once: what is missing, in plain words.
@@ -115,8 +118,11 @@ impl Inspector {
         self.context.screen = Screen::on(window);
     }
 
-    /// Takes up the layout and the decisions that were kept.
+    /// Takes up the layout and the decisions that were kept. Who was never here, and comes by no link, is told what
+    /// this is.
     pub fn restore(&mut self, storage: Option<&dyn eframe::Storage>) {
+        let was_here = storage.is_some_and(|storage| storage.get_string(WELCOME_KEY).is_some());
+        self.state.welcome = !was_here && self.state.experiment == Experiment::default();
         if let Some(text) = storage.and_then(|storage| storage.get_string(DECISIONS_KEY)) {
             self.state.restore_decisions(&text);
         }
@@ -182,6 +188,8 @@ impl Inspector {
         egui::CentralPanel::default()
             .frame(egui::Frame::new().fill(ui.visuals().panel_fill))
             .show(ui, |ui| self.layout.show(state, focus, cx, &mut clock, ui));
+        tour::point(state, &self.layout, ui.ctx());
+        welcome::ui(state, cx, ui.ctx());
         self.palette.show(ui.ctx(), state).into_iter().for_each(|command| cx.push(command));
         // Nothing has changed so far: what was asked for is done now, and the next frame shows it.
         if self.state.apply(self.context.take()) {
@@ -268,6 +276,7 @@ impl Inspector {
             | Command::NextListed
             | Command::PreviousListed
             | Command::Decide(_)
+            | Command::Welcome
             | Command::Tour => {}
         }
     }
@@ -284,6 +293,9 @@ impl eframe::App for Inspector {
     }
 
     fn save(&mut self, storage: &mut dyn eframe::Storage) {
+        if !self.state.welcome {
+            storage.set_string(WELCOME_KEY, "seen".into());
+        }
         storage.set_string(LAYOUT_KEY, self.layout.to_text());
         storage.set_string(DECISIONS_KEY, self.state.decided.to_text());
     }

@@ -13,7 +13,10 @@ pub(crate) const ONE_COLUMN: f32 = 680.0;
 /// Draws the bar.
 pub fn ui(state: &State, frame_ms: &Meter, cx: &mut PaneContext, ui: &mut egui::Ui) {
     ui.horizontal_wrapped(|ui| {
-        ui.label(egui::RichText::new("FerKD").strong().size(18.0));
+        let name = egui::Button::new(egui::RichText::new("FerKD").strong().size(18.0)).frame(false);
+        if ui.add(name).on_hover_text(Command::Welcome.title()).clicked() {
+            cx.push(Command::Welcome);
+        }
         ui.separator();
         for (data, name) in [(Data::Photos, "Photos"), (Data::Scenes, "Scenes"), (Data::Yours, "Yours")] {
             let there = state.labels.has(data);

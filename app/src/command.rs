@@ -44,6 +44,8 @@ pub enum Command {
     CopyLink,
     /// Put all panes where they were at first.
     ResetLayout,
+    /// Say what this is.
+    Welcome,
     /// Begin the tour.
     Tour,
     /// Switch between dark and light.
@@ -81,6 +83,7 @@ impl Command {
         before.into_iter().chain(pictures).chain([
             Self::ResetLayout,
             Self::Theme,
+            Self::Welcome,
             Self::Tour,
             Self::Palette,
             Self::Help,
@@ -113,6 +116,7 @@ impl Command {
             Self::CopyLink => "Copy link",
             Self::ResetLayout => "Reset layout",
             Self::Theme => "Dark or light",
+            Self::Welcome => "What is this?",
             Self::Tour => "Tour",
             Self::Palette => "Find action…",
             Self::Help => "Help",

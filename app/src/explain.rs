@@ -232,6 +232,16 @@ impl Stage {
     }
 }
 
+/// What becomes of a region of a kind under FerKD, in words.
+pub fn fate(kind: RegionKind) -> &'static str {
+    match kind {
+        RegionKind::Discarded => "discarded: nothing of the object, left out",
+        RegionKind::Context => "background: label becomes the class, softened",
+        RegionKind::Important => "important: the teacher's label stays",
+        RegionKind::Trivial => "trivial: nothing left to learn, left out",
+    }
+}
+
 /// What a confidence is, in a few letters.
 fn which(which: Confidence) -> &'static str {
     match which {

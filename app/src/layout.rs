@@ -57,6 +57,7 @@ impl Layout {
         clock: &mut Clock,
         ui: &mut egui::Ui,
     ) {
+        self.places.clear();
         if ui.available_width() < ONE_COLUMN {
             egui::ScrollArea::vertical().show(ui, |ui| {
                 for kind in PaneKind::ALL {
@@ -85,13 +86,17 @@ impl Layout {
             let is_empty = kind == PaneKind::Run && state.runs.current.is_none();
             self.tree.set_visible(id, !is_empty && !hidden.contains(&kind));
         }
-        self.places.clear();
         self.tree.ui(&mut Behavior { state, cx, clock, places: &mut self.places }, ui);
     }
 
     /// Where a pane was drawn last, in points; none if it was out of sight.
     pub fn place(&self, kind: PaneKind) -> Option<egui::Rect> {
         self.places.get(&kind).copied()
+    }
+
+    /// Where all panes that are in sight lie, in points; none where they stand one below the other.
+    pub fn all(&self) -> Option<egui::Rect> {
+        self.places.values().copied().reduce(egui::Rect::union)
     }
 
     /// As text, to be kept.

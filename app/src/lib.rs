@@ -7,14 +7,15 @@
 //!
 //! 1. names and values: [`pane_kind`], [`verdict`], [`theme`], [`assets`], [`meter`], [`shell`], [`slices`];
 //! 2. [`experiment`], everything that decides what is shown; [`history`], [`link`], [`explain`], [`command`];
-//! 3. what is looked at: [`dataset`], [`live_image`], [`scenes`], [`run`] with its monitor;
+//! 3. what is looked at: [`dataset`], [`live_image`], [`scenes`], [`run`] with its monitor; `telling`, what of it is drawn
+//!    first;
 //! 4. [`engine`]: teacher and students on one device; a window never waits for them;
 //! 5. [`labels`], the data sets that are loaded with what is counted of them, and above it `study`, what is found out
 //!    about a whole set, a slice a frame;
 //! 6. [`state`]: the subjects, [`State`] that holds them, and [`State::apply`](state::State::apply), the one place
 //!    where actions change it; [`export`] reads it;
 //! 7. [`panes`], which read `&State` and push actions, and `screen`, what draws their pictures;
-//! 8. the window: bar, palette, [`tour`], [`layout`], and [`app`], the road between engine, state and panes;
+//! 8. the window: bar, palette, `welcome`, [`tour`], [`layout`], and [`app`], the road between engine, state and panes;
 //!    [`desktop`] opens files by path.
 //!
 //! What is computed is core's: no pane has a formula of its own.
@@ -48,9 +49,11 @@ pub mod shell;
 pub mod slices;
 pub mod state;
 mod study;
+mod telling;
 pub mod theme;
 pub mod tour;
 pub mod verdict;
+mod welcome;
 
 pub use app::Inspector;
 pub use monitor::{Monitor, Point, Status};

@@ -65,6 +65,7 @@ fn open(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
             inspector.restore(creation.storage);
             inspector.state().device = Some(name);
             if let Some(path) = path {
+                inspector.state().welcome = false;
                 inspector.state().open_path(&path);
             }
             Ok(Box::new(inspector))

@@ -1,7 +1,8 @@
 //! The tour's stop at hand: what is to be understood, and what is to be done.
 
-use egui::Ui;
+use egui::{Color32, CornerRadius, LayerId, Order, Rect, Stroke, StrokeKind, Ui, pos2};
 
+use crate::layout::Layout;
 use crate::panes::context::PaneContext;
 use crate::state::State;
 use crate::state::action::Action;
@@ -36,4 +37,45 @@ pub fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
     ui.label(stop.text);
     let mark = if tour.is_done { "Done:" } else { "→" };
     ui.label(egui::RichText::new(format!("{mark} {}", stop.task)).strong());
+}
+
+/// How much of what the stop is not about is left to see.
+const DIM: Color32 = Color32::from_black_alpha(110);
+
+/// Dims all panes but the one that the stop at hand is about; they go on working.
+pub fn point(state: &State, layout: &Layout, ctx: &egui::Context) {
+    let stop = state.tour.as_ref().and_then(|tour| STOPS.get(tour.stop));
+    let Some(place) = stop.and_then(|stop| layout.place(stop.pane)) else { return };
+    let Some(all) = layout.all() else { return };
+    let painter = ctx.layer_painter(LayerId::new(Order::Middle, egui::Id::unique("tour")));
+    for part in around(place, all) {
+        painter.rect_filled(part, CornerRadius::ZERO, DIM);
+    }
+    let stroke = Stroke::new(2.0, theme::accent(&ctx.global_style().visuals));
+    painter.rect_stroke(place.shrink(1.0), CornerRadius::same(theme::RADIUS), stroke, StrokeKind::Inside);
+}
+
+/// What of `all` lies around `place`: above, below, left, right.
+fn around(place: Rect, all: Rect) -> [Rect; 4] {
+    [
+        Rect::from_min_max(all.min, pos2(all.right(), place.top())),
+        Rect::from_min_max(pos2(all.left(), place.bottom()), all.max),
+        Rect::from_min_max(pos2(all.left(), place.top()), pos2(place.left(), place.bottom())),
+        Rect::from_min_max(pos2(place.right(), place.top()), pos2(all.right(), place.bottom())),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_around_a_pane_is_covered_once() {
+        let all = Rect::from_min_max(pos2(0.0, 30.0), pos2(400.0, 300.0));
+        let place = Rect::from_min_max(pos2(100.0, 80.0), pos2(250.0, 200.0));
+        let parts = around(place, all);
+        let area: f32 = parts.iter().map(|part| part.area()).sum();
+        assert_eq!(area, all.area() - place.area());
+        assert!(parts.iter().all(|part| part.is_positive() && !part.shrink(0.5).intersects(place)));
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use ferkd_data::store::{CHECKSUMS, MemoryFiles, ReadAt};
 use ferkd_skip::not_installed;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::browser::{Browser, chromium};
 use crate::repository;
@@ -62,6 +62,10 @@ pub fn open(visit: &mut Visit) -> Value {
         state["shown"]["labels"].as_u64().unwrap_or(0) > 0 && state["frames"].as_u64().unwrap_or(0) > 2
     });
     visit.browser.until_true("document.getElementById('cover').hidden");
+    // Who comes for the first time is told what this is.
+    assert_eq!(state["welcome"], true);
+    visit.browser.act("welcome", json!(false));
+    visit.browser.until("the panes", |state| state["welcome"] == false);
     assert!(colours(&visit.browser.screenshot()) > 1000, "a photo has many colours");
     state
 }

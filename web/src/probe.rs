@@ -123,6 +123,7 @@ fn describe(page: &mut Page) -> Value {
         "shown": shown,
         "thresholds": state.thresholds(&settings).ok(),
         "kinds": state.kinds(&settings).map(kinds),
+        "welcome": state.welcome,
         "box": state.teachers.probe.as_ref().map(|probe| own_box(state, probe)),
         "training": {
             "has_begun": state.training.has_begun,
@@ -181,6 +182,7 @@ fn act(state: &mut State, name: &str, json: &str) -> Result<(), String> {
             let experiment = from_fragment(&link).map_err(|error| error.to_string())?;
             state.apply([Action::Experiment(Box::new(experiment))]);
         }
+        "welcome" => state.welcome = read(json)?,
         "box" => {
             let region: Region = read(json)?;
             let size = state.shown().ok_or("no image is shown")?.size;

@@ -1,15 +1,19 @@
 //! The histogram of the teacher's confidence, with three thresholds that the hand drags.
 
+mod right;
+
 use egui::{Align2, Color32, CornerRadius, FontId, Pos2, Rect, Sense, Stroke, Ui, pos2, vec2};
 use ferkd_method::mining::{Confidence, KindCounts, RegionKind, Thresholds};
 use ferkd_train::demo::settings::is_mistake;
 
+use self::right::{auto_button, paint_fit};
 use super::context::PaneContext;
 use super::progress::{missing, progress};
 use crate::experiment::Settings;
 use crate::state::State;
 use crate::state::action::Action;
 use crate::state::selection::Item;
+use crate::study::Watched;
 use crate::theme;
 
 /// Bars of the histogram.
@@ -20,6 +24,7 @@ const GRIP: f32 = 8.0;
 
 /// Histogram, thresholds, counts.
 pub fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
+    cx.push(Action::Watch(Watched::Right));
     options(state, cx, ui);
     let settings = state.experiment.settings;
     let thresholds = match state.thresholds(&settings) {
@@ -59,6 +64,7 @@ fn options(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
         if settings != before {
             cx.push(Action::Settings(settings));
         }
+        auto_button(state, cx, ui);
         ui.separator();
         let mut is_kept = state.filters.frozen.is_some();
         if ui
@@ -161,6 +167,7 @@ fn histogram(state: &State, thresholds: Option<Thresholds>, height: f32, cx: &mu
         painter.rect_filled(bar, CornerRadius::ZERO, color.gamma_multiply(if outside { 0.25 } else { 0.9 }));
     }
     painter.hline(rect.x_range(), rect.bottom(), theme::line(&visuals));
+    paint_fit(state, rect, painter, &visuals);
     for tick in [0.0, 0.25, 0.5, 0.75, 1.0] {
         let at = pos2(x(tick), rect.bottom() + 2.0);
         let anchor = match tick {

@@ -30,21 +30,29 @@ pub(crate) fn bars(
         ui.strong(title);
         ui.weak(format!("entropy {:.2} nats", label.entropy()));
     });
+    let height = bar_height(ui);
+    ui.spacing_mut().item_spacing.y = (height - 12.0).clamp(2.0, 6.0);
     let listed = label.top().iter().take(TOP);
     let mut mass = 0.0;
     for &(class, p) in listed {
         mass += p;
-        bar(ui, &name(class), p, truth == Some(class), theme::kind(kind, ui.visuals()));
+        bar(ui, height, &name(class), p, truth == Some(class), theme::kind(kind, ui.visuals()));
     }
     let others = label.classes() as usize - label.top().len().min(TOP);
     if others > 0 {
         let text = format!("{others} other classes");
-        bar(ui, &text, (1.0 - mass).max(0.0), false, theme::neutral(ui.visuals()));
+        bar(ui, height, &text, (1.0 - mass).max(0.0), false, theme::neutral(ui.visuals()));
     }
 }
 
-fn bar(ui: &mut Ui, name: &str, p: f32, is_truth: bool, color: egui::Color32) {
-    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 19.0), Sense::hover());
+/// Height of a bar, in points: as much as lets all of them be seen in the pane, within reason.
+fn bar_height(ui: &Ui) -> f32 {
+    let room = ui.clip_rect().bottom() - ui.cursor().top();
+    (room / (TOP + 1) as f32 - 4.0).clamp(14.0, 19.0)
+}
+
+fn bar(ui: &mut Ui, height: f32, name: &str, p: f32, is_truth: bool, color: egui::Color32) {
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::hover());
     let painter = ui.painter();
     let visuals = ui.visuals();
     painter.rect_filled(rect, CornerRadius::same(3), theme::card(visuals));

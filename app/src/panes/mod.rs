@@ -11,7 +11,7 @@ mod kinds_bar;
 mod label;
 mod label_bars;
 mod numbers;
-mod photo;
+pub(crate) mod photo;
 mod pipeline;
 mod progress;
 mod regions;

@@ -3,6 +3,7 @@
 use ferkd_method::mining::RegionKind;
 use ferkd_method::region::Region;
 
+use super::filters::Boxes;
 use super::selection::Item;
 use crate::command::Command;
 use crate::experiment::{Data, Experiment, MixSettings, Settings, TrainSettings};
@@ -37,6 +38,8 @@ pub enum Action {
     FilterKind(Option<RegionKind>),
     /// Show only images of this class, or of all.
     FilterClass(Option<u32>),
+    /// Draw so many of an image's regions.
+    Boxes(Boxes),
     /// Show regions of every kind and bar.
     ClearFilters,
     /// Keep the shown regions, by the kinds of now, while thresholds move.
@@ -101,6 +104,8 @@ pub enum Action {
     Dismiss(usize),
     /// Say that something went wrong.
     Complain(String),
+    /// Say what this is, or no longer.
+    Welcome(bool),
     /// Go to a stop of the tour; end it if `None`.
     Tour(Option<usize>),
 }

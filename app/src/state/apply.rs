@@ -47,6 +47,7 @@ impl State {
 
             Action::FilterKind(kind) => self.filters.kind = kind,
             Action::FilterClass(class) => self.filter_class(class),
+            Action::Boxes(boxes) => self.filters.boxes = boxes,
             Action::ClearFilters => (self.filters.bar, self.filters.kind) = (None, None),
             Action::KeepSet(is_kept) => {
                 let now = is_kept.then(|| self.thresholds(&self.experiment.settings).ok());
@@ -106,6 +107,7 @@ impl State {
             Action::ReloadRun => self.runs.reload(),
             Action::Dismiss(at) => self.notices.dismiss(at),
             Action::Complain(text) => self.complain(text),
+            Action::Welcome(is_open) => self.welcome = is_open,
             Action::Tour(stop) => self.go_to_stop(stop),
         }
     }
@@ -128,6 +130,7 @@ impl State {
             Command::NextListed => self.step_review(true),
             Command::PreviousListed => self.step_review(false),
             Command::Decide(verdict) => self.decide_chosen(verdict),
+            Command::Welcome => self.welcome = true,
             Command::Tour => self.go_to_stop(Some(0)),
             of_the_window => self.asked.push(of_the_window),
         }

@@ -3,8 +3,9 @@
 use ferkd_method::mining::{RegionKind, Thresholds};
 
 use super::selection::Bar;
+use crate::telling::TELLING;
 
-/// Which images and regions are shown: all, unless something is set.
+/// Which images and regions are shown: all that may be, unless something is set.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Filters {
     /// Only regions with a confidence in here: the bar of the histogram that is chosen.
@@ -15,6 +16,18 @@ pub struct Filters {
     pub class: Option<u32>,
     /// Kinds are those of these thresholds: the set that stays shown while thresholds move.
     pub frozen: Option<Thresholds>,
+    /// How many of an image's regions are drawn, while nothing else chooses among them.
+    pub boxes: Boxes,
+}
+
+/// How many of an image's regions are drawn at the most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Boxes(pub u32);
+
+impl Default for Boxes {
+    fn default() -> Self {
+        Self(TELLING)
+    }
 }
 
 impl Filters {

@@ -3,6 +3,7 @@
 use ferkd_method::Result;
 
 use super::State;
+use super::filters::Filters;
 use crate::dataset::DataSet;
 use crate::experiment::Data;
 use crate::pane_kind::PaneKind;
@@ -21,7 +22,7 @@ impl State {
     pub fn look_at(&mut self, data: Data) {
         if self.experiment.data != data {
             (self.experiment.data, self.experiment.image, self.experiment.region) = (data, 0, None);
-            self.filters = Default::default();
+            self.filters = Filters { boxes: self.filters.boxes, ..Filters::default() };
             self.teachers.probe = None;
             self.study.seek = None;
         }

@@ -77,6 +77,8 @@ pub struct State {
     pub decided: AllDecisions,
     /// Words to the user.
     pub notices: Notices,
+    /// Whether it is said what this is, before anything else.
+    pub welcome: bool,
     /// Where the reader is on the tour.
     pub tour: Option<Tour>,
     /// The pane to bring to the front.

@@ -25,7 +25,7 @@ pub struct Stop {
 }
 
 /// All stops, in their order.
-pub const STOPS: [Stop; 10] = [
+pub const STOPS: [Stop; 11] = [
     Stop {
         title: "Regions",
         text: "A teacher looked at many regions of this photo, one time, and wrote down what it saw. A student will learn \
@@ -105,9 +105,25 @@ pub const STOPS: [Stop; 10] = [
                labels, and the adapted ones. What you change takes effect while they learn.",
         task: "Press play in the Training pane, and wait for forty steps",
         pane: PaneKind::Training,
-        done: |state, _| state.training.students.iter().any(|student| student.step >= STEPS),
+        done: |state, _| has_learned(state),
+    },
+    Stop {
+        title: "Your own thresholds",
+        text: "A grey line in the histogram says how often the teacher is right. Where it crosses one half, a label begins to be \
+               worth more than the class: that is where `auto` puts mid. Choose thresholds of your own; the students of FerKD \
+               follow them while they learn.",
+        task: "Drag mid, or press Auto, and watch the curve of ferkd against fkd",
+        pane: PaneKind::Confidence,
+        done: |state, before| {
+            has_learned(state) && state.experiment.settings.numbers() != before.settings.numbers()
+        },
     },
 ];
+
+/// Whether a student has learned for a while.
+fn has_learned(state: &State) -> bool {
+    state.training.students.iter().any(|student| student.step >= STEPS)
+}
 
 /// Kind of the region that is chosen.
 fn chosen_kind(state: &State) -> Option<RegionKind> {

@@ -8,6 +8,7 @@ pub mod compare;
 pub mod mixes;
 mod question;
 pub mod review;
+pub mod right;
 pub mod seek;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,8 @@ pub(crate) struct Study {
     pub mixes: mixes::MixStudy,
     /// Regions that are worth a look.
     pub review: review::ReviewStudy,
+    /// Where the teacher is right.
+    pub right: right::RightStudy,
     /// The next image of a class.
     pub seek: Option<seek::Seek>,
     /// What was looked at in the last frame: it goes on.
@@ -41,5 +44,6 @@ impl Study {
         self.compare.advance(question, is_watched(Watched::Compare));
         self.mixes.advance(question, is_watched(Watched::Mixes));
         self.review.advance(question, is_watched(Watched::Review));
+        self.right.advance(question, is_watched(Watched::Right));
     }
 }

@@ -11,4 +11,6 @@ pub enum Watched {
     Mixes,
     /// Regions that are worth a look.
     Review,
+    /// Where the teacher is right.
+    Right,
 }

@@ -6,6 +6,7 @@ use egui::{Key, Modifiers, vec2};
 use egui_kittest::kittest::Queryable;
 use ferkd_app::experiment::{Data, Experiment};
 use ferkd_app::shell::Picked;
+use ferkd_app::state::filters::Boxes;
 use ferkd_method::mining::{Confidence, RegionKind};
 
 #[test]
@@ -17,6 +18,44 @@ fn it_opens_to_a_photo_with_regions_of_every_kind() {
     let counts = state.kinds(&state.experiment.settings).unwrap();
     assert_eq!(counts.total(), 96);
     assert!(RegionKind::ALL.iter().all(|&kind| counts.of(kind) > 0), "{counts:?}");
+}
+
+#[test]
+fn who_was_never_here_is_told_what_it_is_and_may_ask_again() {
+    let mut window = open(Experiment::default());
+    window.state_mut().restore(None);
+    window.run_steps(3);
+    // One region of each kind that the first photo has.
+    for kind in [RegionKind::Discarded, RegionKind::Context, RegionKind::Important] {
+        window.get_by_role_and_label(Role::Image, &format!("A {} region", kind.name()));
+    }
+    window.get_by_label("Look around").click();
+    window.run_steps(3);
+    assert!(!window.state_mut().state().welcome && window.state_mut().state().tour.is_none());
+    window.get_by_role_and_label(Role::Button, "FerKD").click();
+    window.run_steps(3);
+    window.get_by_label("Start the tour").click();
+    window.run_steps(3);
+    let state = window.state_mut().state();
+    assert!(!state.welcome && state.tour.as_ref().is_some_and(|tour| tour.stop == 0));
+    // A link says what is to be looked at.
+    let mut window = open(Experiment { image: 1, ..Experiment::default() });
+    window.state_mut().restore(None);
+    assert!(!window.state_mut().state().welcome);
+}
+
+#[test]
+fn thresholds_set_themselves_where_the_teacher_begins_to_be_right() {
+    let mut window = open(Experiment { data: Data::Scenes, ..Experiment::default() });
+    crate::common::run_until(&mut window, |state| state.labels.has(Data::Scenes));
+    window.run_steps(20);
+    window.get_by_label("Auto").click();
+    window.run_steps(3);
+    let state = window.state_mut().state();
+    let settings = state.experiment.settings;
+    let (mid, counts) = (settings.thresholds.mid, state.kinds(&settings).unwrap());
+    assert!(!settings.by_quantile && (0.2..0.6).contains(&mid), "{settings:?}");
+    assert!(counts.of(RegionKind::Context) > 0, "{counts:?}");
 }
 
 #[test]
@@ -64,6 +103,7 @@ fn a_threshold_that_is_dragged_changes_the_counts_as_one_step_of_undo() {
 #[test]
 fn a_click_on_a_box_chooses_its_region_and_shows_its_label() {
     let mut window = open(Experiment::default());
+    window.state_mut().state().filters.boxes = Boxes(48);
     window.run_steps(2);
     let rect = window.get_by_role_and_label(Role::Image, "n02124075/chelsea.jpg").rect();
     let at = rect.center() + vec2(20.0, 30.0);
@@ -166,6 +206,8 @@ fn the_tour_waits_for_the_reader_and_goes_on() {
     window.get_by_label("Tour").click();
     window.run_steps(2);
     window.get_by_label("Skip");
+    window.state_mut().state().filters.boxes = Boxes(48);
+    window.run_steps(1);
     let rect = window.get_by_role_and_label(Role::Image, "n02124075/chelsea.jpg").rect();
     window.hover_at(rect.center());
     window.run_steps(4);

@@ -4,4 +4,5 @@
 mod common;
 mod inspector;
 mod live_teacher;
+mod pictures;
 mod students;

@@ -1,31 +1,35 @@
 //! The photo and its M regions: which kind each is, and a box of the reader's own that the teacher follows.
 
+mod boxes;
 mod class;
+mod view;
 
 use egui::{Color32, CornerRadius, Pos2, Rect, Response, Sense, Stroke, StrokeKind, Ui, Vec2, pos2, vec2};
-use ferkd_method::mining::RegionKind;
 use ferkd_method::region::Region;
 
+use self::boxes::{drawn_regions, nearest, paint_regions};
+use self::view::View;
 use super::context::PaneContext;
 use super::photo::texture;
 use super::progress::missing;
+use super::shared::keep_together;
 use crate::command::Command;
 use crate::dataset::Shown;
 use crate::screen::HeatPicture;
 use crate::state::State;
 use crate::state::action::Action;
+use crate::state::filters::Boxes;
 use crate::state::selection::Item;
 use crate::state::teachers::Probe;
 use crate::theme;
-
-/// Smallest side of a box that is drawn by hand, in pixels of the picture.
-const SMALLEST: u32 = 8;
 
 /// How far from an edge the pointer still takes it, in points.
 const GRIP: f32 = 7.0;
 
 /// The picture, its regions, and the hand on them.
 pub fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
+    // Tools that are too wide for the pane take no room from the picture.
+    let right = ui.max_rect().right();
     toolbar(state, cx, ui);
     if let Some(error) = state.shown_error() {
         missing(error, None, ui);
@@ -35,7 +39,8 @@ pub fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
         ui.weak("Nothing to show yet");
         return;
     };
-    let space = ui.available_rect_before_wrap();
+    let mut space = ui.available_rect_before_wrap();
+    space.max.x = space.max.x.min(right);
     let (width, height) = shown.size;
     let scale = (space.width() / width as f32).min(space.height() / height as f32).max(0.05);
     let size = vec2(width as f32, height as f32) * scale;
@@ -48,7 +53,7 @@ pub fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
     if heat_is_on(ui) {
         paint_heat(state, shown, &view, cx, ui);
     }
-    let regions = visible_regions(state, shown);
+    let regions = drawn_regions(state, shown);
     let pointed = response.hover_pos().and_then(|at| nearest(&regions, &view, at));
     let pointed = pointed.map(|region| Item::Region { image: shown.image, region });
     if let Some(item) = pointed.clone().filter(|_| response.hovered()) {
@@ -59,49 +64,6 @@ pub fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
     if response.clicked() {
         cx.push(Action::Choose(pointed.unwrap_or(Item::Image(shown.image))));
     }
-}
-
-/// Between picture and screen.
-struct View {
-    rect: Rect,
-    scale: f32,
-}
-
-impl View {
-    fn place(&self, region: &Region) -> Rect {
-        let min = self.rect.min + vec2(region.left as f32, region.top as f32) * self.scale;
-        Rect::from_min_size(min, vec2(region.width as f32, region.height as f32) * self.scale)
-    }
-
-    /// The region between two points of the screen, inside of the picture.
-    fn region(&self, a: Pos2, b: Pos2, size: (u32, u32)) -> Region {
-        let pixel = |at: Pos2| {
-            let at = (at - self.rect.min) / self.scale;
-            (at.x.round().clamp(0.0, size.0 as f32) as u32, at.y.round().clamp(0.0, size.1 as f32) as u32)
-        };
-        let (ax, ay) = pixel(a);
-        let (bx, by) = pixel(b);
-        let span = |a: u32, b: u32, end: u32| {
-            let (low, high) = (a.min(b), a.max(b).max(a.min(b) + SMALLEST.min(end)));
-            if high > end { (end.saturating_sub(high - low), end) } else { (low, high) }
-        };
-        let ((left, right), (top, bottom)) = (span(ax, bx, size.0), span(ay, by, size.1));
-        Region { top, left, height: bottom - top, width: right - left, flip: false }
-    }
-}
-
-/// A region that is shown: its number, where it is, confidence and kind.
-type Judged = (u32, Region, Option<(f32, RegionKind)>);
-
-/// The regions that pass the filter.
-fn visible_regions(state: &State, shown: &Shown) -> Vec<Judged> {
-    let settings = &state.experiment.settings;
-    let judged = shown.regions.iter().zip(&shown.labels).enumerate().map(|(number, (region, label))| {
-        let judged = label.as_ref().and_then(|label| state.judge(settings, label, shown.truth));
-        (number as u32, *region, judged)
-    });
-    let passes = |judged: &Judged| state.filters.passes(judged.2);
-    judged.filter(passes).collect()
 }
 
 fn toolbar(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
@@ -135,14 +97,33 @@ fn toolbar(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
         {
             ui.data_mut(|data| data.insert_temp(heat_id(), heat));
         }
+        density(state, cx, ui);
         let has_box = state.teachers.probe.is_some();
         if has_box && ui.button("Remove my box").clicked() {
             cx.push(Action::Box(None));
         }
         if !has_box {
-            ui.weak("Drag to draw a box of your own");
+            ui.weak("Drag a box of your own");
         }
     });
+}
+
+/// How many boxes are drawn.
+fn density(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
+    let regions = state.shown().map_or(0, |shown| shown.regions.len() as u32);
+    if regions < 2 {
+        return;
+    }
+    let before = state.filters.boxes.0.min(regions);
+    let mut wanted = before;
+    keep_together(200.0, ui);
+    ui.spacing_mut().slider_width = 72.0;
+    let slider = egui::Slider::new(&mut wanted, 1..=regions).text("boxes");
+    let hint = "Boxes that are drawn: one of each kind first. All while the pointer is on the histogram";
+    ui.add(slider).on_hover_text(hint);
+    if wanted != before {
+        cx.push(Action::Boxes(Boxes(wanted)));
+    }
 }
 
 fn heat_id() -> egui::Id {
@@ -164,64 +145,6 @@ fn paint_picture(shown: &Shown, rect: Rect, ui: &Ui) {
     let texture = texture(shown, picture, ui.ctx());
     let whole = Rect::from_min_max(Pos2::ZERO, pos2(1.0, 1.0));
     ui.painter().image(texture.id(), rect, whole, Color32::WHITE);
-}
-
-/// The smallest region under the pointer: it is the one that cannot be reached otherwise.
-fn nearest(regions: &[Judged], view: &View, at: Pos2) -> Option<u32> {
-    let under = regions.iter().filter(|(_, region, _)| view.place(region).contains(at));
-    under.min_by_key(|(_, region, _)| u64::from(region.width) * u64::from(region.height)).map(|r| r.0)
-}
-
-fn paint_regions(state: &State, regions: &[Judged], view: &View, ui: &Ui) {
-    let visuals = ui.visuals();
-    let painter = ui.painter().with_clip_rect(view.rect.expand(2.0));
-    let chosen = state.experiment.region;
-    let lit = state.region_in_sight();
-    let mut order: Vec<&Judged> = regions.iter().collect();
-    // What is chosen lies on top.
-    order.sort_by_key(|(number, ..)| (Some(*number) == lit, Some(*number) == chosen));
-    for (number, region, judged) in order {
-        let rect = view.place(region).shrink(0.5);
-        let is_lit = lit == Some(*number) || chosen == Some(*number);
-        let color = judged.map_or(theme::neutral(visuals), |(_, kind)| theme::kind(kind, visuals));
-        let in_bar = state.hovered.bar.as_ref().map(|bar| judged.is_some_and(|(c, _)| bar.contains(&c)));
-        let faint = (lit.is_some() && !is_lit) || in_bar == Some(false);
-        let alpha = if faint { 0.25 } else { 1.0 };
-        if is_lit {
-            painter.rect_filled(rect, CornerRadius::ZERO, color.gamma_multiply(0.12));
-            painter.rect_stroke(
-                rect,
-                CornerRadius::ZERO,
-                Stroke::new(4.0, Color32::from_black_alpha(120)),
-                StrokeKind::Inside,
-            );
-        }
-        let stroke = Stroke::new(if is_lit { 2.5 } else { 1.25 }, color.gamma_multiply(alpha));
-        painter.rect_stroke(rect, CornerRadius::ZERO, stroke, StrokeKind::Inside);
-        if let Some((c, kind)) = judged {
-            badge(&painter, rect.min, *kind, is_lit.then_some(*c), alpha, visuals);
-        }
-    }
-}
-
-/// The kind's letter on its colour; with the confidence where there is room for it.
-fn badge(
-    painter: &egui::Painter,
-    at: Pos2,
-    kind: RegionKind,
-    c: Option<f32>,
-    alpha: f32,
-    visuals: &egui::Visuals,
-) {
-    let text = match c {
-        Some(c) => format!("{} {c:.3}", kind.letter()),
-        None => kind.letter().to_string(),
-    };
-    let font = egui::FontId::proportional(if c.is_some() { 12.0 } else { 10.0 });
-    let galley = painter.layout_no_wrap(text, font, theme::on_kind(kind, visuals).gamma_multiply(alpha));
-    let rect = Rect::from_min_size(at, galley.size() + vec2(5.0, 1.0));
-    painter.rect_filled(rect, CornerRadius::ZERO, theme::kind(kind, visuals).gamma_multiply(alpha));
-    painter.galley(rect.min + vec2(2.5, 0.5), galley, Color32::PLACEHOLDER);
 }
 
 /// How much of the heat map one sees over the picture.
