@@ -20,7 +20,7 @@ fn main() -> ferkd::Result<()> {
 
     let device = ferkd::nn::open("auto")?;
     let teacher = Classifier::load("efficientnet-lite0", &device)?;
-    let classes = &teacher.card.classes;
+    let classes = &teacher.classes;
     let truth = classes
         .find(&class)?
         .ok_or_else(|| ferkd::Error::usage(&class, "the teacher knows no such class"))?;

@@ -115,7 +115,7 @@ pub mod nn {
     //! let student = ModelSpec::new(Arch::Resnet18, 10).init(0, &device)?;
     //! println!("{} parameters", student.parameters());
     //! let teacher = Classifier::load("efficientnet-lite0", &device)?;
-    //! println!("{} classes", teacher.card.classes.len());
+    //! println!("{} classes", teacher.classes.len());
     //! # Ok(())
     //! # }
     //! ```

@@ -73,24 +73,42 @@ def test_the_same_probabilities_give_the_programs_store_byte_by_byte(scenes, tmp
 
 
 @pytest.mark.parametrize("supervision", ["fkd", "ferkd", "ferkd+selfmix"])
-@pytest.mark.parametrize("arch", ["resnet8"])
+@pytest.mark.parametrize("arch", ["resnet8", "vit-ti16"])
 def test_a_run_by_pytorch_has_the_losses_of_one_by_the_program(scenes, tmp_path, supervision, arch):
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-    from reference_models import ResNet8
+    from reference_models import ResNet8, ViT
     from torch.utils.data import DataLoader
 
     from ferkd.torch import Dataset, soft_cross_entropy
 
     torch.manual_seed(0)
-    model, size, side = ResNet8(8, 10), "--width 8", 16
-    peak = 0.005
-    torch.save(model.state_dict(), tmp_path / "begin.pth")
+    if arch == "resnet8":
+        model, size, side, peak = ResNet8(8, 10), "--width 8", 16, 0.005
+    else:
+        model, side, peak = ViT(16, 4, 32, 2, 2, 10), 16, 0.05
+        size = "--patch 4 --width 32 --depth 2 --heads 2"
+    begin = tmp_path / "begin.pth"
+    if arch == "resnet8":
+        torch.save(model.state_dict(), begin)
+    else:
+        # Shapes do not tell how many heads a transformer of this size has: a file of the program's says it.
+        safetensors = pytest.importorskip("safetensors.torch", reason="safetensors is not installed")
+        begin = tmp_path / "begin.safetensors"
+        vit = {"side": side, "patch": 4, "width": 32, "depth": 2, "heads": 2}
+        digits = [str(digit) for digit in range(10)]
+        card = {
+            "spec": {"arch": arch, "classes": 10, "vit": vit},
+            "side": side,
+            "normalisation": {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]},
+            "classes": {"ids": digits, "names": digits},
+        }
+        safetensors.save_file(model.state_dict(), begin, {"ferkd": json.dumps(card)})
     store = scenes / "marginal-smoothing"
     ferkd_(
         scenes,
         f"train --images scenes --store {store} --supervision {supervision} --arch {arch} {size} --side {side} "
         f"--epochs 20 --batch 16 --regions-per-step 2 --seed 4 --lr {peak} --log-every 1 --eval-every 20 "
-        f"--weights {tmp_path / 'begin.pth'} --device flex --run {tmp_path / 'run'}",
+        f"--weights {begin} --device flex --run {tmp_path / 'run'}",
     )
     events = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     theirs = [event["loss"] for event in events if event.get("event") == "metric"]
@@ -112,7 +130,8 @@ def test_a_run_by_pytorch_has_the_losses_of_one_by_the_program(scenes, tmp_path,
     differences = np.abs(np.array(ours) - np.array(theirs))
     print(f"{arch}, {supervision}: largest difference after 1, 10, 50 steps: "
           f"{differences[0]:.1e}, {differences[:10].max():.1e}, {differences.max():.1e}")  # fmt: skip
-    # The same sums in another order: rounding at first. Batch norms of 16 regions then amplify it; losses themselves
-    # move by tenths.
-    assert differences[0] < 2e-6 and differences[:10].max() < 2e-5 and differences.max() < 0.05
+    # The same sums in another order: rounding at first. Batch norms of 16 regions then amplify it, layer norms hardly;
+    # losses themselves move by tenths.
+    most = 0.05 if arch == "resnet8" else 1e-4
+    assert differences[0] < 2e-6 and differences[:10].max() < 2e-5 and differences.max() < most
     assert np.ptp(ours) > 0.1

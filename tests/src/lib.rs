@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use ferkd_skip::skipped;
+use ferkd_skip::{not_installed, skipped};
 use serde_json::Value;
 
 /// What the program answered.
@@ -159,6 +159,25 @@ pub fn same(a: &BTreeMap<String, Vec<u8>>, b: &BTreeMap<String, Vec<u8>>) {
     for (name, bytes) in a {
         assert!(b[name] == *bytes, "{name} differs");
     }
+}
+
+/// What runs the Python that `FERKD_PYTHON` names (`python3`) with some arguments and gives what it prints; none where
+/// it has not all of `modules`, names with commas between them. Then the test is to be skipped, which this says aloud.
+pub fn python(modules: &str) -> Option<impl Fn(&[&str]) -> String + use<>> {
+    let python = std::env::var("FERKD_PYTHON").unwrap_or_else(|_| "python3".into());
+    let found = Command::new(&python).args(["-c", &format!("import {modules}")]).output();
+    if !found.is_ok_and(|done| done.status.success()) {
+        let reason = format!("there is no {python} with {modules}");
+        // PyTorch and what goes with it are large: `.ci/run` does not install them.
+        match modules.contains("torch") || modules.contains("timm") {
+            true => skipped(reason),
+            false => not_installed(reason),
+        }
+        return None;
+    }
+    Some(move |arguments: &[&str]| {
+        answer(Command::new(&python).args(arguments).stdin(Stdio::null())).ok().stdout
+    })
 }
 
 /// Image sets that may not ship: `$FERKD_TEST_DATA/<name>`. Without it the test is to be skipped, which this

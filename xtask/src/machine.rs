@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::steps::{is_installed, output, run, run_in};
 
-/// What the label store's tests read it with, and what the Python package is built and tested with.
-const PYTHON: [&str; 3] = ["numpy==2.4.6", "maturin==1.16.0", "pytest==9.2.0"];
+/// What the tests of label stores and of ONNX files read them with, and what the Python package is built and tested with.
+const PYTHON: [&str; 4] = ["numpy==2.4.6", "onnxruntime==1.32.0", "maturin==1.16.0", "pytest==9.2.0"];
 
 /// Installs what is missing of packages and Python's; the Python that has them, where it is not the system's.
 ///
@@ -42,7 +42,7 @@ fn packages() -> Result<(), String> {
     run(&format!("{root}env DEBIAN_FRONTEND=noninteractive {install} {}", missing.join(" ")), &[])
 }
 
-/// A virtual environment with numpy, maturin and pytest beside the user's caches.
+/// A virtual environment with numpy, ONNX Runtime, maturin and pytest beside the user's caches.
 fn python() -> Result<Option<String>, String> {
     if var_os("FERKD_PYTHON").is_some() {
         return Ok(None);
@@ -53,7 +53,7 @@ fn python() -> Result<Option<String>, String> {
     let venv = cache.join("ferkd-ci-python");
     let program = |name: &str| venv.join("bin").join(name).display().to_string();
     let python = program("python");
-    if output(&python, &["-c", "import maturin, numpy, pytest"]).is_none() {
+    if output(&python, &["-c", "import maturin, numpy, onnxruntime, pytest"]).is_none() {
         run_in(Path::new("."), "python3", &[Path::new("-m"), Path::new("venv"), &venv], &[])?;
         let install = ["install", "--quiet"].iter().chain(&PYTHON).collect::<Vec<_>>();
         run_in(Path::new("."), &program("pip"), &install, &[])?;

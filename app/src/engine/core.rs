@@ -87,7 +87,7 @@ impl Core {
                 if name == TEACHER {
                     self.scene_teacher = Some(weights);
                 }
-                let classes = teacher.card.classes.clone();
+                let classes = teacher.classes.clone();
                 self.teachers.insert(name.clone(), teacher);
                 reply(Reply::Teacher { name, ids: classes.ids, names: classes.names });
             }
@@ -168,7 +168,7 @@ impl Core {
         let teacher = self.teachers.get(&teacher).ok_or_else(absent)?;
         let source = self.pictures.iter_mut().find(|(k, _)| *k == key).map(|(_, source)| source);
         let source = source.ok_or_else(|| Error::usage("labelling", "the picture did not come along"))?;
-        let all = &teacher.card.classes;
+        let all = &teacher.classes;
         let outputs: Vec<u32> = match classes.is_empty() {
             true => (0..all.len() as u32).collect(),
             false => all.map_folders(&classes, &teacher.name)?,

@@ -1,10 +1,33 @@
 //! SHA-256 as every file of this project writes it, and the digest of a list of images.
 
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use ferkd_method::error::{IoContext, Result};
 use sha2::{Digest, Sha256};
 
 /// SHA-256 of `bytes` in lower-case hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
     hex(Sha256::new_with_prefix(bytes))
+}
+
+/// SHA-256 of what lies in several files, one behind the other, in lower-case hexadecimal.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn sha256_of_files<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Result<String> {
+    let (mut hash, mut buffer) = (Sha256::new(), vec![0; 1 << 20]);
+    for path in paths {
+        let mut file = File::open(path).at(path)?;
+        loop {
+            match file.read(&mut buffer).at(path)? {
+                0 => break,
+                count => hash.update(&buffer[..count]),
+            }
+        }
+    }
+    Ok(hex(hash))
 }
 
 /// A finished hash in lower-case hexadecimal.
@@ -57,6 +80,16 @@ mod tests {
         let known = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         assert_eq!(sha256(b""), known);
         assert!(is_sha256(known) && !is_sha256(&known.to_uppercase()) && !is_sha256(&known[1..]));
+    }
+
+    #[test]
+    fn files_are_hashed_as_what_they_hold() {
+        let at = tempfile::tempdir().unwrap();
+        let paths = ["a", "b"].map(|name| at.path().join(name));
+        std::fs::write(&paths[0], vec![7; (1 << 20) + 3]).unwrap();
+        std::fs::write(&paths[1], b"behind").unwrap();
+        let whole = [&vec![7; (1 << 20) + 3][..], b"behind"].concat();
+        assert_eq!(sha256_of_files(paths.iter().map(|path| &**path)).unwrap(), sha256(&whole));
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub struct Foreign {
 
 const EXPORT: &str =
     "save the network's weights with PyTorch, by torch.save(model.state_dict(), FILE), or as safetensors";
+const ONNX: &str = "an ONNX file";
 const UNPACK: &str = "unpack it and name the file in it";
 const DOWNLOAD: &str = "download the file itself: its page has another link, or needs a login";
 
@@ -63,6 +64,11 @@ pub fn recognise(bytes: &[u8]) -> Option<Foreign> {
     text(bytes).or_else(|| protobuf(bytes))
 }
 
+/// Whether bytes begin like an ONNX file.
+pub fn is_onnx(head: &[u8]) -> bool {
+    recognise(head).is_some_and(|foreign| foreign.what == ONNX)
+}
+
 /// Pages and lists, which are text.
 fn text(bytes: &[u8]) -> Option<Foreign> {
     let head = &bytes[..bytes.len().min(4096)];
@@ -90,7 +96,7 @@ fn protobuf(bytes: &[u8]) -> Option<Foreign> {
     match head {
         // ONNX: the version of its representation, then the name of its producer, its graph or its opsets.
         [0x08, 1..=30, 0x12 | 0x3a | 0x42, ..] if !has(b"saved_model") && !has(b"serve") => {
-            Some(Foreign { what: "an ONNX file", remedy: EXPORT })
+            Some(Foreign { what: ONNX, remedy: EXPORT })
         }
         // TensorFlow: a saved model's version and its first graph, or a graph's first node.
         [0x08, 0x01, 0x12, ..] => Some(Foreign { what: "a TensorFlow saved model", remedy: EXPORT }),

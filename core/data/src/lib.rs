@@ -6,6 +6,7 @@
 //! - [`mine`]: counts, shares and histograms of a store; [`census`]: the same in slices, for dragged thresholds.
 //! - [`batches`]: the regions of a step, a pure function of the settings and the step.
 //! - [`import`]: FKD's label files; [`torch`]: PyTorch's files as plain tensors. Nothing in them is executed.
+//! - [`protobuf`]: messages as ONNX and [`tensorboard`] write them.
 #![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
 pub mod atomic;
@@ -28,9 +29,11 @@ pub mod number_of;
 mod pickle;
 pub mod pixels;
 pub mod prefixes;
+pub mod protobuf;
 pub mod scenes;
 pub mod store;
 pub mod tensor;
+pub mod tensorboard;
 #[cfg(not(target_family = "wasm"))]
 pub mod threads;
 pub mod torch;

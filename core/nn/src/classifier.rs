@@ -3,7 +3,10 @@
 #[cfg(test)]
 mod tests;
 
+use std::io::Read;
 use std::path::Path;
+#[cfg(feature = "onnx")]
+use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -11,12 +14,20 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use crate::config_file::Stated;
 use crate::device::read::read;
 use crate::inference::Inference;
+use crate::labels_file::classes_beside;
 use crate::model_card::{CARD, ModelCard};
-use crate::models::{Model, resize_positions};
+use crate::models::{Model, ModelSpec, resize_positions};
+#[cfg(feature = "onnx")]
+use crate::onnx_model::OnnxModel;
+#[cfg(feature = "onnx")]
+use crate::preprocessing::Source;
 use crate::preprocessing::{InputOverrides, Preprocessing};
 use crate::weights::StateDict;
 use ferkd_data::batches::batch::InputSpec;
 use ferkd_data::classes::ClassSpace;
+use ferkd_data::digest::sha256;
+#[cfg(feature = "onnx")]
+use ferkd_data::pixels::Normalisation;
 use ferkd_data::store::Teacher;
 use ferkd_method::error::{Error, IoContext, Result};
 
@@ -27,18 +38,42 @@ pub struct Classifier {
     pub name: String,
     /// SHA-256 of its weights file.
     pub sha256: String,
-    /// What it is.
-    pub card: ModelCard,
+    /// The classes of its outputs, in their order.
+    pub classes: ClassSpace,
     /// What it wants to see, and who says so.
     pub preprocessing: Preprocessing,
     /// How its weights were found in other people's file: sentences for a person.
     pub notes: Vec<String>,
-    /// The network, on a device without gradients.
-    pub model: Model,
+    /// What computes its logits.
+    engine: Engine,
     /// The outputs that are used, where not all of them are.
     outputs: Option<Tensor<1, Int>>,
-    /// The network once more, as its device computes it fastest.
+}
+
+/// What computes logits.
+#[derive(Debug)]
+enum Engine {
+    /// A network of ours.
+    Network(Box<Network>),
+    /// ONNX Runtime, and the device that logits are put on. Copies share it.
+    #[cfg(feature = "onnx")]
+    Onnx(Arc<OnnxModel>, Device),
+}
+
+/// A network of ours, with its weights.
+#[derive(Debug)]
+struct Network {
+    spec: ModelSpec,
+    /// On a device without gradients.
+    model: Model,
+    /// Once more, as its device computes it fastest.
     inference: Inference,
+}
+
+impl Network {
+    fn new(spec: ModelSpec, model: Model, device: &Device) -> Result<Self> {
+        Ok(Self { spec, inference: Inference::of(model.clone(), device)?, model })
+    }
 }
 
 /// The teachers that ship with the program: name and weights file.
@@ -54,18 +89,19 @@ const SHIPPED: &[(&str, &[u8])] = &[
 const SHIPPED: &[(&str, &[u8])] = &[];
 
 impl Classifier {
-    /// Loads a shipped teacher by name, a safetensors or PyTorch file, a run folder (its best checkpoint), or a folder
-    /// with `model.safetensors` or `pytorch_model.bin`.
+    /// Loads a shipped teacher by name, a safetensors, PyTorch or ONNX file, a run folder (its best checkpoint), or a
+    /// folder with `model.safetensors` or `pytorch_model.bin`, or the index of several such files.
     ///
     /// # Errors
     /// No such teacher or file, or weights that are not of a known network.
     pub fn load(what: &str, device: &Device) -> Result<Self> {
-        Self::load_with(what, &InputOverrides::default(), None, device)
+        Self::load_with(what, &InputOverrides::default(), None, device, "auto")
     }
 
     /// The same with what a user says of its input, and of the classes of its outputs, in their order
     /// ([`ModelCard::with_classes`]). What neither a user nor the weights say is read from
-    /// `config.json` or `preprocessor_config.json` beside them.
+    /// `config.json` or `preprocessor_config.json` beside them, or from a file of the weights' name that ends in
+    /// `.toml`. `provider` is the device's name, by which ONNX Runtime computes, where an ONNX file is named.
     ///
     /// # Errors
     /// As [`load`](Self::load); such a file that is damaged; an input that the network cannot take; another number of
@@ -75,39 +111,123 @@ impl Classifier {
         asked: &InputOverrides,
         classes: Option<&ClassSpace>,
         device: &Device,
+        provider: &str,
     ) -> Result<Self> {
         if let Some((name, bytes)) = SHIPPED.iter().find(|(name, _)| *name == what) {
-            return Self::load_bytes(name, bytes, name, asked, classes, None, device);
+            let (dict, sha256) = (StateDict::from_bytes(bytes, name)?, sha256(bytes));
+            return Self::load_dict(name, dict, sha256, asked, classes, None, device);
         }
         let path = Path::new(what);
         if !path.exists() {
             let names: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).collect();
             return Err(Error::usage(what, "neither a shipped teacher nor a file").remedy(format!(
-                "name a safetensors or PyTorch file, a run folder, or one of {}",
+                "name a safetensors, PyTorch or ONNX file, a run folder, or one of {}",
                 names.join(", ")
             )));
         }
         let file = if path.is_dir() { weights_in(path)? } else { path.to_owned() };
         let name = path.file_name().map_or(what.into(), |n| n.to_string_lossy());
-        let endings = [".safetensors", ".pth", ".pt", ".bin"];
+        let endings = [".safetensors", ".pth", ".pt", ".bin", ".onnx"];
         let name = endings.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name);
-        let bytes = std::fs::read(&file).at(&file)?;
-        Self::load_bytes(name, &bytes, &file.display().to_string(), asked, classes, Some(&file), device)
+        if is_onnx(&file)? {
+            return Self::load_onnx(name, &file, asked, classes, device, provider);
+        }
+        let (dict, sha256) = StateDict::read_hashed(&file)?;
+        Self::load_dict(name, dict, sha256, asked, classes, Some(&file), device)
+    }
+
+    /// Opens the device `name` and loads a teacher for it: what ONNX Runtime computes needs no device of burn's but
+    /// the CPU.
+    ///
+    /// # Errors
+    /// A device that cannot be opened, and those of [`load_with`](Self::load_with).
+    pub fn open(
+        what: &str,
+        asked: &InputOverrides,
+        classes: Option<&ClassSpace>,
+        name: &str,
+    ) -> Result<(Self, Device)> {
+        let path = Path::new(what);
+        let onnx = !Self::is_shipped(what) && path.is_file() && is_onnx(path)?;
+        let device = crate::device::open(if onnx { "flex" } else { name })?;
+        Ok((Self::load_with(what, asked, classes, &device, name)?, device))
+    }
+
+    #[cfg(feature = "onnx")]
+    fn load_onnx(
+        name: &str,
+        file: &Path,
+        asked: &InputOverrides,
+        classes: Option<&ClassSpace>,
+        device: &Device,
+        provider: &str,
+    ) -> Result<Self> {
+        if asked.arch.is_some() {
+            return Err(
+                Error::usage("arch", "an ONNX file says itself what it computes").remedy("leave --arch out")
+            );
+        }
+        let model = OnnxModel::load(file, provider.parse()?)?;
+        let card = model.card()?;
+        let mut notes = model.notes();
+        let named = match classes.is_none() && card.is_none() {
+            true => named_beside(file, model.outputs(), &mut notes)?,
+            false => None,
+        };
+        let (origin, named) = (file.display().to_string(), classes.or(named.as_ref()));
+        let classes = ModelCard::name_outputs(model.outputs(), card.as_ref(), named, &origin)?;
+        let preprocessing = match &card {
+            Some(card) => card.preprocessing(true),
+            None => {
+                let (side, from) = match model.side() {
+                    Some(side) => (side, Source::Weights),
+                    None => (224, Source::Assumed),
+                };
+                let said = Preprocessing::new(side, from, Normalisation::IMAGENET, Source::Assumed);
+                Stated::beside(file)?.iter().fold(said, Preprocessing::with_file)
+            }
+        };
+        let preprocessing = preprocessing.with_overrides(asked)?;
+        model.check_side(&preprocessing)?;
+        Ok(Self {
+            name: name.to_owned(),
+            sha256: model.sha256().to_owned(),
+            classes,
+            notes,
+            preprocessing,
+            engine: Engine::Onnx(Arc::new(model), device.clone().inner()),
+            outputs: None,
+        })
+    }
+
+    #[cfg(not(feature = "onnx"))]
+    fn load_onnx(
+        _: &str,
+        file: &Path,
+        _: &InputOverrides,
+        _: Option<&ClassSpace>,
+        _: &Device,
+        _: &str,
+    ) -> Result<Self> {
+        Err(Error::damaged(file, "it is an ONNX file, and this program was built without ONNX Runtime").remedy(
+            "build it with `--features onnx`, or save the network's weights by torch.save(model.state_dict(), FILE)",
+        ))
     }
 
     /// Loads weights from memory.
     pub fn from_bytes(name: &str, bytes: &[u8], device: &Device) -> Result<Self> {
-        Self::load_bytes(name, bytes, name, &InputOverrides::default(), None, None, device)
+        let (dict, asked) = (StateDict::from_bytes(bytes, name)?, InputOverrides::default());
+        Self::load_dict(name, dict, sha256(bytes), &asked, None, None, device)
     }
 
-    /// What a file beside the weights says of their input, of what [`load`](Self::load) would load.
+    /// What files beside the weights say of their input, of what [`load`](Self::load) would load; the last comes first.
     ///
     /// # Errors
     /// A folder without weights, or a file that is damaged.
-    pub fn stated(what: &str) -> Result<Option<Stated>> {
+    pub fn stated(what: &str) -> Result<Vec<Stated>> {
         let path = Path::new(what);
         match (Self::is_shipped(what), path.is_dir()) {
-            (true, _) => Ok(None),
+            (true, _) => Ok(Vec::new()),
             (false, true) => Stated::beside(&weights_in(path)?),
             (false, false) => Stated::beside(path),
         }
@@ -126,34 +246,41 @@ impl Classifier {
         Ok(StateDict::read(&file)?.trained())
     }
 
-    /// Loads the bytes of the weights file `origin`; what lies beside `file` is looked at where there is one.
-    fn load_bytes(
+    /// Takes weights up, of `file` where there is one: what lies beside it is looked at.
+    fn load_dict(
         name: &str,
-        bytes: &[u8],
-        origin: &str,
+        dict: StateDict,
+        sha256: String,
         asked: &InputOverrides,
         classes: Option<&ClassSpace>,
         file: Option<&Path>,
         device: &Device,
     ) -> Result<Self> {
-        let mut dict = StateDict::from_bytes(bytes, origin)?.trained();
-        let mut card = ModelCard::with_classes(&dict, origin, classes)?;
-        let mut preprocessing = card.preprocessing(dict.metadata.contains_key(CARD));
-        // What says itself what it wants needs no file: one beside it is another network's.
-        if let Some(file) = file
-            && !dict.metadata.contains_key(CARD)
-            && let Some(stated) = Stated::beside(file)?
-        {
-            if let (Some(size), Some(side)) = (card.spec.vit, stated.side)
-                && size.side != side as usize
-                && asked.side.is_none()
-            {
-                let problem = format!("it says {side} pixels, and {origin} has positions for {}", size.side);
-                return Err(Error::mismatch(stated.path, problem)
-                    .remedy("is it of these weights? take it away, or say the side by --side"));
+        let origin = file.map_or(name.to_owned(), |file| file.display().to_string());
+        let origin = origin.as_str();
+        let mut dict = dict.trained();
+        // What says itself what it is needs no file: one beside it is another network's.
+        let named = match file.filter(|_| classes.is_none() && !dict.metadata.contains_key(CARD)) {
+            Some(file) => {
+                named_beside(file, dict.infer_spec_as(asked.arch, origin)?.classes, &mut dict.notes)?
             }
-            preprocessing = preprocessing.with_file(&stated);
+            None => None,
+        };
+        let mut card = ModelCard::with_classes(&dict, origin, classes.or(named.as_ref()), asked.arch)?;
+        let mut preprocessing = card.preprocessing(dict.metadata.contains_key(CARD));
+        let stated = match file.filter(|_| !dict.metadata.contains_key(CARD)) {
+            Some(file) => Stated::beside(file)?,
+            None => Vec::new(),
+        };
+        if let (Some(size), None) = (card.spec.vit, asked.side)
+            && let Some((stated, side)) = stated.iter().rev().find_map(|stated| Some((stated, stated.side?)))
+            && size.side != side as usize
+        {
+            let problem = format!("it says {side} pixels, and {origin} has positions for {}", size.side);
+            return Err(Error::mismatch(&*stated.path, problem)
+                .remedy("is it of these weights? take it away, or say the side by --side"));
         }
+        preprocessing = stated.iter().fold(preprocessing, Preprocessing::with_file);
         let preprocessing = preprocessing.with_overrides(asked)?;
         if let Some(size) = &mut card.spec.vit
             && size.side != preprocessing.side as usize
@@ -164,17 +291,15 @@ impl Classifier {
             let resized = resize_positions(positions, size.grid())?;
             dict.tensors.insert("pos_embed".into(), resized);
         }
-        (card.side, card.normalisation) = (preprocessing.side, preprocessing.normalisation);
         let device = device.clone().inner();
         let model = dict.load_into(card.spec.init(0, &device)?, origin)?.valid();
         Ok(Self {
             name: name.to_owned(),
-            sha256: ferkd_data::digest::sha256(bytes),
-            card,
+            sha256,
+            classes: card.classes,
             preprocessing,
             notes: std::mem::take(&mut dict.notes),
-            inference: Inference::of(model.clone(), &device)?,
-            model,
+            engine: Engine::Network(Box::new(Network::new(card.spec, model, &device)?)),
             outputs: None,
         })
     }
@@ -185,18 +310,47 @@ impl Classifier {
     /// Weights that are not finite.
     pub fn on(&self, device: &Device) -> Result<Self> {
         let device = device.clone().inner();
-        let fresh = self.card.spec.init(0, &device)?;
-        let model = StateDict::of(&self.model)?.load_into(fresh, &self.name)?.valid();
+        let engine = match &self.engine {
+            Engine::Network(network) => {
+                let fresh = network.spec.init(0, &device)?;
+                let model = StateDict::of(&network.model)?.load_into(fresh, &self.name)?.valid();
+                Engine::Network(Box::new(Network::new(network.spec, model, &device)?))
+            }
+            #[cfg(feature = "onnx")]
+            Engine::Onnx(model, _) => Engine::Onnx(model.clone(), device.clone()),
+        };
         Ok(Self {
             name: self.name.clone(),
             sha256: self.sha256.clone(),
-            card: self.card.clone(),
+            classes: self.classes.clone(),
             preprocessing: self.preprocessing.clone(),
             notes: self.notes.clone(),
-            inference: Inference::of(model.clone(), &device)?,
-            model,
+            engine,
             outputs: self.outputs.clone().map(|outputs| outputs.to_device(&device)),
         })
+    }
+
+    /// The network, on a device without gradients; none where ONNX Runtime computes.
+    pub fn model(&self) -> Option<&Model> {
+        match &self.engine {
+            Engine::Network(network) => Some(&network.model),
+            #[cfg(feature = "onnx")]
+            Engine::Onnx(..) => None,
+        }
+    }
+
+    /// What it says of itself, in a file of ours; none where ONNX Runtime computes.
+    pub fn card(&self) -> Option<ModelCard> {
+        match &self.engine {
+            Engine::Network(network) => Some(ModelCard {
+                spec: network.spec,
+                side: self.preprocessing.side,
+                normalisation: self.preprocessing.normalisation,
+                classes: self.classes.clone(),
+            }),
+            #[cfg(feature = "onnx")]
+            Engine::Onnx(..) => None,
+        }
     }
 
     /// Whether `what` names a teacher that ships with the program.
@@ -220,12 +374,12 @@ impl Classifier {
         for class in used {
             *class = outputs.binary_search(class).unwrap_or_default() as u32;
         }
-        let same = outputs.iter().copied().eq(0..self.card.classes.len() as u32);
+        let same = outputs.iter().copied().eq(0..self.classes.len() as u32);
         if !same {
-            self.card.classes = self.card.classes.subset(&outputs);
+            self.classes = self.classes.subset(&outputs);
             let list: Vec<i32> = outputs.iter().map(|&c| c as i32).collect();
             let count = list.len();
-            let device = self.model.devices().into_iter().next().unwrap_or_default();
+            let device = self.device();
             self.outputs = Some(Tensor::from_data(TensorData::new(list, [count]), &device));
         }
         Ok(())
@@ -250,11 +404,31 @@ impl Classifier {
     }
 
     /// Logits of shape (N, C) for images of shape (N, 3, side, side).
-    pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        let logits = self.inference.forward(images);
-        match &self.outputs {
+    ///
+    /// # Errors
+    /// What ONNX Runtime could not compute.
+    pub fn forward(&self, images: Tensor<4>) -> Result<Tensor<2>> {
+        let logits = match &self.engine {
+            Engine::Network(network) => network.inference.forward(images),
+            #[cfg(feature = "onnx")]
+            Engine::Onnx(model, _) => {
+                let (device, [count, _, side, _]) = (images.device(), images.dims());
+                let logits = model.logits(&read(images)?, side)?;
+                Tensor::from_data(TensorData::new(logits, [count, model.outputs()]), &device)
+            }
+        };
+        Ok(match &self.outputs {
             Some(outputs) => logits.select(1, outputs.clone()),
             None => logits,
+        })
+    }
+
+    /// Where its logits are.
+    fn device(&self) -> Device {
+        match &self.engine {
+            Engine::Network(network) => network.model.devices().into_iter().next().unwrap_or_default(),
+            #[cfg(feature = "onnx")]
+            Engine::Onnx(_, device) => device.clone(),
         }
     }
 
@@ -264,21 +438,24 @@ impl Classifier {
         let count = pixels.len() / (3 * side * side);
         let images =
             Tensor::<4>::from_data(TensorData::new(pixels, [count, 3, side, side]), &device.clone().inner());
-        read(self.forward(images))
+        read(self.forward(images)?)
     }
 }
 
 /// Something that gives logits and knows its classes.
 pub trait Scores {
     /// Logits of shape (N, C) for images of shape (N, 3, side, side).
-    fn scores(&self, images: Tensor<4>) -> Tensor<2>;
+    ///
+    /// # Errors
+    /// What could not be computed.
+    fn scores(&self, images: Tensor<4>) -> Result<Tensor<2>>;
     /// The classes, in output order.
     fn classes(&self) -> &ClassSpace;
 }
 
 impl Scores for (&Inference, &ClassSpace) {
-    fn scores(&self, images: Tensor<4>) -> Tensor<2> {
-        self.0.forward(images)
+    fn scores(&self, images: Tensor<4>) -> Result<Tensor<2>> {
+        Ok(self.0.forward(images))
     }
 
     fn classes(&self) -> &ClassSpace {
@@ -287,12 +464,12 @@ impl Scores for (&Inference, &ClassSpace) {
 }
 
 impl Scores for Classifier {
-    fn scores(&self, images: Tensor<4>) -> Tensor<2> {
+    fn scores(&self, images: Tensor<4>) -> Result<Tensor<2>> {
         self.forward(images)
     }
 
     fn classes(&self) -> &ClassSpace {
-        &self.card.classes
+        &self.classes
     }
 }
 
@@ -302,10 +479,35 @@ fn weights_in(folder: &Path) -> Result<std::path::PathBuf> {
         "checkpoints/best.safetensors",
         "checkpoints/last.safetensors",
         "model.safetensors",
+        "model.safetensors.index.json",
         "pytorch_model.bin",
+        "pytorch_model.bin.index.json",
     ];
     names.iter().map(|name| folder.join(name)).find(|file| file.exists()).ok_or_else(|| {
         Error::damaged(folder, "it holds no checkpoint")
-            .remedy("name a run folder of `ferkd train`, or a safetensors file")
+            .remedy("name a run folder of `ferkd train`, a folder with model.safetensors, or a weights file")
     })
+}
+
+/// The classes that a file beside the weights `file` names, of a network of `outputs` outputs; `notes` says so.
+fn named_beside(file: &Path, outputs: usize, notes: &mut Vec<String>) -> Result<Option<ClassSpace>> {
+    let Some((classes, path)) = classes_beside(file)? else { return Ok(None) };
+    if classes.len() != outputs {
+        let problem =
+            format!("it names {} classes, and {} has {outputs} outputs", classes.len(), file.display());
+        return Err(Error::mismatch(path, problem)
+            .remedy("is it of these weights? take it away, or name the classes by --classes-file"));
+    }
+    notes.push(format!("classes are named by {path}"));
+    Ok(Some(classes))
+}
+
+/// Whether a file is an ONNX file, by its name or what it begins with.
+fn is_onnx(file: &Path) -> Result<bool> {
+    if file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("onnx")) {
+        return Ok(true);
+    }
+    let mut head = Vec::new();
+    std::fs::File::open(file).and_then(|file| file.take(4096).read_to_end(&mut head)).at(file)?;
+    Ok(ferkd_data::foreign::is_onnx(&head))
 }

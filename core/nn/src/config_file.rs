@@ -1,10 +1,11 @@
 //! `config.json` and `preprocessor_config.json` beside weights: what timm's and transformers' models on the Hugging
-//! Face hub say of their input.
+//! Face hub say of their input; and what a user says in a file of the weights' name that ends in `.toml`.
 //!
 //! Source: timm's `pretrained_cfg` (`timm/models/_hub.py`), transformers' `BaseImageProcessor`.
 
 use std::path::Path;
 
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use ferkd_data::pixels::{CropMode, Filter, Normalisation};
@@ -33,23 +34,56 @@ const MAX_BYTES: u64 = 1 << 20;
 const NAMES: [&str; 2] = ["config.json", "preprocessor_config.json"];
 
 impl Stated {
-    /// Reads what lies beside a weights file; `None` where no file says anything of the input.
+    /// Reads what lies beside a weights file: those that say something of the input, each coming before the ones in front
+    /// of it. The last is a user's own, of the weights' name with `.toml`.
     ///
     /// # Errors
-    /// A file that is not JSON, or says what is not possible or not known here.
-    pub fn beside(weights: &Path) -> Result<Option<Self>> {
+    /// A file that is not JSON or TOML, or says what is not possible or not known here.
+    pub fn beside(weights: &Path) -> Result<Vec<Self>> {
+        let mut found = Vec::new();
         for name in NAMES {
             let path = weights.with_file_name(name);
             let Ok(metadata) = std::fs::metadata(&path) else { continue };
             if !metadata.is_file() || metadata.len() > MAX_BYTES {
                 continue;
             }
-            let stated = Self::parse(&std::fs::read(&path).at(&path)?, &path.display().to_string())?;
-            if stated.is_some() {
-                return Ok(stated);
+            found.extend(Self::parse(&std::fs::read(&path).at(&path)?, &path.display().to_string())?);
+            if !found.is_empty() {
+                break;
             }
         }
-        Ok(None)
+        let own = weights.with_extension("toml");
+        if own.is_file() {
+            let text = std::fs::read_to_string(&own).at(&own)?;
+            found.push(Self::parse_toml(&text, &own.display().to_string())?);
+        }
+        Ok(found)
+    }
+
+    /// Reads a user's file: `side`, `mean`, `std`, `interpolation`, `crop` and `crop_mode`, each as the flag of that name.
+    ///
+    /// # Errors
+    /// Text that is not TOML, another key, a value that is not possible.
+    pub fn parse_toml(text: &str, path: &str) -> Result<Self> {
+        let bad = |problem: String| {
+            Error::damaged(path, problem)
+                .remedy("possible are side, mean, std, interpolation, crop and crop_mode; take the file away to give flags")
+        };
+        let said: Sidecar = toml::from_str(text).map_err(|e| bad(e.message().to_owned()))?;
+        let normalisation = match (said.mean, said.std) {
+            (Some(mean), Some(std)) => Some(Normalisation { mean, std }),
+            (None, None) => None,
+            _ => return Err(bad("it has one of `mean` and `std` without the other".into())),
+        };
+        normalisation.iter().try_for_each(check_normalisation).map_err(bad)?;
+        Ok(Self {
+            path: path.to_owned(),
+            side: said.side.map(|side| side_of(side.into())).transpose().map_err(bad)?,
+            filter: said.interpolation.as_deref().map(filter_named).transpose().map_err(bad)?,
+            normalisation,
+            crop: said.crop.map(check_crop).transpose().map_err(bad)?,
+            crop_mode: said.crop_mode.map(|mode| crop_mode_of(&mode.into())).transpose().map_err(bad)?,
+        })
     }
 
     /// Reads the bytes of such a file; `None` where it says nothing of the input.
@@ -74,6 +108,18 @@ impl Stated {
         let stated = stated.map_err(bad)?;
         Ok(Some(Self { path: path.to_owned(), ..stated }))
     }
+}
+
+/// A user's file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sidecar {
+    side: Option<u32>,
+    mean: Option<[f32; 3]>,
+    std: Option<[f32; 3]>,
+    interpolation: Option<String>,
+    crop: Option<f64>,
+    crop_mode: Option<String>,
 }
 
 /// timm's `pretrained_cfg`.
@@ -192,11 +238,14 @@ fn crop(config: &Map<String, Value>) -> Result<Option<f64>, String> {
 
 /// timm's `crop_mode`.
 fn crop_mode(config: &Map<String, Value>) -> Result<Option<CropMode>, String> {
-    let Some(value) = present(config, "crop_mode") else { return Ok(None) };
+    present(config, "crop_mode").map(crop_mode_of).transpose()
+}
+
+fn crop_mode_of(value: &Value) -> Result<CropMode, String> {
     match value.as_str() {
-        Some("center") => Ok(Some(CropMode::Center)),
-        Some("squash") => Ok(Some(CropMode::Squash)),
-        Some("border") => Ok(Some(CropMode::Border)),
+        Some("center") => Ok(CropMode::Center),
+        Some("squash") => Ok(CropMode::Squash),
+        Some("border") => Ok(CropMode::Border),
         _ => Err(format!("`crop_mode` is {value}; center, squash and border are possible")),
     }
 }
@@ -276,6 +325,36 @@ mod tests {
         assert_eq!((stated.side, stated.filter, stated.crop), (Some(384), Some(Filter::Bilinear), None));
         let plain = read(r#"{"do_normalize": false, "size": 224}"#).unwrap().unwrap();
         assert_eq!(plain.normalisation, Some(Normalisation { mean: [0.0; 3], std: [1.0; 3] }));
+    }
+
+    #[test]
+    fn a_users_own_file_says_the_same_as_flags() {
+        let said = Stated::parse_toml(
+            "side = 96\nmean = [0.5, 0.4, 0.3]\nstd = [0.2, 0.2, 0.2]\ninterpolation = \"bilinear\"\ncrop = 0.9\ncrop_mode = \"squash\"",
+            "own.toml",
+        )
+        .unwrap();
+        let expected = Stated {
+            path: "own.toml".into(),
+            side: Some(96),
+            filter: Some(Filter::Bilinear),
+            normalisation: Some(Normalisation { mean: [0.5, 0.4, 0.3], std: [0.2; 3] }),
+            crop: Some(0.9),
+            crop_mode: Some(CropMode::Squash),
+        };
+        assert_eq!(said, expected);
+        for (text, says) in [
+            ("sides = 96", "sides"),
+            ("side = 4", "8 to 4096"),
+            ("mean = [0.5, 0.5, 0.5]", "without the other"),
+            ("mean = [127, 127, 127]\nstd = [1, 1, 1]", "0 to 1"),
+            ("interpolation = \"lanczos\"", "lanczos"),
+            ("crop_mode = \"corner\"", "`crop_mode`"),
+            ("side", "expected"),
+        ] {
+            let error = Stated::parse_toml(text, "own.toml").unwrap_err().to_string();
+            assert!(error.contains("own.toml") && error.contains(says), "{text}: {error}");
+        }
     }
 
     #[test]

@@ -12,9 +12,12 @@ pub mod classifier;
 pub mod config_file;
 pub mod device;
 pub mod inference;
+mod labels_file;
 pub mod memory;
 pub mod model_card;
 pub mod models;
+#[cfg(feature = "onnx")]
+mod onnx_model;
 pub mod preprocessing;
 mod seal;
 pub mod weights;

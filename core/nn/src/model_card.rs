@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::models::ModelSpec;
+use crate::models::{Arch, ModelSpec};
 use crate::preprocessing::{Preprocessing, Source};
 use crate::weights::StateDict;
 use ferkd_data::classes::ClassSpace;
@@ -38,30 +38,68 @@ impl ModelCard {
     /// # Errors
     /// A card that makes no sense, or weights without one whose classes are not ImageNet's.
     pub fn of(dict: &StateDict, origin: &str) -> Result<Self> {
-        Self::with_classes(dict, origin, None)
+        Self::with_classes(dict, origin, None, None)
     }
 
     /// The same, where `classes` are those of the outputs: of weights that do not name theirs, and instead of those
-    /// that they name.
+    /// that they name. `arch` is what a user says the network is.
     ///
     /// # Errors
-    /// Those of [`of`](Self::of), or another number of classes than there are outputs.
-    pub fn with_classes(dict: &StateDict, origin: &str, classes: Option<&ClassSpace>) -> Result<Self> {
-        let card = Self::read(dict, origin, classes)?;
-        let Some(classes) = classes else { return Ok(card) };
-        if classes.len() != card.spec.classes {
-            let problem = format!(
-                "it has {} outputs, and {} classes are named for it",
-                card.spec.classes,
-                classes.len()
-            );
+    /// Those of [`of`](Self::of), another number of classes than there are outputs, or another network.
+    pub fn with_classes(
+        dict: &StateDict,
+        origin: &str,
+        classes: Option<&ClassSpace>,
+        arch: Option<Arch>,
+    ) -> Result<Self> {
+        let card = Self::read(dict, origin, classes, arch)?;
+        if let Some(arch) = arch.filter(|arch| *arch != card.spec.arch) {
+            let problem = format!("it is a {}, and --arch says {arch}", card.spec.arch);
+            return Err(Error::mismatch(origin, problem).remedy("leave --arch out"));
+        }
+        let classes = Self::name_outputs(card.spec.classes, Some(&card), classes, origin)?;
+        Ok(Self { classes, ..card })
+    }
+
+    /// The classes of `outputs` outputs: those that a user names, those of the file's card, or ImageNet's.
+    ///
+    /// # Errors
+    /// Another number of classes than there are outputs, or outputs that nothing names.
+    pub(crate) fn name_outputs(
+        outputs: usize,
+        card: Option<&Self>,
+        named: Option<&ClassSpace>,
+        origin: &str,
+    ) -> Result<ClassSpace> {
+        let Some(classes) = named.or(card.map(|card| &card.classes)) else {
+            return Self::known(outputs, origin);
+        };
+        if classes.len() != outputs {
+            let problem = format!("it has {outputs} outputs, and {} classes are named for it", classes.len());
             return Err(Error::mismatch(origin, problem)
                 .remedy("name a class a line in --classes-file, in the order of the outputs"));
         }
-        Ok(Self { classes: classes.clone(), ..card })
+        Ok(classes.clone())
     }
 
-    fn read(dict: &StateDict, origin: &str, classes: Option<&ClassSpace>) -> Result<Self> {
+    /// The classes of a file that does not name them.
+    fn known(outputs: usize, origin: &str) -> Result<ClassSpace> {
+        if outputs == 1000 {
+            return Ok(ClassSpace::imagenet());
+        }
+        let problem = format!("{outputs} classes, and it does not say which");
+        Err(Error::mismatch(origin, problem).remedy(
+            "name them by --classes-file FILE, a line each in the order of the outputs, or use a file that `ferkd \
+             train` or `ferkd export` wrote",
+        ))
+    }
+
+    fn read(
+        dict: &StateDict,
+        origin: &str,
+        classes: Option<&ClassSpace>,
+        arch: Option<Arch>,
+    ) -> Result<Self> {
         if let Some(text) = dict.metadata.get(CARD) {
             let card: Self = serde_json::from_str(text).map_err(|e| {
                 Error::damaged(origin, format!("its metadata make no sense: {e}"))
@@ -78,19 +116,9 @@ impl ModelCard {
                     .remedy("copy or write the file again"))
             };
         }
-        let spec = dict.infer_spec(origin)?;
+        let spec = dict.infer_spec_as(arch, origin)?;
         let (side, normalisation) = Self::usual(&spec);
-        let classes = match classes {
-            Some(classes) => classes.clone(),
-            None if spec.classes == 1000 => ClassSpace::imagenet(),
-            None => {
-                let problem = format!("{} classes, and it does not say which", spec.classes);
-                return Err(Error::mismatch(origin, problem).remedy(
-                    "name them by --classes-file FILE, a line each in the order of the outputs, or use a file that `ferkd \
-                     train` or `ferkd export` wrote",
-                ));
-            }
-        };
+        let classes = classes.map_or_else(|| Self::known(spec.classes, origin), |named| Ok(named.clone()))?;
         Ok(Self { spec, side, normalisation, classes })
     }
 

@@ -9,15 +9,18 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::config_file::{Stated, check_crop, check_normalisation};
+use crate::models::Arch;
 use ferkd_data::batches::batch::InputSpec;
 use ferkd_data::pixels::{CropMode, Filter, Normalisation};
 pub use ferkd_data::store::InputSource as Source;
 use ferkd_data::store::InputSources;
 use ferkd_method::error::{Error, Result};
 
-/// What a user says of a network's input; what is left out is looked for elsewhere.
+/// What a user says of a network and its input; what is left out is looked for elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct InputOverrides {
+    /// The architecture, where shapes do not tell it: a transformer's heads.
+    pub arch: Option<Arch>,
     /// Side in pixels.
     pub side: Option<u32>,
     /// How pictures are resized.

@@ -33,7 +33,7 @@ impl Crops {
     /// `count` crops of the size that a teacher looks at. They are noise: what a network computes takes as long
     /// whatever it sees, unless it is all zeros.
     pub(crate) fn of(teacher: &Classifier, count: usize) -> Self {
-        let side = teacher.card.side;
+        let side = teacher.preprocessing.side;
         let mut draw = Stream::new(0, Purpose::Bench, 0, 2);
         let numbers = count * 3 * side as usize * side as usize;
         Self { count, side, pixels: (0..numbers).map(|_| draw.uniform(-1.0, 1.0) as f32).collect() }
@@ -56,7 +56,7 @@ pub fn teacher(what: &TeacherBench, timing: Timing, yardstick: Option<&Yardstick
     }
     let device = ferkd_nn::device::open(&what.device)?;
     let teacher = Classifier::load(&what.teacher, &device)?;
-    let side = teacher.card.side;
+    let side = teacher.preprocessing.side;
     let crops = Crops::of(&teacher, what.batch);
     let work = || crops.look(&teacher, &device);
     let shape = [what.batch, 3, side as usize, side as usize];
@@ -67,7 +67,11 @@ pub fn teacher(what: &TeacherBench, timing: Timing, yardstick: Option<&Yardstick
         if let Some(yardstick) = yardstick {
             others.push(yardstick.rate("crops/s")?);
         }
-        timing.turn(|| read(teacher.model.forward(images.clone())).map(|_| what.batch as u64))
+        let by_burn = |images: Tensor<4>| match teacher.model() {
+            Some(model) => Ok(model.forward(images)),
+            None => teacher.forward(images),
+        };
+        timing.turn(|| read(by_burn(images.clone())?).map(|_| what.batch as u64))
     };
     let (rates, turns) = timing.turns(work, Some(other))?;
     let mut report = Report::new("teacher", timing);

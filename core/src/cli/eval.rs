@@ -8,7 +8,7 @@ use ferkd_data::images::{ImageList, Split};
 use ferkd_data::pixels::Filter;
 use ferkd_method::Result;
 use ferkd_nn::classifier::Classifier;
-use ferkd_nn::device;
+use ferkd_nn::models::Arch;
 use ferkd_nn::preprocessing::{InputOverrides, Source};
 use ferkd_train::{EvalSet, evaluate};
 
@@ -21,7 +21,7 @@ use crate::cli::terminal::Terminal;
 /// no such folder, test/. Name the folder itself to evaluate on another.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A shipped teacher, a safetensors or PyTorch file, or a run folder (its best checkpoint).
+    /// A shipped teacher, a safetensors, PyTorch or ONNX file, a run folder (its best checkpoint), or a folder of the Hugging Face hub.
     model: String,
     /// Images in class folders, or tar archives of these.
     images: PathBuf,
@@ -31,6 +31,9 @@ pub struct Args {
     /// Classes of the model in the order of its outputs, one a line, where its file does not name them.
     #[arg(long, value_name = "PATH")]
     classes_file: Option<PathBuf>,
+    /// Architecture of the model, where its file does not tell: a transformer of another size has heads as wide as those of the one that is named.
+    #[arg(long)]
+    arch: Option<Arch>,
     /// How pictures are resized; if left out: what a config.json beside the weights says, else bicubic for shipped teachers and bilinear for all others.
     #[arg(long, visible_alias = "filter", value_parser = ["bilinear", "bicubic"])]
     interpolation: Option<String>,
@@ -49,22 +52,27 @@ pub struct Args {
     /// Leave images out that cannot be decoded, count and list them.
     #[arg(long)]
     skip_bad: bool,
-    /// Device: auto, flex, wgpu or cuda:N.
+    /// Device: auto, flex, wgpu or cuda:N; for an ONNX file auto, cpu, cuda:N or tensorrt:N.
     #[arg(long, default_value = "auto")]
     device: String,
 }
 
 impl Args {
     pub fn run(self) -> Result<Output> {
-        let device = device::open(&self.device)?;
         let classes = self.classes_file.as_deref().map(ClassSpace::read).transpose()?;
         let filter = self.interpolation.as_deref().map(|name| match name {
             "bicubic" => Filter::Bicubic,
             _ => Filter::Bilinear,
         });
-        let asked =
-            InputOverrides { side: self.side, filter, mean: self.mean, std: self.std, crop: self.crop };
-        let mut model = Classifier::load_with(&self.model, &asked, classes.as_ref(), &device)?;
+        let asked = InputOverrides {
+            arch: self.arch,
+            side: self.side,
+            filter,
+            mean: self.mean,
+            std: self.std,
+            crop: self.crop,
+        };
+        let (mut model, device) = Classifier::open(&self.model, &asked, classes.as_ref(), &self.device)?;
         if model.preprocessing.filter_from == Source::Protocol && !Classifier::is_shipped(&self.model) {
             model.preprocessing.filter = Filter::Bilinear;
         }
@@ -74,7 +82,7 @@ impl Args {
         let mut notices = images.notices().to_vec();
         notices.iter().for_each(|text| terminal.hear(&Event::Notice { text: text.clone() }));
         let mut folders =
-            model.card.classes.map_folders(images.folders(), &format!("the model {}", model.name))?;
+            model.classes.map_folders(images.folders(), &format!("the model {}", model.name))?;
         if self.classes == ferkd_data::store::LabelSpace::Folder {
             model.restrict(&mut folders)?;
         }

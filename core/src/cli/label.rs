@@ -31,7 +31,7 @@ pub struct Args {
     /// Images: a folder of class folders (or the parent of train/, in any of its usual names), one flat folder, or tar
     /// archives of either.
     images: PathBuf,
-    /// Teacher: efficientnet-lite0 or digits (both ship with the program), a safetensors or PyTorch file, or a run folder.
+    /// Teacher: efficientnet-lite0 or digits (both ship with the program), a safetensors, PyTorch or ONNX file, a run folder, or a folder of the Hugging Face hub.
     #[arg(long, default_value = "efficientnet-lite0")]
     teacher: String,
     /// Folder of the store.

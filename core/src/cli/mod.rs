@@ -14,6 +14,7 @@ mod overrides;
 mod plan;
 mod stop;
 mod sweep;
+mod tensorboard;
 mod terminal;
 mod train;
 mod transfer;

@@ -12,6 +12,7 @@ use crate::cli::notices::Notices;
 use crate::cli::output::{Output, percent};
 use crate::cli::overrides::Overrides;
 use crate::cli::stop::STOP;
+use crate::cli::tensorboard::Board;
 use crate::cli::terminal::{Terminal, duration};
 
 /// Train one student under one supervision.
@@ -57,6 +58,9 @@ pub(super) struct RunArgs {
     /// Go on with the run that is there.
     #[arg(long)]
     pub(super) resume: bool,
+    /// Write TensorBoard's event files into the run's folder, too: `tensorboard --logdir RUN` shows them.
+    #[arg(long)]
+    pub(super) tensorboard: bool,
     /// Say what would be done, and stop.
     #[arg(long)]
     pub(super) dry_run: bool,
@@ -80,9 +84,14 @@ impl Args {
         }
         let mut terminal = Terminal::new();
         let mut notices = Notices::default();
+        // Node 1 alone needs the folder.
+        let leads = self.node.is_none_or(Node::leads);
+        let mut board = Board::new(run, self.run.tensorboard && leads);
         let listen = &mut |event: &Event| {
-            notices.hear(event);
-            terminal.hear(event);
+            for event in std::iter::once(event).chain(&board.hear(event)) {
+                notices.hear(event);
+                terminal.hear(event);
+            }
         };
         let (Some(node), Some(address)) = (self.node, self.meet) else {
             let summary = train(&config, run, *resume, &STOP, listen)?;

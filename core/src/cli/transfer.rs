@@ -8,6 +8,7 @@ use ferkd_train::transfer::{check, starting_point};
 
 use crate::cli::output::Output;
 use crate::cli::stop::STOP;
+use crate::cli::tensorboard::Board;
 use crate::cli::terminal::Terminal;
 use crate::cli::train::{RunArgs, dry_run, report};
 
@@ -47,7 +48,12 @@ impl Args {
         }
         let RunArgs { run, resume, .. } = &self.run;
         let mut terminal = Terminal::new();
-        let summary = train(&config, run, *resume, &STOP, &mut |e| terminal.hear(e))?;
+        let mut board = Board::new(run, self.run.tensorboard);
+        let summary = train(&config, run, *resume, &STOP, &mut |event| {
+            for event in std::iter::once(event).chain(&board.hear(event)) {
+                terminal.hear(event);
+            }
+        })?;
         report(run, &summary)
     }
 }

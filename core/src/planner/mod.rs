@@ -168,7 +168,7 @@ fn future_manifest(
         Images::Count(count) => {
             // Without a folder there are no other classes than the teacher's.
             let config = LabelConfig { classes: Some(LabelSpace::Teacher), ..config };
-            let first = teacher.card.classes.ids.first().cloned().ok_or_else(|| {
+            let first = teacher.classes.ids.first().cloned().ok_or_else(|| {
                 Error::damaged(&teacher.name, "it knows no class").remedy("name another teacher")
             })?;
             let one = ImageList::in_memory(vec![(format!("{first}/0"), first, Vec::new())])?;

@@ -51,8 +51,10 @@ ferkd_data::options! {
         store: Option<PathBuf> = None,
         /// What the student learns from: hard, kd, funmatch, fkd, ferkd, ferkd+selfmix, ferkd-drop or ferkd-calibrate.
         supervision: Supervision = Supervision::Ferkd,
-        /// Online teacher of kd and funmatch: a shipped teacher, a safetensors or PyTorch file, or a run folder.
+        /// Online teacher of kd and funmatch: a shipped teacher, a safetensors, PyTorch or ONNX file, a run folder, or a folder of the Hugging Face hub.
         teacher: Option<String> = None,
+        /// Architecture of the online teacher, where its file does not tell: a transformer of another size has heads as wide as those of the one that is named.
+        teacher_arch: Option<Arch> = None,
         /// Side of the online teacher's input, in pixels; what its weights, a config.json beside them or its architecture say if left out.
         teacher_side: Option<u32> = None,
         /// How regions are resized for the online teacher: bilinear or bicubic; what a config.json beside its weights says if left out, else bicubic.

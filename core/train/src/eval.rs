@@ -283,7 +283,7 @@ impl EvalPass {
             let side = set.view.side as usize;
             let data = TensorData::new(pixels, [seen.len(), 3, side, side]);
             let images = Tensor::<4>::from_data(data, &device.clone().inner());
-            let logits = read_async(model.scores(images)).await?;
+            let logits = read_async(model.scores(images)?).await?;
             for (number, row) in seen.into_iter().zip(logits.chunks(model.classes().len())) {
                 self.note(set, number, &softmax(row, 1.0).map_err(|error| not_finite(&error))?)?;
             }

@@ -47,7 +47,10 @@ impl Inputs {
         let teacher = match (&config.teacher, config.supervision.needs_teacher(), devices.first()) {
             (Some(name), true, Some(device)) => {
                 let classes = config.classes_file.as_deref().map(ClassSpace::read).transpose()?;
-                Some(Classifier::load_with(name, &teacher_input(config), classes.as_ref(), device)?)
+                let asked = teacher_input(config);
+                // The student's device; ONNX Runtime has no WebGPU here.
+                let provider = if config.device.starts_with("wgpu") { "cpu" } else { &*config.device };
+                Some(Classifier::load_with(name, &asked, classes.as_ref(), device, provider)?)
             }
             _ => None,
         };
@@ -93,6 +96,7 @@ impl Inputs {
 #[cfg(not(target_family = "wasm"))]
 fn teacher_input(config: &TrainConfig) -> InputOverrides {
     InputOverrides {
+        arch: config.teacher_arch,
         side: config.teacher_side,
         filter: config.teacher_interpolation,
         mean: config.teacher_mean,
@@ -185,7 +189,7 @@ pub(super) fn classes(
     }
     let known = match teacher {
         Some(teacher) => {
-            let all = &teacher.card.classes;
+            let all = &teacher.classes;
             all.map_folders(images.folders(), &format!("the teacher {}", teacher.name))?;
             Some(all.clone())
         }

@@ -28,6 +28,7 @@ use ferkd_method::label::Codec;
 use ferkd_method::region::RegionSampler;
 use ferkd_method::rng::path_hash;
 use ferkd_nn::classifier::Classifier;
+use ferkd_nn::models::Arch;
 use ferkd_nn::preprocessing::{InputOverrides, Preprocessing};
 
 ferkd_data::options! {
@@ -51,6 +52,8 @@ ferkd_data::options! {
         classes: Option<LabelSpace> = None,
         /// Classes of the teacher in the order of its outputs, one a line, where its file does not name them.
         classes_file: Option<PathBuf> = None,
+        /// Architecture of the teacher, where its file does not tell: a transformer of another size has heads as wide as those of the one that is named.
+        arch: Option<Arch> = None,
         /// Side of the teacher's input, in pixels; what its weights, a config.json beside them or its architecture say if left out.
         side: Option<u32> = None,
         /// How regions are resized for the teacher: bilinear or bicubic; what a config.json beside its weights says if left out, else bicubic.
@@ -69,7 +72,7 @@ ferkd_data::options! {
         skip_bad: bool = false,
         /// Label one of several parts, such as 2/4, into a folder within the store's; `ferkd verify` merges them.
         part: Option<Part> = None,
-        /// Device: auto, flex, wgpu or cuda:N.
+        /// Device: auto, flex, wgpu or cuda:N; for a teacher in an ONNX file auto, cpu, cuda:N or tensorrt:N.
         device: String = "auto".into(),
     }
 }
@@ -103,7 +106,7 @@ pub struct LabelSummary {
 
 /// Which classes the labels refer to.
 fn space(images: &ImageList, teacher: &Classifier, asked: Option<LabelSpace>) -> Result<LabelClasses> {
-    LabelClasses::of(images, &teacher.card.classes, &format!("the teacher {}", teacher.name), asked)
+    LabelClasses::of(images, &teacher.classes, &format!("the teacher {}", teacher.name), asked)
 }
 
 const BAD_IMAGE: &str = "replace the file, take it out, or label with --skip-bad into another folder: the list of a store's \
@@ -166,16 +169,16 @@ pub fn label(
     stop: &AtomicBool,
     listen: Listener,
 ) -> Result<LabelSummary> {
-    let device = ferkd_nn::device::open(&config.device)?;
     let classes = config.classes_file.as_deref().map(ClassSpace::read).transpose()?;
     let asked = InputOverrides {
+        arch: config.arch,
         side: config.side,
         filter: config.interpolation,
         mean: config.mean,
         std: config.std,
         crop: None,
     };
-    let teacher = Classifier::load_with(teacher, &asked, classes.as_ref(), &device)?;
+    let (teacher, device) = Classifier::open(teacher, &asked, classes.as_ref(), &config.device)?;
     let sentences = teacher.notes.iter().cloned().chain([teacher.preprocessing.sentence(&teacher.name)]);
     sentences.for_each(|text| listen(&Event::Notice { text }));
     let mut images = ImageList::open(images, Split::Train)?.first_per_class(config.images_per_class)?;

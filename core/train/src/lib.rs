@@ -47,6 +47,8 @@ mod summary;
 #[cfg(not(target_family = "wasm"))]
 pub mod sweep;
 pub mod teacher_pass;
+#[cfg(not(target_family = "wasm"))]
+pub mod tensorboard;
 pub mod trainer;
 #[cfg(not(target_family = "wasm"))]
 pub mod transfer;

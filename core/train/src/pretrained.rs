@@ -49,10 +49,8 @@ impl Pretrained {
             let classes = ClassSpace::of_folders(&[]);
             let card = ModelCard { spec, side, normalisation: usual, classes };
             // What lies beside other people's weights knows how they were trained.
-            let preprocessing = match Classifier::stated(&origin)? {
-                Some(stated) => card.preprocessing(false).with_file(&stated),
-                None => card.preprocessing(false),
-            };
+            let stated = Classifier::stated(&origin)?;
+            let preprocessing = stated.iter().fold(card.preprocessing(false), Preprocessing::with_file);
             let normalisation = preprocessing.normalisation;
             return Ok(Self { weights, spec, side, normalisation, preprocessing, notes, origin });
         }

@@ -110,19 +110,22 @@ impl Replica {
     /// Gradients of some rows of a batch and their part of the step's loss, in nats: shape (1). None without rows.
     ///
     /// Both are of the mean over all of the step's regions, so that those of its shares add up to the step's.
+    ///
+    /// # Errors
+    /// What a teacher in an ONNX file could not compute.
     pub fn learn(
         &self,
         context: &StepContext<'_>,
         batch: &DeviceBatch,
         rows: Range<usize>,
-    ) -> Option<(GradientsParams, Tensor<1>)> {
+    ) -> Result<Option<(GradientsParams, Tensor<1>)>> {
         let part = rows.len().div_ceil(context.config.accumulate).max(1);
         let mut gradients = GradientsAccumulator::new();
         let mut total: Option<Tensor<1>> = None;
         for start in rows.clone().step_by(part) {
             let slice = start..(start + part).min(rows.end);
             let share = slice.len() as f32 / batch.total as f32;
-            let loss = self.loss(context, batch, slice).mul_scalar(share);
+            let loss = self.loss(context, batch, slice)?.mul_scalar(share);
             let grads = GradientsParams::from_grads(loss.backward(), &self.student);
             gradients.accumulate(&self.student, grads);
             let loss = loss.inner();
@@ -131,7 +134,7 @@ impl Replica {
                 None => loss,
             });
         }
-        total.map(|loss| (gradients.grads(), loss))
+        Ok(total.map(|loss| (gradients.grads(), loss)))
     }
 
     /// Updates the student by a step's gradients, at learning rate `lr`.
@@ -145,25 +148,28 @@ impl Replica {
     }
 
     /// The loss of some rows of a batch, by the supervision.
-    fn loss(&self, context: &StepContext<'_>, batch: &DeviceBatch, rows: Range<usize>) -> Tensor<1> {
+    ///
+    /// # Errors
+    /// What a teacher in an ONNX file could not compute.
+    fn loss(&self, context: &StepContext<'_>, batch: &DeviceBatch, rows: Range<usize>) -> Result<Tensor<1>> {
         let logits = self.logits(context, batch, rows.clone());
         let targets = || DeviceTargets::new(&batch.targets, rows.clone(), &self.device);
         let Some(teacher) = &self.teacher else {
-            return soft_cross_entropy(logits, targets(), context.temperature);
+            return Ok(soft_cross_entropy(logits, targets(), context.temperature));
         };
         let device = self.device.clone().inner();
-        let images = on(&batch.teacher_pixels, &device, teacher.card.side, rows.clone());
+        let images = on(&batch.teacher_pixels, &device, teacher.preprocessing.side, rows.clone());
         // Without autodiff: a constant where it meets the student's.
-        let teacher = teacher.forward(images);
+        let teacher = teacher.forward(images)?;
         let t = context.config.kd_temperature;
-        match context.config.supervision {
+        Ok(match context.config.supervision {
             Supervision::Funmatch => distillation(logits, teacher, t),
             _ => {
                 let alpha = context.config.kd_alpha;
                 let truth = soft_cross_entropy(logits.clone(), targets(), 1.0);
                 truth.mul_scalar(alpha) + distillation(logits, teacher, t).mul_scalar((1.0 - alpha) * t * t)
             }
-        }
+        })
     }
 
     /// The student's logits for some rows of a batch.

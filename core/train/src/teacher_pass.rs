@@ -24,7 +24,7 @@ impl<'a> TeacherPass<'a> {
     /// # Errors
     /// An output that the teacher does not have.
     pub fn new(teacher: &'a Classifier, outputs: Vec<u32>, temperature: f32) -> Result<Self> {
-        let count = teacher.card.classes.len();
+        let count = teacher.classes.len();
         if let Some(output) = outputs.iter().find(|&&output| output as usize >= count) {
             let problem = format!("it has {count} outputs, and number {output} is asked for");
             return Err(Error::mismatch(&*teacher.name, problem));
@@ -44,12 +44,12 @@ impl<'a> TeacherPass<'a> {
     /// # Errors
     /// A device that cannot be read from, logits that are not finite.
     pub async fn probabilities(&self, input: Tensor<4>) -> Result<Vec<Vec<f32>>> {
-        let logits = read_async(self.teacher.forward(input)).await?;
+        let logits = read_async(self.teacher.forward(input)?).await?;
         let row = |row: &[f32]| {
             let used: Vec<f32> = self.outputs.iter().map(|&output| row[output as usize]).collect();
             softmax(&used, self.temperature)
         };
-        logits.chunks(self.teacher.card.classes.len()).map(row).collect()
+        logits.chunks(self.teacher.classes.len()).map(row).collect()
     }
 
     /// The top `k` of each region of an input of shape (N, 3, side, side).
@@ -72,7 +72,7 @@ mod tests {
         let teacher = Classifier::load("digits", &device).unwrap();
         let size = teacher.input_spec().size();
         let pixels: Vec<f32> = (0..3 * size).map(|i| (i * 7919 % 256) as f32 / 128.0 - 1.0).collect();
-        let logits = teacher.logits(pixels.clone(), teacher.card.side, &device).unwrap();
+        let logits = teacher.logits(pixels.clone(), teacher.preprocessing.side, &device).unwrap();
         let pass = TeacherPass::new(&teacher, vec![7, 2, 3], 2.0).unwrap();
         let found = pollster::block_on(pass.probabilities(pass.input(pixels.clone(), &device))).unwrap();
         assert_eq!(found.len(), 3);

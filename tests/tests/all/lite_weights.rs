@@ -39,15 +39,15 @@ fn near(logits: &[f32], expected: &[f32]) {
 
 fn meets_its_golden(name: &str, arch: Arch, side: u32) {
     let Some(teacher) = teacher(name) else { return };
-    assert_eq!((teacher.card.spec.arch, teacher.card.side), (arch, side));
-    assert_eq!(teacher.card.normalisation, Normalisation::LITE);
+    assert_eq!((teacher.card().unwrap().spec.arch, teacher.preprocessing.side), (arch, side));
+    assert_eq!(teacher.preprocessing.normalisation, Normalisation::LITE);
     assert_eq!(teacher.name, format!("efficientnet-{name}"));
     let mut pixels = Vec::new();
     for photo in ["chelsea", "coffee"] {
         let photo = image::open(repository(&format!("assets/photos/{photo}.png"))).unwrap().into_rgb8();
         let square = image::imageops::crop_imm(&photo, 60, 20, side, side).to_image();
         let mut planes = vec![0.0; (3 * side * side) as usize];
-        teacher.card.normalisation.write_chw(square.as_raw(), side, &mut planes);
+        teacher.preprocessing.normalisation.write_chw(square.as_raw(), side, &mut planes);
         pixels.extend(planes);
     }
     let device = ferkd_nn::device::open("flex").unwrap();
@@ -80,7 +80,7 @@ fn lite0_meets_onnx_runtime() {
     let size = 3 * 224 * 224;
     let mut pixels = vec![0.0; 2 * size];
     for (crop, planes) in crops.data().chunks(size).zip(pixels.chunks_mut(size)) {
-        teacher.card.normalisation.write_chw(crop, 224, planes);
+        teacher.preprocessing.normalisation.write_chw(crop, 224, planes);
     }
     let device = ferkd_nn::device::open("flex").unwrap();
     let logits = teacher.logits(pixels, 224, &device).unwrap();

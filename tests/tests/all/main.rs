@@ -5,10 +5,12 @@ mod bench;
 mod checkpoints;
 mod cuda_simulated;
 mod demo;
+mod exports;
 #[cfg(target_os = "linux")]
 mod file_systems;
 mod fkd_decoding;
 mod fkd_import;
+mod foreign_teacher_folders;
 mod foreign_teachers;
 mod fuzzing;
 mod hard_times;
@@ -23,6 +25,8 @@ mod lite_weights;
 mod lost_work;
 #[cfg(target_os = "linux")]
 mod million;
+#[cfg(unix)]
+mod onnx_teachers;
 #[cfg(unix)]
 mod options;
 mod other_images;

@@ -41,7 +41,7 @@ fn on_the_cpu() -> Vec<f32> {
     view.cut(&picture, &region, &mut pixels).unwrap();
     let side = view.side as usize;
     let input = Tensor::<4>::from_data(TensorData::new(pixels, [1, 3, side, side]), &Device::flex());
-    let logits: Vec<f32> = teacher.forward(input).into_data().try_to_vec().unwrap();
+    let logits: Vec<f32> = teacher.forward(input).unwrap().into_data().try_to_vec().unwrap();
     let mut probabilities = softmax(&logits, 1.0).unwrap();
     probabilities.sort_by(|a, b| b.total_cmp(a));
     probabilities.truncate(5);

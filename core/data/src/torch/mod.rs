@@ -6,6 +6,7 @@ mod find;
 mod globals;
 mod legacy;
 mod tensors;
+mod write;
 mod zip;
 
 #[cfg(test)]
@@ -15,6 +16,7 @@ use crate::pickle::Allowed;
 use ferkd_method::error::{Error, Result};
 pub use file::TorchFile;
 pub use tensors::{TorchWeights, weights};
+pub use write::{StoredTensor, state_dict};
 
 /// Whether bytes look like a file of `torch.save`, and not like safetensors.
 pub fn is_torch(bytes: &[u8]) -> bool {

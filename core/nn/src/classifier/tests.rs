@@ -49,7 +49,7 @@ fn a_config_beside_the_weights_says_what_they_see() {
         // The manifest of a store keeps what was used.
         let info = teacher.info();
         assert_eq!((info.side, info.filter, info.normalisation), (32, Filter::Bilinear, HALF));
-        assert_eq!(teacher.card.normalisation, HALF);
+        assert_eq!(teacher.preprocessing.normalisation, HALF);
     }
 }
 
@@ -60,7 +60,7 @@ fn a_flag_comes_before_the_config() {
     config(at.path(), TIMM);
     let mean = [0.25; 3];
     let asked = InputOverrides { mean: Some(mean), side: Some(48), ..InputOverrides::default() };
-    let teacher = Classifier::load_with(&file, &asked, None, &Device::flex()).unwrap();
+    let teacher = Classifier::load_with(&file, &asked, None, &Device::flex(), "flex").unwrap();
     let seen = teacher.input_spec();
     assert_eq!((seen.side, seen.normalisation), (48, Normalisation { mean, std: HALF.std }));
     assert_eq!(teacher.preprocessing.side_from, Source::Flag);
@@ -77,7 +77,7 @@ fn what_says_itself_what_it_sees_needs_no_config() {
     dict.write(&path, Precision::F32).unwrap();
     config(at.path(), TIMM);
     let teacher = Classifier::load(&path.to_string_lossy(), &Device::flex()).unwrap();
-    assert_eq!((teacher.card.side, teacher.input_spec().normalisation), (16, Normalisation::CLIP));
+    assert_eq!((teacher.preprocessing.side, teacher.input_spec().normalisation), (16, Normalisation::CLIP));
     assert_eq!(teacher.preprocessing.normalisation_from, Source::Weights);
 }
 
@@ -91,8 +91,8 @@ fn a_config_of_another_network_is_an_error_that_names_it() {
     assert!(error.contains("config.json") && error.contains("384") && error.contains("--side"), "{error}");
     // Another side that is asked for resizes the positions.
     let asked = InputOverrides { side: Some(64), ..InputOverrides::default() };
-    let teacher = Classifier::load_with(&file, &asked, None, &Device::flex()).unwrap();
-    assert_eq!((teacher.card.side, teacher.card.spec.vit.unwrap().side), (64, 64));
+    let teacher = Classifier::load_with(&file, &asked, None, &Device::flex(), "flex").unwrap();
+    assert_eq!((teacher.preprocessing.side, teacher.card().unwrap().spec.vit.unwrap().side), (64, 64));
     config(at.path(), "{");
     let error = Classifier::load(&file, &Device::flex()).unwrap_err().to_string();
     assert!(error.contains("config.json") && error.contains("not JSON"), "{error}");

@@ -14,6 +14,7 @@ mod macs;
 mod mixed;
 mod model;
 pub(crate) mod network;
+mod onnx;
 pub(crate) mod ops;
 mod padding;
 mod parameters;

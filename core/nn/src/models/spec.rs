@@ -8,7 +8,7 @@ use crate::models::init::draw_weights;
 use crate::models::network::Shapes;
 use crate::models::registry::{Arch, Model};
 use crate::models::vit::Vit;
-use crate::models::vit_size::VitSize;
+use crate::models::vit_size::{VitSize, VitStyle};
 use ferkd_method::error::{Error, Result};
 
 /// What it takes to build a network.
@@ -76,11 +76,35 @@ impl ModelSpec {
 
     /// Recognises a network by its tensors' names and shapes; a vision transformer at any input side.
     ///
-    /// Heads leave no trace in the shapes: a transformer's width that is no architecture's is not recognised.
+    /// Heads leave no trace in the shapes: a transformer of a size that is no architecture's is recognised where `asked`
+    /// names an architecture whose heads are as wide.
     ///
     /// # Errors
-    /// Tensors not of a known network; `contents` is how the error lists them, `origin` what it calls their file.
-    pub(crate) fn recognise(shape: Shapes, contents: &str, origin: &str) -> Result<Self> {
+    /// Tensors not of a known network, or not of the one that is asked for; `contents` is how the error lists them,
+    /// `origin` what it calls their file.
+    pub(crate) fn recognise(
+        asked: Option<Arch>,
+        shape: Shapes,
+        contents: &str,
+        origin: &str,
+    ) -> Result<Self> {
+        let Some(arch) = asked else { return Self::found(shape, contents, origin) };
+        if let Some((style, size)) = arch.vit()
+            && let Some(vit) = Vit::size_of(style, &size, shape)
+            && let Some(classes) = shape("head.weight").and_then(|head| head.first().copied())
+        {
+            return Ok(Self { vit: Some(vit), ..Self::new(arch, classes) });
+        }
+        match Self::found(shape, contents, origin)? {
+            found if found.arch == arch => Ok(found),
+            found => {
+                let problem = format!("its tensors are those of {}, and --arch says {arch}", found.arch);
+                Err(Error::mismatch(origin, problem).remedy("leave --arch out"))
+            }
+        }
+    }
+
+    fn found(shape: Shapes, contents: &str, origin: &str) -> Result<Self> {
         let outputs = |layer: &str| shape(&format!("{layer}weight"))?.first().copied();
         if let Some(arch) = Arch::recognise(shape)
             && let Some(classes) = outputs(arch.head())
@@ -94,6 +118,14 @@ impl ModelSpec {
             let problem =
                 format!("an EfficientNet of {blocks} blocks and {channels} channels before its head");
             return Err(Error::mismatch(origin, problem).remedy("known are EfficientNet-Lite0, 1 and 2"));
+        }
+        let (style, size) = (VitStyle::Deit, VitSize { side: 224, patch: 16, width: 64, depth: 1, heads: 1 });
+        if let Some(VitSize { width, depth, patch, .. }) = Vit::size_of(style, &size, shape) {
+            let problem = format!(
+                "a transformer of width {width}, depth {depth} and patches of {patch}, which heads it has is not said"
+            );
+            return Err(Error::mismatch(origin, problem)
+                .remedy("give --arch vit-ti16 if a head has 64 numbers, as DeiT's and timm's have"));
         }
         let problem = format!("its tensors are not of a known network ({contents})");
         Err(Error::mismatch(origin, problem).remedy(

@@ -71,6 +71,9 @@ fn every_network_is_recognised_by_its_tensors() {
         // At another side than the architecture's own.
         spec.vit.iter_mut().for_each(|size| size.side = 3 * size.patch);
         let shapes: BTreeMap<String, Vec<usize>> = spec.build(&device).unwrap().torch_shapes().collect();
-        assert_eq!(ModelSpec::recognise(&|name| shapes.get(name).cloned(), "none", "file").unwrap(), spec);
+        assert_eq!(
+            ModelSpec::recognise(None, &|name| shapes.get(name).cloned(), "none", "file").unwrap(),
+            spec
+        );
     }
 }

@@ -131,15 +131,22 @@ impl Vit {
 
     /// Whether tensors of these names and shapes are such a network, at any input side.
     pub(super) fn fits(style: VitStyle, size: &VitSize, shape: Shapes) -> bool {
-        let depth = || (0..).take_while(|i| shape(&format!("blocks.{i}.attn.qkv.weight")).is_some()).count();
+        Self::size_of(style, size, shape).is_some_and(|found| VitSize { side: size.side, ..found } == *size)
+    }
+
+    /// The size of a file's network of this style, at any input side; none where its tensors are not such a network.
+    /// Heads leave no trace in the shapes: each has as many numbers as those of `size`.
+    pub(super) fn size_of(style: VitStyle, size: &VitSize, shape: Shapes) -> Option<VitSize> {
+        let (Some(&[width, _, patch, _]), Some(grid)) =
+            (shape("patch_embed.proj.weight").as_deref(), grid(shape))
+        else {
+            return None;
+        };
+        let depth = (0..).take_while(|i| shape(&format!("blocks.{i}.attn.qkv.weight")).is_some()).count();
         let eva = shape("blocks.0.attn.q_bias").is_some();
-        match (shape("patch_embed.proj.weight").as_deref(), grid(shape)) {
-            (Some(&[width, _, patch, _]), Some(_)) => {
-                eva == (style == VitStyle::Eva)
-                    && [width, patch, depth()] == [size.width, size.patch, size.depth]
-            }
-            _ => false,
-        }
+        let of_a_head = size.width / size.heads;
+        let fits = depth > 0 && eva == (style == VitStyle::Eva) && width % of_a_head == 0;
+        fits.then_some(VitSize { side: grid * patch, patch, width, depth, heads: width / of_a_head })
     }
 
     /// Side in pixels of the input that the positions are for.

@@ -3,9 +3,11 @@
 
 mod file;
 mod module;
+mod shards;
 mod state_dict;
 #[cfg(test)]
 mod tests;
+mod transformers;
 
 pub use ferkd_data::tensor::HostTensor;
 pub use file::Precision;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::models::ModelSpec;
+use crate::models::{Arch, ModelSpec};
 use ferkd_data::tensor::HostTensor;
 use ferkd_method::error::Result;
 
@@ -52,8 +52,16 @@ impl StateDict {
     /// # Errors
     /// Names that belong to no known network.
     pub fn infer_spec(&self, origin: &str) -> Result<ModelSpec> {
+        self.infer_spec_as(None, origin)
+    }
+
+    /// The same, where a user says which architecture it is, for what shapes do not tell.
+    ///
+    /// # Errors
+    /// Names that belong to no known network, or to another than the one that is asked for.
+    pub fn infer_spec_as(&self, asked: Option<Arch>, origin: &str) -> Result<ModelSpec> {
         let shape = |name: &str| self.tensors.get(name).map(|tensor| tensor.shape.clone());
-        ModelSpec::recognise(&shape, &self.contents(), origin)
+        ModelSpec::recognise(asked, &shape, &self.contents(), origin)
     }
 
     /// What it holds, for an error: the number of tensors and three of their names.

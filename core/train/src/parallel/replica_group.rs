@@ -89,7 +89,7 @@ impl ReplicaGroup {
     /// to stop after it.
     ///
     /// # Errors
-    /// A step without regions; another process that is gone.
+    /// A step without regions; another process that is gone; a teacher that cannot compute.
     pub fn step(
         &mut self,
         context: &StepContext<'_>,
@@ -105,7 +105,7 @@ impl ReplicaGroup {
             return self.step_together(context, batch, lr, stops);
         }
         // Alone nothing is read back from the device.
-        match self.primary.learn(context, batch, 0..batch.len) {
+        match self.primary.learn(context, batch, 0..batch.len)? {
             Some((gradients, loss)) => {
                 self.primary.update(context, lr, gradients)?;
                 Ok(Step { loss, stops })
@@ -161,7 +161,7 @@ mod together {
             let group = self.nccl_devices.clone();
             let rows = self.each(|rank, replica| {
                 let own = Share { number: rank, of }.range(batch.len);
-                let row = gather(replica, context, replica.learn(context, batch, own))?;
+                let row = gather(replica, context, replica.learn(context, batch, own)?)?;
                 if rank > 0 {
                     // burn keeps a batch norm's running statistics by thread, until they are asked for.
                     drop(replica.student.valid());

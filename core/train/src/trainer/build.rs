@@ -101,7 +101,7 @@ impl Trainer {
         warnings.extend(few_images(&config, images.len()));
         if let Some(teacher) = &mut teacher {
             let mut outputs =
-                teacher.card.classes.map_folders(&classes.ids, &format!("the teacher {}", teacher.name))?;
+                teacher.classes.map_folders(&classes.ids, &format!("the teacher {}", teacher.name))?;
             teacher.restrict(&mut outputs)?;
         }
         let owner = owner(store.as_deref());

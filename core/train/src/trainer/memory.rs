@@ -18,7 +18,11 @@ impl Trainer {
             drop_path: config.drop_path > 0.0,
             moments: if config.recipe().adamw { 2 } else { 1 },
             average: config.ema.is_some(),
-            teacher: primary.teacher.as_ref().map(|teacher| (&teacher.model, teacher.card.side as usize)),
+            // ONNX Runtime has a memory of its own.
+            teacher: primary
+                .teacher
+                .as_ref()
+                .and_then(|teacher| Some((teacher.model()?, teacher.preprocessing.side as usize))),
             prefetch: config.prefetch,
             conditions: Conditions {
                 width: config.precision.bytes(),

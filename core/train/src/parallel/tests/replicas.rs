@@ -59,7 +59,7 @@ fn replicas_with_batch_norms_are_the_parts_of_an_accumulated_batch() {
     let alone = trainer(&config, 8, 1);
     let batch = DeviceBatch::from(alone.batcher().batch(0, &mut None).unwrap().unwrap());
     let context = StepContext { config: alone.config(), side: 16, temperature: 1.0, step: 0 };
-    alone.group.primary().learn(&context, &batch, 0..batch.len / 2).unwrap();
+    alone.group.primary().learn(&context, &batch, 0..batch.len / 2).unwrap().unwrap();
     apart.advance(&batch).unwrap();
     let running = |dict: &StateDict| {
         let mut dict = dict.clone();
@@ -97,7 +97,7 @@ fn every_replica_asks_its_own_teacher() {
     let (teacher, mut images) =
         (ferkd_nn::classifier::Classifier::load("digits", &Device::flex()).unwrap(), pictures(6));
     for (i, (name, folder, _)) in images.iter_mut().enumerate() {
-        *folder = teacher.card.classes.ids[i % 3].clone();
+        *folder = teacher.classes.ids[i % 3].clone();
         *name = format!("{folder}/{i}.png");
     }
     let config =

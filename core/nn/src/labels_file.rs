@@ -1,0 +1,173 @@
+//! Names of classes in the `config.json` beside weights, as transformers (`id2label`) and timm (`label_names`) write
+//! them; and whether transformers' network is computed as those that are known here.
+
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use ferkd_data::classes::ClassSpace;
+use ferkd_method::error::{Error, IoContext, Result};
+
+/// A configuration with 22,000 names takes a megabyte.
+const MAX_BYTES: u64 = 16 << 20;
+
+/// The classes that a `config.json` beside a weights file names, in the order of the outputs, and its path; `None` where
+/// it names none.
+///
+/// # Errors
+/// A file that is not JSON, names that make no sense, or a network that is computed in another way than here.
+pub(crate) fn classes_beside(weights: &Path) -> Result<Option<(ClassSpace, String)>> {
+    let path = weights.with_file_name("config.json");
+    let Ok(metadata) = std::fs::metadata(&path) else { return Ok(None) };
+    if !metadata.is_file() || metadata.len() > MAX_BYTES {
+        return Ok(None);
+    }
+    let bytes = std::fs::read(&path).at(&path)?;
+    let path = path.display().to_string();
+    Ok(parse(&bytes, &path)?.map(|classes| (classes, path)))
+}
+
+fn parse(bytes: &[u8], path: &str) -> Result<Option<ClassSpace>> {
+    let bad = |problem: String| {
+        Error::damaged(path, problem).remedy("correct it, or name the classes by --classes-file")
+    };
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let value: Value = serde_json::from_slice(bytes).map_err(|e| bad(format!("it is not JSON: {e}")))?;
+    let Value::Object(top) = &value else { return Ok(None) };
+    check_network(top, path)?;
+    let inner = top.get("pretrained_cfg").and_then(Value::as_object);
+    let names = |key: &str| top.get(key).or_else(|| inner?.get(key)).filter(|value| !value.is_null());
+    let labels = match (top.get("id2label").and_then(Value::as_object), names("label_names")) {
+        (Some(labels), _) => numbered(labels).map_err(bad)?,
+        (None, Some(labels)) => {
+            let text = |label: &Value| label.as_str().map(str::to_owned);
+            let labels = labels.as_array().and_then(|labels| labels.iter().map(text).collect());
+            labels.ok_or_else(|| bad("`label_names` is not a list of texts".into()))?
+        }
+        (None, None) => return Ok(None),
+    };
+    // What transformers writes where no one named them.
+    if labels.iter().enumerate().all(|(i, label)| *label == format!("LABEL_{i}")) {
+        return Ok(None);
+    }
+    let imagenet = ClassSpace::imagenet();
+    if labels.len() == imagenet.len() && is_imagenet(&labels, &imagenet) {
+        return Ok(Some(imagenet));
+    }
+    let mut seen = std::collections::HashSet::new();
+    if let Some(twice) = labels.iter().find(|label| !seen.insert(*label)) {
+        return Err(bad(format!("class `{twice}` stands there twice")));
+    }
+    let names = match names("label_descriptions").and_then(Value::as_object) {
+        Some(descriptions) => labels
+            .iter()
+            .map(|label| descriptions.get(label).and_then(Value::as_str).unwrap_or(label).to_owned())
+            .collect(),
+        None => labels.clone(),
+    };
+    Ok(Some(ClassSpace { ids: labels, names }))
+}
+
+/// `{"0": "cat", "1": "dog"}`.
+fn numbered(labels: &Map<String, Value>) -> Result<Vec<String>, String> {
+    let mut found = vec![None; labels.len()];
+    for (number, label) in labels {
+        let place = number.parse().ok().filter(|&place: &usize| place < found.len());
+        match (place, label.as_str()) {
+            (Some(place), Some(label)) => found[place] = Some(label.to_owned()),
+            _ => return Err(format!("`id2label` has {number:?}: {label} among {} classes", labels.len())),
+        }
+    }
+    found.into_iter().collect::<Option<_>>().ok_or_else(|| "`id2label` names a class twice".into())
+}
+
+/// Whether names are ImageNet's in its order, under whichever of their synonyms: the first one of half of them is.
+fn is_imagenet(labels: &[String], imagenet: &ClassSpace) -> bool {
+    let first = |text: &str| text.split(',').next().unwrap_or_default().trim().to_lowercase();
+    let same = |(i, label): (usize, &String)| {
+        *label == imagenet.ids[i] || first(label) == imagenet.names[i].to_lowercase()
+    };
+    2 * labels.iter().enumerate().filter(|pair| same(*pair)).count() >= labels.len()
+}
+
+/// Shapes do not tell these settings of transformers' networks: others would give other logits without a word.
+fn check_network(top: &Map<String, Value>, path: &str) -> Result<()> {
+    let kind = top.get("model_type").and_then(Value::as_str).unwrap_or_default();
+    let text = |key: &str| top.get(key).and_then(Value::as_str);
+    let switch = |key: &str| top.get(key).and_then(Value::as_bool).unwrap_or(false);
+    let problem = match kind {
+        "vit" | "deit" if text("hidden_act").is_some_and(|act| act != "gelu") => "hidden_act",
+        "vit" | "deit" if top.get("qkv_bias").and_then(Value::as_bool) == Some(false) => "qkv_bias",
+        "resnet" if text("hidden_act").is_some_and(|act| act != "relu") => "hidden_act",
+        "resnet" if switch("downsample_in_bottleneck") => "downsample_in_bottleneck",
+        "resnet" if switch("downsample_in_first_stage") => "downsample_in_first_stage",
+        _ => return Ok(()),
+    };
+    let value = top.get(problem).map(Value::to_string).unwrap_or_default();
+    Err(Error::mismatch(path, format!("`{problem}` is {value}, and networks like that are not known here"))
+        .remedy("export it as ONNX, and name that file as the teacher"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+    use super::*;
+
+    fn read(text: &str) -> Result<Option<ClassSpace>> {
+        parse(text.as_bytes(), "m/config.json")
+    }
+
+    #[test]
+    fn classes_are_read_as_transformers_and_timm_name_them() {
+        let found = read(r#"{"model_type": "vit", "id2label": {"1": "dog", "0": "cat"}}"#).unwrap().unwrap();
+        assert_eq!(found.ids, ["cat", "dog"]);
+        let timm = r#"{"architecture": "resnet18", "num_classes": 2, "label_names": ["n1", "n2"],
+            "label_descriptions": {"n1": "cat, feline"}, "pretrained_cfg": {"mean": [0.5, 0.5, 0.5]}}"#;
+        let found = read(timm).unwrap().unwrap();
+        assert_eq!(
+            (found.ids, found.names),
+            (vec!["n1".into(), "n2".into()], vec!["cat, feline".into(), "n2".into()])
+        );
+        let inner = read(r#"{"pretrained_cfg": {"label_names": ["a", "b", "c"]}}"#).unwrap().unwrap();
+        assert_eq!(inner.ids, ["a", "b", "c"]);
+        for text in
+            ["{}", "[1]", r#"{"id2label": {"0": "LABEL_0", "1": "LABEL_1"}}"#, r#"{"label_names": null}"#]
+        {
+            assert_eq!(read(text).unwrap(), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn imagenets_classes_keep_their_wordnet_ids() {
+        let imagenet = ClassSpace::imagenet();
+        let labels: Map<String, Value> = imagenet
+            .names
+            .iter()
+            .enumerate()
+            .map(|(i, name)| (i.to_string(), format!("{name}, {i}th").into()))
+            .collect();
+        let text = serde_json::json!({ "id2label": labels }).to_string();
+        assert_eq!(read(&text).unwrap().unwrap(), imagenet);
+        let text = serde_json::json!({ "label_names": imagenet.ids }).to_string();
+        assert_eq!(read(&text).unwrap().unwrap(), imagenet);
+    }
+
+    #[test]
+    fn what_makes_no_sense_or_is_computed_otherwise_is_named() {
+        for (text, says) in [
+            ("{", "not JSON"),
+            (r#"{"id2label": {"0": "a", "2": "b"}}"#, "among 2 classes"),
+            (r#"{"id2label": {"0": "a", "00": "b"}}"#, "twice"),
+            (r#"{"label_names": ["a", "a"]}"#, "`a` stands there twice"),
+            (r#"{"label_names": [1]}"#, "list of texts"),
+            (
+                r#"{"model_type": "resnet", "downsample_in_bottleneck": true}"#,
+                "`downsample_in_bottleneck` is true",
+            ),
+            (r#"{"model_type": "vit", "hidden_act": "quick_gelu"}"#, "quick_gelu"),
+        ] {
+            let error = read(text).unwrap_err().to_string();
+            assert!(error.starts_with("m/config.json: ") && error.contains(says), "{text}: {error}");
+        }
+    }
+}

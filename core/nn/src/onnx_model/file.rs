@@ -1,0 +1,133 @@
+//! What an ONNX file says of itself, read without ONNX Runtime.
+//!
+//! Source: <https://github.com/onnx/onnx/blob/main/onnx/onnx.proto>.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ferkd_data::protobuf::{Value, fields};
+
+/// What is read of a file.
+#[derive(Debug, Default)]
+pub(super) struct OnnxFile {
+    /// `metadata_props`.
+    pub(super) metadata: BTreeMap<String, String>,
+    /// Files with weights, beside it.
+    pub(super) external: BTreeSet<String>,
+    /// What computes its first output, such as `Gemm`.
+    pub(super) last_operator: Option<String>,
+}
+
+impl OnnxFile {
+    /// Reads the bytes of a file.
+    ///
+    /// # Errors
+    /// The problem: bytes that are not a model.
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let mut found = Self::default();
+        for (number, value) in fields(bytes)? {
+            match (number, value) {
+                (7, Value::Bytes(graph)) => found.graph(graph)?,
+                (14, Value::Bytes(entry)) => {
+                    let (key, value) = entry_of(entry)?;
+                    found.metadata.insert(key, value);
+                }
+                _ => {}
+            }
+        }
+        Ok(found)
+    }
+
+    fn graph(&mut self, bytes: &[u8]) -> Result<(), String> {
+        let mut producers = BTreeMap::new();
+        let mut first_output = None;
+        for (number, value) in fields(bytes)? {
+            match (number, value) {
+                (1, Value::Bytes(node)) => {
+                    let node = fields(node)?;
+                    let operator = node.iter().find_map(|field| text(field, 4)).unwrap_or_default();
+                    for output in node.iter().filter_map(|field| text(field, 2)) {
+                        producers.insert(output, operator.clone());
+                    }
+                    // Constants that are nodes: attributes with a tensor.
+                    for (_, attribute) in messages(&node, 5) {
+                        for (_, tensor) in messages(&fields(attribute)?, 5) {
+                            self.tensor(tensor)?;
+                        }
+                    }
+                }
+                (5, Value::Bytes(tensor)) => self.tensor(tensor)?,
+                (12, Value::Bytes(output)) if first_output.is_none() => {
+                    first_output = fields(output)?.iter().find_map(|field| text(field, 1));
+                }
+                _ => {}
+            }
+        }
+        self.last_operator = first_output.and_then(|output| producers.remove(&output));
+        Ok(())
+    }
+
+    /// Takes note of where a tensor's numbers are.
+    fn tensor(&mut self, bytes: &[u8]) -> Result<(), String> {
+        for (_, entry) in messages(&fields(bytes)?, 13) {
+            let (key, value) = entry_of(entry)?;
+            if key == "location" {
+                self.external.insert(value);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The messages of one field.
+fn messages<'a>(fields: &[(u32, Value<'a>)], number: u32) -> Vec<(u32, &'a [u8])> {
+    let message = |field: &(u32, Value<'a>)| match *field {
+        (found, Value::Bytes(bytes)) if found == number => Some((found, bytes)),
+        _ => None,
+    };
+    fields.iter().filter_map(message).collect()
+}
+
+/// `StringStringEntryProto`.
+fn entry_of(bytes: &[u8]) -> Result<(String, String), String> {
+    let entry = fields(bytes)?;
+    let part = |number| entry.iter().find_map(|field| text(field, number)).unwrap_or_default();
+    Ok((part(1), part(2)))
+}
+
+fn text(field: &(u32, Value<'_>), number: u32) -> Option<String> {
+    match *field {
+        (found, Value::Bytes(bytes)) if found == number => Some(String::from_utf8_lossy(bytes).into_owned()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ferkd_data::protobuf::Message;
+
+    #[test]
+    fn weights_beside_a_file_and_its_last_operator_are_found() {
+        let entry = |key: &str, value: &str| Message::new().bytes(1, key).bytes(2, value);
+        let tensor = |file: &str| {
+            let location = entry("location", file);
+            Message::new().bytes(8, "w").message(13, &location).message(13, &entry("offset", "0")).int(14, 1)
+        };
+        let constant = Message::new().bytes(1, "value").message(5, &tensor("b.data"));
+        let nodes = [
+            Message::new().bytes(2, "w").bytes(4, "Constant").message(5, &constant),
+            Message::new().bytes(1, "w").bytes(2, "y").bytes(4, "Softmax"),
+        ];
+        let graph = Message::new()
+            .messages(1, &nodes)
+            .message(5, &tensor("a.data"))
+            .message(12, &Message::new().bytes(1, "y"))
+            .message(12, &Message::new().bytes(1, "w"));
+        let file = Message::new().int(1, 8).message(7, &graph).message(14, &entry("ferkd", "{}"));
+        let found = OnnxFile::parse(&file.clone().into_bytes()).unwrap();
+        assert_eq!(found.external, ["a.data", "b.data"].map(String::from).into());
+        assert_eq!(found.last_operator.as_deref(), Some("Softmax"));
+        assert_eq!(found.metadata["ferkd"], "{}");
+        assert!(OnnxFile::parse(&file.into_bytes()[..20]).is_err());
+    }
+}
