@@ -28,8 +28,9 @@ pub fn ui(state: &State, cx: &mut PaneContext, ctx: &egui::Context) {
     if !state.welcome {
         return;
     }
-    let modal = egui::Modal::new(egui::Id::unique("welcome")).show(ctx, |ui| {
-        ui.set_width(WIDTH.min(ui.ctx().content_rect().width() - 48.0));
+    let frame = egui::Frame::popup(&ctx.global_style()).inner_margin(16);
+    let modal = egui::Modal::new(egui::Id::unique("welcome")).frame(frame).show(ctx, |ui| {
+        ui.set_width(WIDTH.min(ui.ctx().content_rect().width() - 64.0));
         ui.heading("Which region gets which label, and why");
         ui.label(SENTENCE);
         ui.add_space(8.0);

@@ -103,6 +103,7 @@ fn toolbar(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
             cx.push(Action::Box(None));
         }
         if !has_box {
+            keep_together(150.0, ui);
             ui.weak("Drag a box of your own");
         }
     });
