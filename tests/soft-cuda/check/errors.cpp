@@ -1,0 +1,40 @@
+// Kernels that are wrong: each ends the program with an error that names the kernel and the line.
+#include "harness.hpp"
+
+/// Runs one block of a kernel on a buffer of 64 numbers.
+static std::function<void()> wrong(const char *name, const char *body, unsigned threads = 64) {
+    return [=] {
+        void *kernel = compiled(name, std::string("extern \"C\" __global__ void __launch_bounds__(64) ") + name + "(float *to) {\n" + body + "\n}\n");
+        Buffer<float> to(64);
+        launch(kernel, 1, threads, 64, to.at);
+        to.values();
+    };
+}
+static void too_much_shared_memory() {
+    void *kernel = compiled("hungry", "extern \"C\" __global__ void __launch_bounds__(32) hungry(float *to) {\n    to[0] = 0;\n}\n");
+    Buffer<float> to(1);
+    void *arguments[] = {&to.at};
+    DEMAND(cuLaunchKernel(kernel, 1, 1, 1, 32, 1, 1, 50000, nullptr, arguments, nullptr) == 1);
+    DEMAND(cuFuncSetAttribute(kernel, 8, 50000) == 0);
+    DEMAND(cuLaunchKernel(kernel, 1, 1, 1, 32, 1, 1, 50000, nullptr, arguments, nullptr) == 0);
+    DEMAND(cuFuncSetAttribute(kernel, 8, 300000) == 1);
+    DEMAND(cuLaunchKernel(kernel, 1, 70000, 1, 32, 1, 1, 0, nullptr, arguments, nullptr) == 1);
+    to.values();
+    _Exit(99); // what is said of refused launches is looked at as errors are
+}
+
+std::vector<Check> error_checks() {
+    return {
+        {"divergent barriers are found", wrong("divergent", "    if (threadIdx.x < 32)\n        __syncthreads();\n    else\n        __syncthreads();"),
+         "divergent, line 3 of "},
+        {"a partial warp is found", wrong("partial", "    float x = threadIdx.x;\n    if (threadIdx.x < 40)\n        x = __shfl_xor_sync(0xffffffff, x, 1);\n    __syncthreads();\n    to[threadIdx.x] = x;"),
+         "partial, line 4 of "},
+        {"a deadlock is found", wrong("stuck", "    cuda::barrier<cuda::thread_scope_block> *b = (cuda::barrier<cuda::thread_scope_block> *)soft_shared();\n    if (threadIdx.x == 0) init(b, 65);\n    __syncthreads();\n    b->arrive_and_wait();"),
+         "a deadlock"},
+        {"a misaligned address is found", wrong("askew", "    struct alignas(16) four { float x[4]; };\n    if (threadIdx.x == 0)\n        *(four *)(to + 1) = four{};", 1),
+         "askew, line 4 of "},
+        {"an address beyond an allocation is found", wrong("beyond", "    to[0] = 1;\n    to[threadIdx.x + 1] = 2;"), "beyond, line 3 of "},
+        {"an address before an allocation is found", wrong("before", "    to[(int)threadIdx.x - 2048] = 2;"), "before, line 2 of "},
+        {"launches that a device refuses are refused", too_much_shared_memory, "refused: hungry: more shared memory"},
+    };
+}

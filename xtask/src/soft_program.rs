@@ -1,0 +1,77 @@
+//! `cargo xtask soft-cuda`: runs a command on the software CUDA device, and builds the program that can use one.
+
+use std::path::{Path, PathBuf};
+
+use xtask::soft_cuda::{Absent, Device, Options};
+
+use crate::steps::run;
+use crate::web::target_folder;
+
+/// The features of the tests and CUDA, so that what both take is compiled once.
+const BUILD: &str = "cargo build --workspace --locked --features ferkd/cuda --bin ferkd";
+
+/// Builds the program with CUDA, and puts it beside the device: `target/soft-cuda/ferkd`. The tests' own program takes
+/// its place in `target/debug` again when they are built.
+///
+/// # Errors
+/// It does not compile.
+pub fn build() -> Result<PathBuf, String> {
+    run(BUILD, &[])?;
+    let target = target_folder()?;
+    let folder = target.join("soft-cuda");
+    let (built, kept, aside) = (target.join("debug/ferkd"), folder.join("ferkd"), folder.join("ferkd.new"));
+    let copied = std::fs::create_dir_all(&folder)
+        .and_then(|()| std::fs::copy(&built, &aside))
+        .and_then(|_| std::fs::rename(&aside, &kept));
+    copied.map_err(|error| format!("{}: {error}", kept.display()))?;
+    Ok(kept)
+}
+
+/// Runs a command on the device: `[--arch 80|90] [--order forward|reverse|SEED] [--devices N] -- COMMAND`. `ferkd` alone
+/// is the program with CUDA, which is built first.
+///
+/// # Errors
+/// Wrong options, no device, or the command fails.
+pub fn command(rest: &[&str]) -> Result<(), String> {
+    let (options, words) = parse(rest)?;
+    let Some((&program, arguments)) = words.split_first() else {
+        return Err("no command: cargo xtask soft-cuda -- ferkd train --device cuda:0 ...".into());
+    };
+    let device = Device::build(Path::new("."), &target_folder()?).map_err(|absent| match absent {
+        Absent::NotInstalled(what) => format!("{what} (apt-get install clang)"),
+        Absent::Broken(what) => what,
+    })?;
+    let program = if program == "ferkd" { build()? } else { PathBuf::from(program) };
+    let mut command = std::process::Command::new(&program);
+    command.args(arguments).envs(device.variables(&options));
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("{} failed ({status})", program.display())),
+        Err(error) => Err(format!("{} cannot be started: {error}", program.display())),
+    }
+}
+
+fn parse<'a>(rest: &'a [&'a str]) -> Result<(Options, &'a [&'a str]), String> {
+    let mut options = Options::default();
+    let mut rest = rest;
+    loop {
+        rest = match *rest {
+            ["--", ref command @ ..] => return Ok((options, command)),
+            ["--arch", arch @ ("80" | "90"), ref rest @ ..] => {
+                options.architecture = if arch == "80" { 80 } else { 90 };
+                rest
+            }
+            ["--order", order, ref rest @ ..] => {
+                options.order = order.to_owned();
+                rest
+            }
+            ["--devices", count, ref rest @ ..] => {
+                let number = count.parse().ok().filter(|count| (1..=8).contains(count));
+                options.devices = number.ok_or(format!("invalid number of devices `{count}`: expected 1 to 8"))?;
+                rest
+            }
+            [other, ..] => return Err(format!("invalid option `{other}`: expected --arch 80|90, --order, --devices, or -- COMMAND")),
+            [] => return Ok((options, rest)),
+        };
+    }
+}
