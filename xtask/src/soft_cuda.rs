@@ -119,7 +119,11 @@ impl Device {
         let _ = fs::remove_file(at("lib/libcudnn.so"));
         std::os::unix::fs::symlink("libcuda.so", at("lib/libcudnn.so"))?;
         let header = format!("{KERNEL_FLAGS} -x c++-header");
-        clang("clang++", &header, &[at("device/device.hpp")], at("device.pch"))
+        clang("clang++", &header, &[at("device/device.hpp")], at("device.pch"))?;
+        let mut checks = files(&sources.join("check"))?;
+        checks.retain(|path| path.extension().is_some_and(|end| end == "cpp"));
+        checks.extend([at("lib/libcuda.so"), at("lib/libnvrtc.so")]);
+        clang("clang++", "-std=c++17 -O1 -Wall -Wextra -Werror", &checks, self.checks())
     }
 
     /// The environment in which a program finds this device and no other, and nothing that was kept of another.
@@ -140,9 +144,9 @@ impl Device {
         ]
     }
 
-    /// The folder of the libraries.
-    pub fn libraries(&self) -> PathBuf {
-        self.folder.join("lib")
+    /// The program that checks the device itself.
+    pub fn checks(&self) -> PathBuf {
+        self.folder.join("check")
     }
 }
 

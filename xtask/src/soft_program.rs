@@ -1,30 +1,41 @@
 //! `cargo xtask soft-cuda`: runs a command on the software CUDA device, and builds the program that can use one.
 
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use xtask::soft_cuda::{Absent, Device, Options};
 
-use crate::steps::run;
 use crate::web::target_folder;
 
-/// The features of the tests and CUDA, so that what both take is compiled once.
-const BUILD: &str = "cargo build --workspace --locked --features ferkd/cuda --bin ferkd";
+/// The features of the tests and CUDA: the program, and the tests of `core/nn`'s operations.
+const BUILD: &str = "build --workspace --locked --features ferkd/cuda --bin ferkd --test operations";
 
-/// Builds the program with CUDA, and puts it beside the device: `target/soft-cuda/ferkd`. The tests' own program takes
-/// its place in `target/debug` again when they are built.
+/// Builds what runs on the device, and puts it beside the device: `ferkd` and `operations` in `target/soft-cuda`. The
+/// tests' own program takes its place in `target/debug` again when they are built.
 ///
 /// # Errors
 /// It does not compile.
 pub fn build() -> Result<PathBuf, String> {
-    run(BUILD, &[])?;
-    let target = target_folder()?;
-    let folder = target.join("soft-cuda");
-    let (built, kept, aside) = (target.join("debug/ferkd"), folder.join("ferkd"), folder.join("ferkd.new"));
-    let copied = std::fs::create_dir_all(&folder)
-        .and_then(|()| std::fs::copy(&built, &aside))
-        .and_then(|_| std::fs::rename(&aside, &kept));
-    copied.map_err(|error| format!("{}: {error}", kept.display()))?;
-    Ok(kept)
+    println!("$ cargo {BUILD}");
+    let mut cargo = Command::new("cargo");
+    cargo.args(BUILD.split_whitespace()).arg("--message-format=json-render-diagnostics");
+    let done = cargo.stderr(Stdio::inherit()).output();
+    let done = done.map_err(|error| format!("cargo cannot be started: {error}"))?;
+    if !done.status.success() {
+        return Err(format!("failed ({}): cargo {BUILD}", done.status));
+    }
+    let folder = target_folder()?.join("soft-cuda");
+    for line in String::from_utf8_lossy(&done.stdout).lines() {
+        let message: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
+        let (name, built) = (message["target"]["name"].as_str(), message["executable"].as_str());
+        let (Some(name), Some(built)) = (name, built) else { continue };
+        let (kept, aside) = (folder.join(name), folder.join(format!("{name}.new")));
+        let copied = std::fs::create_dir_all(&folder)
+            .and_then(|()| std::fs::copy(built, &aside))
+            .and_then(|_| std::fs::rename(&aside, &kept));
+        copied.map_err(|error| format!("{}: {error}", kept.display()))?;
+    }
+    Ok(folder.join("ferkd"))
 }
 
 /// Runs a command on the device: `[--arch 80|90] [--order forward|reverse|SEED] [--devices N] -- COMMAND`. `ferkd` alone
@@ -42,7 +53,7 @@ pub fn command(rest: &[&str]) -> Result<(), String> {
         Absent::Broken(what) => what,
     })?;
     let program = if program == "ferkd" { build()? } else { PathBuf::from(program) };
-    let mut command = std::process::Command::new(&program);
+    let mut command = Command::new(&program);
     command.args(arguments).envs(device.variables(&options));
     match command.status() {
         Ok(status) if status.success() => Ok(()),

@@ -40,6 +40,7 @@ mod reference_models;
 mod refusals;
 mod scale;
 mod shaders;
+mod soft_cuda;
 mod store_python;
 mod sweep;
 mod torch_files;
