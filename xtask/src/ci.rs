@@ -4,7 +4,7 @@ use std::thread::{ScopedJoinHandle, scope};
 use std::time::Instant;
 
 use crate::steps::is_ok;
-use crate::{lint, machine, soft_program, tests, web};
+use crate::{lint, machine, tests, web};
 
 /// The page and the tests at once: each has crates that keep one core busy for minutes. Whether both compiled.
 pub fn build() -> bool {
@@ -24,9 +24,7 @@ pub fn run() -> bool {
         let machine = scope.spawn(machine::prepare);
         let page = scope.spawn(page);
         // One after the other, for cargo's lock lets no two work; the page's has a folder of its own.
-        let cuda = soft_program::build();
-        println!("the program with CUDA built after {} s", begun.elapsed().as_secs());
-        let (built, linted) = (cuda.and_then(|_| tests::build()), lint::run_all());
+        let (built, linted) = (tests::build(), lint::run_all());
         println!("tests built and linted after {} s", begun.elapsed().as_secs());
         let (page, python) = (joined(page), joined(machine));
         println!("the page built after {} s", begun.elapsed().as_secs());

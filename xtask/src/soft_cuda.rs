@@ -64,13 +64,16 @@ impl Device {
             return Err(Absent::NotInstalled("the software CUDA device runs on x86-64 Linux alone".into()));
         }
         let version = Command::new("clang++").arg("--version").output();
-        let version = version.map_err(|error| Absent::NotInstalled(format!("clang++ cannot be started: {error}")))?;
+        let version =
+            version.map_err(|error| Absent::NotInstalled(format!("clang++ cannot be started: {error}")))?;
         let sources = repository.join(SOURCES);
         let mut hash = Hash::default();
         hash.add(&version.stdout);
         hash.add(KERNEL_FLAGS.as_bytes());
         for path in files(&sources)?.iter().chain([&repository.join(CUDNN)]) {
-            hash.add(&fs::read(path)?);
+            if path.extension().is_none_or(|end| end != "md") {
+                hash.add(&fs::read(path)?);
+            }
         }
         let all = target.join("soft-cuda");
         fs::create_dir_all(&all)?;
@@ -109,15 +112,20 @@ impl Device {
         };
         let library = "-std=c++17 -O2 -g1 -fPIC -shared -Wall -Wextra -Wno-unused-parameter -Werror";
         let cudnn = at("cudnn.o");
-        clang("clang", "-O2 -march=x86-64-v3 -fPIC -Wall -Werror -c", &[repository.join(CUDNN)], cudnn.clone())?;
+        clang(
+            "clang",
+            "-O2 -march=x86-64-v3 -fPIC -Wall -Werror -c",
+            &[repository.join(CUDNN)],
+            cudnn.clone(),
+        )?;
         let mut driver = files(&sources.join("driver"))?;
         driver.retain(|path| path.extension().is_some_and(|end| end == "cpp"));
         driver.push(cudnn);
         clang("clang++", &format!("{library} -fvisibility=hidden -pthread"), &driver, at("lib/libcuda.so"))?;
         clang("clang++", library, &[sources.join("nvrtc.cpp")], at("lib/libnvrtc.so"))?;
-        // A build that was interrupted may have left it.
+        // One library by two names. A build that was interrupted may have left the second.
         let _ = fs::remove_file(at("lib/libcudnn.so"));
-        std::os::unix::fs::symlink("libcuda.so", at("lib/libcudnn.so"))?;
+        fs::hard_link(at("lib/libcuda.so"), at("lib/libcudnn.so"))?;
         let header = format!("{KERNEL_FLAGS} -x c++-header");
         clang("clang++", &header, &[at("device/device.hpp")], at("device.pch"))?;
         let mut checks = files(&sources.join("check"))?;

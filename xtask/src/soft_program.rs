@@ -7,35 +7,48 @@ use xtask::soft_cuda::{Absent, Device, Options};
 
 use crate::web::target_folder;
 
-/// The features of the tests and CUDA: the program, and the tests of `core/nn`'s operations.
-const BUILD: &str = "build --workspace --locked --features ferkd/cuda --bin ferkd --test operations";
+/// What is built, by cargo's name of the target and the name that it is kept by: the program, and the tests of
+/// `core/nn`, among which are the operations'.
+const KEPT: [(&str, &str); 2] = [("ferkd", "ferkd"), ("ferkd_nn", "operations")];
 
-/// Builds what runs on the device, and puts it beside the device: `ferkd` and `operations` in `target/soft-cuda`. The
-/// tests' own program takes its place in `target/debug` again when they are built.
+/// Two packages each time, so that both have one set of features, and dependencies are compiled once.
+const PACKAGES: &str = "--locked --package ferkd --package ferkd-nn --features ferkd/cuda";
+
+/// Builds what runs on the device, and puts it beside the device, in `target/soft-cuda`; the program's path. The tests'
+/// own program takes its place in `target/debug` again when they are built.
 ///
 /// # Errors
 /// It does not compile.
 pub fn build() -> Result<PathBuf, String> {
-    println!("$ cargo {BUILD}");
+    let folder = target_folder()?.join("soft-cuda");
+    keep_built(&format!("build {PACKAGES} --bin ferkd"), &folder)?;
+    keep_built(&format!("test --no-run {PACKAGES} --lib"), &folder)?;
+    Ok(folder.join("ferkd"))
+}
+
+/// Runs cargo, and copies the programs that it made.
+fn keep_built(line: &str, folder: &Path) -> Result<(), String> {
+    println!("$ cargo {line}");
     let mut cargo = Command::new("cargo");
-    cargo.args(BUILD.split_whitespace()).arg("--message-format=json-render-diagnostics");
+    cargo.args(line.split_whitespace()).arg("--message-format=json-render-diagnostics");
     let done = cargo.stderr(Stdio::inherit()).output();
     let done = done.map_err(|error| format!("cargo cannot be started: {error}"))?;
     if !done.status.success() {
-        return Err(format!("failed ({}): cargo {BUILD}", done.status));
+        return Err(format!("failed ({}): cargo {line}", done.status));
     }
-    let folder = target_folder()?.join("soft-cuda");
-    for line in String::from_utf8_lossy(&done.stdout).lines() {
-        let message: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
-        let (name, built) = (message["target"]["name"].as_str(), message["executable"].as_str());
-        let (Some(name), Some(built)) = (name, built) else { continue };
+    for message in String::from_utf8_lossy(&done.stdout).lines() {
+        let message: serde_json::Value = serde_json::from_str(message).unwrap_or_default();
+        let (target, built) = (&message["target"], message["executable"].as_str());
+        let is_program = target["kind"][0] == "bin";
+        let kept = KEPT.iter().find(|(name, _)| target["name"] == *name && is_program == (*name == "ferkd"));
+        let (Some((_, name)), Some(built)) = (kept, built) else { continue };
         let (kept, aside) = (folder.join(name), folder.join(format!("{name}.new")));
-        let copied = std::fs::create_dir_all(&folder)
+        let copied = std::fs::create_dir_all(folder)
             .and_then(|()| std::fs::copy(built, &aside))
             .and_then(|_| std::fs::rename(&aside, &kept));
         copied.map_err(|error| format!("{}: {error}", kept.display()))?;
     }
-    Ok(folder.join("ferkd"))
+    Ok(())
 }
 
 /// Runs a command on the device: `[--arch 80|90] [--order forward|reverse|SEED] [--devices N] -- COMMAND`. `ferkd` alone
@@ -78,10 +91,15 @@ fn parse<'a>(rest: &'a [&'a str]) -> Result<(Options, &'a [&'a str]), String> {
             }
             ["--devices", count, ref rest @ ..] => {
                 let number = count.parse().ok().filter(|count| (1..=8).contains(count));
-                options.devices = number.ok_or(format!("invalid number of devices `{count}`: expected 1 to 8"))?;
+                options.devices =
+                    number.ok_or(format!("invalid number of devices `{count}`: expected 1 to 8"))?;
                 rest
             }
-            [other, ..] => return Err(format!("invalid option `{other}`: expected --arch 80|90, --order, --devices, or -- COMMAND")),
+            [other, ..] => {
+                return Err(format!(
+                    "invalid option `{other}`: expected --arch 80|90, --order, --devices, or -- COMMAND"
+                ));
+            }
             [] => return Ok((options, rest)),
         };
     }

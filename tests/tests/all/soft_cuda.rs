@@ -1,8 +1,8 @@
 //! The program on the software CUDA device of `tests/soft-cuda`, beside the CPU: what is compared, how far it may be off,
 //! and what that shows stands in `docs/cuda.md`.
 //!
-//! Skipped, aloud, where there is no clang++, or no program with CUDA: `cargo xtask ci` builds it, and so does
-//! `cargo xtask soft-cuda -- ferkd --version`.
+//! Skipped, aloud, where there is no clang++, and all but the device's own checks where there is no program with CUDA,
+//! which `cargo xtask soft-cuda -- ferkd --version` builds.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 
 use ferkd_data::store::LabelStore;
 use ferkd_method::mining::Confidence;
-use ferkd_skip::not_installed;
+use ferkd_skip::{not_installed, skipped};
 use ferkd_tests::{Answer, answer, ferkd, few_scenes, repository};
 use serde_json::Value;
 use xtask::soft_cuda::{Absent, Device, Options};
@@ -38,7 +38,7 @@ fn device() -> Option<&'static Device> {
 fn with_cuda(name: &str) -> Option<PathBuf> {
     let path = target().join("soft-cuda").join(name);
     if !path.exists() {
-        not_installed(format_args!("there is no {}: run cargo xtask soft-cuda -- ferkd --version", path.display()));
+        skipped(format_args!("there is no {}: run cargo xtask soft-cuda -- ferkd --version", path.display()));
         return None;
     }
     Some(path)
@@ -49,19 +49,34 @@ fn options(order: &str, devices: u32) -> Options {
     Options { order: order.into(), devices, ..Options::default() }
 }
 
-/// What the program answers on the device, if the device found nothing wrong and refused no launch.
-fn on_cuda(at: &Path, line: &str, options: &Options) -> Option<Answer> {
-    let (device, program) = (device()?, with_cuda("ferkd")?);
-    let summary = at.join("summary.json");
-    let mut command = Command::new(program);
-    command.args(line.split_whitespace()).current_dir(at).stdin(Stdio::null());
-    command.envs(device.variables(options)).env("SOFT_CUDA_SUMMARY", &summary);
-    let done = answer(&mut command).ok();
-    let said: Value = serde_json::from_slice(&std::fs::read(&summary).unwrap()).unwrap();
-    eprintln!("{line}\n{said}");
-    assert!(said["launches"].as_u64() > Some(0), "nothing was computed on the device: {said}");
-    assert_eq!((said["refused"].as_u64(), said["errors"].as_u64()), (Some(0), Some(0)), "{}", done.stderr);
-    Some(done)
+/// The device, and a program that can use it.
+struct Cuda {
+    device: &'static Device,
+    program: PathBuf,
+}
+
+impl Cuda {
+    /// `None`, said aloud, where one of them is not there.
+    fn with(program: &str) -> Option<Self> {
+        Some(Self { device: device()?, program: with_cuda(program)? })
+    }
+
+    /// What the program answers, if the device found nothing wrong and refused no launch.
+    #[track_caller]
+    fn run(&self, at: &Path, line: &str, options: &Options) -> Answer {
+        let summary = at.join("summary.json");
+        let mut command = Command::new(&self.program);
+        command.args(line.split_whitespace()).current_dir(at).stdin(Stdio::null());
+        command.envs(self.device.variables(options)).env("SOFT_CUDA_SUMMARY", &summary);
+        let done = answer(&mut command);
+        assert_eq!(done.code, 0, "{line}\n{}\n{}", done.stdout, done.stderr);
+        let said: Value = serde_json::from_slice(&std::fs::read(&summary).unwrap()).unwrap();
+        eprintln!("{line}\n{said}");
+        assert!(said["launches"].as_u64() > Some(0), "nothing was computed on the device: {said}");
+        let wrong = (said["refused"].as_u64(), said["errors"].as_u64());
+        assert_eq!(wrong, (Some(0), Some(0)), "{}", done.stderr);
+        done
+    }
 }
 
 /// The loss of each step of a run.
@@ -86,13 +101,11 @@ const VIT: &str = "--arch vit-ti16 --width 32 --depth 2 --heads 2 --patch 8";
 
 /// Trains 20 steps on the CPU and on the device: no loss may be further off than `within`.
 fn trains_as_the_cpu_does(network: &str, precision: &str, order: &str, within: f64) {
+    let Some(cuda) = Cuda::with("ferkd") else { return };
     let at = tempfile::tempdir().unwrap();
     few_scenes(at.path());
     let line = format!("{TRAIN} {network} --precision {precision}");
-    let on = on_cuda(at.path(), &format!("{line} --device cuda:0 --run cuda"), &options(order, 1));
-    if on.is_none() {
-        return;
-    }
+    cuda.run(at.path(), &format!("{line} --device cuda:0 --run cuda"), &options(order, 1));
     ferkd(at.path(), &format!("{line} --device flex --run flex")).ok();
     let off = furthest(&at.path().join("flex"), &at.path().join("cuda"));
     eprintln!("{network} {precision}: off by {off:.1e}");
@@ -122,12 +135,11 @@ fn a_vit_trains_as_on_the_cpu_in_bf16() {
 /// Replicas on two devices add their gradients up: as the CPU twice does.
 #[test]
 fn two_devices_train_as_the_cpu_twice() {
+    let Some(cuda) = Cuda::with("ferkd") else { return };
     let at = tempfile::tempdir().unwrap();
     few_scenes(at.path());
     let line = format!("{TRAIN} {VIT}");
-    if on_cuda(at.path(), &format!("{line} --device cuda:0,cuda:1 --run cuda"), &options("forward", 2)).is_none() {
-        return;
-    }
+    cuda.run(at.path(), &format!("{line} --device cuda:0,cuda:1 --run cuda"), &options("forward", 2));
     ferkd(at.path(), &format!("{line} --device flex,flex --run flex")).ok();
     let off = furthest(&at.path().join("flex"), &at.path().join("cuda"));
     eprintln!("two devices: off by {off:.1e}");
@@ -137,15 +149,16 @@ fn two_devices_train_as_the_cpu_twice() {
 /// EfficientNet-Lite0 labels two photos, and is evaluated on them.
 #[test]
 fn lite0_labels_and_is_evaluated_as_on_the_cpu() {
+    let Some(cuda) = Cuda::with("ferkd") else { return };
     let at = tempfile::tempdir().unwrap();
     let photos = repository("assets/playground/photos");
     let line = format!("eval efficientnet-lite0 {} --json", photos.display());
-    let Some(on) = on_cuda(at.path(), &format!("{line} --device cuda:0"), &options("forward", 1)) else { return };
-    let (on, cpu) = (on.json(), ferkd(at.path(), &format!("{line} --device flex")).ok().json());
+    let on = cuda.run(at.path(), &format!("{line} --device cuda:0"), &options("forward", 1)).json();
+    let cpu = ferkd(at.path(), &format!("{line} --device flex")).ok().json();
     assert_eq!(on["top1"], cpu["top1"], "{on} and {cpu}");
 
     let line = format!("label {} --teacher efficientnet-lite0 --regions 3", photos.display());
-    on_cuda(at.path(), &format!("{line} --device cuda:0 --out cuda"), &options("forward", 1));
+    cuda.run(at.path(), &format!("{line} --device cuda:0 --out cuda"), &options("forward", 1));
     ferkd(at.path(), &format!("{line} --device flex --out flex")).ok();
     let [on, cpu] = ["cuda", "flex"].map(|name| first_probabilities(&at.path().join(name)));
     assert_eq!(on.len(), 6);
@@ -178,15 +191,8 @@ fn the_device_itself_holds_its_checks() {
 /// The operations' own tests, on every device that is there.
 #[test]
 fn operations_compute_on_cuda_what_they_compute_elsewhere() {
-    let (Some(device), Some(tests)) = (device(), with_cuda("operations")) else { return };
+    let Some(cuda) = Cuda::with("operations") else { return };
     let at = tempfile::tempdir().unwrap();
-    let summary = at.path().join("summary.json");
-    let mut command = Command::new(tests);
-    command.args(["models::ops", "--test-threads", "2"]).current_dir(repository("core/nn"));
-    command.envs(device.variables(&options("4", 1))).env("SOFT_CUDA_SUMMARY", &summary);
-    let said = answer(&mut command);
-    assert_eq!(said.code, 0, "{}\n{}", said.stdout, said.stderr);
-    let said: Value = serde_json::from_slice(&std::fs::read(&summary).unwrap()).unwrap();
-    assert!(said["kernels"].as_u64() > Some(20), "{said}");
-    assert_eq!((said["refused"].as_u64(), said["errors"].as_u64()), (Some(0), Some(0)), "{said}");
+    let done = cuda.run(at.path(), "models::ops --test-threads 2 --nocapture", &options("4", 1));
+    assert!(!done.stderr.contains("no cuda device"), "{}", done.stderr);
 }
