@@ -69,7 +69,7 @@ impl Device {
         let sources = repository.join(SOURCES);
         let mut hash = Hash::default();
         hash.add(&version.stdout);
-        hash.add(KERNEL_FLAGS.as_bytes());
+        hash.add(include_bytes!("soft_cuda.rs")); // how it is built
         for path in files(&sources)?.iter().chain([&repository.join(CUDNN)]) {
             if path.extension().is_none_or(|end| end != "md") {
                 hash.add(&fs::read(path)?);

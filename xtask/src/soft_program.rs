@@ -104,3 +104,24 @@ fn parse<'a>(rest: &'a [&'a str]) -> Result<(Options, &'a [&'a str]), String> {
         };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_come_before_the_command() {
+        let (options, command) =
+            parse(&["--arch", "90", "--order", "7", "--devices", "2", "--", "ferkd", "--help"]).unwrap();
+        assert_eq!((options.architecture, options.order.as_str(), options.devices), (90, "7", 2));
+        assert_eq!(command, ["ferkd", "--help"]);
+        for (wrong, why) in [
+            (["--arch", "75"], "--arch 80|90"),
+            (["--devices", "0"], "1 to 8"),
+            (["ferkd", "x"], "-- COMMAND"),
+        ] {
+            let error = parse(&wrong).unwrap_err();
+            assert!(error.contains(why), "{error}");
+        }
+    }
+}

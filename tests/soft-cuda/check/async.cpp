@@ -66,8 +66,40 @@ extern "C" __global__ void __launch_bounds__(64) pipeline(float *to) {
     for (size_t t = 1; t < 64; t++) DEMAND(found[t] == 15);
 }
 
+static void groups_of_copies() {
+    auto found = copied("copy_group", R"(
+    asm volatile("cp.async.commit_group;" ::: "memory");
+    asm volatile("cp.async.wait_group 0;" ::: "memory");)");
+    for (size_t i = 0; i < 128; i++) DEMAND(found[i] == (i % 4 == 3 ? 0 : (float)((i + 4) % 128)));
+}
+
+/// A block's copy of 64 numbers by `memcpy_async`, all threads together or one of them by the bytes that it expects.
+static void copies_of_a_block() {
+    for (const char *how : {"cuda::memcpy_async(cooperative_groups::this_thread_block(), values, from, 64 * 4, *barrier); barrier->arrive_and_wait();",
+                            "if (threadIdx.x == 0) { cuda::device::memcpy_async_tx(values, from, 64 * 4, *barrier); cuda::device::barrier_expect_tx(*barrier, 256); } barrier->arrive_and_wait();"}) {
+        void *kernel = compiled("block_copy", std::string(R"(
+extern "C" __global__ void __launch_bounds__(32) block_copy(const float *from, float *to) {
+    extern __shared__ __align__(16) char memory[];
+    float *values = (float *)(memory + 16);
+    cuda::barrier<cuda::thread_scope_block> *barrier = (cuda::barrier<cuda::thread_scope_block> *)memory;
+    if (threadIdx.x == 0) init(barrier, blockDim.x);
+    __syncthreads();
+    )") + how + R"(
+    to[threadIdx.x] = values[threadIdx.x] + values[threadIdx.x + 32];
+})");
+        std::vector<float> values(64);
+        for (size_t i = 0; i < 64; i++) values[i] = (float)i;
+        Buffer<float> from(values), to(32);
+        launch(kernel, 1, 32, 16 + 256, from.at, to.at);
+        auto found = to.values();
+        for (size_t i = 0; i < 32; i++) DEMAND(found[i] == (float)(2 * i + 32));
+    }
+}
+
 std::vector<Check> async_checks() {
     return {{"cp.async has arrived once it is waited for", cp_async_arrives},
             {"cp.async has not arrived before", cp_async_is_late},
+            {"cp.async by groups", groups_of_copies},
+            {"memcpy_async of a block, and by expected bytes", copies_of_a_block},
             {"a producer and its consumers take turns at two barriers", producer_and_consumers}};
 }

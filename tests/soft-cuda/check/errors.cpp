@@ -23,6 +23,23 @@ static void too_much_shared_memory() {
     _Exit(99); // what is said of refused launches is looked at as errors are
 }
 
+static void freed_twice() {
+    Buffer<float> memory(1);
+    cuMemFree_v2(memory.at);
+    cuMemFree_v2(memory.at);
+}
+static void streams_that_wait_for_each_other() {
+    void *first, *second, *one, *two;
+    DEMAND(!cuStreamCreate(&first, 0) && !cuStreamCreate(&second, 0) && !cuEventCreate(&one, 0) && !cuEventCreate(&two, 0));
+    Buffer<float> memory(1);
+    float values[2];
+    // An event is recorded behind a wait for the other stream's, which is recorded anew behind a wait for it.
+    cuMemcpyHtoDAsync_v2(memory.at, values, 4, second), cuEventRecord(two, second);
+    cuStreamWaitEvent(first, two, 0), cuEventRecord(one, first);
+    cuStreamWaitEvent(second, one, 0), cuEventRecord(two, second);
+    DEMAND(!cuStreamSynchronize(second)); // that is no cycle: each waits for what was asked before
+}
+
 std::vector<Check> error_checks() {
     return {
         {"divergent barriers are found", wrong("divergent", "    if (threadIdx.x < 32)\n        __syncthreads();\n    else\n        __syncthreads();"),
@@ -33,6 +50,15 @@ std::vector<Check> error_checks() {
          "a deadlock"},
         {"a misaligned address is found", wrong("askew", "    struct alignas(16) four { float x[4]; };\n    if (threadIdx.x == 0)\n        *(four *)(to + 1) = four{};", 1),
          "askew, line 4 of "},
+        {"a shuffle from a lane that takes no part is found", wrong("lonely", "    if (threadIdx.x % 32 >= 16) return;\n    to[threadIdx.x] = __shfl_sync(__activemask(), 1.0f, 20);"),
+         "lonely, line 3 of "},
+        {"mma.sync without its whole warp is found", wrong("half_warp", R"(    float a = 0, b = 0, c = 0, d = 0;
+    unsigned w = 0;
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%10, %11, %12, %13};"
+        : "=f"(a), "=f"(b), "=f"(c), "=f"(d) : "r"(w), "r"(w), "r"(w), "r"(w), "r"(w), "r"(w), "f"(a), "f"(b), "f"(c), "f"(d));
+    to[threadIdx.x] = a;)", 24), "half_warp, line 4 of "},
+        {"memory that is freed twice is found", freed_twice, "freed twice"},
+        {"events that are recorded anew make no cycle", streams_that_wait_for_each_other},
         {"an address beyond an allocation is found", wrong("beyond", "    to[0] = 1;\n    to[threadIdx.x + 1] = 2;"), "beyond, line 3 of "},
         {"an address before an allocation is found", wrong("before", "    to[(int)threadIdx.x - 2048] = 2;"), "before, line 2 of "},
         {"launches that a device refuses are refused", too_much_shared_memory, "refused: hungry: more shared memory"},

@@ -18,8 +18,10 @@ int cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsign
                    void *stream, void **arguments, void **extra);
 int cuMemAlloc_v2(unsigned long long *pointer, size_t bytes);
 int cuMemAllocHost_v2(void **pointer, size_t bytes);
+int cuMemFree_v2(unsigned long long pointer);
 int cuMemcpyHtoDAsync_v2(unsigned long long to, const void *from, size_t bytes, void *stream);
 int cuMemcpyDtoHAsync_v2(void *to, unsigned long long from, size_t bytes, void *stream);
+int cuMemcpy2DAsync_v2(const void *copy, void *stream);
 int cuStreamCreate(void **stream, unsigned flags);
 int cuStreamSynchronize(void *stream);
 int cuStreamWaitEvent(void *stream, void *event, unsigned flags);
@@ -99,4 +101,5 @@ struct Check {
     std::function<void()> run;
     const char *words = nullptr;
 };
-std::vector<Check> together_checks(), matrix_checks(), async_checks(), tile_checks(), stream_checks(), error_checks();
+std::vector<Check> together_checks(), matrix_checks(), async_checks(), tile_checks(), stream_checks(), convolution_checks(),
+    error_checks();

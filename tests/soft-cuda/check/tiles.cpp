@@ -63,6 +63,32 @@ static void swizzled_tile() {
         }
 }
 
+static void tile_out() {
+    void *kernel = compiled("tile_out", R"(
+struct alignas(64) CUtensorMap_ { unsigned long long words[16]; };
+extern "C" __global__ void __launch_bounds__(32) tile_out(const __grid_constant__ CUtensorMap_ map) {
+    extern __shared__ __align__(1024) char memory[];
+    ((float *)memory)[threadIdx.x] = threadIdx.x;
+    cuda::device::experimental::fence_proxy_async_shared_cta();
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        cuda::device::experimental::cp_async_bulk_tensor_2d_shared_to_global(&map, 12, 3, memory);
+        cuda::device::experimental::cp_async_bulk_commit_group();
+        cuda::device::experimental::cp_async_bulk_wait_group_read<0>();
+    }
+})");
+    Buffer<float> to(std::vector<float>(5 * 16, -1)); // a tile of 4 rows of 8 at row 3, column 12: a quarter is inside
+    Map map;
+    uint64_t sizes[] = {16, 5}, steps[] = {64};
+    unsigned box[] = {8, 4}, strides[] = {1, 1};
+    DEMAND(!cuTensorMapEncodeTiled(&map, F32, 2, (void *)to.at, sizes, steps, box, strides, 0, 0, 0, 0));
+    launch(kernel, 1, 32, 128, map);
+    auto found = to.values();
+    for (int row = 0; row < 5; row++)
+        for (int column = 0; column < 16; column++)
+            DEMAND(found[(size_t)(row * 16 + column)] == (row >= 3 && column >= 12 ? (float)((row - 3) * 8 + column - 12) : -1));
+}
+
 static void pixels_of_a_convolution() {
     // One image of 3 x 4 pixels with 4 channels, padded by 1, a 3 x 3 kernel: output pixel (h, w) reads (h + dh - 1, w + dw - 1).
     void *kernel = compiled("pixels", loads("pixels", R"(
@@ -89,5 +115,6 @@ static void pixels_of_a_convolution() {
 std::vector<Check> tile_checks() {
     return {{"TMA: a tile, and zeros outside of the tensor", tile_and_zeros},
             {"TMA: a tile swizzled by 128 bytes", swizzled_tile},
+            {"TMA: a tile is written, but what lies outside of the tensor", tile_out},
             {"TMA: pixels of a convolution (im2col)", pixels_of_a_convolution}};
 }
