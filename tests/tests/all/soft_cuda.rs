@@ -1,8 +1,9 @@
 //! The program on the software CUDA device of `tests/soft-cuda`, beside the CPU: what is compared, how far it may be off,
 //! and what that shows stands in `docs/cuda.md`.
 //!
-//! Skipped, aloud, where there is no clang++, and all but the device's own checks where there is no program with CUDA,
-//! which `cargo xtask soft-cuda -- ferkd --version` builds.
+//! Skipped, aloud, where there is no clang++, and all but the device's own checks where there is no program with CUDA:
+//! the tests were built without `--features ferkd/cuda`, and none lies in `target/soft-cuda`, where
+//! `cargo xtask soft-cuda -- ferkd --version` puts it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -34,8 +35,19 @@ fn device() -> Option<&'static Device> {
     }
 }
 
-/// A program that was built with CUDA, beside the device.
+/// Whether these tests, and so the program beside them, were built with CUDA: `--features ferkd/cuda`.
+fn built_with_cuda() -> bool {
+    match ferkd_nn::device::open("cuda:0") {
+        Ok(_) => true,
+        Err(error) => !error.to_string().contains("built without cuda"),
+    }
+}
+
+/// A program that was built with CUDA: the tests' own, or one that lies beside the device.
 fn with_cuda(name: &str) -> Option<PathBuf> {
+    if name == "ferkd" && built_with_cuda() {
+        return Some(ferkd_tests::program());
+    }
     let path = target().join("soft-cuda").join(name);
     if !path.exists() {
         skipped(format_args!("there is no {}: run cargo xtask soft-cuda -- ferkd --version", path.display()));
