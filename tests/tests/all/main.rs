@@ -11,6 +11,8 @@ mod fkd_decoding;
 mod fkd_import;
 mod foreign_teachers;
 mod fuzzing;
+#[cfg(target_os = "linux")]
+mod gpu_script;
 mod hard_times;
 mod input_folders;
 #[cfg(unix)]
