@@ -20,21 +20,22 @@ template <thread_scope S> struct barrier {
     void turn() {
         if (!pending && !bytes) pending = expected, phase++;
     }
-    arrival_token arrive(unsigned n = 1) {
+    // `line` is the caller's.
+    arrival_token arrive(unsigned n = 1, int line = __builtin_LINE()) {
         unsigned now = phase;
-        if (pending < n) soft_runtime.error(0, "more threads arrive at a barrier than it expects");
+        if (pending < n) soft_runtime.error(line, "more threads arrive at a barrier than it expects");
         pending -= n, turn();
         return now;
     }
     void expect(int more) { bytes += more; }
     void arrived(int fewer) { bytes -= fewer, turn(); }
-    __attribute__((always_inline)) void wait(arrival_token token) const {
-        while (((volatile barrier *)this)->phase == (token & 255)) soft_wait(soft::AT_BARRIER, SOFT_SITE);
+    void wait(arrival_token token, int line = __builtin_LINE()) const {
+        while (((volatile barrier *)this)->phase == (token & 255)) soft_wait(soft::AT_BARRIER, line * 64);
     }
-    __attribute__((always_inline)) void wait_parity(bool parity) const {
-        while ((((volatile barrier *)this)->phase & 1) == parity) soft_wait(soft::AT_BARRIER, SOFT_SITE);
+    void wait_parity(bool parity, int line = __builtin_LINE()) const {
+        while ((((volatile barrier *)this)->phase & 1) == parity) soft_wait(soft::AT_BARRIER, line * 64);
     }
-    __attribute__((always_inline)) void arrive_and_wait() { wait(arrive()); }
+    void arrive_and_wait(int line = __builtin_LINE()) { wait(arrive(1, line), line); }
 };
 using soft_barrier = barrier<thread_scope_block>;
 template <thread_scope S> SOFT void init(barrier<S> *b, unsigned n) {
@@ -98,9 +99,9 @@ SOFT void memcpy_async(cooperative_groups::soft_group, A *to, const B *from, siz
 }
 namespace device {
 template <thread_scope S> SOFT barrier<S> *barrier_native_handle(barrier<S> &b) { return &b; }
-template <thread_scope S> SOFT unsigned barrier_arrive_tx(barrier<S> &b, unsigned n, unsigned bytes) {
+template <thread_scope S> SOFT unsigned barrier_arrive_tx(barrier<S> &b, unsigned n, unsigned bytes, int line = __builtin_LINE()) {
     b.expect((int)bytes);
-    return b.arrive(n);
+    return b.arrive(n, line);
 }
 template <thread_scope S> SOFT void barrier_expect_tx(barrier<S> &b, unsigned bytes) { b.expect((int)bytes); }
 template <class A, class B, thread_scope S> SOFT void memcpy_async_tx(A *to, const B *from, size_t size, barrier<S> &b) {
