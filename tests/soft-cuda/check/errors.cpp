@@ -28,6 +28,20 @@ static void freed_twice() {
     cuMemFree_v2(memory.at);
     cuMemFree_v2(memory.at);
 }
+static void freed_in_another_stream() {
+    void *kernel = compiled("late_reader", "extern \"C\" __global__ void __launch_bounds__(32) late_reader(float *to) {\n    to[threadIdx.x] = 1;\n}\n");
+    void *stream;
+    DEMAND(!cuStreamCreate(&stream, 0));
+    Buffer<float> memory(32);
+    launch(kernel, 1, 32, 0, memory.at); // by the default stream, for which nobody waits
+    cuMemFreeAsync(memory.at, stream), cuStreamSynchronize(stream);
+    cuStreamSynchronize(nullptr);
+}
+static void copied_too_far() {
+    Buffer<float> memory(10);
+    std::vector<float> values(11);
+    cuMemcpyHtoDAsync_v2(memory.at, values.data(), 44, nullptr), cuStreamSynchronize(nullptr);
+}
 static void streams_that_wait_for_each_other() {
     void *first, *second, *one, *two;
     DEMAND(!cuStreamCreate(&first, 0) && !cuStreamCreate(&second, 0) && !cuEventCreate(&one, 0) && !cuEventCreate(&two, 0));
@@ -60,6 +74,8 @@ std::vector<Check> error_checks() {
         : "=f"(a), "=f"(b), "=f"(c), "=f"(d) : "r"(w), "r"(w), "r"(w), "r"(w), "r"(w), "r"(w), "f"(a), "f"(b), "f"(c), "f"(d));
     to[threadIdx.x] = a;)", 24), "half_warp, line 4 of "},
         {"memory that is freed twice is found", freed_twice, "freed twice"},
+        {"memory that another stream has freed is found", freed_in_another_stream, "late_reader, line 2 of "},
+        {"a copy beyond an allocation is found", copied_too_far, "a copy of 44 bytes"},
         {"events that are recorded anew make no cycle", streams_that_wait_for_each_other},
         {"an address beyond an allocation is found", wrong("beyond", "    to[0] = 1;\n    to[threadIdx.x + 1] = 2;"), "beyond, line 3 of "},
         {"an address before an allocation is found", wrong("before", "    to[(int)threadIdx.x - 2048] = 2;"), "before, line 2 of "},

@@ -19,6 +19,7 @@ int cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsign
 int cuMemAlloc_v2(unsigned long long *pointer, size_t bytes);
 int cuMemAllocHost_v2(void **pointer, size_t bytes);
 int cuMemFree_v2(unsigned long long pointer);
+int cuMemFreeAsync(unsigned long long pointer, void *stream);
 int cuMemcpyHtoDAsync_v2(unsigned long long to, const void *from, size_t bytes, void *stream);
 int cuMemcpyDtoHAsync_v2(void *to, unsigned long long from, size_t bytes, void *stream);
 int cuMemcpy2DAsync_v2(const void *copy, void *stream);

@@ -42,7 +42,8 @@ API Result cuModuleGetFunction(Kernel **found, Handle module, const char *name) 
 API Result cuFuncSetAttribute(Kernel *kernel, int attribute, int value) {
     if (attribute != 8) return OK; // the most shared memory that launches may ask for
     unsigned most = soft::settings().architecture >= 90 ? 232448 : 166912;
-    if (value < 0 || (unsigned)value > most) return INVALID_VALUE;
+    if (value < 0 || (unsigned)value > most)
+        return soft::refused(kernel->name.c_str(), "more shared memory than a block has"), INVALID_VALUE;
     return kernel->most_shared = std::max(kernel->most_shared, (unsigned)value), OK;
 }
 

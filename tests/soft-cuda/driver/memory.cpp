@@ -3,7 +3,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
-#include <memory>
 #include <mutex>
 #include <sys/mman.h>
 #include "driver.hpp"
@@ -41,8 +40,7 @@ API Result cuMemAlloc_v2(Pointer *pointer, size_t bytes) {
     total += bytes;
     return OK;
 }
-API Result cuMemFree_v2(Pointer pointer) {
-    soft::finish_all();
+static Result release(Pointer pointer) {
     std::lock_guard guard(lock);
     auto found = allocations.find(pointer);
     if (found == allocations.end()) return soft::error("memory is freed that was not allocated, or is freed twice"), INVALID_VALUE;
@@ -50,8 +48,12 @@ API Result cuMemFree_v2(Pointer pointer) {
     total -= found->second.bytes;
     return allocations.erase(found), OK;
 }
+API Result cuMemFree_v2(Pointer pointer) { return soft::finish_all(), release(pointer); }
 API Result cuMemAllocAsync(Pointer *pointer, size_t bytes, Handle) { return cuMemAlloc_v2(pointer, bytes); }
-API Result cuMemFreeAsync(Pointer pointer, Handle) { return cuMemFree_v2(pointer); }
+// In its stream's turn: another stream's work that comes later finds it gone.
+API Result cuMemFreeAsync(Pointer pointer, Handle stream) {
+    return soft::enqueue(stream, [=] { release(pointer); }), OK;
+}
 API Result cuMemGetInfo_v2(size_t *free, size_t *all) { return *all = MEMORY, *free = MEMORY - total, OK; }
 API Result cuMemAllocHost_v2(Handle *pointer, size_t bytes) {
     std::lock_guard guard(lock);
@@ -72,21 +74,36 @@ static bool is_pinned(const void *address) {
     --after;
     return (char *)address < after->first + after->second;
 }
-static void copy(void *to, const void *from, size_t bytes, Handle stream) {
-    soft::enqueue(stream, [=] { memmove(to, from, bytes); });
+/// Where a copy's bytes lie on the device, if they lie in one allocation; reports it where they do not.
+static char *on_device(Pointer at, size_t bytes) {
+    std::lock_guard guard(lock);
+    auto after = allocations.upper_bound(at);
+    if (after != allocations.begin()) {
+        const soft::Allocation &a = std::prev(after)->second;
+        if (at + bytes <= a.at + a.bytes) return (char *)at;
+    }
+    soft::error("a copy of %zu bytes at %#llx, which do not lie in one allocation", bytes, at);
+    return nullptr;
 }
-API Result cuMemcpyHtoDAsync_v2(Pointer to, const void *from, size_t bytes, Handle stream) {
-    if (is_pinned(from)) return copy((void *)to, from, bytes, stream), OK;
-    std::string kept((const char *)from, bytes);
-    soft::enqueue(stream, [to, kept = std::move(kept)] { memcpy((void *)to, kept.data(), kept.size()); });
+static void move(char *to, const char *from, size_t bytes) {
+    if (to && from) memmove(to, from, bytes);
+}
+API Result cuMemcpyHtoDAsync_v2(Pointer to, const char *from, size_t bytes, Handle stream) {
+    if (is_pinned(from)) {
+        soft::enqueue(stream, [=] { move(on_device(to, bytes), from, bytes); });
+    } else {
+        std::string kept(from, bytes);
+        soft::enqueue(stream, [=, kept = std::move(kept)] { move(on_device(to, bytes), kept.data(), bytes); });
+    }
     return OK;
 }
-API Result cuMemcpyDtoHAsync_v2(void *to, Pointer from, size_t bytes, Handle stream) {
-    copy(to, (void *)from, bytes, stream);
+API Result cuMemcpyDtoHAsync_v2(char *to, Pointer from, size_t bytes, Handle stream) {
+    soft::enqueue(stream, [=] { move(to, on_device(from, bytes), bytes); });
     return is_pinned(to) ? OK : soft::finish_stream(stream);
 }
 API Result cuMemcpyDtoDAsync_v2(Pointer to, Pointer from, size_t bytes, Handle stream) {
-    return copy((void *)to, (void *)from, bytes, stream), OK;
+    soft::enqueue(stream, [=] { move(on_device(to, bytes), on_device(from, bytes), bytes); });
+    return OK;
 }
 
 struct Side { // of a CUDA_MEMCPY2D
@@ -96,23 +113,33 @@ struct Side { // of a CUDA_MEMCPY2D
     Pointer device;
     Handle array;
     size_t pitch;
-    char *begin() const { return (kind == 1 ? host : (char *)device) + y * pitch + x; }
+    /// Where the first of so many rows of `width` bytes begins; null where they are not in one allocation.
+    char *begin(size_t width, size_t height) const {
+        size_t offset = y * pitch + x;
+        if (kind == 1 || !width || !height) return host + offset;
+        return on_device(device + offset, (height - 1) * pitch + width);
+    }
 };
 struct Copy2d {
     Side from, to;
     size_t width, height;
 };
+static void move_rows(char *to, size_t to_pitch, const char *from, size_t from_pitch, size_t width, size_t height) {
+    for (size_t row = 0; to && from && row < height; row++) memcpy(to + row * to_pitch, from + row * from_pitch, width);
+}
 API Result cuMemcpy2DAsync_v2(const Copy2d *asked, Handle stream) {
     Copy2d c = *asked;
-    auto rows = [](char *to, size_t to_pitch, const char *from, size_t from_pitch, size_t width, size_t height) {
-        for (size_t row = 0; row < height; row++) memcpy(to + row * to_pitch, from + row * from_pitch, width);
-    };
     if (c.from.kind == 1 && !is_pinned(c.from.host)) {
-        auto kept = std::make_shared<std::string>(c.width * c.height, '\0');
-        rows(kept->data(), c.width, c.from.begin(), c.from.pitch, c.width, c.height);
-        soft::enqueue(stream, [=] { rows(c.to.begin(), c.to.pitch, kept->data(), c.width, c.width, c.height); });
+        std::string kept(c.width * c.height, '\0');
+        move_rows(kept.data(), c.width, c.from.begin(c.width, c.height), c.from.pitch, c.width, c.height);
+        soft::enqueue(stream, [=, kept = std::move(kept)] {
+            move_rows(c.to.begin(c.width, c.height), c.to.pitch, kept.data(), c.width, c.width, c.height);
+        });
     } else {
-        soft::enqueue(stream, [=] { rows(c.to.begin(), c.to.pitch, c.from.begin(), c.from.pitch, c.width, c.height); });
+        soft::enqueue(stream, [=] {
+            char *to = c.to.begin(c.width, c.height), *from = c.from.begin(c.width, c.height);
+            move_rows(to, c.to.pitch, from, c.from.pitch, c.width, c.height);
+        });
     }
     return c.to.kind == 1 && !is_pinned(c.to.host) ? soft::finish_stream(stream) : OK;
 }
