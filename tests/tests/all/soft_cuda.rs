@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use ferkd_data::store::LabelStore;
+use ferkd_data::store::Store;
 use ferkd_method::mining::Confidence;
 use ferkd_skip::{not_installed, skipped};
 use ferkd_tests::{Answer, answer, ferkd, few_scenes, repository};
@@ -168,6 +168,8 @@ fn lite0_labels_and_is_evaluated_as_on_the_cpu() {
     let on = cuda.run(at.path(), &format!("{line} --device cuda:0"), &options("forward", 1)).json();
     let cpu = ferkd(at.path(), &format!("{line} --device flex")).ok().json();
     assert_eq!(on["top1"], cpu["top1"], "{on} and {cpu}");
+    let loss = |found: &Value| found["loss"].as_f64().unwrap();
+    assert!((loss(&on) - loss(&cpu)).abs() <= 1e-3, "{on} and {cpu}");
 
     let line = format!("label {} --teacher efficientnet-lite0 --regions 3", photos.display());
     cuda.run(at.path(), &format!("{line} --device cuda:0 --out cuda"), &options("forward", 1));
@@ -181,7 +183,7 @@ fn lite0_labels_and_is_evaluated_as_on_the_cpu() {
 
 /// The teacher's largest probability of every region.
 fn first_probabilities(store: &Path) -> Vec<f32> {
-    let store = LabelStore::open(store).unwrap();
+    let store = Store::open(store).unwrap();
     let regions = |image| (0..store.per_image()).map(move |region| (image, region));
     let all = (0..store.len()).flat_map(regions);
     all.map(|(image, region)| store.confidence(image, region, Confidence::Max).unwrap()).collect()
