@@ -20,7 +20,9 @@ enum {                                                                         /
     ENGINE = 2, ENGINE_CONFIG = 3, HEURISTICS = 4, PLAN = 5, FORWARD = 10, TO_WEIGHT = 11, TO_X = 12, GRAPH = 15, PACK = 16,
 };
 
+// Of the driver beside it: writes to the journal, and does `work` in the stream's turn, computing it or not.
 void fake_say(const char *format, ...);
+void fake_run(Handle stream, double products, void (*work)(void *data, int computes), void *data);
 
 typedef struct Attribute {
     int name, type;
@@ -75,7 +77,7 @@ void cudnnGetLastErrorString(char *words, size_t room) { snprintf(words, room, "
 Status cudnnCreate(Handle *handle) { return *handle = calloc(1, 64), OK; }
 Status cudnnDestroy(Handle handle) { return free(handle), OK; }
 Status cudnnSetStream(Handle handle, Handle stream) {
-    return handle && stream ? OK : refuse("no handle, or a stream that waits for all others");
+    return handle && stream ? (*(Handle *)handle = stream, OK) : refuse("no handle, or a stream that waits for all others");
 }
 Status cudnnBackendCreateDescriptor(int kind, Descriptor **descriptor) {
     *descriptor = calloc(1, sizeof(Descriptor));
@@ -213,6 +215,17 @@ static void compute(Operation o, void *x_at, void *w_at, void *y_at) {
     free(sums);
 }
 
+// A convolution that waits for its stream's turn: its descriptors may be destroyed before.
+typedef struct {
+    Operation operation;
+    void *at[3];
+    Descriptor *configuration;
+} Task;
+static void run_task(void *data, int computes) {
+    Task *task = data;
+    if (computes) compute(task->operation, task->at[0], task->at[1], task->at[2]);
+    leave(task->configuration), free(task);
+}
 Status cudnnBackendExecute(Handle handle, const Descriptor *plan, const Descriptor *pack) {
     if (plan->kind != PLAN || !plan->finished || pack->kind != PACK || !pack->finished) return refuse("no plan, or no pack");
     Operation o = operation(part(part(plan, 401), 200));
@@ -230,6 +243,9 @@ Status cudnnBackendExecute(Handle handle, const Descriptor *plan, const Descript
     fake_say("launch 0 cudnn_convolution_%s %ld %ld %ld %ld %ld %ld 0\n", name, (long)y[0], (long)(y[2] * y[3]),
                  (long)y[1], (long)x[1], (long)w[2], (long)w[3]);
     double products = (double)y[0] * y[1] * y[2] * y[3] * w[1] * w[2] * w[3];
-    if (products < 1e7) compute(o, at[0], at[1], at[2]);
+    Task *task = malloc(sizeof(Task));
+    *task = (Task){o, {at[0], at[1], at[2]}, (Descriptor *)part(part(plan, 401), 200)};
+    task->configuration->users++;
+    fake_run(*(Handle *)handle, products, run_task, task);
     return OK;
 }

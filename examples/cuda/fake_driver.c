@@ -51,6 +51,9 @@ void fake_say(const char *format, ...) {
     va_end(values);
 }
 
+// Work of fake_cudnn.c: small work is done at once.
+void fake_run(Handle stream, double products, void (*work)(void *, int), void *data) { work(data, products < 1e7); }
+
 static Handle new_handle(void) {
     static uintptr_t last = 0x1000;
     return (Handle)__sync_add_and_fetch(&last, 16);

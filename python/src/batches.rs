@@ -416,6 +416,7 @@ impl PyBatches {
             mix: config.mix_rule(),
             seed: config.seed,
             orientation: store.manifest().orientation,
+            cuts: true,
         };
         Ok(Self {
             batcher,

@@ -1,3 +1,4 @@
 //! Parts of `cargo xtask` that tests use too.
 
 pub mod serve;
+pub mod soft_cuda;

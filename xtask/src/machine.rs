@@ -20,11 +20,15 @@ pub fn prepare() -> Result<Option<String>, String> {
     python()
 }
 
-/// The page is tested in Chromium; shaders and pictures are drawn by a software adapter.
+/// The page is tested in Chromium; shaders and pictures are drawn by a software adapter; clang compiles CUDA's kernels
+/// for the CPU.
 fn packages() -> Result<(), String> {
     let mut missing = Vec::new();
     if !is_installed("chromium") && var_os("FERKD_CHROMIUM").is_none() {
         missing.push("chromium");
+    }
+    if !is_installed("clang++") {
+        missing.push("clang");
     }
     if !is_installed("Xvfb") {
         missing.push("xvfb");

@@ -5,6 +5,7 @@ mod count;
 mod guided;
 mod lint;
 mod machine;
+mod soft_program;
 mod steps;
 mod tests;
 mod web;
@@ -19,7 +20,9 @@ cargo xtask build  the page, and beside it what the tests need
 cargo xtask serve  the page on this machine: [PORT], 8080 by default; builds it where it is missing
 cargo xtask ci     build, lint, test; .ci/run does the same from a bare machine
 cargo xtask fuzz   corrupted files for every reader: [TARGET...] [--inputs N] [--seed S]
-                   --guided: guided by coverage, [TARGET...] [--inputs N | --up-to N] [--seconds S] or --minimise";
+                   --guided: guided by coverage, [TARGET...] [--inputs N | --up-to N] [--seconds S] or --minimise
+cargo xtask soft-cuda  a command on a CUDA device of software: [--arch 80|90] [--order forward|reverse|SEED] [--devices N]
+                   -- COMMAND; `ferkd` is built with CUDA first";
 
 fn main() -> ExitCode {
     if guided::is_wrapper() {
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
         ["serve", port] => steps::is_ok(serve(port)),
         ["build"] => ci::build(),
         ["ci"] => ci::run(),
+        ["soft-cuda", ref rest @ ..] => steps::is_ok(soft_program::command(rest)),
         ["fuzz", "--guided", ref rest @ ..] => steps::is_ok(guided::run(rest)),
         ["fuzz", ref rest @ ..] => steps::is_ok(fuzz(rest)),
         _ => {

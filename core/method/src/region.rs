@@ -41,6 +41,16 @@ impl Region {
         Self { top: 0, left: 0, height, width, flip: false }
     }
 
+    /// The square in the middle of an image that the validation protocol sees: 224/256 of the short side, not mirrored.
+    ///
+    /// The protocol resizes first and cuts then; a box in pixels of the image is the same view, rounded to one.
+    pub fn centre(width: u32, height: u32) -> Self {
+        let side = (f64::from(width.min(height)) * 224.0 / 256.0).round_ties_even() as u32;
+        let side = side.clamp(1, width.min(height).max(1));
+        let middle = |size: u32| size.saturating_sub(side) / 2;
+        Self { top: middle(height), left: middle(width), height: side, width: side, flip: false }
+    }
+
     /// A box given as fractions of the image, rounded to pixels edge by edge, half to even, as Pillow's
     /// `crop` does; at least one pixel of it stays inside the image.
     pub fn from_fractions(fractions: FractionBox, flip: bool, width: u32, height: u32) -> Self {
@@ -174,6 +184,16 @@ mod tests {
     /// Share of an image of `width` x `height` pixels that a box covers, in 0..=1.
     fn area_fraction(region: &Region, width: u32, height: u32) -> f64 {
         f64::from(region.width) * f64::from(region.height) / (f64::from(width) * f64::from(height))
+    }
+
+    #[test]
+    fn the_centre_is_what_the_validation_protocol_sees() {
+        let centre = |width, height| Region::centre(width, height);
+        assert_eq!(centre(640, 480), Region { top: 30, left: 110, height: 420, width: 420, flip: false });
+        assert_eq!(centre(480, 640), Region { top: 110, left: 30, height: 420, width: 420, flip: false });
+        for (width, height) in [(1, 1), (1, 9), (2, 1), (3, 3), (4000, 2)] {
+            assert!(centre(width, height).fits(width, height), "{width} x {height}");
+        }
     }
 
     proptest! {

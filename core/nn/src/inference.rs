@@ -44,6 +44,21 @@ impl Inference {
         self.model.features(images, None)
     }
 
+    /// Logits of shape (N, C) for [features](Self::features): the same bits as [`forward`](Self::forward)'s, for the same
+    /// images in the same order.
+    pub fn classify(&self, features: Tensor<2>) -> Tensor<2> {
+        #[cfg(feature = "flex")]
+        if let Some(net) = &self.host
+            && let Ok(values) = read(features.clone())
+        {
+            let logits = net.classify(&values);
+            let [count, _] = features.dims();
+            let shape = [count, logits.len() / count.max(1)];
+            return Tensor::from_data(TensorData::new(logits, shape), &features.device());
+        }
+        self.model.classify(features)
+    }
+
     /// Logits of shape (N, C) for images of shape (N, 3, side, side).
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
         #[cfg(feature = "flex")]

@@ -99,6 +99,8 @@ ferkd_data::options! {
         region_seed: u64 = 0,
         /// Smallest and largest share of an image that a region may cover, where no store says it.
         scale: [f64; 2] = [0.08, 1.0],
+        /// Train on one region of each image, the centre that evaluations see, rather than on regions that are drawn: what `ferkd transfer --probe` does, whose features are then computed once.
+        centre: bool = false,
         /// Temperature of the student's softmax; the store's if left out.
         temperature: Option<f32> = None,
         /// Mining thresholds as quantiles of the confidence over the store: low, mid, high.
@@ -186,6 +188,8 @@ ferkd_data::options! {
         prefetch: usize = 2,
         /// Memory for images that stay decoded, in MiB; the others are decoded whenever they are needed.
         cache_mb: usize = 256,
+        /// Memory for the features of a frozen network, in MiB: where those of all regions need more, they are computed again in every step.
+        features_mb: usize = 2048,
         /// Leave out images that cannot be decoded. Those to train on are all decoded before the first step, which a run that goes on need not do again (skipped.json lists them); with a store they are the store's. Those to validate on are passed over, and counted, in each evaluation.
         skip_bad: bool = false,
     }
@@ -352,6 +356,14 @@ impl TrainConfig {
         if self.freeze_backbone && self.weights.is_none() {
             return Err(Error::usage("freeze-backbone", "a backbone of random weights would be kept")
                 .remedy("give --weights FILE"));
+        }
+        if self.centre && self.store.is_some() {
+            return Err(Error::usage("centre", "a store has regions of its own")
+                .remedy("leave --centre or --store out"));
+        }
+        if self.centre && self.regions_per_step != 1 {
+            let problem = format!("an image gives one region, not {}", self.regions_per_step);
+            return Err(Error::usage("centre", problem).remedy("set --regions-per-step 1"));
         }
         if self.reset_head && self.weights.is_none() {
             return Err(Error::usage("reset-head", "without weights every layer is new")

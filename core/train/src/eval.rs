@@ -21,6 +21,8 @@ pub use ferkd_nn::classifier::Scores;
 use ferkd_nn::device::read::read_async;
 use ferkd_nn::inference::Inference;
 
+use crate::features::SeenSlice;
+
 /// How a model did on a list of images.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EvalReport {
@@ -196,6 +198,13 @@ impl EvalSet {
         Ok(pixels)
     }
 
+    /// The pixels of the pictures `seen` on a device, without gradients: shape (seen, 3, side, side); none of no picture.
+    fn tensor(&self, pixels: Vec<f32>, seen: &[usize], device: &Device) -> Option<Tensor<4>> {
+        let side = self.view.side as usize;
+        let data = TensorData::new(pixels, [seen.len(), 3, side, side]);
+        (!seen.is_empty()).then(|| Tensor::from_data(data, &device.clone().inner()))
+    }
+
     /// The pictures of some numbers that can be seen, with their numbers; the others go to `skipped`.
     fn pictures(
         &self,
@@ -276,21 +285,72 @@ impl EvalPass {
         device: &Device,
         most: usize,
     ) -> Result<()> {
-        set.images.check_classes()?;
-        let numbers = self.done..(self.done + most.clamp(1, BATCH)).min(set.len());
+        let numbers = self.slice(set, most)?;
         let (seen, pixels) = set.pictures(numbers.clone(), &mut self.skipped)?;
-        if !seen.is_empty() {
-            let side = set.view.side as usize;
-            let data = TensorData::new(pixels, [seen.len(), 3, side, side]);
-            let images = Tensor::<4>::from_data(data, &device.clone().inner());
-            let logits = read_async(model.scores(images)?).await?;
-            for (number, row) in seen.into_iter().zip(logits.chunks(model.classes().len())) {
-                self.note(set, number, &softmax(row, 1.0).map_err(|error| not_finite(&error))?)?;
-            }
+        let logits = match set.tensor(pixels, &seen, device) {
+            Some(images) => read_async(model.scores(images)?).await?,
+            None => Vec::new(),
+        };
+        self.note_all(set, numbers.end, &seen, &logits, model.classes())
+    }
+
+    /// The same by a network all of which but its last layer is as it was: what `kept` holds of a slice is not computed
+    /// again.
+    ///
+    /// # Errors
+    /// Those of [`advance`](Self::advance).
+    pub(crate) async fn advance_keeping(
+        &mut self,
+        model: &Inference,
+        classes: &ClassSpace,
+        set: &EvalSet,
+        device: &Device,
+        most: usize,
+        kept: &mut BTreeMap<usize, SeenSlice>,
+    ) -> Result<()> {
+        let numbers = self.slice(set, most)?;
+        if kept.get(&numbers.start).is_none_or(|slice| slice.end != numbers.end) {
+            let mut skipped = Vec::new();
+            let (seen, pixels) = set.pictures(numbers.clone(), &mut skipped)?;
+            let features = match set.tensor(pixels, &seen, device) {
+                Some(images) => read_async(model.features(images)).await?,
+                None => Vec::new(),
+            };
+            kept.insert(numbers.start, SeenSlice { end: numbers.end, seen, skipped, features });
+        }
+        let Some(slice) = kept.get(&numbers.start) else { return Ok(()) };
+        let logits = if slice.seen.is_empty() {
+            Vec::new()
+        } else {
+            let shape = [slice.seen.len(), slice.features.len() / slice.seen.len()];
+            let data = TensorData::new(slice.features.clone(), shape);
+            read_async(model.classify(Tensor::from_data(data, &device.clone().inner()))).await?
+        };
+        self.skipped.extend_from_slice(&slice.skipped);
+        self.note_all(set, numbers.end, &slice.seen, &logits, classes)
+    }
+
+    /// The numbers of the next slice's pictures.
+    fn slice(&self, set: &EvalSet, most: usize) -> Result<Range<usize>> {
+        set.images.check_classes()?;
+        Ok(self.done..(self.done + most.clamp(1, BATCH)).min(set.len()))
+    }
+
+    /// Takes note of what the model says of a slice's pictures: `logits` of those that were `seen`, row by row.
+    fn note_all(
+        &mut self,
+        set: &EvalSet,
+        end: usize,
+        seen: &[usize],
+        logits: &[f32],
+        classes: &ClassSpace,
+    ) -> Result<()> {
+        for (&number, row) in seen.iter().zip(logits.chunks(classes.len())) {
+            self.note(set, number, &softmax(row, 1.0).map_err(|error| not_finite(&error))?)?;
         }
         // Those that were left out, too.
-        self.predictions.resize(numbers.end.min(set.images.len()), None);
-        self.done = numbers.end;
+        self.predictions.resize(end.min(set.images.len()), None);
+        self.done = end;
         Ok(())
     }
 

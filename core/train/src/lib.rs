@@ -12,6 +12,7 @@ mod due;
 pub mod ema;
 pub mod eval;
 mod fairness;
+mod features;
 #[cfg(feature = "flex")]
 mod host_adamw;
 #[cfg(feature = "flex")]

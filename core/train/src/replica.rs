@@ -7,6 +7,7 @@ use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor};
 
 use crate::config::{Supervision, TrainConfig};
+use crate::features::RegionFeatures;
 use crate::loss::{DeviceTargets, distillation, soft_cross_entropy};
 use crate::optimizer::Optimizer;
 #[cfg(not(target_family = "wasm"))]
@@ -40,6 +41,8 @@ pub(super) struct StepContext<'a> {
     pub temperature: f32,
     /// Number of the step.
     pub step: u64,
+    /// What the last layer sees of every region, where it is known.
+    pub features: Option<&'a RegionFeatures>,
 }
 
 impl StepContext<'_> {
@@ -82,6 +85,11 @@ impl Replica {
         let student = StateDict::of(&self.student)?.load_into(fresh, "the first device's student")?;
         let teacher = self.teacher.as_ref().map(|teacher| teacher.on(&device)).transpose()?;
         Self::new(config, student, teacher, device)
+    }
+
+    /// Everything but the last layer, where that alone is trained.
+    pub fn frozen(&self) -> Option<&Inference> {
+        self.frozen.as_ref()
     }
 
     /// Takes up weights and, past the first step, an optimizer's state; `origin` is what errors call them.
@@ -177,8 +185,12 @@ impl Replica {
         let StepContext { config, side, step, .. } = *context;
         if let Some(frozen) = &self.frozen {
             // As in evaluation: batch norms go by their running statistics, and leave them as they are.
-            let images = batch.pixels_on(&self.device.clone().inner(), side, rows);
-            return self.student.classify(frozen.features(images));
+            let device = self.device.clone().inner();
+            let features = match context.features {
+                Some(known) => known.rows(&batch.regions[rows], &device),
+                None => frozen.features(batch.pixels_on(&device, side, rows)),
+            };
+            return self.student.classify(features);
         }
         let images = batch.pixels_on(&self.device, side, rows.clone());
         let drop = self.student.droppable().filter(|_| config.drop_path > 0.0).map(|depth| DropPath {

@@ -219,6 +219,7 @@ impl Run {
         let job =
             format!("training with {}{}", config.supervision.name(), session.trainer().replica_suffix());
         session.trainer().notices().into_iter().for_each(|text| listen(&Event::Notice { text }));
+        self.add_features(session, stop, listen)?;
         listen(&Event::Started { job: job.clone(), total: steps, unit: "steps".into(), done: first });
         warn(session.trainer().warnings(), listen);
         ferkd_nn::device::first_use(&config.device, listen);
@@ -235,7 +236,7 @@ impl Run {
             match pollster::block_on(session.next(Budget::default()))? {
                 SessionEvent::Step(taken) => meter.count(&taken),
                 SessionEvent::Metrics(metrics) => self.log(&meter.event(metrics), listen)?,
-                SessionEvent::EvalSlice { .. } => {}
+                SessionEvent::Features { .. } | SessionEvent::EvalSlice { .. } => {}
                 SessionEvent::Evaluation { found, is_best } => {
                     let (step, epoch) = (session.trainer().step(), session.trainer().epoch());
                     let EvalReport { top1, top5, loss, .. } = found.report;
@@ -262,6 +263,28 @@ impl Run {
         write_json(&self.folder.join("summary.json"), &summary)?;
         listen(&Event::Done { job, time_s: summary.time_s });
         Ok(summary)
+    }
+
+    /// Computes what the last layer sees, where that alone is trained.
+    fn add_features(&self, session: &mut Session, stop: &AtomicBool, listen: Listener) -> Result<()> {
+        let Some((_, all)) = session.trainer().features_due() else { return Ok(()) };
+        let (begun, job) = (Instant::now(), "computing the frozen network's features, once".to_owned());
+        listen(&Event::Started { job: job.clone(), total: all as u64, unit: "regions".into(), done: 0 });
+        while session.trainer().features_due().is_some() {
+            session.request_stop(stop.load(Ordering::Relaxed));
+            match pollster::block_on(session.next(Budget::default()))? {
+                SessionEvent::Features { done, total } => {
+                    let units_per_s = done as f64 / begun.elapsed().as_secs_f64();
+                    let eta_s = (total - done) as f64 / units_per_s;
+                    let (done, total) = (done as u64, total as u64);
+                    listen(&Event::Progress { done, total, units_per_s, eta_s });
+                }
+                SessionEvent::Stopped => return Err(self.stopped(session.trainer())),
+                _ => break,
+            }
+        }
+        listen(&Event::Done { job, time_s: begun.elapsed().as_secs_f64() });
+        Ok(())
     }
 
     /// Writes the settings, and opens the log where the checkpoint left it.
@@ -309,7 +332,10 @@ impl Run {
 
     fn stopped(&self, trainer: &Trainer) -> Error {
         let (step, steps) = (trainer.step(), trainer.steps());
-        let problem = format!("stopped after step {step} of {steps}; a checkpoint is written");
+        let problem = match step {
+            0 => "stopped before the first step".to_owned(),
+            _ => format!("stopped after step {step} of {steps}; a checkpoint is written"),
+        };
         Error::new(ErrorKind::Interrupted, self.folder.display().to_string(), problem)
             .remedy("go on with the same command and --resume")
     }

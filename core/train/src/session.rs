@@ -96,6 +96,9 @@ impl Session {
     /// An image that cannot be decoded, after a checkpoint; a device that cannot be read from, a loss that is not
     /// finite (it names step and learning rate), another process that is gone.
     pub async fn next(&mut self, budget: Budget) -> Result<SessionEvent> {
+        if self.trainer.features_due().is_some() {
+            return self.add_features().await;
+        }
         let (step, steps) = (self.trainer.step(), self.trainer.steps());
         let stops = self.is_stopping() && step < steps;
         if self.due.first().is_none() && step < steps && !stops && self.failure.is_none() {
@@ -133,6 +136,16 @@ impl Session {
         };
         self.due.pop();
         Ok(event)
+    }
+
+    /// Features of some regions more. They are in no checkpoint: a run that goes on computes them again.
+    async fn add_features(&mut self) -> Result<SessionEvent> {
+        if self.wants_stop {
+            return Ok(SessionEvent::Stopped);
+        }
+        self.trainer.add_features().await?;
+        let (done, total) = self.trainer.kept().map_or((0, 0), |kept| (kept.done(), kept.total()));
+        Ok(SessionEvent::Features { done, total })
     }
 
     /// The batch of the next step.

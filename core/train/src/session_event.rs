@@ -9,6 +9,13 @@ use ferkd_method::mining::KindCounts;
 /// What one piece of a session's work was.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum SessionEvent {
+    /// Of a network whose last layer alone is trained: features of so many regions are computed, once for all steps.
+    Features {
+        /// Regions that are done.
+        done: usize,
+        /// Regions in all.
+        total: usize,
+    },
     /// A step was taken.
     Step(StepTaken),
     /// The losses since the last such event are read, and averaged.
@@ -65,7 +72,8 @@ pub enum Checkpoint {
     Last,
 }
 
-/// How much work one call of [`Session::next`](crate::Session::next) may do: one step, or one slice of an evaluation.
+/// How much work one call of [`Session::next`](crate::Session::next) may do: one step, features of some regions, or one
+/// slice of an evaluation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
     /// Pictures of a slice of an evaluation, at most.

@@ -1,6 +1,7 @@
 //! One student in training: what a step does, and what there is to know of it.
 
 mod build;
+mod frozen;
 mod memory;
 mod state;
 
@@ -12,6 +13,7 @@ use burn::tensor::{Device, Tensor};
 use crate::config::TrainConfig;
 use crate::ema::Ema;
 use crate::eval::{EvalPass, EvalSet, Evaluated};
+use crate::features::Features;
 use crate::parallel::replica_group::{ReplicaGroup, Step};
 use crate::prefetch::Prefetch;
 use crate::replica::StepContext;
@@ -51,6 +53,10 @@ pub struct Trainer {
     weights_checksum: Option<u64>,
     /// What they brought along, in sentences.
     weights_notices: Vec<String>,
+    /// What the last layer sees, where that alone is trained and it can be kept.
+    features: Option<Features>,
+    /// Why it is not kept, in a sentence.
+    features_notice: Option<String>,
 }
 
 /// What a step did. The loss stays on the device until someone wants to know it.
@@ -90,7 +96,8 @@ impl Trainer {
         let validation = self.validation.iter().flat_map(|set| set.images().notices());
         let images = self.batcher.images.notices().iter().chain(validation).cloned();
         let teacher = self.teacher().into_iter().flat_map(Classifier::sentences);
-        images.chain(self.weights_notices.iter().cloned()).chain(teacher).collect()
+        let frozen = self.features_notice.clone();
+        images.chain(self.weights_notices.iter().cloned()).chain(teacher).chain(frozen).collect()
     }
 
     /// What makes batches; a pure function of the step.
@@ -101,10 +108,17 @@ impl Trainer {
     /// The batches of this process from the next step on: made ahead and sent to the devices, or each when it is asked
     /// for.
     pub(super) fn batches(&self, ahead: bool) -> Prefetch {
-        let (batcher, share, step) = (self.batcher.clone(), self.share(), self.step);
+        let (share, step) = (self.share(), self.step);
+        let without_pixels = self.batcher_without_pixels();
+        #[cfg(not(target_family = "wasm"))]
+        let is_sent = without_pixels.is_none();
+        let batcher = without_pixels.unwrap_or_else(|| self.batcher.clone());
         #[cfg(not(target_family = "wasm"))]
         if ahead {
             let batches = Prefetch::of(batcher, share, step, self.config.prefetch);
+            if !is_sent {
+                return batches;
+            }
             let devices = self.group.replicas().map(|replica| replica.device.clone());
             return batches.sent_to(devices.collect(), self.card.side);
         }
@@ -231,6 +245,9 @@ impl Trainer {
     /// Evaluates on something else, or on nothing, from now on.
     pub fn validate_on(&mut self, set: Option<Arc<EvalSet>>) {
         self.validation = set;
+        if let Some(features) = &mut self.features {
+            features.validation.clear();
+        }
     }
 
     /// Takes up other settings from the next step on. Such a run is no longer what its configuration says: the
@@ -263,11 +280,14 @@ impl Trainer {
     /// Those of [`Self::advance`], or another process that is gone.
     pub(super) fn advance_with(&mut self, batch: &DeviceBatch, stops: bool) -> Result<StepOutput> {
         let lr = self.schedule.rate(self.step);
+        let keeps = self.keeps_features();
+        let features = self.features.as_ref().filter(|_| keeps).map(|features| &features.training);
         let context = StepContext {
             config: &self.config,
             side: self.card.side,
             temperature: self.temperature,
             step: self.step,
+            features: features.filter(|features| features.is_whole()),
         };
         let Step { loss, stops } = self.group.step(&context, batch, lr, stops)?;
         if let Some(ema) = &mut self.ema {
@@ -275,24 +295,6 @@ impl Trainer {
         }
         self.step += 1;
         Ok(StepOutput { step: self.step - 1, lr, loss, stops })
-    }
-
-    /// Goes on with an evaluation of the student, or of its average where one is kept, by at most so many pictures.
-    ///
-    /// # Errors
-    /// No validation images; those of [`EvalPass::advance`].
-    pub async fn evaluate_slice(&self, pass: &mut EvalPass, most: usize) -> Result<()> {
-        let set = self.evaluated_on()?;
-        let model = match pass.model.take() {
-            Some(model) => model,
-            None => {
-                let own = self.student().valid();
-                self.inference(self.ema.as_ref().map_or(&own, Ema::model))?
-            }
-        };
-        let done = pass.advance(&(&model, &self.card.classes), set, self.device(), most).await;
-        pass.model = Some(model);
-        done
     }
 
     /// What an evaluation of all pictures has found.
@@ -303,7 +305,10 @@ impl Trainer {
         pass.finish(self.evaluated_on()?, &self.card.classes)
     }
 
-    fn inference(&self, model: &Model) -> Result<Inference> {
+    /// The student, or its average where one is kept, as it is now.
+    fn evaluated_model(&self) -> Result<Inference> {
+        let own = self.student().valid();
+        let model = self.ema.as_ref().map_or(&own, Ema::model);
         Inference::of(model.clone(), &self.device().clone().inner())
     }
 

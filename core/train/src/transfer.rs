@@ -9,7 +9,7 @@ use ferkd_nn::models::ModelSpec;
 
 /// Where a transfer's settings begin: the network of `from`, a new last layer, ground truth, and a short schedule.
 ///
-/// `probe` trains the last layer alone. The numbers are ours: small rates, so that what was learned is kept;
+/// `probe` trains the last layer alone, on the centre of each image, whose features are computed once. The numbers are ours: small rates, so that what was learned is kept;
 /// transformers with layer-wise decay and drop-path, as they are fine-tuned in the papers (BEiT, EVA).
 ///
 /// # Errors
@@ -31,6 +31,7 @@ pub fn starting_point(from: &Path, probe: bool) -> Result<TrainConfig> {
         epochs: 30,
         batch: 64,
         regions_per_step: 1,
+        centre: probe,
         ..TrainConfig::default()
     };
     Ok(match (probe, vit.is_some()) {

@@ -13,6 +13,8 @@ mod fkd_import;
 mod foreign_teacher_folders;
 mod foreign_teachers;
 mod fuzzing;
+#[cfg(target_os = "linux")]
+mod gpu_script;
 mod hard_times;
 mod input_folders;
 #[cfg(unix)]
@@ -44,6 +46,7 @@ mod reference_models;
 mod refusals;
 mod scale;
 mod shaders;
+mod soft_cuda;
 mod store_python;
 mod sweep;
 mod torch_files;

@@ -74,6 +74,38 @@ fn a_probe_leaves_the_backbone_as_it_was() {
     assert_ne!(tensors(at.path(), "longer", "last")["fc.weight"], drawn, "the last layer did not learn");
 }
 
+/// Its features are computed before the first step, and again when it goes on; neither changes a bit.
+#[test]
+fn a_probe_is_the_same_bytes_stopped_or_not() {
+    let at = trained();
+    let mut config = ferkd_train::transfer::starting_point(&at.path().join("first"), true).unwrap();
+    config = TrainConfig {
+        images: at.path().join("shapes"),
+        epochs: 4,
+        batch: 4,
+        device: "flex".into(),
+        log_every: 1,
+        ..config
+    };
+    let (stop, mut features) = (AtomicBool::new(false), 0);
+    let folder = at.path().join("whole");
+    train(&config, &folder, false, &stop, &mut |event| {
+        features += u32::from(matches!(event, Event::Progress { .. }));
+    })
+    .unwrap();
+    assert_eq!(features, 1, "one block of features holds all of the few images");
+    let whole = std::fs::read(folder.join("checkpoints/last.safetensors")).unwrap();
+    // Stopped while features are computed, then after a step, then not.
+    let part = at.path().join("part");
+    let error = train(&config, &part, false, &stop, &mut |event| {
+        stop.fetch_or(matches!(event, Event::Started { unit, .. } if unit == "regions"), Ordering::Relaxed);
+    });
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("before the first step") && error.contains("--resume"), "{error}");
+    run(&config, &part, true, Some(3));
+    assert!(run(&config, &part, true, None) == whole, "a resumed probe ended elsewhere");
+}
+
 #[test]
 fn a_transfer_says_what_it_decides() {
     let at = trained();

@@ -74,6 +74,8 @@ pub struct Batcher {
     pub seed: u64,
     /// Whether EXIF orientation is applied.
     pub orientation: OrientationRule,
+    /// Whether regions are cut out at all: a network that has seen all of them before needs no pixels.
+    pub cuts: bool,
 }
 
 /// A batch of N regions on the host: all of a step's, or a share of them.
@@ -87,8 +89,10 @@ pub struct Batch {
     pub first: usize,
     /// Number of the step's regions; more than N where this is a share.
     pub total: usize,
+    /// Image of each region, and its number within the image: N of them.
+    pub regions: Vec<(u32, u32)>,
     /// The student's pixels, in the type that it computes with: shape (N, 3, side, side); empty where they were sent to
-    /// a device ahead of time.
+    /// a device ahead of time, and where no region is cut out.
     pub pixels: Pictures,
     /// An online teacher's pixels, in f32: shape (N, 3, its side, its side); empty without one.
     pub teacher_pixels: Pictures,
@@ -105,11 +109,11 @@ const BAD_IMAGE: &str =
 
 /// An image whose pixels are needed.
 struct Cut<'a> {
-    /// Its place among the step's images.
-    place: usize,
-    /// Which of the regions chosen of it.
-    slots: Vec<usize>,
-    /// Where they go: shape (slots, 3, side, side), for the student and an online teacher.
+    /// Its place in the list.
+    image: usize,
+    /// Which of its regions.
+    numbers: &'a [u32],
+    /// Where they go: shape (numbers, 3, side, side), for the student and an online teacher.
     pixels: &'a mut [f32],
     teacher_pixels: &'a mut [f32],
 }
@@ -156,18 +160,22 @@ impl Batcher {
             Targets::of(rows)
         };
         // Own rows first, then what they are mixed with and other shares hold, in order.
-        let mut wanted: Vec<(usize, Vec<usize>)> =
-            own.clone().map(|place| (place, (0..per_image[place]).collect())).collect();
+        let number = |place: usize, slot: usize| chosen[place].chosen[slot].number;
+        let mut wanted: Vec<(usize, Vec<u32>)> = own
+            .map(|place| (place, (0..per_image[place]).map(|slot| number(place, slot)).collect()))
+            .collect();
+        let regions =
+            wanted.iter().flat_map(|(place, numbers)| numbers.iter().map(|&n| (images[*place], n))).collect();
         let mut source: Vec<usize> = partners[rows.clone()].iter().map(|&partner| partner as usize).collect();
         let mut foreign: Vec<usize> = source.iter().copied().filter(|row| !rows.contains(row)).collect();
         foreign.sort_unstable();
         foreign.dedup();
         for &row in &foreign {
             let place = ends.partition_point(|&end| end <= row);
-            let slot = row - start_of(place);
+            let number = number(place, row - start_of(place));
             match wanted.last_mut() {
-                Some((last, slots)) if *last == place => slots.push(slot),
-                _ => wanted.push((place, vec![slot])),
+                Some((last, numbers)) if *last == place => numbers.push(number),
+                _ => wanted.push((place, vec![number])),
             }
         }
         for row in &mut source {
@@ -176,19 +184,26 @@ impl Batcher {
                 Err(_) => *row - rows.start,
             };
         }
+        let teacher = self.teacher.filter(|_| self.cuts);
+        let (own_size, teacher_size) =
+            (if self.cuts { self.student.size() } else { 0 }, teacher.map_or(0, |view| view.size()));
         let count = rows.len() + foreign.len();
-        let mut pixels = vec![0.0; count * self.student.size()];
-        let mut teacher_pixels = vec![0.0; count * self.teacher.map_or(0, |view| view.size())];
-        self.cut_all(&wanted, images, &chosen, &mut pixels, &mut teacher_pixels)?;
-        let mixings = &mixings[rows.clone()];
-        mix_rows(&mut pixels, self.student.side, &source, mixings);
-        if let Some(view) = &self.teacher {
-            let at_side = |mixing: &Option<Mixing>| mixing.map(|m| m.at_side(self.student.side, view.side));
-            let mixings: Vec<_> = mixings.iter().map(at_side).collect();
-            mix_rows(&mut teacher_pixels, view.side, &source, &mixings);
+        let (mut pixels, mut teacher_pixels) = (vec![0.0; count * own_size], vec![0.0; count * teacher_size]);
+        if self.cuts {
+            let wanted: Vec<(u32, Vec<u32>)> =
+                wanted.into_iter().map(|(place, numbers)| (images[place], numbers)).collect();
+            self.cut_all(&wanted, teacher.as_ref(), &mut pixels, &mut teacher_pixels)?;
+            let mixings = &mixings[rows.clone()];
+            mix_rows(&mut pixels, self.student.side, &source, mixings);
+            if let Some(view) = &teacher {
+                let at_side =
+                    |mixing: &Option<Mixing>| mixing.map(|m| m.at_side(self.student.side, view.side));
+                let mixings: Vec<_> = mixings.iter().map(at_side).collect();
+                mix_rows(&mut teacher_pixels, view.side, &source, &mixings);
+            }
         }
-        pixels.truncate(rows.len() * self.student.size());
-        teacher_pixels.truncate(rows.len() * self.teacher.map_or(0, |view| view.size()));
+        pixels.truncate(rows.len() * own_size);
+        teacher_pixels.truncate(rows.len() * teacher_size);
 
         let mut kinds = KindCounts::default();
         let all = chosen.iter().flat_map(|selection| &selection.chosen);
@@ -199,6 +214,7 @@ impl Batcher {
             len: rows.len(),
             first: rows.start,
             total: partners.len(),
+            regions,
             pixels: Pictures::of(pixels, self.pixel_type),
             teacher_pixels: Pictures::F32(teacher_pixels),
             targets: if share == Share::WHOLE { targets } else { targets.rows(rows) },
@@ -265,46 +281,60 @@ impl Batcher {
         self.labels.select(&Asked { index: image, name, truth }, &order, want)
     }
 
-    /// Cuts the wanted regions out, one after the other. Every image writes into its own place: threads decide
-    /// nothing but the time it takes.
+    /// The student's pixels of some regions, each an image and its number within it, unmixed and in their order: shape
+    /// (N, 3, side, side).
+    ///
+    /// # Errors
+    /// An image that cannot be decoded, or has changed since it was labelled.
+    pub fn pictures(&self, regions: &[(u32, u32)]) -> Result<Pictures> {
+        let mut wanted: Vec<(u32, Vec<u32>)> = Vec::new();
+        for &(image, number) in regions {
+            match wanted.last_mut() {
+                Some((last, numbers)) if *last == image => numbers.push(number),
+                _ => wanted.push((image, vec![number])),
+            }
+        }
+        let mut pixels = vec![0.0; regions.len() * self.student.size()];
+        self.cut_all(&wanted, None, &mut pixels, &mut [])?;
+        Ok(Pictures::of(pixels, self.pixel_type))
+    }
+
+    /// Cuts the wanted regions of images out, one after the other. Every image writes into its own place: threads
+    /// decide nothing but the time it takes.
     fn cut_all(
         &self,
-        wanted: &[(usize, Vec<usize>)],
-        images: &[u32],
-        chosen: &[Selection],
+        wanted: &[(u32, Vec<u32>)],
+        teacher: Option<&InputSpec>,
         mut pixels: &mut [f32],
         mut teacher_pixels: &mut [f32],
     ) -> Result<()> {
         let mut cuts = Vec::with_capacity(wanted.len());
-        for (place, slots) in wanted {
+        for (image, numbers) in wanted {
             let own;
-            (own, pixels) = pixels.split_at_mut(slots.len() * self.student.size());
+            (own, pixels) = pixels.split_at_mut(numbers.len() * self.student.size());
             let teachers;
             (teachers, teacher_pixels) =
-                teacher_pixels.split_at_mut(slots.len() * self.teacher.map_or(0, |view| view.size()));
-            cuts.push(Cut { place: *place, slots: slots.clone(), pixels: own, teacher_pixels: teachers });
+                teacher_pixels.split_at_mut(numbers.len() * teacher.map_or(0, InputSpec::size));
+            cuts.push(Cut { image: *image as usize, numbers, pixels: own, teacher_pixels: teachers });
         }
-        cuts.into_par_iter().try_for_each(|cut| {
-            let image = images[cut.place] as usize;
-            self.cut(image, &chosen[cut.place], cut)
-        })
+        cuts.into_par_iter().try_for_each(|cut| self.cut(cut, teacher))
     }
 
     /// Cuts regions out of one image.
-    fn cut(&self, image: usize, chosen: &Selection, cut: Cut<'_>) -> Result<()> {
+    fn cut(&self, cut: Cut<'_>, teacher: Option<&InputSpec>) -> Result<()> {
+        let Cut { image, numbers, pixels, teacher_pixels } = cut;
         let name = self.images.name(image);
         let remedied = |e: Error| if e.kind() == ErrorKind::Damaged { e.remedy(BAD_IMAGE) } else { e };
         let picture = self.images.decode(image, self.orientation).map_err(remedied)?.image;
         self.boxes.check_size(image, &self.images.label_of(image), picture.dimensions())?;
-        let mut own = cut.pixels.chunks_mut(self.student.size());
-        let mut teachers = cut.teacher_pixels.chunks_mut(self.teacher.map_or(1, |view| view.size()));
-        for slot in cut.slots {
-            let number = chosen.chosen[slot].number;
+        let mut own = pixels.chunks_mut(self.student.size());
+        let mut teachers = teacher_pixels.chunks_mut(teacher.map_or(1, InputSpec::size));
+        for &number in numbers {
             let region = self.boxes.region(image, name, number, picture.dimensions())?;
             if let Some(out) = own.next() {
                 self.student.cut(&picture, &region, out)?;
             }
-            if let (Some(view), Some(out)) = (&self.teacher, teachers.next()) {
+            if let (Some(view), Some(out)) = (teacher, teachers.next()) {
                 view.cut(&picture, &region, out)?;
             }
         }
@@ -319,6 +349,21 @@ mod tests {
     use ferkd_method::region::RegionSampler;
     use ferkd_method::rng::{Purpose, Stream};
     use proptest::prelude::*;
+
+    /// The centre that training sees is the one that evaluations see: they round at different places.
+    #[test]
+    fn the_centre_is_an_evaluations_view() {
+        for (width, height) in [(300, 200), (200, 300), (256, 256)] {
+            let picture = RgbImage::from_fn(width, height, |x, y| {
+                image::Rgb([(255 * x / width) as u8, (255 * y / height) as u8, (128 + x / 4 - y / 4) as u8])
+            });
+            let own = crop_resize(&picture, &Region::centre(width, height), 56, Filter::Bilinear).unwrap();
+            let evaluated = crate::pixels::centre_resize(&picture, 56, Filter::Bilinear).unwrap();
+            let off = own.iter().zip(&evaluated).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+            // A pixel of the small picture is 4 levels at most.
+            assert!(off <= 3, "{width} x {height}: {off} levels");
+        }
+    }
 
     proptest! {
         #[test]

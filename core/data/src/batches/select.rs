@@ -22,6 +22,8 @@ pub enum Boxes {
         /// Regions per image (M).
         per_image: u32,
     },
+    /// One box an image: the centre that evaluations see.
+    Centre,
 }
 
 /// Where labels come from.
@@ -95,6 +97,7 @@ impl Boxes {
         match self {
             Self::Store(store) => store.per_image(),
             Self::Drawn { per_image, .. } => *per_image,
+            Self::Centre => 1,
         }
     }
 
@@ -106,19 +109,21 @@ impl Boxes {
     pub fn check_size(&self, index: usize, label: &str, size: (u32, u32)) -> Result<()> {
         match self {
             Self::Store(store) => store.check_size(index as u64, label, size),
-            Self::Drawn { .. } => Ok(()),
+            Self::Drawn { .. } | Self::Centre => Ok(()),
         }
     }
 
     /// The box of region `number` of the image at `index`, without its picture.
     ///
     /// # Errors
-    /// Boxes that are drawn: they take the picture's size; a damaged store.
+    /// Boxes that are not a store's: they take the picture's size; a damaged store.
     pub fn stored(&self, index: usize, number: u32) -> Result<Region> {
         match self {
             Self::Store(store) => store.region(index as u64, number),
-            Self::Drawn { .. } => Err(Error::usage("mix-partners", "overlap needs a store's regions")
-                .remedy("choose a supervision with a store, or --mix-partners random")),
+            Self::Drawn { .. } | Self::Centre => {
+                Err(Error::usage("mix-partners", "overlap needs a store's regions")
+                    .remedy("choose a supervision with a store, or --mix-partners random"))
+            }
         }
     }
 
@@ -131,6 +136,7 @@ impl Boxes {
         let region = match self {
             Self::Store(store) => store.region(index as u64, number)?,
             Self::Drawn { sampler, .. } => sampler.region(path_hash(name), number, width, height),
+            Self::Centre => Region::centre(width, height),
         };
         if region.fits(width, height) {
             return Ok(region);

@@ -86,7 +86,7 @@ pub struct MemoryEstimate {
     pub peak: Moment,
     /// Activations that are kept when the forward pass is over.
     pub kept_bytes: u64,
-    /// Pixels of batches that are prepared, waiting and in use, in the host's memory.
+    /// Pixels of batches that are prepared, waiting and in use, in the host's memory, and features that are kept there.
     pub host_bytes: u64,
 }
 

@@ -32,6 +32,11 @@ impl Model {
         self.head().forward(features)
     }
 
+    /// Numbers that the last linear layer sees of an image.
+    pub fn feature_size(&self) -> usize {
+        self.head().weight.shape().dims::<2>()[0]
+    }
+
     /// The same network for inference on the CPU, with its present weights; none for transformers, which compute on burn.
     #[cfg(feature = "flex")]
     pub(crate) fn host(&self) -> ferkd_method::Result<Option<HostNet>> {

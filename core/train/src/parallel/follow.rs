@@ -47,7 +47,8 @@ fn all(session: &mut Session, node: &str, stop: &AtomicBool, listen: Listener) -
             }
             SessionEvent::Done { .. } => break,
             // The first node evaluates and writes.
-            SessionEvent::EvalSlice { .. }
+            SessionEvent::Features { .. }
+            | SessionEvent::EvalSlice { .. }
             | SessionEvent::Evaluation { .. }
             | SessionEvent::Checkpoint(_) => {}
         }

@@ -64,6 +64,7 @@ fn bytes(session: &mut Session) -> Vec<u8> {
 /// One letter for each event.
 fn letters(said: &[SessionEvent]) -> String {
     let letter = |event: &SessionEvent| match event {
+        SessionEvent::Features { .. } => 'f',
         SessionEvent::Step(_) => '.',
         SessionEvent::Metrics(_) => 'm',
         SessionEvent::EvalSlice { .. } => 's',

@@ -9,6 +9,7 @@ use crate::config::{Supervision, TrainConfig};
 use crate::ema::Ema;
 use crate::eval::EvalSet;
 use crate::fairness::few_images;
+use crate::features::Features;
 #[cfg(not(target_family = "wasm"))]
 use crate::image_check::ImageCheck;
 #[cfg(not(target_family = "wasm"))]
@@ -144,6 +145,13 @@ impl Trainer {
             mix: config.mix_rule(),
             seed: config.seed,
             plan,
+            cuts: true,
+        };
+        let evaluated = validation.as_ref().map_or(0, |set| set.len());
+        let keep = || Features::of(&config, &batcher, evaluated, student.feature_size());
+        let (features, features_notice) = match config.freeze_backbone.then(keep).transpose() {
+            Ok(features) => (features, None),
+            Err(why) => (None, Some(why)),
         };
         Ok(Self {
             group: ReplicaGroup::new(Replica::new(&config, student, teacher, training)?),
@@ -160,6 +168,8 @@ impl Trainer {
             left_out: 0,
             weights_checksum,
             weights_notices,
+            features,
+            features_notice,
         })
     }
 }
@@ -226,6 +236,9 @@ fn labels(
 
 /// Where the boxes of an image's regions come from.
 fn boxes(config: &TrainConfig, store: Option<Arc<Store>>) -> Boxes {
+    if config.centre {
+        return Boxes::Centre;
+    }
     let Some(store) = store else {
         let scale = (config.scale[0], config.scale[1]);
         let sampler = RegionSampler { scale, ..RegionSampler::new(config.region_seed) };

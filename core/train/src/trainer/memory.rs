@@ -33,6 +33,8 @@ impl Trainer {
         });
         // The pixels of all shares wait in one memory.
         memory.host_bytes *= devices as u64;
+        memory.host_bytes +=
+            self.features.as_ref().filter(|_| self.keeps_features()).map_or(0, |kept| kept.bytes);
         memory
     }
 }

@@ -44,6 +44,9 @@ impl Trainer {
         if let Some(decay) = self.config.ema {
             self.ema = Some(Ema::new(decay, &self.card.spec, &average, &self.group.primary().device)?);
         }
+        if let Some(features) = &mut self.features {
+            features.clear();
+        }
         self.step = step;
         Ok(())
     }

@@ -65,7 +65,11 @@ impl HostNet {
 
     /// Logits, row by row, of planar pictures of shape (N, 3, side, side).
     pub(crate) fn logits(&self, pixels: &[f32], side: usize) -> Vec<f32> {
-        let pooled = self.features(pixels, side);
+        self.classify(&self.features(pixels, side))
+    }
+
+    /// The same of features, row by row.
+    pub(crate) fn classify(&self, pooled: &[f32]) -> Vec<f32> {
         let features = self.weight.len() / self.bias.len().max(1);
         let count = pooled.len() / features.max(1);
         let mut logits = vec![0.0; count * self.bias.len()];

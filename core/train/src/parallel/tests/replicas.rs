@@ -58,7 +58,7 @@ fn replicas_with_batch_norms_are_the_parts_of_an_accumulated_batch() {
     // One step by one device, on the first replica's rows alone: what its running statistics see.
     let alone = trainer(&config, 8, 1);
     let batch = DeviceBatch::from(alone.batcher().batch(0, &mut None).unwrap().unwrap());
-    let context = StepContext { config: alone.config(), side: 16, temperature: 1.0, step: 0 };
+    let context = StepContext { config: alone.config(), side: 16, temperature: 1.0, step: 0, features: None };
     alone.group.primary().learn(&context, &batch, 0..batch.len / 2).unwrap().unwrap();
     apart.advance(&batch).unwrap();
     let running = |dict: &StateDict| {

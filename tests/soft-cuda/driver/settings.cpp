@@ -1,0 +1,35 @@
+// What the environment asks of the device.
+#include <cstdlib>
+#include <cstring>
+#include "driver.hpp"
+
+namespace soft {
+
+static int number(const char *name, int otherwise) {
+    const char *value = getenv(name);
+    return value && *value ? atoi(value) : otherwise;
+}
+
+const Settings &settings() {
+    static const Settings found = [] {
+        Settings s;
+        s.architecture = number("SOFT_CUDA_ARCH", 80);
+        s.devices = number("SOFT_CUDA_DEVICES", 1);
+        s.workers = number("SOFT_CUDA_WORKERS", 2);
+        s.late = number("SOFT_CUDA_LATE", 1);
+        s.poison = number("SOFT_CUDA_POISON", 1);
+        s.guard = number("SOFT_CUDA_GUARD", 1);
+        s.skip_probes = number("SOFT_CUDA_SKIP_PROBES", 1);
+        s.stop_at_errors = number("SOFT_CUDA_STOP", 1);
+        const char *order = getenv("SOFT_CUDA_ORDER"), *summary = getenv("SOFT_CUDA_SUMMARY");
+        s.order = !order || !strcmp(order, "forward") ? Order::Forward
+            : !strcmp(order, "reverse")               ? Order::Reverse
+                                                      : Order::Random;
+        s.seed = s.order == Order::Random ? (uint32_t)atoi(order) * 2654435761u + 1 : 1;
+        s.summary = summary ? summary : "";
+        return s;
+    }();
+    return found;
+}
+
+} // namespace soft

@@ -1,0 +1,212 @@
+//! The program on the software CUDA device of `tests/soft-cuda`, beside the CPU: what is compared, how far it may be off,
+//! and what that shows stands in `docs/cuda.md`.
+//!
+//! Skipped, aloud, where there is no clang++, and all but the device's own checks where there is no program with CUDA:
+//! the tests were built without `--features ferkd/cuda`, and none lies in `target/soft-cuda`, where
+//! `cargo xtask soft-cuda -- ferkd --version` puts it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use ferkd_data::store::Store;
+use ferkd_method::mining::Confidence;
+use ferkd_skip::{not_installed, skipped};
+use ferkd_tests::{Answer, answer, ferkd, few_scenes, repository};
+use serde_json::Value;
+use xtask::soft_cuda::{Absent, Device, Options};
+
+/// Where cargo puts what it compiles.
+fn target() -> PathBuf {
+    std::env::current_exe().unwrap().ancestors().nth(3).unwrap().to_owned()
+}
+
+/// The device; `None`, said aloud, where it cannot be built.
+fn device() -> Option<&'static Device> {
+    static DEVICE: OnceLock<Result<Device, Absent>> = OnceLock::new();
+    match DEVICE.get_or_init(|| Device::build(&repository("."), &target())) {
+        Ok(device) => Some(device),
+        Err(Absent::NotInstalled(what)) => {
+            not_installed(what);
+            None
+        }
+        Err(Absent::Broken(what)) => panic!("{what}"),
+    }
+}
+
+/// Whether these tests, and so the program beside them, were built with CUDA: `--features ferkd/cuda`.
+fn built_with_cuda() -> bool {
+    match ferkd_nn::device::open("cuda:0") {
+        Ok(_) => true,
+        Err(error) => !error.to_string().contains("built without cuda"),
+    }
+}
+
+/// A program that was built with CUDA: the tests' own, or one that lies beside the device.
+fn with_cuda(name: &str) -> Option<PathBuf> {
+    if name == "ferkd" && built_with_cuda() {
+        return Some(ferkd_tests::program());
+    }
+    let path = target().join("soft-cuda").join(name);
+    if !path.exists() {
+        skipped(format_args!("there is no {}: run cargo xtask soft-cuda -- ferkd --version", path.display()));
+        return None;
+    }
+    Some(path)
+}
+
+/// In which order threads get their turn, and how many devices there are.
+fn options(order: &str, devices: u32) -> Options {
+    Options { order: order.into(), devices, ..Options::default() }
+}
+
+/// The device, and a program that can use it.
+struct Cuda {
+    device: &'static Device,
+    program: PathBuf,
+}
+
+impl Cuda {
+    /// `None`, said aloud, where one of them is not there.
+    fn with(program: &str) -> Option<Self> {
+        Some(Self { device: device()?, program: with_cuda(program)? })
+    }
+
+    /// What the program answers, if the device found nothing wrong and refused no launch.
+    #[track_caller]
+    fn run(&self, at: &Path, line: &str, options: &Options) -> Answer {
+        let summary = at.join("summary.json");
+        let mut command = Command::new(&self.program);
+        command.args(line.split_whitespace()).current_dir(at).stdin(Stdio::null());
+        command.envs(self.device.variables(options)).env("SOFT_CUDA_SUMMARY", &summary);
+        let done = answer(&mut command);
+        assert_eq!(done.code, 0, "{line}\n{}\n{}", done.stdout, done.stderr);
+        let said: Value = serde_json::from_slice(&std::fs::read(&summary).unwrap()).unwrap();
+        eprintln!("{line}\n{said}");
+        assert!(said["launches"].as_u64() > Some(0), "nothing was computed on the device: {said}");
+        let wrong = (said["refused"].as_u64(), said["errors"].as_u64());
+        assert_eq!(wrong, (Some(0), Some(0)), "{}", done.stderr);
+        done
+    }
+}
+
+/// The loss of each step of a run.
+fn losses(run: &Path) -> BTreeMap<u64, f64> {
+    let metrics = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let events = metrics.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let metric = events.filter(|event| event["event"] == "metric");
+    metric.map(|event| (event["step"].as_u64().unwrap(), event["loss"].as_f64().unwrap())).collect()
+}
+
+/// The largest difference of two runs' losses, of 20 steps each.
+fn furthest(a: &Path, b: &Path) -> f64 {
+    let (a, b) = (losses(a), losses(b));
+    assert_eq!((a.len(), a.keys().collect::<Vec<_>>()), (20, b.keys().collect()));
+    a.iter().map(|(step, loss)| (loss - b[step]).abs()).fold(0.0, f64::max)
+}
+
+const TRAIN: &str = "train --images scenes --supervision hard --side 16 --batch 16 --regions-per-step 2 --regions 6 \
+                     --epochs 8 --warmup-epochs 0 --log-every 1 --eval-every 8";
+const RESNET: &str = "--arch resnet8";
+const VIT: &str = "--arch vit-ti16 --width 32 --depth 2 --heads 2 --patch 8";
+
+/// Trains 20 steps on the CPU and on the device: no loss may be further off than `within`.
+fn trains_as_the_cpu_does(network: &str, precision: &str, order: &str, within: f64) {
+    let Some(cuda) = Cuda::with("ferkd") else { return };
+    let at = tempfile::tempdir().unwrap();
+    few_scenes(at.path());
+    let line = format!("{TRAIN} {network} --precision {precision}");
+    cuda.run(at.path(), &format!("{line} --device cuda:0 --run cuda"), &options(order, 1));
+    ferkd(at.path(), &format!("{line} --device flex --run flex")).ok();
+    let off = furthest(&at.path().join("flex"), &at.path().join("cuda"));
+    eprintln!("{network} {precision}: off by {off:.1e}");
+    assert!(off <= within, "{network} in {precision}: a loss is off by {off:.1e}, more than {within:.1e}");
+}
+
+#[test]
+fn resnet8_trains_as_on_the_cpu_in_f32() {
+    trains_as_the_cpu_does(RESNET, "f32", "forward", 1e-5);
+}
+
+#[test]
+fn resnet8_trains_as_on_the_cpu_in_bf16() {
+    trains_as_the_cpu_does(RESNET, "bf16", "1", 1e-2);
+}
+
+#[test]
+fn a_vit_trains_as_on_the_cpu_in_f32() {
+    trains_as_the_cpu_does(VIT, "f32", "reverse", 1e-4);
+}
+
+#[test]
+fn a_vit_trains_as_on_the_cpu_in_bf16() {
+    trains_as_the_cpu_does(VIT, "bf16", "2", 2e-3);
+}
+
+/// Replicas on two devices add their gradients up: as the CPU twice does.
+#[test]
+fn two_devices_train_as_the_cpu_twice() {
+    let Some(cuda) = Cuda::with("ferkd") else { return };
+    let at = tempfile::tempdir().unwrap();
+    few_scenes(at.path());
+    let line = format!("{TRAIN} {VIT}");
+    cuda.run(at.path(), &format!("{line} --device cuda:0,cuda:1 --run cuda"), &options("forward", 2));
+    ferkd(at.path(), &format!("{line} --device flex,flex --run flex")).ok();
+    let off = furthest(&at.path().join("flex"), &at.path().join("cuda"));
+    eprintln!("two devices: off by {off:.1e}");
+    assert!(off <= 1e-4, "a loss is off by {off:.1e}");
+}
+
+/// EfficientNet-Lite0 labels two photos, and is evaluated on them.
+#[test]
+fn lite0_labels_and_is_evaluated_as_on_the_cpu() {
+    let Some(cuda) = Cuda::with("ferkd") else { return };
+    let at = tempfile::tempdir().unwrap();
+    let photos = repository("assets/playground/photos");
+    let line = format!("eval efficientnet-lite0 {} --json", photos.display());
+    let on = cuda.run(at.path(), &format!("{line} --device cuda:0"), &options("forward", 1)).json();
+    let cpu = ferkd(at.path(), &format!("{line} --device flex")).ok().json();
+    assert_eq!(on["top1"], cpu["top1"], "{on} and {cpu}");
+    let loss = |found: &Value| found["loss"].as_f64().unwrap();
+    assert!((loss(&on) - loss(&cpu)).abs() <= 1e-3, "{on} and {cpu}");
+
+    let line = format!("label {} --teacher efficientnet-lite0 --regions 3", photos.display());
+    cuda.run(at.path(), &format!("{line} --device cuda:0 --out cuda"), &options("forward", 1));
+    ferkd(at.path(), &format!("{line} --device flex --out flex")).ok();
+    let [on, cpu] = ["cuda", "flex"].map(|name| first_probabilities(&at.path().join(name)));
+    assert_eq!(on.len(), 6);
+    let off = on.iter().zip(&cpu).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    eprintln!("label: a first probability is off by {off:.1e}");
+    assert!(off <= 1e-3, "{on:?} and {cpu:?}");
+}
+
+/// The teacher's largest probability of every region.
+fn first_probabilities(store: &Path) -> Vec<f32> {
+    let store = Store::open(store).unwrap();
+    let regions = |image| (0..store.per_image()).map(move |region| (image, region));
+    let all = (0..store.len()).flat_map(regions);
+    all.map(|(image, region)| store.confidence(image, region, Confidence::Max).unwrap()).collect()
+}
+
+/// Kernels of which it is known what they compute, and kernels that are wrong.
+#[test]
+fn the_device_itself_holds_its_checks() {
+    let Some(device) = device() else { return };
+    for (order, architecture) in [("forward", 80), ("reverse", 90), ("3", 90)] {
+        let mut check = Command::new(device.checks());
+        check.envs(device.variables(&Options { architecture, ..options(order, 1) }));
+        let said = answer(&mut check);
+        assert_eq!(said.code, 0, "{order}: {}", said.stdout);
+        assert!(said.stdout.lines().count() >= 38, "{}", said.stdout);
+    }
+}
+
+/// The operations' own tests, on every device that is there.
+#[test]
+fn operations_compute_on_cuda_what_they_compute_elsewhere() {
+    let Some(cuda) = Cuda::with("operations") else { return };
+    let at = tempfile::tempdir().unwrap();
+    let done = cuda.run(at.path(), "models::ops --test-threads 2 --nocapture", &options("4", 1));
+    assert!(!done.stderr.contains("no cuda device"), "{}", done.stderr);
+}
