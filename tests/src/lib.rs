@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use ferkd_skip::skipped;
+use ferkd_skip::{not_installed, skipped};
 use serde_json::Value;
 
 /// What the program answered.
@@ -83,6 +83,22 @@ pub fn answer(command: &mut Command) -> Answer {
         stdout: String::from_utf8(done.stdout).unwrap(),
         stderr: String::from_utf8_lossy(&done.stderr).into_owned(),
     }
+}
+
+/// Whether several processes of the program can be started by `mpirun`; where not, the test that asks says that it is
+/// skipped.
+pub fn has_mpi() -> bool {
+    let works = |program: &str| {
+        Command::new(program).arg("--version").output().is_ok_and(|done| done.status.success())
+    };
+    match (works("mpirun"), cfg!(feature = "mpi")) {
+        (true, true) => return true,
+        (false, _) => not_installed("mpirun is not here"),
+        (true, false) => {
+            skipped("the program was built without MPI: `cargo xtask test` builds it with MPI where mpicc is")
+        }
+    }
+    false
 }
 
 /// A file or folder of the repository.
