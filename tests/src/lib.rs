@@ -85,6 +85,22 @@ pub fn answer(command: &mut Command) -> Answer {
     }
 }
 
+/// Whether several processes of the program can be started by `mpirun`; where not, the test that asks says that it is
+/// skipped.
+pub fn has_mpi() -> bool {
+    let works = |program: &str| {
+        Command::new(program).arg("--version").output().is_ok_and(|done| done.status.success())
+    };
+    match (works("mpirun"), cfg!(feature = "mpi")) {
+        (true, true) => return true,
+        (false, _) => not_installed("mpirun is not here"),
+        (true, false) => {
+            skipped("the program was built without MPI: `cargo xtask test` builds it with MPI where mpicc is")
+        }
+    }
+    false
+}
+
 /// A file or folder of the repository.
 pub fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(path)

@@ -19,6 +19,7 @@ pub fn build() -> bool {
 /// although lints fail.
 pub fn run() -> bool {
     let begun = Instant::now();
+    let has_mpi = is_ok(machine::prepare_build());
     let page = if std::env::var_os("FERKD_PAGE_DEV").is_some() { web::build } else { web::build_release };
     let (python, is_built, is_clean) = scope(|scope| {
         let machine = scope.spawn(machine::prepare);
@@ -35,7 +36,7 @@ pub fn run() -> bool {
         _ => Vec::new(),
     };
     let is_ready = is_ok(python.as_ref().map_err(String::clone));
-    is_built && tests::run(&variables) && is_ready && is_clean
+    is_built && tests::run(&variables) && is_ready && is_clean && has_mpi
 }
 
 fn joined<T>(work: ScopedJoinHandle<'_, Result<T, String>>) -> Result<T, String> {

@@ -1,5 +1,6 @@
 //! What is checked without running anything.
 
+use crate::features::features;
 use crate::steps::{is_installed, run};
 
 /// Formatting, clippy, rustdoc, and licences.
@@ -9,8 +10,10 @@ use crate::steps::{is_installed, run};
 pub fn run_all() -> Result<(), String> {
     run("cargo fmt --all --check", &[])?;
     // All features that tests have, so that dependencies are checked once for both.
-    run("cargo clippy --workspace --all-targets --locked -- -D warnings", &[])?;
-    run("cargo doc --workspace --no-deps --locked --quiet", &[("RUSTDOCFLAGS", "-D warnings")])?;
+    let features = features();
+    run(&format!("cargo clippy --workspace --all-targets --locked{features} -- -D warnings"), &[])?;
+    let doc = format!("cargo doc --workspace --no-deps --locked --quiet{features}");
+    run(&doc, &[("RUSTDOCFLAGS", "-D warnings")])?;
     if is_installed("cargo-deny") {
         // Advisories are fetched from the network: the workflow on GitHub asks for them.
         run("cargo deny --locked check licenses bans sources", &[])?;

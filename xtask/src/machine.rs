@@ -13,11 +13,37 @@ const PYTHON: [&str; 4] = ["numpy==2.4.6", "onnxruntime==1.32.0", "maturin==1.16
 /// # Errors
 /// Something cannot be installed.
 pub fn prepare() -> Result<Option<String>, String> {
-    if var_os(ferkd_skip::STRICT).is_none_or(|value| value != "1") {
+    if !installs() {
         return Ok(None);
     }
     packages()?;
     python()
+}
+
+/// Installs MPI and what its bindings are made with. Before anything is compiled: whether it is there decides what is.
+///
+/// # Errors
+/// It cannot be installed.
+pub fn prepare_build() -> Result<(), String> {
+    if !installs() || (is_installed("mpicc") && is_installed("mpirun")) {
+        return Ok(());
+    }
+    install(&["libopenmpi-dev", "openmpi-bin", "libclang-dev"])
+}
+
+fn installs() -> bool {
+    var_os(ferkd_skip::STRICT).is_some_and(|value| value == "1")
+}
+
+/// Installs packages of the system, where it has `apt-get`.
+fn install(packages: &[&str]) -> Result<(), String> {
+    if packages.is_empty() || !is_installed("apt-get") {
+        return Ok(());
+    }
+    let root = if output("id", &["-u"]).is_some_and(|id| id.trim() == "0") { "" } else { "sudo " };
+    run(&format!("{root}apt-get update --quiet"), &[])?;
+    let install = "apt-get install --quiet --yes --no-install-recommends";
+    run(&format!("{root}env DEBIAN_FRONTEND=noninteractive {install} {}", packages.join(" ")), &[])
 }
 
 /// The page is tested in Chromium; shaders and pictures are drawn by a software adapter; clang compiles CUDA's kernels
@@ -37,13 +63,7 @@ fn packages() -> Result<(), String> {
     if !drivers.into_iter().any(|file| file.file_name().to_string_lossy().starts_with("lvp_icd")) {
         missing.push("mesa-vulkan-drivers");
     }
-    if missing.is_empty() || !is_installed("apt-get") {
-        return Ok(());
-    }
-    let root = if output("id", &["-u"]).is_some_and(|id| id.trim() == "0") { "" } else { "sudo " };
-    run(&format!("{root}apt-get update --quiet"), &[])?;
-    let install = "apt-get install --quiet --yes --no-install-recommends";
-    run(&format!("{root}env DEBIAN_FRONTEND=noninteractive {install} {}", missing.join(" ")), &[])
+    install(&missing)
 }
 
 /// A virtual environment with numpy, ONNX Runtime, maturin and pytest beside the user's caches.

@@ -2,6 +2,7 @@
 
 mod ci;
 mod count;
+mod features;
 mod guided;
 mod lint;
 mod machine;

@@ -6,6 +6,8 @@ mod cuda;
 pub mod cudnn;
 #[cfg(feature = "cuda")]
 pub mod launches;
+#[cfg(feature = "cuda")]
+pub mod nccl;
 pub mod read;
 
 use burn::tensor::Device;
@@ -83,6 +85,42 @@ fn listed(names: &str) -> Result<Vec<String>> {
         }
     }
     Ok(found)
+}
+
+/// The devices of process `number` of the `of` processes that a machine runs: of a list its part, of `cuda` or `auto`
+/// the one of its number where CUDA has several. One device that is named stays: the CPU, or the only one that a
+/// scheduler lets each process see.
+///
+/// # Errors
+/// A list that the processes cannot share evenly, fewer devices than processes; those of a list that cannot be read.
+pub fn of_process(names: &str, number: usize, of: usize) -> Result<String> {
+    let all = listed(names)?;
+    let uneven = |count: usize| {
+        let problem =
+            format!("`{names}`: {of} processes of this machine cannot share {count} devices evenly");
+        Error::usage("device", problem)
+            .remedy("start one process a device, or one process for all, on each machine")
+    };
+    match (&all[..], cuda_count()) {
+        ([one], 2..) if of > 1 && !one.contains(':') && kind(one) == "cuda" => {
+            let count = cuda_count();
+            if count < of { Err(uneven(count)) } else { Ok(format!("cuda:{number}")) }
+        }
+        ([_], _) => Ok(names.to_owned()),
+        (all, _) if all.len().is_multiple_of(of) => {
+            let each = all.len() / of;
+            Ok(all[number * each..(number + 1) * each].join(","))
+        }
+        (all, _) => Err(uneven(all.len())),
+    }
+}
+
+/// CUDA's devices.
+fn cuda_count() -> usize {
+    #[cfg(feature = "cuda")]
+    return cuda::count();
+    #[cfg(not(feature = "cuda"))]
+    0
 }
 
 /// Most devices of one process.
@@ -291,6 +329,20 @@ mod tests {
         assert!(is_cpu("flex,flex") && is_cpu("cpu") && !is_cpu("cuda:0-3") && !is_cpu("wgpu"));
         assert!(open("flex,flex").unwrap_err().to_string().contains("ferkd train"));
         assert!(open_all("flex,").is_err() && open_all("").is_err());
+    }
+
+    #[test]
+    fn processes_of_a_machine_share_its_devices() {
+        let parts =
+            |names, of| (0..of).map(|number| of_process(names, number, of)).collect::<Result<Vec<_>>>();
+        assert_eq!(parts("cuda:0-3", 2).unwrap(), ["cuda:0,cuda:1", "cuda:2,cuda:3"]);
+        assert_eq!(parts("cuda:0-3", 4).unwrap(), ["cuda:0", "cuda:1", "cuda:2", "cuda:3"]);
+        assert_eq!(parts("cuda:0-3", 1).unwrap(), ["cuda:0,cuda:1,cuda:2,cuda:3"]);
+        // The CPU, or the one that each process sees.
+        assert_eq!(parts("flex", 3).unwrap(), ["flex"; 3]);
+        assert_eq!(parts("cuda:0", 2).unwrap(), ["cuda:0"; 2]);
+        let error = parts("cuda:0-2", 2).unwrap_err().to_string();
+        assert!(error.contains("2 processes") && error.contains("3 devices"), "{error}");
     }
 
     #[test]

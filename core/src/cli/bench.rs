@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use crate::bench::{
     InputBench, LabelsBench, MineBench, Report, StepBench, TeacherBench, Timing, Yardstick, input, labels,
-    mine, step, teacher,
+    mine, step, sum, teacher,
 };
 use clap::Subcommand;
-use ferkd_method::Result;
 use ferkd_method::mining::Confidence;
+use ferkd_method::{Error, Result};
 use ferkd_nn::models::Arch;
+use ferkd_train::Processes;
 use ferkd_train::arithmetic::Arithmetic;
 
 use crate::cli::output::Output;
@@ -79,6 +80,12 @@ enum Bench {
         #[arg(long, default_value = "auto")]
         device: String,
     },
+    /// The sum of gradients over the processes that mpirun or srun starts: sums/s, and GB/s that each sends.
+    Sum {
+        /// Numbers of a row: a student's parameters (those of ResNet-50 if left out).
+        #[arg(long, default_value_t = 25_557_032)]
+        numbers: usize,
+    },
     /// A training step with its data, beside burn's bare loop: seconds.
     Step {
         /// Student.
@@ -125,6 +132,18 @@ impl Args {
             }
             Bench::Teacher { teacher: name, batch, device } => {
                 teacher(&TeacherBench { teacher: name, batch, device }, timing, yardstick)?
+            }
+            Bench::Sum { numbers } => {
+                let alone = || {
+                    Error::usage("sum", "one process has nothing to add up")
+                        .remedy("start several: mpirun -n 2 ferkd bench sum")
+                };
+                let mut processes = Processes::launched()?.ok_or_else(alone)?;
+                let report = sum(&mut processes, numbers, timing)?;
+                if !processes.leads() {
+                    return Ok(Output::silent());
+                }
+                report
             }
             Bench::Step { arch, width, side, batch, regions_per_step, precision, device } => {
                 let what = StepBench { arch, width, side, batch, regions_per_step, precision, device };

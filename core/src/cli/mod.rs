@@ -24,6 +24,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use ferkd_method::{ErrorKind, Result};
+use ferkd_train::parallel::processes;
 use serde_json::json;
 
 use crate::cli::messages::{print_json, print_text, say};
@@ -112,18 +113,24 @@ pub fn main() -> ExitCode {
     stop::listen();
     let threads = threads.or_else(|| command.threads());
     match ferkd_data::threads::start(threads).and_then(|()| command.run()) {
-        Ok(output) => answer(&output, json),
+        Ok(output) => {
+            processes::finish();
+            answer(&output, json)
+        }
         Err(error) => {
             say(&format!("error: {error}"));
             if json {
                 // The error stands on standard error already.
                 let _ = print_json(&json!({ "error": error.to_string() }));
             }
-            ExitCode::from(match error.kind() {
+            let code = match error.kind() {
                 ErrorKind::Usage => 2,
                 ErrorKind::Interrupted => 130,
                 _ => 1,
-            })
+            };
+            // Other processes of the run may wait for this one, and would for ever.
+            processes::abort(code);
+            ExitCode::from(code)
         }
     }
 }
@@ -131,6 +138,7 @@ pub fn main() -> ExitCode {
 /// Prints what a command has to say.
 fn answer(output: &Output, json: bool) -> ExitCode {
     let printed = match (json, output.text.trim_end()) {
+        (true, _) if output.json.is_null() => Ok(()),
         (true, _) => print_json(&output.json),
         (false, "") => Ok(()),
         (false, text) => print_text(text),

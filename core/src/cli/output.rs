@@ -18,6 +18,11 @@ impl Output {
         let json = serde_json::to_value(json).map_err(|e| Error::mismatch("output", e.to_string()))?;
         Ok(Self { text, json, code: 0 })
     }
+
+    /// Nothing to say, where another process of the run says it.
+    pub(super) fn silent() -> Self {
+        Self { text: String::new(), json: Value::Null, code: 0 }
+    }
 }
 
 /// A share as a percentage with one decimal.

@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use crate::planner::{Estimate, Images, NAME_BYTES, Rates, Request, Subject, classes, measure, plan, steps};
+use crate::planner::{
+    Assumptions, ClusterCost, Estimate, Images, NAME_BYTES, Rates, Request, Subject, Work, classes, measure,
+    plan, simulate, steps,
+};
 use ferkd_data::store::LabelSpace;
 use ferkd_method::label::Codec;
 use ferkd_method::{Error, Result};
@@ -20,6 +23,9 @@ use crate::cli::terminal::duration;
 ///
 /// Bytes are exact; times come from rates that are measured on this machine in some seconds
 /// (decoding, cutting, the teacher, a training step). Nothing is written, but for --save-rates.
+///
+/// --gpus 1,8,64 adds a simulation of the training on so many GPUs: each takes as long as the device that was measured,
+/// and what is assumed of machines and network is printed and can be set.
 ///
 /// Example: ferkd plan --images 1281167 --regions 50,200,500 --arch resnet50 --epochs 300
 #[derive(Debug, clap::Args)]
@@ -73,12 +79,51 @@ pub struct Args {
     /// Device: auto, flex, wgpu or cuda:N.
     #[arg(long, default_value = "auto")]
     device: String,
+    /// Simulate the training on so many GPUs: one number or several.
+    #[arg(long, value_name = "N,N", value_delimiter = ',')]
+    gpus: Vec<usize>,
+    #[command(flatten)]
+    cluster: Cluster,
     /// Take the rates from a file instead of measuring them.
     #[arg(long, value_name = "FILE")]
     rates: Option<PathBuf>,
     /// Write the measured rates into a file.
     #[arg(long, value_name = "FILE", conflicts_with = "rates")]
     save_rates: Option<PathBuf>,
+}
+
+// What --gpus assumes; a doc comment would become the text of `--help`.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Assumptions of --gpus")]
+struct Cluster {
+    /// GPUs of a machine.
+    #[arg(long, value_name = "N", default_value_t = Assumptions::default().gpus_per_machine)]
+    gpus_per_machine: usize,
+    /// Cores of a machine for each of its GPUs.
+    #[arg(long, value_name = "N", default_value_t = Assumptions::default().cores_per_gpu)]
+    cores_per_gpu: usize,
+    /// GB/s with which a GPU sends gradients to another one of its machine.
+    #[arg(long, value_name = "GB/S", default_value_t = Assumptions::default().link_gbytes_s)]
+    link: f64,
+    /// Gbit/s with which a machine sends gradients to others.
+    #[arg(long, value_name = "GBIT/S", default_value_t = Assumptions::default().network_gbits_s)]
+    network: f64,
+    /// How much the time of a GPU for a step differs from step to step, as a share of it.
+    #[arg(long, value_name = "SHARE", default_value_t = Assumptions::default().jitter)]
+    jitter: f64,
+}
+
+impl Cluster {
+    fn assumptions(&self) -> Assumptions {
+        Assumptions {
+            gpus_per_machine: self.gpus_per_machine,
+            cores_per_gpu: self.cores_per_gpu,
+            link_gbytes_s: self.link,
+            network_gbits_s: self.network,
+            jitter: self.jitter,
+            ..Assumptions::default()
+        }
+    }
 }
 
 impl Args {
@@ -132,8 +177,60 @@ impl Args {
             write_json(path, &rates)?;
         }
         let estimate = plan(&images, &teacher, &request, &rates)?;
-        Output::new(text(&estimate), &estimate)
+        let (work, assumed) = (work(&estimate, &request), self.cluster.assumptions());
+        let simulated = self.gpus.iter().map(|&gpus| simulate(gpus, work, &rates, assumed));
+        let simulated = simulated.collect::<Result<Vec<ClusterCost>>>()?;
+        if simulated.is_empty() {
+            return Output::new(text(&estimate), &estimate);
+        }
+        let text = text(&estimate) + &cluster_table(&simulated, assumed, &rates);
+        let mut output = Output::new(text, &estimate)?;
+        output.json["cluster"] = serde_json::json!({ "assumptions": assumed, "runs": simulated });
+        Ok(output)
     }
+}
+
+/// What is simulated.
+fn work(estimate: &Estimate, request: &Request) -> Work {
+    let (batch, regions_per_step) = (request.batch, request.regions_per_step);
+    Work { steps: estimate.training.steps, batch, regions_per_step }
+}
+
+/// Runs on several GPUs, and what was assumed.
+fn cluster_table(runs: &[ClusterCost], assumed: Assumptions, rates: &Rates) -> String {
+    let mut text =
+        "\ntraining on several GPUs, simulated:\n  GPUs machines  regions/GPU      a step   computing  \
+                    slowest GPU     input       sum  sent a machine         run  GPU-hours\n"
+            .to_owned();
+    for run in runs {
+        text += &format!(
+            "{:>6} {:>8} {:>12.1} {:>11} {:>11} {:>12} {:>9} {:>9} {:>15} {:>11} {:>10.1}\n",
+            run.gpus,
+            run.machines,
+            run.regions_per_gpu,
+            step(run.step_s),
+            step(run.compute_s),
+            step(run.slowest_s),
+            step(run.input_s),
+            step(run.sum_s),
+            bytes(run.network_bytes),
+            duration(run.train_s),
+            run.gpu_hours,
+        );
+    }
+    let Assumptions { gpus_per_machine, cores_per_gpu, link_gbytes_s, network_gbits_s, latency_s, jitter } =
+        assumed;
+    text + &format!(
+        "assumed, not measured: {gpus_per_machine} GPUs a machine, each as fast as {} was measured to be, also with\n\
+         fewer regions than the {} of that step; {cores_per_gpu} cores a GPU that decode as the measured ones;\n\
+         {link_gbytes_s} GB/s between GPUs of a machine, {network_gbits_s} Gbit/s between machines, {:.0} us of \
+         latency; steps that\ndiffer by {:.1} % (standard deviation). The sum begins when the last GPU is done, and \
+         nothing is hidden\nbehind it; evaluations and checkpoints are left out.\n",
+        rates.subject.device,
+        rates.step_regions,
+        1e6 * latency_s,
+        100.0 * jitter,
+    )
 }
 
 /// Bytes in the unit that suits them.

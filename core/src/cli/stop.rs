@@ -1,4 +1,5 @@
-//! Being asked to stop: by Ctrl-C, by SIGTERM, or by SIGHUP when a terminal is closed.
+//! Being asked to stop: by Ctrl-C, by SIGTERM, by SIGHUP when a terminal is closed, or by SIGUSR1, which `mpirun` hands
+//! on to all of its processes at once (the others it makes its own end of).
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -25,6 +26,9 @@ pub fn listen() {
 
 #[cfg(unix)]
 mod signals {
+    use std::sync::atomic::Ordering;
+
+    use super::STOP;
     use nix::sys::signal::SigHandler::{SigDfl, SigIgn};
     use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal};
 
@@ -38,6 +42,10 @@ mod signals {
         let mask = asking.thread_swap_mask(SigmaskHow::SIG_BLOCK);
         let ignored = ASKING.map(|asking| matches!(set(asking, SigDfl), Some(SigIgn)));
         let armed = arm();
+        if armed.is_ok() && !matches!(set(Signal::SIGUSR1, SigHandler::Handler(asked)), Some(SigDfl)) {
+            // Someone else wanted it before, to be ignored.
+            set(Signal::SIGUSR1, SigIgn);
+        }
         // A file that has reached the system's limit is an error where it is written to, as on a full disk.
         set(Signal::SIGXFSZ, SigIgn);
         for (asking, ignored) in ASKING.into_iter().zip(ignored) {
@@ -55,9 +63,14 @@ mod signals {
         armed
     }
 
+    /// Asks for a stop, and says nothing: a handler may do no more than that.
+    extern "C" fn asked(_: std::ffi::c_int) {
+        STOP.store(true, Ordering::Relaxed);
+    }
+
     /// Sets what a signal does; what it did before.
     fn set(asking: Signal, does: SigHandler) -> Option<SigHandler> {
-        // SAFETY: nothing of ours runs in a handler: the system's default and ignoring are all that is set.
+        // SAFETY: of ours a store to an atomic is all that runs in a handler.
         unsafe { signal(asking, does) }.ok()
     }
 }

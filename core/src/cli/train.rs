@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use ferkd_data::events::{Event, warn};
-use ferkd_method::{Error, Result};
+use ferkd_method::{Error, ErrorKind, Result};
 use ferkd_nn::memory::{MemoryEstimate, Moment};
 use ferkd_train::image_check::ImageCheck;
-use ferkd_train::{Node, Rendezvous, TrainConfig, TrainSummary, Trainer, train, train_together};
+use ferkd_train::parallel::processes;
+use ferkd_train::{Processes, TrainConfig, TrainSummary, Trainer, train, train_together};
 
 use crate::cli::notices::Notices;
 use crate::cli::output::{Output, percent};
@@ -21,29 +22,23 @@ use crate::cli::terminal::{Terminal, duration};
 /// the resolved settings, metrics, checkpoints, a summary and a report. Ctrl-C writes a checkpoint;
 /// --resume goes on exactly.
 ///
-/// Several devices share every step with --device cuda:0-3; several machines by the same command on
-/// each, with --node 1/4 ... --node 4/4 and --meet, an address of the first. A step is that of one
-/// device with the same batch, up to rounding (batch norms apart). The first machine alone needs the
-/// run folder; docs/parallel.md says more.
+/// Several devices share every step with --device cuda:0-3; several processes, on one machine or many,
+/// where mpirun or srun starts them (a build with `--features mpi`): --device then names the devices of
+/// each machine, which its processes divide among them. A step is that of one device with the same
+/// batch, up to rounding (batch norms apart). The first process alone needs the run folder;
+/// docs/parallel.md says more.
 ///
 /// Before the first step it is checked that images, classes, labels and weights belong together, and
 /// that validation images can be evaluated on; --dry-run does the same. --skip-bad leaves out images
 /// that cannot be decoded. --resume takes the same images, store and weights at another place, too.
 ///
 /// Example: ferkd train --images photos --store photos-labels --arch resnet18 --side 64 --run runs/first
-/// On two machines: ferkd train ... --node 1/2 --meet gpu1:4477, and ferkd train ... --node 2/2 --meet gpu1:4477
+/// By 8 processes: mpirun -n 8 ferkd train ... --device cuda:0-7, or srun --mpi=pmix ferkd train ...
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
     #[command(flatten)]
     run: RunArgs,
-    /// Which of several processes that train together this is: 2/4 for the second of four. The first
-    /// writes the run folder.
-    #[arg(long, value_name = "I/N", requires = "meet")]
-    node: Option<Node>,
-    /// Where they meet: an address of node 1 and a free port there, the same on every node.
-    #[arg(long, value_name = "HOST:PORT", requires = "node")]
-    meet: Option<String>,
 }
 
 // What every command that trains asks for; a doc comment would become the text of `--help`.
@@ -79,8 +74,11 @@ impl Args {
     pub fn run(self) -> Result<Output> {
         let RunArgs { run, resume, .. } = &self.run;
         let config = self.run.config(Vec::new())?;
+        let launched = Processes::launched()?;
+        let leads = launched.as_ref().is_none_or(Processes::leads);
         if self.run.dry_run {
-            return dry_run(config);
+            // Processes that compute nothing together end one by one.
+            return if leads { dry_run(config) } else { Ok(Output::silent()) };
         }
         let mut terminal = Terminal::new();
         let mut notices = Notices::default();
@@ -93,22 +91,31 @@ impl Args {
                 terminal.hear(event);
             }
         };
-        let (Some(node), Some(address)) = (self.node, self.meet) else {
+        let Some(all) = launched else {
             let summary = train(&config, run, *resume, &STOP, listen)?;
             return report(run, &summary).map(|output| notices.put(output));
         };
-        let rendezvous = Rendezvous::new(node, &address)?;
-        let summary = train_together(&config, run, *resume, rendezvous, &STOP, listen)?;
-        if node.leads() {
+        if leads {
+            let summary = train_together(&config, run, *resume, all, &STOP, listen)?;
             return report(run, &summary).map(|output| notices.put(output));
         }
-        let text = format!(
-            "node {node}: {} steps in {}, training loss {:.4}; node 1 has the run",
-            summary.steps,
-            duration(summary.time_s),
-            summary.train_loss
-        );
-        Output::new(text, &summary)
+        // The first process speaks for all, unless this one fails.
+        let name = all.to_string();
+        match train_together(&config, run, *resume, all, &STOP, &mut |_| ()) {
+            Ok(_) => Ok(Output::silent()),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {
+                // Where not all have stopped, before the first step.
+                processes::abort(130);
+                // A launcher that sees a code may end the first one before it has said what it is.
+                Ok(Output::silent())
+            }
+            // What names a process is said by all.
+            Err(error) if error.subject().starts_with("rank ") => Err(error),
+            Err(error) => {
+                let subject = format!("{name}: {}", error.subject());
+                Err(error.about(subject))
+            }
+        }
     }
 }
 

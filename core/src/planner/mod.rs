@@ -3,9 +3,11 @@
 //! Bytes are exact: the store's own layout says them. Times are this machine's: [`Rates`] measures them in a
 //! few seconds, and the plan multiplies.
 
+mod cluster;
 mod images;
 mod rates;
 
+pub use cluster::{Assumptions, ClusterCost, Work, simulate};
 pub use images::Images;
 pub use rates::{Rates, Subject, measure};
 

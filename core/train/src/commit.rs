@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 static COMMIT: OnceLock<&str> = OnceLock::new();
 
-/// Says which commit the program was built from; run folders and nodes that meet are told. The first call counts.
+/// Says which commit the program was built from; run folders and processes that train together are told. The first call counts.
 pub fn set_commit(commit: &'static str) {
     let _ = COMMIT.set(commit);
 }

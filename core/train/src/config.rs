@@ -166,6 +166,8 @@ ferkd_data::options! {
         clip_norm: Option<f32> = None,
         /// Parts that a batch is computed in, one after the other, to save memory.
         accumulate: usize = 1,
+        /// Batch norms by the statistics of a step's regions on all devices and processes, not of each device's share. Every such layer then waits for all of them twice.
+        sync_batch_norm: bool = false,
         /// Numbers of convolutions, linear layers and attention: f32 or bf16. Weights, gradients, norms, softmax, the last layer and the loss are in f32 with either. On CUDA the matrix units round the factors of f32 products to TF32 wherever autotune prefers them; burn has no setting for strict f32.
         precision: Arithmetic = Arithmetic::F32,
         /// Compute activations and sums again in the backward pass rather than keep them: less memory for residual networks, a little more time.
@@ -182,7 +184,7 @@ ferkd_data::options! {
         keep_every: usize = 0,
         /// Seed of weights, order and mixing.
         seed: u64 = 0,
-        /// Device: auto, flex, wgpu or cuda:N; several, such as cuda:0-3 or flex,flex, share each step (docs/parallel.md). Batch norms are not synchronised: each device normalises its own share, and the first one's running statistics are kept.
+        /// Device: auto, flex, wgpu or cuda:N; several, such as cuda:0-3 or flex,flex, share each step (docs/parallel.md). Each device's batch norms normalise its own share, and the first one's running statistics are kept, unless sync-batch-norm is set.
         device: String = "auto".into(),
         /// Batches prepared ahead.
         prefetch: usize = 2,
@@ -368,6 +370,14 @@ impl TrainConfig {
         if self.reset_head && self.weights.is_none() {
             return Err(Error::usage("reset-head", "without weights every layer is new")
                 .remedy("give --weights FILE, or leave it out"));
+        }
+        if self.sync_batch_norm && self.accumulate != 1 {
+            let problem = format!(
+                "parts that are computed one after the other ({}) cannot wait for each other",
+                self.accumulate
+            );
+            return Err(Error::usage("sync-batch-norm", problem)
+                .remedy("leave accumulate out, or train on more devices"));
         }
         let recipe = self.recipe();
         let positive = [

@@ -27,7 +27,7 @@ const FRONT: u64 = 1 << 16;
 pub struct ImageCheck<'a> {
     /// Where what was found is kept, so that a run that goes on need not look again; none keeps nothing.
     pub folder: Option<&'a Path>,
-    /// Whether validation images are looked at: they are no concern of a node that does not evaluate.
+    /// Whether validation images are looked at: they are no concern of a process that does not evaluate.
     pub validates: bool,
     /// Ends it.
     pub stop: &'a AtomicBool,

@@ -61,7 +61,7 @@ pub use eval::evaluate;
 pub use eval::{EvalPass, EvalReport, EvalSet, Evaluated};
 pub use inputs::Inputs;
 #[cfg(not(target_family = "wasm"))]
-pub use parallel::{Node, Rendezvous};
+pub use parallel::Processes;
 pub use pretrained::Pretrained;
 #[cfg(not(target_family = "wasm"))]
 pub use run::{train, train_together};

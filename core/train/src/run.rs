@@ -1,4 +1,5 @@
-//! The run folder: a session's host that writes its events, checkpoints and report into a folder.
+//! The run folder: a session's host that writes its events, checkpoints and report into a folder. Of several processes
+//! that train together the first one has it; the others take the same steps and write nothing.
 
 use std::fs;
 use std::io::Write;
@@ -13,8 +14,7 @@ use crate::eval::EvalReport;
 use crate::image_check::{ImageCheck, left_out};
 use crate::meter::Meter;
 use crate::metrics::{self, Written};
-use crate::parallel::Rendezvous;
-use crate::parallel::follow::follow;
+use crate::parallel::processes::{self, Processes};
 use crate::parallel::settings::{inputs, keep_inputs, same_run};
 use crate::run_report::{read_metrics, run_report};
 use crate::session::Session;
@@ -32,8 +32,14 @@ const LAST: &str = "last.safetensors";
 /// File that a trainer locks in its run's folder.
 const LOCK: &str = "trainer.lock";
 
-/// A run's folder.
+/// What a session's events are told to.
 struct Run {
+    /// Where they are written; nowhere in any process but the first.
+    files: Option<Files>,
+}
+
+/// A run's folder.
+struct Files {
     folder: PathBuf,
     metrics: fs::File,
     written: Written,
@@ -75,54 +81,76 @@ pub fn train_with(
 }
 
 fn train_claimed(
-    mut trainer: Trainer,
+    trainer: Trainer,
     folder: &Path,
     resume: bool,
     claim: Option<Claim>,
     stop: &AtomicBool,
     listen: Listener,
 ) -> Result<TrainSummary> {
-    let claim = claim.map_or_else(|| Claim::of(folder, resume), Ok);
-    let opened = claim.and_then(|claim| Opened::of(claim, folder, &trainer));
-    let opened = opened.inspect_err(|error| trainer.leave(error))?;
+    trainer.check_parts()?;
+    let claim = claim.map_or_else(|| Claim::of(folder, resume), Ok)?;
+    let opened = Opened::of(claim, folder, &trainer)?;
     let origin = folder.display().to_string();
-    let mut session = match opened.checkpoint {
+    let session = match opened.checkpoint {
         Some((dict, ref path)) => Session::resume(trainer, origin, dict, &path.display().to_string())?,
         None => Session::new(trainer, origin),
     };
     // Only now: what a checkpoint that is refused lies beside stays as it is.
-    let begun = keep_inputs(folder, &opened.inputs)
-        .and_then(|()| Run::begin(folder, opened.written, opened.lock, session.trainer()));
-    let mut run = begun.inspect_err(|error| session.trainer_mut().leave(error))?;
-    let ended = session.trainer_mut().share_state().and_then(|()| run.all(&mut session, stop, listen));
-    let ended = ended.map_err(|error| advise(error, &session, folder));
-    session.trainer_mut().leave_if_failed(&ended, listen);
+    keep_inputs(folder, &opened.inputs)?;
+    let files = Files::begin(folder, opened.written, opened.lock, session.trainer())?;
+    drive(session, Run { files: Some(files) }, stop, listen)
+}
+
+/// All of a session, once every process has the first one's state.
+fn drive(mut session: Session, mut run: Run, stop: &AtomicBool, listen: Listener) -> Result<TrainSummary> {
+    let mut ended = session.trainer_mut().share_state().and_then(|()| run.all(&mut session, stop, listen));
+    if let Some(files) = &run.files {
+        ended = ended.map_err(|error| advise(error, &session, &files.folder));
+    }
+    match &ended {
+        Err(error) if error.kind() != ErrorKind::Interrupted => {
+            listen(&Event::Failed { job: "training".into(), error: error.to_string() });
+        }
+        // All have come to the same end; none leaves while the first one still writes.
+        _ => session.trainer_mut().wait_for_all(),
+    }
     ended
 }
 
-/// The same by several processes: `rendezvous` says which of them this is. Node 1 alone looks at `folder` and `resume`,
-/// evaluates, and hands its state to the others when they have met.
+/// The same by several processes: `processes` says which of them this is. The first alone looks at `folder` and
+/// `resume`, evaluates, and hands its state to the others.
 ///
 /// # Errors
-/// Those of [`train`]; nodes that do not come or do not belong together; a node that is gone, which ends the others.
+/// Those of [`train`], and processes that do not belong together. What fails in one process is to be told and then to
+/// end all of them: see [`processes::abort`].
 pub fn train_together(
     config: &TrainConfig,
     folder: &Path,
     resume: bool,
-    rendezvous: Rendezvous,
+    processes: Processes,
     stop: &AtomicBool,
     listen: Listener,
 ) -> Result<TrainSummary> {
-    let leads = rendezvous.node().leads();
-    let claim = if leads { claim_to_check(config, folder, resume)? } else { None };
+    let (leads, name) = (processes.leads(), processes.to_string());
+    let config = TrainConfig { device: processes.devices(&config.device)?, ..config.clone() };
+    let claim = if leads { claim_to_check(&config, folder, resume)? } else { None };
     let kept = claim.as_ref().map(|_| folder);
     let check = ImageCheck { folder: kept, validates: leads, stop, listen: &mut *listen };
-    let mut trainer = Trainer::open(config.clone(), check)?;
-    trainer.meet(rendezvous, stop, listen)?;
-    match leads {
-        true => train_claimed(trainer, folder, resume, claim, stop, listen),
-        false => follow(trainer, stop, listen),
+    let mut trainer = Trainer::open(config, check)?;
+    trainer.join(processes)?;
+    let ended = if leads {
+        train_claimed(trainer, folder, resume, claim, stop, listen)
+    } else {
+        trainer.check_parts()?;
+        // The first process evaluates.
+        trainer.validate_on(None);
+        drive(Session::new(trainer, name), Run { files: None }, stop, listen)
+    };
+    if ended.as_ref().err().is_none_or(|error| error.kind() == ErrorKind::Interrupted) {
+        processes::finish();
     }
+    ended
 }
 
 /// A run's folder is claimed before images are looked at where that takes long and leaves something there; else when
@@ -216,8 +244,8 @@ impl Run {
         let begun = Instant::now();
         let config = session.trainer().config().clone();
         let (first, steps) = (session.trainer().step(), session.trainer().steps());
-        let job =
-            format!("training with {}{}", config.supervision.name(), session.trainer().replica_suffix());
+        let trainer = session.trainer();
+        let job = format!("training with {}{}", config.supervision.name(), trainer.replica_suffix());
         session.trainer().notices().into_iter().for_each(|text| listen(&Event::Notice { text }));
         self.add_features(session, stop, listen)?;
         listen(&Event::Started { job: job.clone(), total: steps, unit: "steps".into(), done: first });
@@ -250,17 +278,15 @@ impl Run {
                     }
                 }
                 SessionEvent::Checkpoint(which) => self.save(session, which, listen)?,
-                SessionEvent::Stopped => return Err(self.stopped(session.trainer())),
+                SessionEvent::Stopped => return Err(self.stopped(session)),
                 SessionEvent::Done { last } => break last,
             }
         };
         let summary = TrainSummary::of(session, last.as_deref(), begun.elapsed().as_secs_f64());
         warn(&summary.warnings[session.trainer().warnings().len()..], listen);
-        let events = read_metrics(&self.folder.join("metrics.jsonl"))?;
-        let page = run_report(session.trainer(), &summary, &events)?;
-        atomic::write(self.folder.join("report.html"), page.as_bytes())?;
-        // Last: where a summary is, the run is whole.
-        write_json(&self.folder.join("summary.json"), &summary)?;
+        if let Some(files) = &self.files {
+            files.close(session.trainer(), &summary)?;
+        }
         listen(&Event::Done { job, time_s: summary.time_s });
         Ok(summary)
     }
@@ -279,7 +305,7 @@ impl Run {
                     let (done, total) = (done as u64, total as u64);
                     listen(&Event::Progress { done, total, units_per_s, eta_s });
                 }
-                SessionEvent::Stopped => return Err(self.stopped(session.trainer())),
+                SessionEvent::Stopped => return Err(self.stopped(session)),
                 _ => break,
             }
         }
@@ -287,6 +313,38 @@ impl Run {
         Ok(())
     }
 
+    /// Tells an event, and writes it down.
+    fn log(&mut self, event: &Event, listen: Listener) -> Result<()> {
+        if let Some(files) = &mut self.files {
+            files.log(event)?;
+        }
+        listen(event);
+        Ok(())
+    }
+
+    /// Writes a checkpoint that is due.
+    fn save(&mut self, session: &mut Session, which: Checkpoint, listen: Listener) -> Result<()> {
+        match &mut self.files {
+            Some(files) => files.save(session, which, listen),
+            None => Ok(()),
+        }
+    }
+
+    fn stopped(&self, session: &Session) -> Error {
+        let (step, steps) = (session.trainer().step(), session.trainer().steps());
+        let (origin, who) = match &self.files {
+            Some(files) => (files.folder.display().to_string(), "a checkpoint is written"),
+            None => ("training".into(), "rank 0 writes a checkpoint"),
+        };
+        let problem = match step {
+            0 => "stopped before the first step".to_owned(),
+            _ => format!("stopped after step {step} of {steps}; {who}"),
+        };
+        Error::new(ErrorKind::Interrupted, origin, problem).remedy("go on with the same command and --resume")
+    }
+}
+
+impl Files {
     /// Writes the settings, and opens the log where the checkpoint left it.
     fn begin(folder: &Path, written: Written, lock: FolderLock, trainer: &Trainer) -> Result<Self> {
         atomic::write(folder.join("config.toml"), settings(trainer)?.as_bytes())?;
@@ -299,14 +357,13 @@ impl Run {
         Ok(Self { folder: folder.to_owned(), metrics: log, written, _lock: lock })
     }
 
-    /// Appends a line to `metrics.jsonl`, and tells it.
-    fn log(&mut self, event: &Event, listen: Listener) -> Result<()> {
+    /// Appends a line to `metrics.jsonl`.
+    fn log(&mut self, event: &Event) -> Result<()> {
         let path = self.folder.join("metrics.jsonl");
         let mut line = serde_json::to_vec(event).map_err(|e| Error::damaged(&path, e.to_string()))?;
         line.push(b'\n');
         self.metrics.write_all(&line).at(&path)?;
         self.written.note(event);
-        listen(event);
         Ok(())
     }
 
@@ -330,14 +387,13 @@ impl Run {
         }
     }
 
-    fn stopped(&self, trainer: &Trainer) -> Error {
-        let (step, steps) = (trainer.step(), trainer.steps());
-        let problem = match step {
-            0 => "stopped before the first step".to_owned(),
-            _ => format!("stopped after step {step} of {steps}; a checkpoint is written"),
-        };
-        Error::new(ErrorKind::Interrupted, self.folder.display().to_string(), problem)
-            .remedy("go on with the same command and --resume")
+    /// Writes the report and the summary.
+    fn close(&self, trainer: &Trainer, summary: &TrainSummary) -> Result<()> {
+        let events = read_metrics(&self.folder.join("metrics.jsonl"))?;
+        let page = run_report(trainer, summary, &events)?;
+        atomic::write(self.folder.join("report.html"), page.as_bytes())?;
+        // Last: where a summary is, the run is whole.
+        write_json(&self.folder.join("summary.json"), summary)
     }
 }
 
@@ -355,7 +411,7 @@ struct Environment {
     convolutions: Option<String>,
     /// Devices of this process, and processes, that train together.
     replicas: usize,
-    nodes: usize,
+    processes: usize,
     seed: u64,
     parameters: usize,
     macs: u64,
@@ -372,7 +428,7 @@ impl Environment {
             device: trainer.config().device.clone(),
             convolutions: ferkd_nn::device::conv_backend(&trainer.config().device),
             replicas: trainer.replicas(),
-            nodes: trainer.share().of,
+            processes: trainer.share().of,
             seed: trainer.config().seed,
             parameters: trainer.parameters(),
             macs: trainer.student().macs(trainer.card().side as usize),

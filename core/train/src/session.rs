@@ -74,8 +74,6 @@ impl Session {
     ) -> Result<Self> {
         let restored = Progress::take(&mut checkpoint, file)
             .and_then(|(progress, step)| trainer.restore(checkpoint, step, file).map(|()| progress));
-        #[cfg(not(target_family = "wasm"))]
-        let restored = restored.inspect_err(|error| trainer.leave(error));
         let mut session = Self { progress: restored?, ..Self::new(trainer, origin) };
         if session.progress.evaluation_due && session.trainer.can_evaluate() {
             session.due.add_resumed(&session.trainer);

@@ -146,12 +146,19 @@ impl Trainer {
         self.group.replicas().count()
     }
 
-    /// With how many devices of this process it is trained, and how their gradients are added up; nothing for one.
+    /// By how many processes and devices it is trained, and how their gradients are added up; nothing for one of each.
     #[cfg(not(target_family = "wasm"))]
     pub(super) fn replica_suffix(&self) -> String {
-        match self.replicas() {
-            1 => String::new(),
-            devices => format!(" on {devices} devices, summed {}", self.group.adds_up()),
+        let devices = match self.replicas() {
+            1 => "1 device".into(),
+            devices => format!("{devices} devices"),
+        };
+        match (self.share().of, self.replicas()) {
+            (1, 1) => String::new(),
+            (1, _) => format!(" on {devices}, summed {}", self.group.adds_up()),
+            (processes, _) => {
+                format!(" by {processes} processes of {devices} each, summed {}", self.group.adds_up())
+            }
         }
     }
 

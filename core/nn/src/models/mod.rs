@@ -34,6 +34,7 @@ pub use drop_path::DropPath;
 pub(crate) use host::HostNet;
 pub(crate) use init::replace;
 pub use layers::Layers;
+pub use ops::{BatchParts, with_batch_parts};
 pub use path::PathStack;
 pub use positions::resize_positions;
 pub use registry::{Arch, Model};

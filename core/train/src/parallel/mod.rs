@@ -4,40 +4,37 @@
 //! step's regions; the shares are summed in one fixed order, so that no result depends on who was faster; and every
 //! replica takes the same step, so that all stay the same to the bit without sending weights around.
 //!
-//! - `replica_group`: a step by the replicas of this process, and by the processes that it has met.
-//! - `gradients`: the gradients of a student as one row of numbers, and back.
-//! - `nccl`: the sum over CUDA devices of one process.
-//! - [`rendezvous`](Rendezvous): processes find each other, and check that they train the same; `join`: they take up one state.
-//! - `follow`: what a process does that writes nothing.
-//! - `ring`: the sum over processes, over TCP; `link` and `frame`: what goes over a connection.
+//! - `replica_group`: a step by the replicas of this process, and by the processes that train with it.
+//! - `gradients`: the gradients of a student as one row of numbers, and back; `adding`: one row added to another.
+//! - [`processes`]: whether `mpirun` or `srun` started several processes, and which of them this is.
+//! - `group`: what processes do together; `mpi`: how MPI does it.
+//! - `parts`: batch norms by the statistics of all devices (`--sync-batch-norm`).
+//! - `agree`: processes check that they train the same, and take up one state.
+//! - `nccl`: the sum over CUDA devices, of one process and of several.
 //!
 //! `docs/parallel.md` says what is equal to what, and what a step sends.
 
 #[cfg(not(target_family = "wasm"))]
-pub(super) mod follow;
+mod adding;
 #[cfg(not(target_family = "wasm"))]
-mod frame;
+mod agree;
 #[cfg(not(target_family = "wasm"))]
 mod gradients;
 #[cfg(not(target_family = "wasm"))]
-mod join;
-#[cfg(not(target_family = "wasm"))]
-mod link;
+mod group;
+#[cfg(all(feature = "mpi", not(target_family = "wasm")))]
+mod mpi;
 #[cfg(all(feature = "cuda", not(target_family = "wasm")))]
 mod nccl;
 #[cfg(not(target_family = "wasm"))]
-mod node;
+mod parts;
 #[cfg(not(target_family = "wasm"))]
-mod rendezvous;
+pub mod processes;
 pub(super) mod replica_group;
-#[cfg(not(target_family = "wasm"))]
-mod ring;
 #[cfg(not(target_family = "wasm"))]
 pub(crate) mod settings;
 #[cfg(test)]
 mod tests;
 
 #[cfg(not(target_family = "wasm"))]
-pub use node::Node;
-#[cfg(not(target_family = "wasm"))]
-pub use rendezvous::Rendezvous;
+pub use processes::Processes;

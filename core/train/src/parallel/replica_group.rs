@@ -1,4 +1,4 @@
-//! A step by all replicas of this process, and by the processes that it has met.
+//! A step by all replicas of this process, and by the processes that train with it.
 
 use burn::tensor::Tensor;
 
@@ -13,10 +13,10 @@ pub(crate) struct ReplicaGroup {
     #[cfg(not(target_family = "wasm"))]
     workers: Vec<Worker>,
     #[cfg(not(target_family = "wasm"))]
-    ring: Option<super::ring::Ring>,
-    /// The devices that NCCL adds up over; none where the sum is made on the host.
-    #[cfg(not(target_family = "wasm"))]
-    nccl_devices: Option<Vec<burn::tensor::Device>>,
+    processes: Option<Box<dyn super::group::Group>>,
+    /// What NCCL adds up over; none where the sum is made on the host.
+    #[cfg(feature = "cuda")]
+    nccl: Option<super::nccl::Devices>,
 }
 
 /// What a step of all came to.
@@ -43,9 +43,9 @@ impl ReplicaGroup {
             #[cfg(not(target_family = "wasm"))]
             workers: Vec::new(),
             #[cfg(not(target_family = "wasm"))]
-            ring: None,
-            #[cfg(not(target_family = "wasm"))]
-            nccl_devices: None,
+            processes: None,
+            #[cfg(feature = "cuda")]
+            nccl: None,
         }
     }
 
@@ -70,17 +70,23 @@ impl ReplicaGroup {
         all
     }
 
-    /// How the gradients of this process's replicas are added up.
+    /// How gradients are added up.
     #[cfg(not(target_family = "wasm"))]
     pub fn adds_up(&self) -> &'static str {
-        if self.nccl_devices.is_some() { "by NCCL" } else { "in memory" }
+        #[cfg(feature = "cuda")]
+        match self.nccl {
+            Some(super::nccl::Devices::Own(_)) if self.processes.is_some() => return "by NCCL and MPI",
+            Some(_) => return "by NCCL",
+            None => {}
+        }
+        if self.processes.is_some() { "by MPI" } else { "in memory" }
     }
 
     /// This process's share of a step's images.
     pub fn share(&self) -> Share {
         #[cfg(not(target_family = "wasm"))]
-        if let Some(ring) = &self.ring {
-            return ring.node().share();
+        if let Some(group) = &self.processes {
+            return Share { number: group.rank(), of: group.size() };
         }
         Share::WHOLE
     }
@@ -89,7 +95,7 @@ impl ReplicaGroup {
     /// to stop after it.
     ///
     /// # Errors
-    /// A step without regions; another process that is gone; a teacher that cannot compute.
+    /// A step without regions; a teacher that cannot compute.
     pub fn step(
         &mut self,
         context: &StepContext<'_>,
@@ -101,7 +107,7 @@ impl ReplicaGroup {
             return Err(Error::mismatch("batch", "it holds no region"));
         }
         #[cfg(not(target_family = "wasm"))]
-        if !self.workers.is_empty() || self.ring.is_some() {
+        if !self.workers.is_empty() || self.processes.is_some() {
             return self.step_together(context, batch, lr, stops);
         }
         // Alone nothing is read back from the device.
@@ -118,17 +124,16 @@ impl ReplicaGroup {
 #[cfg(not(target_family = "wasm"))]
 mod together {
     use burn::module::Module;
-    use burn::tensor::{Device, StreamId, TensorData};
-    use rayon::prelude::*;
+    use burn::tensor::{StreamId, TensorData};
 
+    use super::super::adding::add;
     use super::super::gradients::{Row, gather, scatter};
-    use super::super::ring::Ring;
+    use super::super::group::Group;
+    use super::super::parts::Shared;
     use super::*;
     use ferkd_data::threads::spawn_in;
     use ferkd_nn::device::read::read;
-
-    /// Numbers that a thread adds at once.
-    const CHUNK: usize = 1 << 14;
+    use ferkd_nn::models::with_batch_parts;
 
     impl ReplicaGroup {
         /// Adds a replica.
@@ -136,18 +141,34 @@ mod together {
             self.workers.push(Worker { replica, queue: StreamId::allocate() });
             #[cfg(feature = "cuda")]
             {
-                self.nccl_devices = super::super::nccl::group(self.replicas().map(|replica| &replica.device));
+                self.nccl = super::super::nccl::own(self.replicas().map(|replica| &replica.device));
             }
         }
 
-        /// Takes steps with the processes of a ring from now on.
-        pub fn join(&mut self, ring: Ring) {
-            self.ring = Some(ring);
+        /// Takes steps with other processes from now on.
+        ///
+        /// # Errors
+        /// What NCCL refuses, where it is to make the sums.
+        pub fn join(&mut self, processes: Box<dyn Group>) -> Result<()> {
+            let _group = &mut **self.processes.insert(processes);
+            #[cfg(feature = "cuda")]
+            {
+                use super::super::nccl::{Devices, Invitation, invite};
+                let replicas = std::iter::once(&self.primary).chain(self.workers.iter().map(|w| &w.replica));
+                let devices = replicas.map(|replica| replica.device.clone().inner()).collect();
+                if let Some(Invitation { id, first, of }) = invite(_group, devices)? {
+                    self.each(|i, replica| {
+                        ferkd_nn::device::nccl::join(&replica.device, &id, first + i, of)
+                    })?;
+                    self.nccl = Some(Devices::All);
+                }
+            }
+            Ok(())
         }
 
         /// The processes that steps are taken with.
-        pub fn ring(&mut self) -> Option<&mut Ring> {
-            self.ring.as_mut()
+        pub fn processes(&mut self) -> Option<&mut Box<dyn Group>> {
+            self.processes.as_mut()
         }
 
         pub(super) fn step_together(
@@ -158,45 +179,68 @@ mod together {
             stops: bool,
         ) -> Result<Step> {
             let of = 1 + self.workers.len();
-            let group = self.nccl_devices.clone();
+            if context.config.sync_batch_norm && batch.len < of {
+                // The others would wait for a device that computes nothing.
+                return Err(Error::mismatch("batch", "it leaves a device without any region to normalise"));
+            }
+            #[cfg(feature = "cuda")]
+            let nccl = self.nccl.clone();
+            let parts = context.config.sync_batch_norm.then(|| Shared::new(of, self.processes.take()));
             let rows = self.each(|rank, replica| {
                 let own = Share { number: rank, of }.range(batch.len);
-                let row = gather(replica, context, replica.learn(context, batch, own)?)?;
+                let learned = match &parts {
+                    Some(parts) => with_batch_parts(parts.part(rank), || replica.learn(context, batch, own)),
+                    None => replica.learn(context, batch, own),
+                }?;
+                let row = gather(replica, context, learned)?;
                 if rank > 0 {
                     // burn keeps a batch norm's running statistics by thread, until they are asked for.
                     drop(replica.student.valid());
                 }
-                reduced(row, group.as_deref())
-            })?;
+                #[cfg(feature = "cuda")]
+                if let Some(devices) = &nccl {
+                    return Ok(Row::Device(super::super::nccl::sum(row, devices)));
+                }
+                read(row).map(Row::Host)
+            });
+            if let Some(parts) = parts {
+                self.processes = parts.take_processes();
+            }
+            let rows = rows?;
+            #[cfg(feature = "cuda")]
+            let is_whole = self.processes.is_none() || matches!(nccl, Some(super::super::nccl::Devices::All));
+            #[cfg(not(feature = "cuda"))]
+            let is_whole = false;
             let mut rows = rows.into_iter();
-            let row = match (rows.next(), &self.ring) {
-                (Some(Row::Device(row)), None) => {
+            let row = match rows.next() {
+                // Every replica holds the sum of all devices.
+                Some(Row::Device(row)) if is_whole => {
+                    let stops = self.processes().map_or(stops, |group| group.any(stops));
                     let mut whole = vec![Row::Device(row)];
                     whole.extend(rows);
                     return self.apply(context, &whole, lr, stops);
                 }
-                // Every replica holds the sum of all.
-                (Some(Row::Device(row)), Some(_)) => read(row)?,
-                (Some(Row::Host(first)), _) => rows.fold(first, |mut sum, row| {
+                // Every replica holds the sum of this process's.
+                Some(Row::Device(row)) => read(row)?,
+                Some(Row::Host(first)) => rows.fold(first, |mut sum, row| {
                     if let Row::Host(row) = row {
                         add(&mut sum, &row);
                     }
                     sum
                 }),
-                (None, _) => Vec::new(),
+                None => Vec::new(),
             };
-            let (row, stops) = self.over_nodes(row, context.step, stops)?;
+            let (row, stops) = self.over_processes(row, stops);
             self.apply(context, &[Row::Host(row)], lr, stops)
         }
 
-        /// The sum over all processes of what each has added up, and whether any wants to stop.
-        fn over_nodes(&mut self, mut row: Vec<f32>, step: u64, stops: bool) -> Result<(Vec<f32>, bool)> {
-            let Some(ring) = &mut self.ring else { return Ok((row, stops)) };
-            // How many want to stop is added up with the gradients: all know it after the same step.
-            row.push(f32::from(u8::from(stops)));
-            ring.all_reduce(&mut row, step)?;
-            let asking = row.pop().unwrap_or_default();
-            Ok((row, asking > 0.0))
+        /// The sum over all processes of what each has added up, and whether any wants to stop: all know it after the
+        /// same step.
+        fn over_processes(&mut self, mut row: Vec<f32>, stops: bool) -> (Vec<f32>, bool) {
+            let Some(group) = &mut self.processes else { return (row, stops) };
+            let stops = group.any(stops);
+            group.sum(&mut row);
+            (row, stops)
         }
 
         /// Every replica takes the step of the gradients in `rows`: its own row, or the only one there is.
@@ -241,24 +285,5 @@ mod together {
                 answers.into_iter().collect()
             })
         }
-    }
-
-    /// A replica's row: on its device, added up over `group`, or in memory, as it is.
-    fn reduced(row: Tensor<1>, group: Option<&[Device]>) -> Result<Row> {
-        #[cfg(feature = "cuda")]
-        if let Some(group) = group {
-            return Ok(Row::Device(super::super::nccl::all_reduce(row, group)));
-        }
-        let _ = group;
-        read(row).map(Row::Host)
-    }
-
-    /// Adds `other` to `sum`.
-    fn add(sum: &mut [f32], other: &[f32]) {
-        sum.par_chunks_mut(CHUNK).zip(other.par_chunks(CHUNK)).for_each(|(sum, other)| {
-            for (s, o) in sum.iter_mut().zip(other) {
-                *s += o;
-            }
-        });
     }
 }

@@ -1,4 +1,4 @@
-//! Whether two runs train the same: a run that is resumed, and the nodes of one run.
+//! Whether two runs train the same: a run that is resumed, and the processes of one run.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,7 +13,7 @@ use ferkd_data::images::ImageList;
 use ferkd_data::store::Store;
 use ferkd_method::error::{Error, Result};
 
-/// Settings that may differ from sitting to sitting, and from node to node: no weight depends on them. What
+/// Settings that may differ from sitting to sitting, and from process to process: no weight depends on them. What
 /// `skip-bad` leaves out is seen by the images' names.
 const FREE: [&str; 7] =
     ["device", "prefetch", "cache-mb", "log-every", "checkpoint-every", "keep-every", "skip-bad"];
@@ -130,8 +130,8 @@ fn difference(key: &str, there: Option<&toml::Value>, now: Option<&toml::Value>)
     format!("{key}: {} there, {} now", show(there), show(now))
 }
 
-/// What has to be the same on all nodes: settings, and in the place of paths, which may differ from machine to
-/// machine, what lies there. Only the first node evaluates.
+/// What has to be the same in all processes: settings, and in the place of paths, which may differ from machine to
+/// machine, what lies there. Only the first process evaluates.
 ///
 /// # Errors
 /// Settings that cannot be written.

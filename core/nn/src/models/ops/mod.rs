@@ -22,6 +22,7 @@ mod rows;
 mod testing;
 
 pub(super) use attention::attend;
+pub use batch_norm::{BatchParts, with_batch_parts};
 pub(super) use batch_norm::{batch_norm, batch_norm_add};
 pub(super) use convolution::convolve;
 pub(super) use rows::layer_norm;

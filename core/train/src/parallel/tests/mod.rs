@@ -1,17 +1,16 @@
-//! Replicas and nodes against one device.
+//! Replicas and processes against one device.
 
-mod nodes;
-mod rendezvous;
+mod processes;
 mod replicas;
 mod shares;
+mod threads;
 
 use std::io::Cursor;
-use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 use image::{ImageFormat, Rgb, RgbImage};
 
-use super::Rendezvous;
+use super::processes::Processes;
 use crate::config::{Supervision, TrainConfig};
 use crate::{Inputs, Trainer};
 use ferkd_data::images::ImageList;
@@ -88,34 +87,19 @@ fn run(trainer: &mut Trainer) -> Vec<f32> {
     losses
 }
 
-/// So many nodes of so many replicas each, which have met and share a state.
-fn nodes<T: Send>(
+/// So many processes of so many replicas each, which train together and share a state.
+fn together<T: Send>(
     config: &TrainConfig,
     count: u32,
-    of: u32,
+    of: usize,
     replicas: usize,
     work: impl Fn(&mut Trainer) -> T + Sync,
 ) -> Vec<T> {
-    let node = |number: u32| format!("{number}/{of}").parse().unwrap();
-    let first = Rendezvous::new(node(1), "127.0.0.1:0").unwrap();
-    let address = first.address().to_owned();
-    let rendezvous: Vec<Rendezvous> = std::iter::once(first)
-        .chain((2..=of).map(|number| Rendezvous::new(node(number), &address).unwrap()))
-        .collect();
-    let work = &work;
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = rendezvous
-            .into_iter()
-            .map(|rendezvous| {
-                scope.spawn(move || {
-                    let mut trainer = trainer(config, count, replicas);
-                    trainer.meet(rendezvous, &AtomicBool::new(false), &mut |_| ()).unwrap();
-                    trainer.share_state().unwrap();
-                    work(&mut trainer)
-                })
-            })
-            .collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    threads::each(of, |processes| {
+        let mut trainer = trainer(config, count, replicas);
+        trainer.join(processes).unwrap();
+        trainer.share_state().unwrap();
+        work(&mut trainer)
     })
 }
 

@@ -13,7 +13,7 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, AutodiffBackend, Backend};
 
-use super::{BatchNormOps, Rule};
+use super::{BatchNormOps, Rule, whole};
 use crate::models::ops::activation::Activation;
 
 /// What the forward pass leaves to the backward pass.
@@ -38,6 +38,8 @@ impl<B: BatchNormOps> State<B> {
         let x = checkpointer.retrieve_node_output::<FloatTensor<B>>(x);
         let (gamma_grad, beta_grad, line) =
             B::gradient_statistics(grad.clone(), x.clone(), norm.clone(), beta.clone(), rule);
+        // Even where no one asks for the gradient of `x`: other parts of the batch wait for this one.
+        let line = whole::line::<B>(line, &x);
         if let Some(node) = to_x {
             let grad = B::normalise_backward(grad, x, norm, beta, line, rule.activation);
             grads.register::<B>(node, grad);
@@ -160,7 +162,8 @@ impl<B: BatchNormOps, C: CheckpointStrategy> BatchNormOps for Autodiff<B, C> {
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let [mean, variance] = [running_mean, running_variance].map(Self::inner);
         let [values, gammas, betas] = [&x, &gamma, &beta].map(|t| t.primitive().clone());
-        let (norm, mean, variance) = B::batch_statistics(values.clone(), gammas, mean, variance, rule);
+        let (norm, mean, variance) =
+            whole::batch_statistics::<B>(values.clone(), gammas, mean, variance, rule);
         let y = B::normalise(values, norm.clone(), betas.clone(), rule.activation);
         let parents = [x.id(), gamma.id(), beta.id()];
         let node = Plain
@@ -193,7 +196,8 @@ impl<B: BatchNormOps, C: CheckpointStrategy> BatchNormOps for Autodiff<B, C> {
         let values = x.primitive().clone();
         let [gamma, beta, other] = [gamma, beta, other].map(Self::inner);
         let [mean, variance] = [running_mean, running_variance].map(Self::inner);
-        let (norm, mean, variance) = B::batch_statistics(values.clone(), gamma, mean, variance, rule);
+        let (norm, mean, variance) =
+            whole::batch_statistics::<B>(values.clone(), gamma, mean, variance, rule);
         let y = B::normalise_add(values, norm.clone(), beta.clone(), other, rule.activation);
         let y = match node {
             OpsKind::Tracked(mut node) => {

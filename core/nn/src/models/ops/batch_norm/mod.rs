@@ -20,6 +20,9 @@ mod kernels;
 mod statistics;
 #[cfg(all(test, feature = "flex"))]
 mod tests;
+mod whole;
+
+pub use whole::{BatchParts, with_batch_parts};
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, TensorMetadata, backend_extension};
