@@ -74,7 +74,7 @@ mod tests {
         let all = Rect::from_min_max(pos2(0.0, 30.0), pos2(400.0, 300.0));
         let place = Rect::from_min_max(pos2(100.0, 80.0), pos2(250.0, 200.0));
         let parts = around(place, all);
-        let area: f32 = parts.iter().map(|part| part.area()).sum();
+        let area: f32 = parts.iter().map(Rect::area).sum();
         assert_eq!(area, all.area() - place.area());
         assert!(parts.iter().all(|part| part.is_positive() && !part.shrink(0.5).intersects(place)));
     }

@@ -82,8 +82,7 @@ impl Args {
         }
         let mut terminal = Terminal::new();
         let mut notices = Notices::default();
-        // Node 1 alone needs the folder.
-        let leads = self.node.is_none_or(Node::leads);
+        // The first process alone needs the folder.
         let mut board = Board::new(run, self.run.tensorboard && leads);
         let listen = &mut |event: &Event| {
             for event in std::iter::once(event).chain(&board.hear(event)) {

@@ -88,9 +88,10 @@ fn synchronised_batch_norms_are_those_of_the_whole_batch() {
         }
     }
     // Without it they are not.
+    let whole = weights(&one);
     let apart = together(&config, 10, 2, 1, |trainer| {
         run(trainer);
-        distance(&weights(&one), &weights(trainer))
+        distance(&whole, &weights(trainer))
     });
     assert!(apart[0] > 1e-2, "{apart:?}");
     // A last step of four regions, and five devices.
