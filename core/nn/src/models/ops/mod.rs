@@ -1,5 +1,6 @@
 //! Operations of our own, each with its gradient and its truth on the CPU, for what burn computes in many passes over
-//! an activation: norms and the activations behind them, softmax, and attention.
+//! an activation: norms and the activations behind them, softmax, and attention; and what the CPU computes by kernels of
+//! our own: convolutions and pools.
 //!
 //! Each is a trait of backends ([`burn::backend::backend_extension`]): loops for burn-flex, kernels for CubeCL's
 //! backends, and a gradient for autodiff that keeps as little as it can.
@@ -17,6 +18,7 @@ mod cubes;
 mod elements;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod kernels;
+mod max_pool;
 mod rows;
 #[cfg(all(test, feature = "flex"))]
 mod testing;
@@ -24,4 +26,5 @@ mod testing;
 pub(super) use attention::attend;
 pub(super) use batch_norm::{batch_norm, batch_norm_add};
 pub(super) use convolution::convolve;
+pub(super) use max_pool::max_pool;
 pub(super) use rows::layer_norm;
