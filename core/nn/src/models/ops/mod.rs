@@ -1,11 +1,13 @@
 //! Operations of our own, each with its gradient and its truth on the CPU, for what burn computes in many passes over
 //! an activation: norms and the activations behind them, softmax, and attention; and what the CPU computes by kernels of
-//! our own: convolutions and pools.
+//! our own: convolutions and pools. AdamW is one launch a parameter where burn fuses nothing.
 //!
 //! Each is a trait of backends ([`burn::backend::backend_extension`]): loops for burn-flex, kernels for CubeCL's
 //! backends, and a gradient for autodiff that keeps as little as it can.
 
 pub(crate) mod activation;
+#[cfg(all(feature = "wgpu", not(feature = "cuda")))]
+mod adamw;
 mod attention;
 mod batch_norm;
 mod cast;
@@ -23,6 +25,8 @@ mod rows;
 #[cfg(all(test, feature = "flex"))]
 mod testing;
 
+#[cfg(all(feature = "wgpu", not(feature = "cuda")))]
+pub use adamw::{AdamWStep, adamw_step};
 pub(super) use attention::attend;
 pub(super) use batch_norm::{batch_norm, batch_norm_add};
 pub(super) use convolution::convolve;
