@@ -1,5 +1,6 @@
 //! Work on the repository: `cargo xtask test` runs every test, `cargo xtask ci` what has to pass before a merge.
 
+mod bench_gate;
 mod ci;
 mod count;
 mod features;
@@ -20,6 +21,7 @@ cargo xtask web    the page while it is worked on, in dist/; --release: as it is
 cargo xtask build  the page, and beside it what the tests need
 cargo xtask serve  the page on this machine: [PORT], 8080 by default; builds it where it is missing
 cargo xtask ci     build, lint, test; .ci/run does the same from a bare machine
+cargo xtask bench-gate  the hot kernels' work beside its baselines; fails on a loss of 20 %: [--write] [--by callgrind|perf|clock]
 cargo xtask fuzz   corrupted files for every reader: [TARGET...] [--inputs N] [--seed S]
                    --guided: guided by coverage, [TARGET...] [--inputs N | --up-to N] [--seconds S] or --minimise
 cargo xtask soft-cuda  a command on a CUDA device of software: [--arch 80|90] [--order forward|reverse|SEED] [--devices N]
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         ["build"] => ci::build(),
         ["ci"] => ci::run(),
         ["soft-cuda", ref rest @ ..] => steps::is_ok(soft_program::command(rest)),
+        ["bench-gate", ref rest @ ..] => steps::is_ok(bench_gate::run(rest)),
         ["fuzz", "--guided", ref rest @ ..] => steps::is_ok(guided::run(rest)),
         ["fuzz", ref rest @ ..] => steps::is_ok(fuzz(rest)),
         _ => {

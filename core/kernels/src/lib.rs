@@ -1,8 +1,9 @@
-//! FerKD's training kernels on the CPU: convolutions and norms over plain slices, with channels last.
+//! FerKD's training kernels on the CPU: convolutions, norms and pools over plain slices, with channels last.
 //!
 //! No tensors and no framework: [`ConvShape`] says what is convolved, and three functions compute it: [`forward`],
 //! [`data_gradient`] and [`weight_gradient`]; [`norm`] has what a batch norm and its activation
-//! take. For inference, [`Prepared`] packs weights once and finishes an output in the same pass. Pictures are slices of shape (N, height, width, channels), weights of
+//! take, [`max_pool`] and [`max_pool_gradient`] are a stem's. For inference, [`Prepared`] packs weights once and finishes
+//! an output in the same pass. Pictures are slices of shape (N, height, width, channels), weights of
 //! (outputs, channels / groups, height, width), as PyTorch and burn keep them; all in f32.
 //!
 //! # How it is computed
@@ -32,6 +33,7 @@ mod pack;
 mod pixels;
 mod plan;
 mod pointer;
+mod pool;
 mod prepared;
 mod product;
 mod runs;
@@ -42,6 +44,7 @@ mod table;
 
 pub use conv::{data_gradient, forward, weight_gradient};
 pub use layout::channels_last;
+pub use pool::{PoolShape, max_pool, max_pool_gradient};
 pub use prepared::Prepared;
 pub use scratch::release_buffers;
 pub use shape::ConvShape;

@@ -8,6 +8,8 @@ pub mod arithmetic;
 pub mod commit;
 pub mod config;
 pub mod demo;
+#[cfg(all(feature = "wgpu", not(feature = "cuda")))]
+mod device_adamw;
 mod due;
 pub mod ema;
 pub mod eval;

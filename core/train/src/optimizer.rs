@@ -6,12 +6,16 @@
 use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+#[cfg(not(all(feature = "wgpu", not(feature = "cuda"))))]
+use burn::optim::AdamWConfig;
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
-use burn::optim::{AdamWConfig, DynOptimizer, DynState, GradientsParams, SgdConfig, StateSink, StateSource};
+use burn::optim::{DynOptimizer, DynState, GradientsParams, SgdConfig, StateSink, StateSource};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use crate::config::Recipe;
+#[cfg(all(feature = "wgpu", not(feature = "cuda")))]
+use crate::device_adamw::DeviceAdamW;
 #[cfg(feature = "flex")]
 use crate::{host_adamw::HostAdamW, host_sgd::HostSgd};
 use ferkd_method::error::{Error, Result};
@@ -49,6 +53,11 @@ impl Optimizer {
                     false => Box::new(HostSgd { momentum, decay }),
                 };
             }
+            #[cfg(all(feature = "wgpu", not(feature = "cuda")))]
+            if recipe.adamw {
+                return Box::new(DeviceAdamW { epsilon: EPSILON, decay: decay as f32 });
+            }
+            #[cfg(not(all(feature = "wgpu", not(feature = "cuda"))))]
             if recipe.adamw {
                 let config = AdamWConfig::new().with_epsilon(EPSILON).with_weight_decay(decay as f32);
                 return Box::new(config.build());

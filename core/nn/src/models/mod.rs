@@ -34,6 +34,8 @@ pub use drop_path::DropPath;
 pub(crate) use host::HostNet;
 pub(crate) use init::replace;
 pub use layers::Layers;
+#[cfg(all(feature = "wgpu", not(feature = "cuda")))]
+pub use ops::{AdamWStep, adamw_step};
 pub use ops::{BatchParts, with_batch_parts};
 pub use path::PathStack;
 pub use positions::resize_positions;
