@@ -1,9 +1,10 @@
 //! A trained network with all that it takes to use it: classes, input side, filter and normalisation.
 
+mod engine;
+mod files;
 #[cfg(test)]
 mod tests;
 
-use std::io::Read;
 use std::path::Path;
 #[cfg(feature = "onnx")]
 use std::sync::Arc;
@@ -11,12 +12,13 @@ use std::sync::Arc;
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+use crate::classifier::engine::Engine;
+use crate::classifier::files::{is_onnx, named_beside, weights_in};
 use crate::config_file::Stated;
 use crate::device::read::read;
 use crate::inference::Inference;
-use crate::labels_file::classes_beside;
 use crate::model_card::{CARD, ModelCard};
-use crate::models::{Model, ModelSpec, resize_positions};
+use crate::models::{Model, resize_positions};
 #[cfg(feature = "onnx")]
 use crate::onnx_model::OnnxModel;
 #[cfg(feature = "onnx")]
@@ -29,7 +31,7 @@ use ferkd_data::digest::sha256;
 #[cfg(feature = "onnx")]
 use ferkd_data::pixels::Normalisation;
 use ferkd_data::store::Teacher;
-use ferkd_method::error::{Error, IoContext, Result};
+use ferkd_method::error::{Error, Result};
 
 /// A network ready for inference.
 #[derive(Debug)]
@@ -48,32 +50,6 @@ pub struct Classifier {
     engine: Engine,
     /// The outputs that are used, where not all of them are.
     outputs: Option<Tensor<1, Int>>,
-}
-
-/// What computes logits.
-#[derive(Debug)]
-enum Engine {
-    /// A network of ours.
-    Network(Box<Network>),
-    /// ONNX Runtime, and the device that logits are put on. Copies share it.
-    #[cfg(feature = "onnx")]
-    Onnx(Arc<OnnxModel>, Device),
-}
-
-/// A network of ours, with its weights.
-#[derive(Debug)]
-struct Network {
-    spec: ModelSpec,
-    /// On a device without gradients.
-    model: Model,
-    /// Once more, as its device computes it fastest.
-    inference: Inference,
-}
-
-impl Network {
-    fn new(spec: ModelSpec, model: Model, device: &Device) -> Result<Self> {
-        Ok(Self { spec, inference: Inference::of(model.clone(), device)?, model })
-    }
 }
 
 /// The teachers that ship with the program: name and weights file.
@@ -299,7 +275,7 @@ impl Classifier {
             classes: card.classes,
             preprocessing,
             notes: std::mem::take(&mut dict.notes),
-            engine: Engine::Network(Box::new(Network::new(card.spec, model, &device)?)),
+            engine: Engine::network(card.spec, model, &device)?,
             outputs: None,
         })
     }
@@ -310,47 +286,30 @@ impl Classifier {
     /// Weights that are not finite.
     pub fn on(&self, device: &Device) -> Result<Self> {
         let device = device.clone().inner();
-        let engine = match &self.engine {
-            Engine::Network(network) => {
-                let fresh = network.spec.init(0, &device)?;
-                let model = StateDict::of(&network.model)?.load_into(fresh, &self.name)?.valid();
-                Engine::Network(Box::new(Network::new(network.spec, model, &device)?))
-            }
-            #[cfg(feature = "onnx")]
-            Engine::Onnx(model, _) => Engine::Onnx(model.clone(), device.clone()),
-        };
         Ok(Self {
             name: self.name.clone(),
             sha256: self.sha256.clone(),
             classes: self.classes.clone(),
             preprocessing: self.preprocessing.clone(),
             notes: self.notes.clone(),
-            engine,
+            engine: self.engine.on(&device, &self.name)?,
             outputs: self.outputs.clone().map(|outputs| outputs.to_device(&device)),
         })
     }
 
     /// The network, on a device without gradients; none where ONNX Runtime computes.
     pub fn model(&self) -> Option<&Model> {
-        match &self.engine {
-            Engine::Network(network) => Some(&network.model),
-            #[cfg(feature = "onnx")]
-            Engine::Onnx(..) => None,
-        }
+        self.engine.own().map(|network| &network.model)
     }
 
     /// What it says of itself, in a file of ours; none where ONNX Runtime computes.
     pub fn card(&self) -> Option<ModelCard> {
-        match &self.engine {
-            Engine::Network(network) => Some(ModelCard {
-                spec: network.spec,
-                side: self.preprocessing.side,
-                normalisation: self.preprocessing.normalisation,
-                classes: self.classes.clone(),
-            }),
-            #[cfg(feature = "onnx")]
-            Engine::Onnx(..) => None,
-        }
+        self.engine.own().map(|network| ModelCard {
+            spec: network.spec,
+            side: self.preprocessing.side,
+            normalisation: self.preprocessing.normalisation,
+            classes: self.classes.clone(),
+        })
     }
 
     /// Whether `what` names a teacher that ships with the program.
@@ -379,7 +338,7 @@ impl Classifier {
             self.classes = self.classes.subset(&outputs);
             let list: Vec<i32> = outputs.iter().map(|&c| c as i32).collect();
             let count = list.len();
-            let device = self.device();
+            let device = self.engine.device();
             self.outputs = Some(Tensor::from_data(TensorData::new(list, [count]), &device));
         }
         Ok(())
@@ -408,28 +367,11 @@ impl Classifier {
     /// # Errors
     /// What ONNX Runtime could not compute.
     pub fn forward(&self, images: Tensor<4>) -> Result<Tensor<2>> {
-        let logits = match &self.engine {
-            Engine::Network(network) => network.inference.forward(images),
-            #[cfg(feature = "onnx")]
-            Engine::Onnx(model, _) => {
-                let (device, [count, _, side, _]) = (images.device(), images.dims());
-                let logits = model.logits(&read(images)?, side)?;
-                Tensor::from_data(TensorData::new(logits, [count, model.outputs()]), &device)
-            }
-        };
+        let logits = self.engine.forward(images)?;
         Ok(match &self.outputs {
             Some(outputs) => logits.select(1, outputs.clone()),
             None => logits,
         })
-    }
-
-    /// Where its logits are.
-    fn device(&self) -> Device {
-        match &self.engine {
-            Engine::Network(network) => network.model.devices().into_iter().next().unwrap_or_default(),
-            #[cfg(feature = "onnx")]
-            Engine::Onnx(_, device) => device.clone(),
-        }
     }
 
     /// Logits on the host, row by row, for planar pictures of shape (N, 3, side, side).
@@ -471,43 +413,4 @@ impl Scores for Classifier {
     fn classes(&self) -> &ClassSpace {
         &self.classes
     }
-}
-
-/// The weights in a folder: a run's best checkpoint, else its last, else a model's as the Hugging Face hub has it.
-fn weights_in(folder: &Path) -> Result<std::path::PathBuf> {
-    let names = [
-        "checkpoints/best.safetensors",
-        "checkpoints/last.safetensors",
-        "model.safetensors",
-        "model.safetensors.index.json",
-        "pytorch_model.bin",
-        "pytorch_model.bin.index.json",
-    ];
-    names.iter().map(|name| folder.join(name)).find(|file| file.exists()).ok_or_else(|| {
-        Error::damaged(folder, "it holds no checkpoint")
-            .remedy("name a run folder of `ferkd train`, a folder with model.safetensors, or a weights file")
-    })
-}
-
-/// The classes that a file beside the weights `file` names, of a network of `outputs` outputs; `notes` says so.
-fn named_beside(file: &Path, outputs: usize, notes: &mut Vec<String>) -> Result<Option<ClassSpace>> {
-    let Some((classes, path)) = classes_beside(file)? else { return Ok(None) };
-    if classes.len() != outputs {
-        let problem =
-            format!("it names {} classes, and {} has {outputs} outputs", classes.len(), file.display());
-        return Err(Error::mismatch(path, problem)
-            .remedy("is it of these weights? take it away, or name the classes by --classes-file"));
-    }
-    notes.push(format!("classes are named by {path}"));
-    Ok(Some(classes))
-}
-
-/// Whether a file is an ONNX file, by its name or what it begins with.
-fn is_onnx(file: &Path) -> Result<bool> {
-    if file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("onnx")) {
-        return Ok(true);
-    }
-    let mut head = Vec::new();
-    std::fs::File::open(file).and_then(|file| file.take(4096).read_to_end(&mut head)).at(file)?;
-    Ok(ferkd_data::foreign::is_onnx(&head))
 }

@@ -9,6 +9,7 @@ use burn::tensor::Device;
 use ferkd_data::classes::ClassSpace;
 use ferkd_data::digest::sha256;
 use ferkd_data::pixels::Normalisation;
+use ferkd_nn::classifier::Classifier;
 use ferkd_nn::model_card::ModelCard;
 use ferkd_nn::models::{Arch, ModelSpec};
 use ferkd_nn::weights::{Precision, StateDict};
@@ -170,4 +171,48 @@ fn without_onnx_runtime_it_is_said_how_to_get_it() {
     if nothing.code != 0 {
         nothing.fails(1, &["ONNX Runtime", "pip install onnxruntime", "ORT_DYLIB_PATH"]);
     }
+}
+
+/// Runs images through ONNX Runtime in Python.
+const RUN: &str = "
+import sys, numpy as np, onnxruntime as ort
+side = int(sys.argv[3])
+session = ort.InferenceSession(sys.argv[1], providers=['CPUExecutionProvider'])
+images = np.fromfile(sys.argv[2], '<f4').reshape(-1, 3, side, side)
+session.run(None, {session.get_inputs()[0].name: images})[0].astype('<f4').tofile(sys.argv[4])
+";
+
+/// What `python examples/export_onnx.py $FERKD_TEST_DATA/onnx` wrote.
+#[test]
+fn exports_of_torchvision_and_timm_have_onnx_runtimes_logits() {
+    let Some(folder) = test_data("onnx") else { return };
+    if std::env::var_os("ORT_DYLIB_PATH").is_none() {
+        return skipped("this process finds ONNX Runtime by ORT_DYLIB_PATH, which is not set");
+    }
+    let Some(python) = python("numpy, onnxruntime") else { return };
+    let at = tempfile::tempdir().unwrap();
+    let path = |name: &str| at.path().join(name).to_string_lossy().into_owned();
+    let mut tried = 0;
+    for entry in folder.read_dir().unwrap() {
+        let file = entry.unwrap().path();
+        if file.extension().is_none_or(|ending| ending != "onnx") {
+            continue;
+        }
+        let file = file.to_string_lossy().into_owned();
+        let teacher = Classifier::load(&file, &Device::flex()).unwrap();
+        let side = teacher.preprocessing.side;
+        assert!(!teacher.preprocessing.is_assumed() && teacher.classes == ClassSpace::imagenet());
+        let images = seeded::images(3, side as usize);
+        std::fs::write(path("images"), bytemuck::cast_slice(&images)).unwrap();
+        python(&["-c", RUN, &file, &path("images"), &side.to_string(), &path("logits")]);
+        let theirs: Vec<f32> = bytemuck::pod_collect_to_vec(&std::fs::read(path("logits")).unwrap());
+        let ours = teacher.logits(images, side, &Device::flex()).unwrap();
+        assert_eq!((ours.len(), theirs.len()), (3000, 3000));
+        let most = theirs.iter().fold(0.0, |most: f32, logit| most.max(logit.abs()));
+        let off = ours.iter().zip(&theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        println!("{file}: off by {off:e} of {most}");
+        assert!(off < 1e-3, "{file}: a logit is off by {off}");
+        tried += 1;
+    }
+    assert!(tried > 0, "{} has no ONNX file", folder.display());
 }

@@ -23,10 +23,13 @@ impl OnnxFile {
     /// # Errors
     /// The problem: bytes that are not a model.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
-        let mut found = Self::default();
+        let (mut found, mut has_graph) = (Self::default(), false);
         for (number, value) in fields(bytes)? {
             match (number, value) {
-                (7, Value::Bytes(graph)) => found.graph(graph)?,
+                (7, Value::Bytes(graph)) => {
+                    found.graph(graph)?;
+                    has_graph = true;
+                }
                 (14, Value::Bytes(entry)) => {
                     let (key, value) = entry_of(entry)?;
                     found.metadata.insert(key, value);
@@ -34,7 +37,7 @@ impl OnnxFile {
                 _ => {}
             }
         }
-        Ok(found)
+        if has_graph { Ok(found) } else { Err("it has no graph".into()) }
     }
 
     fn graph(&mut self, bytes: &[u8]) -> Result<(), String> {
@@ -129,5 +132,7 @@ mod tests {
         assert_eq!(found.last_operator.as_deref(), Some("Softmax"));
         assert_eq!(found.metadata["ferkd"], "{}");
         assert!(OnnxFile::parse(&file.into_bytes()[..20]).is_err());
+        let error = OnnxFile::parse(b"\x08\x08\x12\x07pytorch").unwrap_err();
+        assert_eq!(error, "it has no graph");
     }
 }
