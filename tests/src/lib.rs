@@ -95,7 +95,9 @@ pub fn has_mpi() -> bool {
         (true, true) => return true,
         (false, _) => not_installed("mpirun is not here"),
         (true, false) => {
-            skipped("the program was built without MPI: `cargo xtask test` builds it with MPI where mpicc is");
+            skipped(
+                "the program was built without MPI: `cargo xtask test` builds it with MPI where mpicc is",
+            );
         }
     }
     false

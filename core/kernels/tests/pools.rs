@@ -10,7 +10,7 @@ fn numbers(len: usize, seed: usize) -> Vec<f32> {
 fn reference(shape: &PoolShape, x: &[f32], grad: &[f32]) -> (Vec<f32>, Vec<f64>) {
     let ([height, width], [rows, columns], channels) = (shape.output(), shape.input, shape.channels);
     let (mut out, mut to_x) = (Vec::new(), vec![0.0; x.len()]);
-    for at in 0..shape.batch * height * width * channels {
+    for (at, upstream) in grad.iter().enumerate().take(shape.batch * height * width * channels) {
         let (n, y, across, channel) = (
             at / (height * width * channels),
             at / (width * channels) % height,
@@ -32,7 +32,7 @@ fn reference(shape: &PoolShape, x: &[f32], grad: &[f32]) -> (Vec<f32>, Vec<f64>)
         }
         let (most, place) = most.expect("a window of padding alone");
         out.push(most as f32);
-        to_x[place] += f64::from(grad[at]);
+        to_x[place] += f64::from(*upstream);
     }
     (out, to_x)
 }

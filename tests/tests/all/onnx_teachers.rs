@@ -13,7 +13,8 @@ use ferkd_nn::classifier::Classifier;
 use ferkd_nn::model_card::ModelCard;
 use ferkd_nn::models::{Arch, ModelSpec};
 use ferkd_nn::weights::{Precision, StateDict};
-use ferkd_tests::{Answer, answer, command, ferkd, few_scenes, python, seeded};
+use ferkd_skip::skipped;
+use ferkd_tests::{Answer, answer, command, ferkd, few_scenes, python, seeded, test_data};
 use serde_json::Value;
 
 /// The library within Python's package; none where there is no ONNX Runtime.
