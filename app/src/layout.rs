@@ -139,7 +139,7 @@ struct Behavior<'a> {
 impl egui_tiles::Behavior<PaneKind> for Behavior<'_> {
     fn pane_ui(&mut self, ui: &mut egui::Ui, _: TileId, pane: &mut PaneKind) -> UiResponse {
         self.places.insert(*pane, ui.max_rect());
-        let scrolls = !matches!(pane, PaneKind::Image | PaneKind::Regions);
+        let scrolls = !matches!(pane, PaneKind::Image | PaneKind::Regions | PaneKind::Gallery);
         let (state, cx) = (self.state, &mut *self.cx);
         self.clock.time(pane.title(), || {
             egui::Frame::new().inner_margin(8).show(ui, |ui| {

@@ -14,7 +14,7 @@
 //!    about a whole set, a slice a frame;
 //! 6. [`state`]: the subjects, [`State`] that holds them, and [`State::apply`](state::State::apply), the one place
 //!    where actions change it; [`export`] reads it;
-//! 7. [`panes`], which read `&State` and push actions, and `screen`, what draws their pictures;
+//! 7. [`panes`], which read `&State` and push actions, and `screen` and `thumbnails`, what draws their pictures;
 //! 8. the window: bar, palette, `welcome`, [`tour`], [`layout`], and [`app`], the road between engine, state and panes;
 //!    [`desktop`] opens files by path.
 //!
@@ -51,6 +51,7 @@ pub mod state;
 mod study;
 mod telling;
 pub mod theme;
+mod thumbnails;
 pub mod tour;
 pub mod verdict;
 mod welcome;

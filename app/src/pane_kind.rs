@@ -24,6 +24,8 @@ pub enum PaneKind {
     Compare,
     /// Regions of the whole set that are worth a look.
     Review,
+    /// All regions of the set as a grid.
+    Gallery,
     /// The regions as a table.
     Regions,
     /// A run that was opened.
@@ -32,7 +34,7 @@ pub enum PaneKind {
 
 impl PaneKind {
     /// All panes, in the order of the menu.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Pipeline,
         Self::Image,
         Self::Confidence,
@@ -42,18 +44,20 @@ impl PaneKind {
         Self::Classes,
         Self::Compare,
         Self::Review,
+        Self::Gallery,
         Self::Regions,
         Self::Run,
     ];
 
     /// Those that share a place behind tabs, at first.
-    pub const TABS: [Self; 7] = [
+    pub const TABS: [Self; 8] = [
         Self::Training,
         Self::Pipeline,
         Self::Selfmix,
         Self::Classes,
         Self::Compare,
         Self::Review,
+        Self::Gallery,
         Self::Run,
     ];
 
@@ -74,6 +78,7 @@ impl PaneKind {
             Self::Classes => "Classes",
             Self::Compare => "Compare",
             Self::Review => "Review",
+            Self::Gallery => "Gallery",
             Self::Regions => "Regions",
             Self::Run => "Run",
         }

@@ -126,7 +126,8 @@ fn kind_card(kind: RegionKind, share: &str, count: u64, is_chosen: bool, ui: &mu
             );
             ui.label(egui::RichText::new(share).strong());
         });
-        ui.add(egui::Label::new(format!("{count} {}", kind.name())).truncate());
+        let text = egui::RichText::new(format!("{count} {}", kind.name())).small();
+        ui.add(egui::Label::new(text).truncate());
     });
     let card = inside.response.interact(Sense::click());
     let name = format!("Show only {}", kind.name());

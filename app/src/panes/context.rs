@@ -2,12 +2,14 @@
 
 use crate::screen::Screen;
 use crate::state::action::Action;
+use crate::thumbnails::Thumbnails;
 
 /// Actions that panes ask for, and what draws their pictures.
 #[derive(Default)]
 pub struct PaneContext {
     actions: Vec<Action>,
     pub(crate) screen: Screen,
+    pub(crate) thumbnails: Thumbnails,
 }
 
 impl PaneContext {

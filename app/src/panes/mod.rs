@@ -6,6 +6,7 @@ mod compare;
 mod confidence;
 pub mod context;
 mod curves;
+mod gallery;
 mod image;
 mod kinds_bar;
 mod label;
@@ -39,6 +40,7 @@ pub fn ui(kind: PaneKind, state: &State, cx: &mut PaneContext, ui: &mut egui::Ui
         PaneKind::Classes => classes::ui(state, cx, ui),
         PaneKind::Compare => compare::ui(state, cx, ui),
         PaneKind::Review => review::ui(state, cx, ui),
+        PaneKind::Gallery => gallery::ui(state, cx, ui),
         PaneKind::Regions => regions::ui(state, cx, ui),
         PaneKind::Run => run::ui(state, cx, ui),
     }

@@ -49,7 +49,8 @@ pub(crate) fn pane<'a>(kind: PaneKind, state: State, width: f32) -> Harness<'a, 
 
 #[test]
 fn no_pane_is_wider_than_its_place() {
-    for kind in [PaneKind::Selfmix, PaneKind::Classes, PaneKind::Compare, PaneKind::Review] {
+    for kind in [PaneKind::Selfmix, PaneKind::Classes, PaneKind::Compare, PaneKind::Review, PaneKind::Gallery]
+    {
         for width in [360.0, 480.0, 600.0, 660.0, 760.0, 900.0] {
             let mut state = scenes();
             state.experiment.other = Some(Settings { confidence: Confidence::Target, ..Settings::default() });

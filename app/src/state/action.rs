@@ -10,6 +10,7 @@ use crate::experiment::{Data, Experiment, MixSettings, Settings, TrainSettings};
 use crate::pane_kind::PaneKind;
 use crate::study::Watched;
 use crate::study::classes::Column;
+use crate::study::gallery::Order;
 use crate::study::review::{Wanted, What};
 use crate::verdict::Verdict;
 
@@ -96,6 +97,14 @@ pub enum Action {
     Review(What, Wanted),
     /// Look at a region that the review lists.
     OpenListed(u64, u32),
+    /// Show the gallery's regions in another order.
+    OrderGallery(Order),
+    /// Pick a region of the gallery besides those that are picked; let it go if it is.
+    Pick(u64, u32),
+    /// Let all regions go that were picked.
+    PickNone,
+    /// Say who is wrong about every region that is picked.
+    DecidePicked(Verdict),
 
     // What is around.
     /// Read the log of the run again.

@@ -104,6 +104,11 @@ impl State {
                 self.look_at_region(image, region);
             }
 
+            Action::OrderGallery(order) => self.study.gallery.order = order,
+            Action::Pick(image, region) => self.study.gallery.pick(image, region),
+            Action::PickNone => self.study.gallery.picked.clear(),
+            Action::DecidePicked(verdict) => self.decide_picked(verdict),
+
             Action::ReloadRun => self.runs.reload(),
             Action::Dismiss(at) => self.notices.dismiss(at),
             Action::Complain(text) => self.complain(text),

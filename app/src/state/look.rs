@@ -114,6 +114,16 @@ impl State {
         }
     }
 
+    /// Takes note of what the reader says of all regions that are picked in the gallery.
+    pub fn decide_picked(&mut self, verdict: Verdict) {
+        let picked: Vec<(u64, u32)> = self.study.gallery.picked.iter().copied().collect();
+        for (image, region) in picked {
+            if self.verdict(image, region) != Some(verdict) {
+                self.decide(image, region, verdict);
+            }
+        }
+    }
+
     /// Takes note of what the reader says of the region that is chosen, if any.
     pub fn decide_chosen(&mut self, verdict: Verdict) {
         if let Some(region) = self.experiment.region {

@@ -210,6 +210,8 @@ impl State {
             labels: &self.labels,
             experiment: &self.experiment,
             class: self.filters.class,
+            kind: self.filters.kind,
+            bar: self.filters.bar.as_ref(),
             decisions: self.decisions(),
         }
     }

@@ -5,6 +5,7 @@
 
 pub mod classes;
 pub mod compare;
+pub mod gallery;
 pub mod mixes;
 mod question;
 pub mod review;
@@ -28,6 +29,8 @@ pub(crate) struct Study {
     pub mixes: mixes::MixStudy,
     /// Regions that are worth a look.
     pub review: review::ReviewStudy,
+    /// All regions, side by side.
+    pub gallery: gallery::GalleryStudy,
     /// Where the teacher is right.
     pub right: right::RightStudy,
     /// The next image of a class.
@@ -44,6 +47,7 @@ impl Study {
         self.compare.advance(question, is_watched(Watched::Compare));
         self.mixes.advance(question, is_watched(Watched::Mixes));
         self.review.advance(question, is_watched(Watched::Review));
+        self.gallery.advance(question, is_watched(Watched::Gallery));
         self.right.advance(question, is_watched(Watched::Right));
     }
 }

@@ -1,7 +1,9 @@
 //! What is looked at while something is found out about a whole set.
 
+use std::ops::RangeInclusive;
+
 use ferkd_method::Result;
-use ferkd_method::mining::Thresholds;
+use ferkd_method::mining::{RegionKind, Thresholds};
 
 use crate::dataset::DataSet;
 use crate::experiment::{Data, Experiment};
@@ -18,6 +20,10 @@ pub(crate) struct Question<'a> {
     pub experiment: &'a Experiment,
     /// Only images of this class count.
     pub class: Option<u32>,
+    /// Only regions of this kind are shown.
+    pub kind: Option<RegionKind>,
+    /// Only regions of these confidences are shown.
+    pub bar: Option<&'a RangeInclusive<f32>>,
     /// What was said of regions of the data set that is looked at.
     pub decisions: &'a Decisions,
 }

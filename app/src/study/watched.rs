@@ -13,4 +13,6 @@ pub enum Watched {
     Review,
     /// Where the teacher is right.
     Right,
+    /// All regions, side by side.
+    Gallery,
 }

@@ -52,7 +52,7 @@ fn experiment(pane: PaneKind) -> Experiment {
     let scenes = Experiment { data: Data::Scenes, image: 40, region: Some(2), ..Experiment::default() };
     match pane {
         PaneKind::Image => Experiment::default(),
-        PaneKind::Training | PaneKind::Review | PaneKind::Classes => scenes,
+        PaneKind::Training | PaneKind::Review | PaneKind::Classes | PaneKind::Gallery => scenes,
         PaneKind::Compare => {
             let quantiles = Thresholds { low: 0.1, mid: 0.4, high: 0.9 };
             Experiment { other: Some(Settings { quantiles, ..scenes.settings }), ..scenes }

@@ -97,7 +97,11 @@ impl Trainer {
         let images = self.batcher.images.notices().iter().chain(validation).cloned();
         let teacher = self.teacher().into_iter().flat_map(Classifier::sentences);
         let frozen = self.features_notice.clone();
-        images.chain(self.weights_notices.iter().cloned()).chain(teacher).chain(frozen).collect()
+        let apart = (self.features.is_some() && !self.keeps_features()).then(|| {
+            "the frozen network's features are computed in every step: on one device of one process they are kept".into()
+        });
+        let of_features = frozen.or(apart);
+        images.chain(self.weights_notices.iter().cloned()).chain(teacher).chain(of_features).collect()
     }
 
     /// What makes batches; a pure function of the step.

@@ -1,7 +1,7 @@
 //! Sums over CUDA devices of several processes, by NCCL, in CubeCL's streams and on its buffers.
 //!
 //! burn adds up over devices of one process alone: it keeps NCCL's identifiers in a static. Here one process makes the
-//! identifier, whoever starts processes hands it to all, and every device joins with a number of its own. Neither
+//! identifier, the launcher's process hands it to all, and every device joins with a number of its own. Neither
 //! compiled nor run yet.
 
 use std::cell::RefCell;
