@@ -177,7 +177,7 @@ fn broken_images_are_left_out_or_end_a_run_after_a_checkpoint() {
 
 /// A long run, so that a signal comes in the middle of it.
 fn long(run: &str) -> String {
-    format!("{} --log-every 1 --checkpoint-every 5 --run {run}", TRAIN.replace("--epochs 4", "--epochs 400"))
+    format!("{} --log-every 1 --checkpoint-every 5 --run {run}", TRAIN.replace("--epochs 4", "--epochs 4000"))
 }
 
 #[test]

@@ -116,15 +116,16 @@ fn processes_of_several_devices_train_as_one() {
     }
     let at = tempfile::tempdir().unwrap();
     few_scenes(at.path());
-    ferkd(at.path(), &format!("{TRAIN} {SHORT} one --device flex,flex")).ok();
-    train(at.path(), 2, &format!("{SHORT} two")).ok();
+    let on = |devices: &str, run: &str| format!("{} {run}", SHORT.replace("flex", devices));
+    ferkd(at.path(), &format!("{TRAIN} {}", on("flex,flex", "one"))).ok();
+    train(at.path(), 2, &on("flex", "two")).ok();
     // One device each, or two in one process: the same shares, added in the same order.
     assert_eq!(weights(&last(at.path(), "one")), weights(&last(at.path(), "two")));
-    train(at.path(), 2, &format!("{SHORT} four --device flex,flex,flex,flex")).ok();
+    train(at.path(), 2, &on("flex,flex,flex,flex", "four")).ok();
     let (two, four) = (weights(&last(at.path(), "two")), weights(&last(at.path(), "four")));
     let apart = two.iter().zip(&four).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(apart < 1e-5, "{apart}");
-    train(at.path(), 2, &format!("{SHORT} uneven --device flex,flex,flex"))
+    train(at.path(), 2, &on("flex,flex,flex", "uneven"))
         .fails(2, &["2 processes of this machine", "3 devices"]);
 }
 

@@ -49,19 +49,25 @@ impl Trainer {
     /// # Errors
     /// A step with fewer regions than there are devices.
     pub(crate) fn check_parts(&self) -> Result<()> {
-        let (plan, devices) = (&self.batcher().plan, self.share().of * self.replicas());
-        if !self.config().sync_batch_norm || devices == 1 {
+        let (plan, processes, replicas) = (&self.batcher().plan, self.share().of, self.replicas());
+        if !self.config().sync_batch_norm || processes * replicas == 1 {
             return Ok(());
         }
-        let regions = (0..plan.steps()).filter_map(|step| plan.position(step));
-        match regions.map(|at| at.images.len() * at.regions).min() {
-            Some(least) if least < devices => {
-                let problem =
-                    format!("a step of {least} regions leaves some of {devices} devices without any");
+        // Processes divide a step's images, and the devices of each its regions.
+        let steps = (0..plan.steps()).filter_map(|step| plan.position(step));
+        let too_small = steps
+            .map(|at| (at.images.len(), at.regions))
+            .find(|(images, regions)| images / processes * regions < replicas);
+        match too_small {
+            Some((images, regions)) => {
+                let (all, devices) = (images * regions, processes * replicas);
+                let problem = format!(
+                    "a step of {all} regions of {images} images leaves some of {devices} devices without any"
+                );
                 Err(Error::usage("sync-batch-norm", problem)
                     .remedy("choose a batch that leaves a larger rest, or fewer devices"))
             }
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 
