@@ -1,7 +1,7 @@
-//! Where the teacher is right: a monotone fit over the confidence, and the thresholds that it gives.
+//! Where the teacher is right: a monotone fit over the confidence, and the `mid` that it gives.
 
-use ferkd_method::mining::{Confidence, QUANTILES, RightCounts, RightFit, Rule, Threshold, Thresholds};
-use ferkd_method::{Error, Result};
+use ferkd_method::Result;
+use ferkd_method::mining::{Confidence, RightCounts, RightFit};
 
 use super::question::Question;
 use crate::dataset::DataSet;
@@ -18,8 +18,9 @@ pub(crate) struct RightStudy {
     pub error: Option<String>,
     /// The share of regions that the teacher names rightly, by confidence; none where no image has a class.
     pub fit: Option<RightFit>,
-    /// The thresholds that `auto` takes for low, mid and high, once all regions are counted.
-    pub auto: Option<Thresholds>,
+    /// What `auto` takes for mid, once all regions are counted: where the teacher begins to be right in one half of them;
+    /// none where it never is.
+    pub auto: Option<f32>,
 }
 
 impl RightStudy {
@@ -50,19 +51,11 @@ impl RightStudy {
             return Err(error);
         }
         self.fit = self.counts.fit().ok();
-        if self.walk.is_done() && self.fit.is_some() {
-            self.auto = auto(&self.counts, set.classes.names.len()).ok();
+        if self.walk.is_done() {
+            self.auto = self.fit.as_ref().and_then(|fit| fit.crossing(0.5));
         }
         Ok(())
     }
-}
-
-/// All three thresholds as `ferkd mine --low auto --mid auto --high auto` takes them.
-fn auto(counts: &RightCounts, classes: usize) -> Result<Thresholds> {
-    let rule = Rule::of([Some(Threshold::Auto); 3], QUANTILES.into())?;
-    let none = |_| Err(Error::usage("mining thresholds", "auto takes no quantile"));
-    let found = rule.resolve_counted(none, || Ok((counts.clone(), classes)))?;
-    Ok(found.thresholds)
 }
 
 #[cfg(test)]
@@ -70,9 +63,10 @@ mod tests {
     use super::*;
     use crate::panes::testing::scenes;
     use crate::study::Watched;
+    use ferkd_method::mining::{QUANTILES, Rule, Threshold};
 
     #[test]
-    fn it_finds_the_thresholds_that_the_program_finds() {
+    fn it_finds_the_mid_that_the_program_finds() {
         let mut state = scenes();
         let mut expected = RightCounts::default();
         let set = state.set().unwrap();
@@ -80,17 +74,19 @@ mod tests {
             expected.add(Confidence::Max.of(label, class).unwrap(), label.prediction() == class);
         })
         .unwrap();
-        let expected = (expected.fit().unwrap(), auto(&expected, 10).unwrap());
+        let expected = expected.fit().unwrap();
+        let rule = Rule::of([None, Some(Threshold::Auto), None], QUANTILES.into()).unwrap();
+        let by_rule = set.store().unwrap().kinds(&rule, Confidence::Max).unwrap().0.mid;
         state.study.watched = vec![Watched::Right];
         while !state.study.right.walk.is_done() {
             state.refresh();
         }
         let found = &state.study.right;
-        assert_eq!((found.fit.clone().unwrap(), found.auto.unwrap()), expected);
-        assert!(expected.1.low < expected.1.mid && expected.1.mid < expected.1.high, "{:?}", expected.1);
+        assert_eq!((found.fit.as_ref(), found.auto), (Some(&expected), Some(by_rule)));
+        assert!((0.2..0.6).contains(&by_rule), "{by_rule}");
         // Of one class alone it is another one.
         state.filters.class = Some(3);
         state.refresh();
-        assert!(state.study.right.fit != Some(expected.0));
+        assert!(state.study.right.fit != Some(expected));
     }
 }

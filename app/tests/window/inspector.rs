@@ -45,7 +45,7 @@ fn who_was_never_here_is_told_what_it_is_and_may_ask_again() {
 }
 
 #[test]
-fn thresholds_set_themselves_where_the_teacher_begins_to_be_right() {
+fn mid_sets_itself_where_the_teacher_begins_to_be_right() {
     let mut window = open(Experiment { data: Data::Scenes, ..Experiment::default() });
     crate::common::run_until(&mut window, |state| state.labels.has(Data::Scenes));
     window.run_steps(20);

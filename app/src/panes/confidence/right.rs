@@ -1,4 +1,4 @@
-//! Where the teacher is right, over the histogram: the monotone fit, and the thresholds that set themselves.
+//! Where the teacher is right, over the histogram: the monotone fit, and the `mid` that sets itself.
 
 use egui::{Align2, FontId, Painter, Pos2, Rect, Stroke, Ui, Visuals, pos2};
 use ferkd_method::mining::{RightFit, Thresholds};
@@ -9,22 +9,22 @@ use crate::state::State;
 use crate::state::action::Action;
 use crate::theme;
 
-/// Takes the thresholds that the fit gives.
+/// Puts mid where the fit says.
 pub(super) fn auto_button(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
     let right = &state.study.right;
     let settings = state.experiment.settings;
-    let wanted = right.auto.and_then(|auto| with(settings, auto));
+    let found = state.thresholds(&settings).ok();
+    let wanted = right.auto.zip(found).and_then(|(mid, found)| with(settings, found, mid));
     let hint = match (right.auto, wanted) {
-        (Some(auto), Some(_)) => format!(
-            "Where the teacher begins to be right more often than chance, in one half of the regions, and always: \
-             {:.3}, {:.3}, {:.3}",
-            auto.low, auto.mid, auto.high
+        (Some(mid), Some(_)) => {
+            format!("Put mid where the teacher begins to be right in one half of the regions: {mid:.3}")
+        }
+        (Some(mid), None) => format!(
+            "The teacher begins to be right in one half of the regions at {mid:.3}: that is not between low and high"
         ),
-        (Some(_), None) => "Two of the thresholds that the fit gives coincide on these labels".into(),
-        (None, _) if right.walk.is_done() => right
-            .error
-            .clone()
-            .unwrap_or_else(|| "No image has a class: nothing says where the teacher is right".into()),
+        (None, _) if right.walk.is_done() => {
+            right.error.clone().unwrap_or_else(|| "Nothing says where the teacher begins to be right".into())
+        }
         (None, _) => "Counting where the teacher is right".into(),
     };
     let is_chosen = wanted == Some(settings);
@@ -36,14 +36,14 @@ pub(super) fn auto_button(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
     }
 }
 
-/// Settings with these thresholds as confidences; none where two of them coincide.
-fn with(settings: Settings, thresholds: Thresholds) -> Option<Settings> {
-    let Thresholds { low, mid, high } = thresholds;
-    (low < mid && mid < high).then_some(Settings { thresholds, by_quantile: false, ..settings })
+/// Settings with mid at a confidence, and the others where they are; none where that is no order.
+fn with(settings: Settings, found: Thresholds, mid: f32) -> Option<Settings> {
+    let thresholds = Thresholds { mid, ..found };
+    (found.low < mid && mid < found.high).then_some(Settings { thresholds, by_quantile: false, ..settings })
 }
 
 /// Draws the share of regions that the teacher names rightly, from nothing at the ground to all at the top, and marks
-/// the thresholds that `auto` takes.
+/// what `auto` takes for mid.
 pub(super) fn paint_fit(state: &State, rect: Rect, painter: &Painter, visuals: &Visuals) {
     let Some(fit) = &state.study.right.fit else { return };
     let at = |c: f32, share: f64| {
@@ -63,13 +63,10 @@ pub(super) fn paint_fit(state: &State, rect: Rect, painter: &Painter, visuals: &
     ));
     let (font, said) = (FontId::proportional(11.0), "the teacher is right in one half");
     painter.text(pos2(rect.left() + 2.0, half - 1.0), Align2::LEFT_BOTTOM, said, font.clone(), color);
-    let Some(auto) = state.study.right.auto else { return };
-    for c in [auto.low, auto.mid, auto.high] {
-        let foot = at(c, 0.0);
-        let mark =
-            vec![foot + egui::vec2(-4.0, 0.0), foot + egui::vec2(0.0, -7.0), foot + egui::vec2(4.0, 0.0)];
-        painter.add(egui::Shape::convex_polygon(mark, theme::accent(visuals), Stroke::NONE));
-    }
+    let Some(mid) = state.study.right.auto else { return };
+    let foot = at(mid, 0.0);
+    let mark = vec![foot + egui::vec2(-4.0, 0.0), foot + egui::vec2(0.0, -7.0), foot + egui::vec2(4.0, 0.0)];
+    painter.add(egui::Shape::convex_polygon(mark, theme::accent(visuals), Stroke::NONE));
 }
 
 /// The fit as corners of a line: a confidence in 0..=1 and a share in 0..=1 each.
@@ -97,10 +94,10 @@ mod tests {
     }
 
     #[test]
-    fn thresholds_that_coincide_are_not_taken() {
-        let usual = Settings::default();
-        assert_eq!(with(usual, Thresholds { low: 0.2, mid: 0.2, high: 0.9 }), None);
-        let found = with(usual, Thresholds { low: 0.1, mid: 0.2, high: 0.9 }).unwrap();
-        assert!(!found.by_quantile && found.thresholds.mid == 0.2 && found.epsilon == usual.epsilon);
+    fn a_mid_that_is_not_between_low_and_high_is_not_taken() {
+        let (usual, found) = (Settings::default(), Thresholds { low: 0.1, mid: 0.3, high: 0.9 });
+        assert!(with(usual, found, 0.1).is_none() && with(usual, found, 0.95).is_none());
+        let taken = with(usual, found, 0.2).unwrap();
+        assert!(!taken.by_quantile && taken.thresholds == Thresholds { low: 0.1, mid: 0.2, high: 0.9 });
     }
 }
