@@ -51,11 +51,14 @@ fn tools(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
     let gallery = &state.study.gallery;
     ui.horizontal_wrapped(|ui| {
         let mut order = gallery.order;
-        egui::ComboBox::from_id_salt("gallery order").selected_text(order.title()).show_ui(ui, |ui| {
+        let label = ui.label("Order");
+        let combo = egui::ComboBox::from_id_salt("gallery order").selected_text(order.title());
+        let combo = combo.show_ui(ui, |ui| {
             for one in Order::ALL {
                 ui.selectable_value(&mut order, one, one.title());
             }
         });
+        combo.response.labelled_by(label.id);
         if order != gallery.order {
             cx.push(Action::OrderGallery(order));
         }
@@ -113,22 +116,20 @@ fn grid(state: &State, set: &DataSet, tiles: usize, cx: &mut PaneContext, ui: &m
     let columns = (((ui.available_width() + GAP) / (CELL + GAP)) as usize).max(1);
     let rows = tiles.div_ceil(columns);
     ui.spacing_mut().item_spacing = Vec2::splat(GAP);
-    egui::ScrollArea::vertical().id_salt("gallery").auto_shrink(false).show_rows(
-        ui,
-        CELL,
-        rows,
-        |ui, sight| {
-            for row in sight {
-                ui.horizontal(|ui| {
-                    for place in row * columns..((row + 1) * columns).min(tiles) {
-                        if let Some((tile, kind)) = state.study.gallery.tile(place) {
-                            cell(state, set, tile, kind, cx, ui);
-                        }
+    // Panes that stand one below the other scroll themselves: the grid takes what is in sight of it.
+    let height = (ui.clip_rect().bottom() - ui.cursor().top()).clamp(2.0 * CELL, 4096.0);
+    let area = egui::ScrollArea::vertical().id_salt("gallery").auto_shrink(false).max_height(height);
+    area.show_rows(ui, CELL, rows, |ui, sight| {
+        for row in sight {
+            ui.horizontal(|ui| {
+                for place in row * columns..((row + 1) * columns).min(tiles) {
+                    if let Some((tile, kind)) = state.study.gallery.tile(place) {
+                        cell(state, set, tile, kind, cx, ui);
                     }
-                });
-            }
-        },
-    );
+                }
+            });
+        }
+    });
 }
 
 /// A region: its picture on the colour of its kind, with letter and confidence; marked where it is picked or open.
