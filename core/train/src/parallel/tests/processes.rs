@@ -94,11 +94,9 @@ fn synchronised_batch_norms_are_those_of_the_whole_batch() {
         distance(&whole, &weights(trainer))
     });
     assert!(apart[0] > 1e-2, "{apart:?}");
-    // A last step of four regions of two images, and three or five processes.
-    for of in [3, 5] {
-        for error in together(&synced, 10, of, 1, |trainer| trainer.check_parts().unwrap_err().to_string()) {
-            assert!(error.contains("sync-batch-norm") && error.contains("4 regions of 2 images"), "{error}");
-        }
+    // A last step of four regions of two images, and three processes.
+    for error in together(&synced, 10, 3, 1, |trainer| trainer.check_parts().unwrap_err().to_string()) {
+        assert!(error.contains("sync-batch-norm") && error.contains("4 regions of 2 images"), "{error}");
     }
 }
 
