@@ -119,7 +119,7 @@ fn describe(page: &mut Page) -> Value {
         "experiment": state.experiment,
         "link": to_fragment(&state.experiment),
         "name": state.set().map(|set| &set.name),
-        "images": state.set().map(|set| set.len()),
+        "images": state.set().map(ferkd_app::dataset::DataSet::len),
         "shown": shown,
         "thresholds": state.thresholds(&settings).ok(),
         "kinds": state.kinds(&settings).map(kinds),

@@ -130,7 +130,7 @@ pub fn serve() {
         match postcard::from_bytes(&Uint8Array::new(&data).to_vec()) {
             Ok(request) => requests.send(request),
             Err(error) => {
-                say(&Reply::Failed { job: None, what: "a request".into(), error: error.to_string() })
+                say(&Reply::Failed { job: None, what: "a request".into(), error: error.to_string() });
             }
         }
     });
