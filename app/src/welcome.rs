@@ -1,16 +1,17 @@
 //! What a reader who was never here is told before anything else: one sentence, and one picture of real labels.
 
-use egui::{Align2, Color32, CornerRadius, FontId, Rect, RichText, Sense, Ui, pos2, vec2};
+use egui::{Color32, CornerRadius, Rect, RichText, Sense, Ui, pos2, vec2};
 use ferkd_method::mining::RegionKind;
 use ferkd_method::region::Region;
 
 use crate::dataset::Shown;
 use crate::explain::fate;
 use crate::panes::context::PaneContext;
+use crate::panes::letter::paint_letter;
 use crate::panes::photo::texture;
+use crate::representative::{AT_FIRST, representative};
 use crate::state::State;
 use crate::state::action::Action;
-use crate::telling::{TELLING, telling};
 use crate::theme;
 
 /// Width of the sheet where there is room for it, in points.
@@ -66,7 +67,7 @@ fn picture(state: &State, shown: &Shown, ui: &mut Ui) {
     let regions: Vec<(Region, Option<RegionKind>)> = (shown.regions.iter().enumerate())
         .map(|(number, region)| (*region, judged(number).map(|(kind, ..)| kind)))
         .collect();
-    let mut chosen = telling(&regions, shown.size, TELLING as usize);
+    let mut chosen = representative(&regions, shown.size, AT_FIRST as usize);
     chosen.sort_by_key(|&number| judged(number).map(|(kind, ..)| kind as usize));
     for number in chosen {
         let Some((kind, class, p)) = judged(number) else { continue };
@@ -104,7 +105,5 @@ fn crop(shown: &Shown, region: &Region, kind: RegionKind, ui: &mut Ui) {
     }
     let badge = Rect::from_min_size(place.min, vec2(16.0, 16.0));
     ui.painter().rect_filled(badge, CornerRadius::same(theme::RADIUS), color);
-    let (letter, font) = (kind.letter().to_string(), FontId::proportional(12.0));
-    let text = theme::on_kind(kind, ui.visuals());
-    ui.painter().text(badge.center(), Align2::CENTER_CENTER, letter, font, text);
+    paint_letter(kind, badge.center(), 12.0, ui.painter(), ui.visuals());
 }

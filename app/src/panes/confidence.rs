@@ -8,6 +8,7 @@ use ferkd_train::demo::settings::is_mistake;
 
 use self::right::{auto_button, paint_fit};
 use super::context::PaneContext;
+use super::letter::paint_letter;
 use super::progress::{missing, progress};
 use crate::experiment::Settings;
 use crate::state::State;
@@ -116,14 +117,7 @@ fn kind_card(kind: RegionKind, share: &str, count: u64, is_chosen: bool, ui: &mu
         ui.horizontal(|ui| {
             let (rect, _) = ui.allocate_exact_size(vec2(16.0, 16.0), Sense::hover());
             ui.painter().rect_filled(rect, CornerRadius::same(3), color);
-            let (letter, font) = (kind.letter().to_string(), FontId::proportional(12.0));
-            ui.painter().text(
-                rect.center(),
-                Align2::CENTER_CENTER,
-                letter,
-                font,
-                theme::on_kind(kind, ui.visuals()),
-            );
+            paint_letter(kind, rect.center(), 12.0, ui.painter(), ui.visuals());
             ui.label(egui::RichText::new(share).strong());
         });
         let text = egui::RichText::new(format!("{count} {}", kind.name())).small();

@@ -1,8 +1,9 @@
 //! Shares of the four kinds as one bar, with letters where there is room.
 
-use egui::{Align2, CornerRadius, FontId, Rect, Sense, Ui, pos2, vec2};
+use egui::{CornerRadius, Rect, Sense, Ui, pos2, vec2};
 use ferkd_method::mining::{KindCounts, RegionKind};
 
+use super::letter::paint_letter;
 use super::numbers::{count, percent};
 use crate::theme;
 
@@ -26,15 +27,7 @@ pub(crate) fn bar(kinds: &KindCounts, whose: &str, height: f32, ui: &mut Ui) {
         let piece = Rect::from_min_max(pos2(left, rect.top()), pos2((right - 1.0).max(left), rect.bottom()));
         painter.rect_filled(piece, CornerRadius::same(2), theme::kind(kind, visuals));
         if width >= 12.0 {
-            let letter = kind.letter().to_string();
-            let font = FontId::proportional(12.0);
-            painter.text(
-                piece.center(),
-                Align2::CENTER_CENTER,
-                letter,
-                font,
-                theme::on_kind(kind, ui.visuals()),
-            );
+            paint_letter(kind, piece.center(), 12.0, painter, ui.visuals());
         }
         left = right;
     }

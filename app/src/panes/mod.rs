@@ -11,6 +11,7 @@ mod image;
 mod kinds_bar;
 mod label;
 mod label_bars;
+pub(crate) mod letter;
 mod numbers;
 pub(crate) mod photo;
 mod pipeline;

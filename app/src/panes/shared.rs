@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use egui::{Align2, Color32, CornerRadius, FontId, Rect, RichText, Sense, TextureHandle, Ui, pos2, vec2};
+use egui::{Color32, CornerRadius, Rect, RichText, Sense, TextureHandle, Ui, pos2, vec2};
 use ferkd_method::mining::{KindCounts, RegionKind};
 use image::RgbImage;
 use web_time::Instant;
 
 use super::context::PaneContext;
+use super::letter::paint_letter;
 use crate::dataset::DataSet;
 use crate::scenes::held_out;
 use crate::state::State;
@@ -32,15 +33,7 @@ pub(crate) fn kinds_bar(ui: &mut Ui, counts: &KindCounts, width: f32) {
         let part = Rect::from_min_max(pos2(left, rect.top()), pos2(right, rect.bottom()));
         painter.rect_filled(part, CornerRadius::ZERO, theme::kind(kind, ui.visuals()));
         if part.width() > 10.0 {
-            let font = FontId::proportional(11.0);
-            let letter = kind.letter().to_string();
-            painter.text(
-                part.center(),
-                Align2::CENTER_CENTER,
-                letter,
-                font,
-                theme::on_kind(kind, ui.visuals()),
-            );
+            paint_letter(kind, part.center(), 11.0, painter, ui.visuals());
         }
         left = right;
     }

@@ -3,7 +3,7 @@
 use ferkd_method::mining::{RegionKind, Thresholds};
 
 use super::selection::Bar;
-use crate::telling::TELLING;
+use crate::representative::AT_FIRST;
 
 /// Which images and regions are shown: all that may be, unless something is set.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -26,7 +26,7 @@ pub struct Boxes(pub u32);
 
 impl Default for Boxes {
     fn default() -> Self {
-        Self(TELLING)
+        Self(AT_FIRST)
     }
 }
 

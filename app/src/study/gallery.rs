@@ -55,7 +55,7 @@ pub(crate) struct Tile {
 }
 
 /// What decides which regions are shown, and in which order.
-type ShownKey = (u64, Thresholds, Order, Option<RegionKind>, Option<(f32, f32)>);
+type ShownKey = (u32, Thresholds, Order, Option<RegionKind>, Option<(f32, f32)>);
 
 /// The regions, and how far they are gathered.
 #[derive(Default)]
@@ -122,7 +122,11 @@ impl GalleryStudy {
     fn arrange(&mut self, question: &Question<'_>) -> Result<()> {
         let thresholds = question.thresholds()?;
         let (kind, bar) = (question.kind, question.bar);
-        let key = (self.walk.at, thresholds, self.order, kind, bar.map(|bar| (*bar.start(), *bar.end())));
+        // While regions come in they are arranged anew each time that they have doubled: once a frame would take most of
+        // the frame's time for a large set.
+        let gathered =
+            if self.walk.is_done() { u32::MAX } else { self.tiles.len().checked_ilog2().unwrap_or(0) };
+        let key = (gathered, thresholds, self.order, kind, bar.map(|bar| (*bar.start(), *bar.end())));
         if self.shown_of == Some(key) {
             return Ok(());
         }

@@ -3,10 +3,11 @@
 #[cfg(test)]
 mod tests;
 
-use egui::{Align2, Color32, CornerRadius, FontId, Rect, Sense, Stroke, StrokeKind, Ui, Vec2, pos2, vec2};
+use egui::{Color32, CornerRadius, Rect, Sense, Stroke, StrokeKind, Ui, Vec2, pos2, vec2};
 use ferkd_method::mining::RegionKind;
 
 use super::context::PaneContext;
+use super::letter::paint_letter;
 use super::numbers::count;
 use super::progress::{missing, progress};
 use crate::command::Command;
@@ -155,8 +156,7 @@ fn cell(state: &State, set: &DataSet, tile: &Tile, kind: RegionKind, cx: &mut Pa
     }
     let badge = Rect::from_min_size(place.min, vec2(16.0, 15.0));
     ui.painter().rect_filled(badge, radius, color);
-    let (letter, font) = (kind.letter().to_string(), FontId::proportional(11.0));
-    ui.painter().text(badge.center(), Align2::CENTER_CENTER, letter, font, theme::on_kind(kind, &visuals));
+    paint_letter(kind, badge.center(), 11.0, ui.painter(), &visuals);
     let verdict = state.verdict(image, region).is_some();
     let stroke = match (is_picked || is_open, response.hovered()) {
         (true, _) => Stroke::new(3.0, theme::accent(&visuals)),

@@ -7,16 +7,16 @@ use ferkd_method::region::Region;
 use super::view::View;
 use crate::dataset::Shown;
 use crate::explain::fate;
+use crate::representative::representative;
 use crate::state::State;
 use crate::state::filters::Boxes;
-use crate::telling::telling;
 use crate::theme;
 
 /// A region that is shown: its number, where it is, confidence and kind.
 pub(super) type Judged = (u32, Region, Option<(f32, RegionKind)>);
 
 /// The regions that are drawn: all that pass the filter where one is set or the pointer is on the histogram, else the
-/// telling ones, what is chosen, and what the pointer is on elsewhere.
+/// representative ones, what is chosen, and what the pointer is on elsewhere.
 pub(super) fn drawn_regions(state: &State, shown: &Shown) -> Vec<Judged> {
     let passing = passing_regions(state, shown);
     let Boxes(wanted) = state.filters.boxes;
@@ -27,7 +27,7 @@ pub(super) fn drawn_regions(state: &State, shown: &Shown) -> Vec<Judged> {
     let places: Vec<(Region, Option<RegionKind>)> =
         passing.iter().map(|(_, region, judged)| (*region, judged.map(|(_, kind)| kind))).collect();
     let mut is_drawn = vec![false; passing.len()];
-    telling(&places, shown.size, wanted as usize).into_iter().for_each(|place| is_drawn[place] = true);
+    representative(&places, shown.size, wanted as usize).into_iter().for_each(|place| is_drawn[place] = true);
     let in_sight = [state.experiment.region, state.region_in_sight()];
     let drawn = passing.into_iter().zip(is_drawn);
     drawn.filter(|((number, ..), is)| *is || in_sight.contains(&Some(*number))).map(|(one, _)| one).collect()

@@ -4,20 +4,20 @@ use ferkd_method::mining::RegionKind;
 use ferkd_method::region::Region;
 
 /// Regions that are drawn at first: one of each kind.
-pub const TELLING: u32 = 4;
+pub const AT_FIRST: u32 = 4;
 
-/// Share of the image that a telling region has, best: large enough to be recognised, small enough to be a part.
+/// Share of the image that a representative region has, best: large enough to be recognised, small enough to be a part.
 const AREA: f32 = 0.2;
 
 /// What a region's distance from [`AREA`] weighs against its overlap with those that are drawn already.
 const AREA_WEIGHT: f32 = 0.5;
 
 /// The first `wanted` of an image's regions, by their places in `regions`, in the order in which they come into sight:
-/// one of each kind, then always the one that overlaps least with those before it. Of [`TELLING`] or fewer, none repeats
+/// one of each kind, then always the one that overlaps least with those before it. Of [`AT_FIRST`] or fewer, none repeats
 /// a kind: there may be less than `wanted`.
 ///
 /// `size` is the image's width and height in pixels.
-pub(crate) fn telling(
+pub(crate) fn representative(
     regions: &[(Region, Option<RegionKind>)],
     size: (u32, u32),
     wanted: usize,
@@ -43,7 +43,7 @@ pub(crate) fn telling(
     let mut chosen = Vec::new();
     while chosen.len() < wanted && !left.is_empty() {
         let kind = kinds.pop();
-        if kind.is_none() && wanted <= TELLING as usize {
+        if kind.is_none() && wanted <= AT_FIRST as usize {
             break;
         }
         let of_kind = |candidate: &Candidate| kind.is_none() || candidate.kind == kind;
@@ -108,10 +108,10 @@ mod tests {
             (at(55, 0, 45), Some(Important)),
             (at(1, 1, 45), None),
         ];
-        assert_eq!(telling(&regions, (100, 100), 3), [0, 2], "one of each kind");
-        assert_eq!(telling(&regions, (100, 100), 5)[..3], [0, 2, 3]);
-        assert_eq!(telling(&regions, (100, 100), 9).len(), 5, "all of them, each once");
-        assert!(telling(&[], (100, 100), 4).is_empty());
+        assert_eq!(representative(&regions, (100, 100), 3), [0, 2], "one of each kind");
+        assert_eq!(representative(&regions, (100, 100), 5)[..3], [0, 2, 3]);
+        assert_eq!(representative(&regions, (100, 100), 9).len(), 5, "all of them, each once");
+        assert!(representative(&[], (100, 100), 4).is_empty());
     }
 
     #[test]
@@ -125,7 +125,7 @@ mod tests {
             .zip(&shown.labels)
             .map(|(region, label)| (*region, kind(label).map(|(_, kind)| kind)))
             .collect();
-        let chosen = telling(&regions, shown.size, TELLING as usize);
+        let chosen = representative(&regions, shown.size, AT_FIRST as usize);
         let mut kinds: Vec<_> = chosen.iter().map(|&place| regions[place].1).collect();
         kinds.sort_by_key(|kind| kind.map(|kind| kind as usize));
         kinds.dedup();
