@@ -1,6 +1,6 @@
 //! What a network's parameters are called and how large they are; their values need not be there.
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::Tensor;
 
 use crate::models::layers::Layers;
@@ -57,26 +57,41 @@ impl Model {
     /// PyTorch's name of every parameter and running statistic, and its shape here: linear weights are (inputs,
     /// outputs).
     fn named_shapes(&self) -> Vec<(String, Vec<usize>)> {
-        #[derive(Default)]
-        struct Names {
-            path: PathStack,
-            found: Vec<(String, Vec<usize>)>,
-        }
-        impl ModuleVisitor for Names {
-            fn enter_module(&mut self, name: &str, container: &str) {
-                self.path.enter(name, container);
-            }
-
-            fn exit_module(&mut self, _: &str, _: &str) {
-                self.path.exit();
-            }
-
-            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-                self.found.push((self.path.torch(), param.lazy_shape().to_vec()));
-            }
-        }
-        let mut names = Names::default();
-        self.visit(&mut names);
-        names.found
+        named(self).into_iter().map(|Named { name, shape, .. }| (name, shape)).collect()
     }
+}
+
+/// A parameter or a running statistic.
+pub(crate) struct Named {
+    pub id: ParamId,
+    /// PyTorch's name.
+    pub name: String,
+    /// Its shape here: linear weights are (inputs, outputs).
+    pub shape: Vec<usize>,
+}
+
+/// Every parameter and running statistic of a module, in its order.
+pub(crate) fn named(module: &impl Module) -> Vec<Named> {
+    #[derive(Default)]
+    struct Names {
+        path: PathStack,
+        found: Vec<Named>,
+    }
+    impl ModuleVisitor for Names {
+        fn enter_module(&mut self, name: &str, container: &str) {
+            self.path.enter(name, container);
+        }
+
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.path.exit();
+        }
+
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let shape = param.lazy_shape().to_vec();
+            self.found.push(Named { id: param.id, name: self.path.torch(), shape });
+        }
+    }
+    let mut names = Names::default();
+    module.visit(&mut names);
+    names.found
 }

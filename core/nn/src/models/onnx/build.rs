@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::module::{Module, Param, ParamId};
 use burn::nn::conv::Conv2d;
 use burn::nn::pool::MaxPool2d;
 use burn::nn::{BatchNorm, LayerNorm, Linear, PaddingConfig2d};
@@ -12,7 +12,7 @@ use crate::device::read::read;
 use crate::models::network::Ops;
 use crate::models::onnx::graph::{Attribute, Graph};
 use crate::models::ops::activation::Activation;
-use crate::models::path::PathStack;
+use crate::models::parameters::named;
 use ferkd_method::error::{Error, Result};
 
 /// Collects nodes, and constants under PyTorch's names.
@@ -30,32 +30,10 @@ pub(super) struct Tokens {
     width: usize,
 }
 
-/// PyTorch's name of each parameter.
-#[derive(Default)]
-struct Names {
-    path: PathStack,
-    found: HashMap<ParamId, String>,
-}
-
-impl ModuleVisitor for Names {
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.path.enter(name, container);
-    }
-
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.exit();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.found.insert(param.id, self.path.torch());
-    }
-}
-
 impl Builder {
     pub(super) fn of(network: &impl Module) -> Self {
-        let mut names = Names::default();
-        network.visit(&mut names);
-        Self { graph: Graph::default(), names: names.found, problem: None }
+        let names = named(network).into_iter().map(|parameter| (parameter.id, parameter.name)).collect();
+        Self { graph: Graph::default(), names, problem: None }
     }
 
     /// The graph, if every parameter could be read.
