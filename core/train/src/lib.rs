@@ -55,6 +55,7 @@ pub mod tensorboard;
 pub mod trainer;
 #[cfg(not(target_family = "wasm"))]
 pub mod transfer;
+mod unread;
 pub mod upload;
 
 pub use config::{Supervision, TrainConfig};

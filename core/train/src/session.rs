@@ -13,6 +13,7 @@ use crate::prefetch::Prefetch;
 use crate::progress::Progress;
 use crate::session_event::{Budget, SessionEvent, StepTaken};
 use crate::trainer::{StepOutput, Trainer, Tuning};
+use crate::unread::UnreadLosses;
 use crate::upload::DeviceBatch;
 use ferkd_method::error::{Error, Result};
 use ferkd_nn::device::read::read_async;
@@ -26,8 +27,7 @@ pub struct Session {
     /// Batches from the trainer's next step on, made ahead; none before the first step of a sitting.
     batches: Option<Prefetch>,
     makes_ahead: bool,
-    /// Losses that are still on the device, with step and learning rate.
-    unread: Vec<(u64, f64, Tensor<1>)>,
+    unread: UnreadLosses,
     due: DueWork,
     evaluation: Option<EvalPass>,
     /// The last evaluation of this sitting.
@@ -51,7 +51,7 @@ impl Session {
             progress: Progress::default(),
             batches: None,
             makes_ahead: true,
-            unread: Vec::new(),
+            unread: UnreadLosses::default(),
             due: DueWork::default(),
             evaluation: None,
             last: None,
@@ -159,7 +159,7 @@ impl Session {
     fn step(&mut self, batch: &DeviceBatch) -> Result<SessionEvent> {
         let StepOutput { step, lr, loss, stops } = self.trainer.advance_with(batch, self.wants_stop)?;
         (self.stops, self.has_stepped) = (stops, true);
-        self.unread.push((step, lr, loss));
+        self.unread.push(step, lr, loss);
         let (regions, kinds) = (batch.total as u64, batch.kinds);
         self.progress.note_step(regions, &kinds, batch.fallbacks);
         self.due.add_after_step(&self.trainer);
@@ -169,7 +169,10 @@ impl Session {
 
     /// The next slice of the evaluation that is due.
     async fn evaluate(&mut self, budget: Budget) -> Result<SessionEvent> {
-        let Some(found) = self.evaluate_slice(budget).await? else { return Ok(self.eval_slice()) };
+        let Some(found) = self.trainer.evaluate_slice(&mut self.evaluation, budget.eval_pictures).await?
+        else {
+            return Ok(self.eval_slice());
+        };
         self.due.pop();
         let is_best = self.progress.note_accuracy(found.report.top1);
         if is_best {
@@ -182,23 +185,12 @@ impl Session {
     /// Past the last step. A run that was finished before is evaluated once more, so that its host knows the result.
     async fn end(&mut self, budget: Budget) -> Result<SessionEvent> {
         if self.last.is_none() && self.trainer.can_evaluate() {
-            self.last = self.evaluate_slice(budget).await?;
+            self.last = self.trainer.evaluate_slice(&mut self.evaluation, budget.eval_pictures).await?;
             if self.last.is_none() {
                 return Ok(self.eval_slice());
             }
         }
         Ok(SessionEvent::Done { last: self.last.clone() })
-    }
-
-    /// One slice of an evaluation; what was found, once it is done.
-    async fn evaluate_slice(&mut self, budget: Budget) -> Result<Option<Box<Evaluated>>> {
-        let pass = self.evaluation.get_or_insert_default();
-        self.trainer.evaluate_slice(pass, budget.eval_pictures).await?;
-        if pass.done() < self.trainer.validation().map_or(0, EvalSet::len) {
-            return Ok(None);
-        }
-        let pass = self.evaluation.take().unwrap_or_default();
-        self.trainer.finish_evaluation(pass).map(|found| Some(Box::new(found)))
     }
 
     fn eval_slice(&self) -> SessionEvent {
@@ -248,8 +240,7 @@ impl Session {
     /// The losses that are still on the device, in the order of their steps: shape (N); none where all are known. A
     /// host with several sessions reads all of theirs at once, and hands them to [`note_losses`](Self::note_losses).
     pub fn unread(&self) -> Option<Tensor<1>> {
-        let losses: Vec<Tensor<1>> = self.unread.iter().map(|(_, _, loss)| loss.clone()).collect();
-        (!losses.is_empty()).then(|| Tensor::cat(losses, 0))
+        self.unread.all()
     }
 
     /// Takes up the values of the losses that were [`unread`](Self::unread), in nats.
@@ -257,14 +248,7 @@ impl Session {
     /// # Errors
     /// A loss that is not finite; another number of them.
     pub fn note_losses(&mut self, losses: &[f32]) -> Result<()> {
-        if losses.len() != self.unread.len() {
-            let problem = format!("{} losses are unread, not {}", self.unread.len(), losses.len());
-            return Err(Error::mismatch(&*self.origin, problem));
-        }
-        for ((step, lr, _), &loss) in self.unread.drain(..).zip(losses) {
-            self.progress.note_loss(loss, step, lr, &self.origin)?;
-        }
-        Ok(())
+        self.unread.note(losses, &mut self.progress, &self.origin)
     }
 
     async fn read_losses(&mut self) -> Result<()> {

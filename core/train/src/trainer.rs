@@ -12,7 +12,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::config::TrainConfig;
 use crate::ema::Ema;
-use crate::eval::{EvalPass, EvalSet, Evaluated};
+use crate::eval::EvalSet;
 use crate::features::Features;
 use crate::parallel::replica_group::{ReplicaGroup, Step};
 use crate::prefetch::Prefetch;
@@ -306,14 +306,6 @@ impl Trainer {
         }
         self.step += 1;
         Ok(StepOutput { step: self.step - 1, lr, loss, stops })
-    }
-
-    /// What an evaluation of all pictures has found.
-    ///
-    /// # Errors
-    /// No validation images; those of [`EvalPass::finish`].
-    pub fn finish_evaluation(&self, pass: EvalPass) -> Result<Evaluated> {
-        pass.finish(self.evaluated_on()?, &self.card.classes)
     }
 
     /// The student, or its average where one is kept, as it is now.

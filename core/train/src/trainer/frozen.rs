@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Trainer;
-use crate::eval::EvalPass;
+use crate::eval::{EvalPass, Evaluated};
 use crate::features::RegionFeatures;
 use ferkd_data::batches::batch::Batcher;
 use ferkd_method::error::Result;
@@ -50,12 +50,24 @@ impl Trainer {
         Some(Arc::new(Batcher { cuts: false, ..Batcher::clone(&self.batcher) }))
     }
 
-    /// Goes on with an evaluation of the student, or of its average where one is kept, by at most so many pictures. Where
-    /// the network is frozen, later evaluations take the features that the first one has found.
+    /// Goes on with an evaluation of the student, or of its average where one is kept, by at most so many pictures; what
+    /// was found, once all were seen. Where the network is frozen, later evaluations take the features that the first one
+    /// has found.
     ///
     /// # Errors
-    /// No validation images; those of [`EvalPass::advance`].
-    pub async fn evaluate_slice(&mut self, pass: &mut EvalPass, most: usize) -> Result<()> {
+    /// No validation images; those of [`EvalPass::advance`] and [`EvalPass::finish`].
+    pub async fn evaluate_slice(
+        &mut self,
+        evaluation: &mut Option<EvalPass>,
+        most: usize,
+    ) -> Result<Option<Box<Evaluated>>> {
+        self.evaluate_pictures(evaluation.get_or_insert_default(), most).await?;
+        let set = self.evaluated_on()?;
+        let whole = evaluation.take_if(|pass| pass.done() >= set.len());
+        whole.map(|pass| pass.finish(set, &self.card.classes).map(Box::new)).transpose()
+    }
+
+    async fn evaluate_pictures(&mut self, pass: &mut EvalPass, most: usize) -> Result<()> {
         self.evaluated_on()?;
         let model = match pass.model.take() {
             Some(model) => model,
