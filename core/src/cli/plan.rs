@@ -142,7 +142,9 @@ impl Args {
             (None, Some(count)) => Images::Count(count),
             (None, None) => return Err(Error::usage("images", "neither a folder nor a number is given")),
         };
-        let teacher = Classifier::load(&self.teacher, &device::open(&self.device)?)?;
+        // With rates at hand nothing is computed: a machine without a GPU plans for those that have one.
+        let computes_on = if self.rates.is_some() { "auto" } else { &self.device };
+        let teacher = Classifier::load(&self.teacher, &device::open(computes_on)?)?;
         let request = Request {
             regions: self.regions.clone(),
             label: LabelConfig {

@@ -50,6 +50,21 @@ fn planned_bytes_are_those_that_labelling_writes() {
     assert_eq!(table["training"]["steps"], 30);
 }
 
+/// A laptop plans for the GPUs whose rates someone has measured.
+#[test]
+fn rates_of_a_device_that_is_not_here_are_planned_with() {
+    let at = tempfile::tempdir().unwrap();
+    fs::write(at.path().join("rates.json"), RATES.replace("flex", "cuda:7")).unwrap();
+    let line = "plan --images 1000 --regions 8 --arch resnet8 --width 8 --side 16 --device cuda:7 --epochs 4 --batch 16 \
+                --gpus 8 --teacher digits --rates rates.json --json";
+    let plan = ferkd(at.path(), line).ok().json();
+    // 1000 images, 4 to a step: a GPU takes 2 of the 16 regions, which is an eighth of 20 ms.
+    assert_eq!(plan["training"]["steps"], 250);
+    let computing = plan["cluster"]["runs"][0]["compute_s"].as_f64().unwrap();
+    assert!((computing - 0.0025).abs() < 1e-4, "{plan}");
+    ferkd(at.path(), &line.replace("cuda:7", "flex")).fails(1, &["rates.json", "cuda:7"]);
+}
+
 #[test]
 fn a_million_images_are_planned_without_being_there() {
     let at = tempfile::tempdir().unwrap();
