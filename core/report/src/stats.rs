@@ -9,6 +9,9 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 /// Share of intervals that hold the truth.
 const CONFIDENCE: f64 = 0.95;
 
+/// The two-sided 95 % quantile of the normal distribution.
+const NORMAL: f64 = 1.959_963_984_540_054;
+
 /// Mean and spread of a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Sample {
@@ -55,6 +58,14 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    fn of(sample: &Sample) -> Self {
+        match sample.interval() {
+            Some([low, _]) if low > 0.0 => Self::Higher,
+            Some([_, high]) if high < 0.0 => Self::Lower,
+            _ => Self::NoDifferenceShown,
+        }
+    }
+
     /// In words.
     pub fn words(self) -> &'static str {
         match self {
@@ -88,17 +99,27 @@ impl Difference {
         if spread.is_none() {
             sample.half_width = None;
         }
-        let verdict = match sample.interval() {
-            Some([low, _]) if low > 0.0 => Verdict::Higher,
-            Some([_, high]) if high < 0.0 => Verdict::Lower,
-            _ => Verdict::NoDifferenceShown,
-        };
+        let verdict = Verdict::of(&sample);
         let p = spread.and_then(|sd| {
             let t = sample.mean.abs() / (sd / (sample.n as f64).sqrt());
             Some((2.0 * student(sample.n - 1)?.sf(t)).min(1.0))
         });
         Some(Self { sample, p, verdict })
     }
+
+    /// `a - b` of two shares of `n` images each, with the interval over other images: as if each share had images of its
+    /// own. For shares of the same images it is the wider one, for these go up and down together (ours).
+    pub fn of_shares(a: f64, b: f64, n: u64) -> Self {
+        let error = binomial_error(a, n).zip(binomial_error(b, n)).map(|(a, b)| a.hypot(b));
+        let half_width = error.filter(|&error| error > 0.0).map(|error| NORMAL * error);
+        let sample = Sample { n: 1, mean: a - b, sd: None, half_width };
+        Self { sample, p: None, verdict: Verdict::of(&sample) }
+    }
+}
+
+/// Half of the 95 % interval of a share of `n` images over other images; none of no image.
+pub fn share_half_width(share: f64, n: u64) -> Option<f64> {
+    binomial_error(share, n).map(|error| NORMAL * error)
 }
 
 /// Standard error of a share of `n` images, by the binomial distribution; none of no image.
@@ -191,6 +212,19 @@ mod tests {
         assert!((binomial_error(0.5, 100).unwrap() - 0.05).abs() < 1e-12);
         assert_eq!(binomial_error(1.0, 10), Some(0.0));
         assert_eq!(binomial_error(0.5, 0), None);
+    }
+
+    /// 0.5 and 0.6 of 100 images: standard errors 0.05 and 0.049, together 0.07.
+    #[test]
+    fn shares_of_images_have_intervals_over_images() {
+        assert!((share_half_width(0.5, 100).unwrap() - 0.098).abs() < 1e-4);
+        let few = Difference::of_shares(0.6, 0.5, 100);
+        assert!((few.sample.half_width.unwrap() - 0.13718).abs() < 1e-4, "{few:?}");
+        assert_eq!((few.verdict, few.p), (Verdict::NoDifferenceShown, None));
+        assert_eq!(Difference::of_shares(0.6, 0.5, 1000).verdict, Verdict::Higher);
+        assert_eq!(Difference::of_shares(0.5, 0.6, 1000).verdict, Verdict::Lower);
+        // Certainty of a few images is no certainty.
+        assert_eq!(Difference::of_shares(1.0, 0.0, 3).verdict, Verdict::NoDifferenceShown);
     }
 
     #[test]

@@ -29,8 +29,8 @@ pub struct Args {
     /// Seed of scenes and regions, and the first one of weights and order.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Seeds of weights and order that each supervision is trained with: two or more give intervals, in as many times the
-    /// time.
+    /// Seeds of weights and order that each supervision is trained with: two or more give intervals over seeds, in as many
+    /// times the time.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=100))]
     seeds: u64,
 }
@@ -51,10 +51,15 @@ impl Args {
         }
         let mut terminal = Terminal::new();
         let summary = demo(&self.out, self.seed, self.seeds, &STOP, &mut |e| terminal.hear(e))?;
-        let mut text = format!(
-            "held-out accuracy on {} scenes, seeds: {}; from two on means with 95 % intervals, and less fkd's in points, paired by seed\n",
-            summary.held_out_images, self.seeds
-        );
+        let images = summary.held_out_images;
+        let mut text = match self.seeds {
+            1 => format!(
+                "held-out accuracy on {images} scenes, and less fkd's in points, with 95 % intervals over other scenes\n"
+            ),
+            seeds => format!(
+                "held-out accuracy on {images} scenes, mean of {seeds} seeds, and less fkd's in points, with 95 % intervals over seeds\n"
+            ),
+        };
         for supervision in SUPERVISIONS {
             if let Some(result) = summary.supervisions.get(supervision.name()) {
                 text += &row(supervision.name(), result);

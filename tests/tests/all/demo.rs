@@ -30,7 +30,16 @@ fn the_first_command_of_the_readme_prints_its_table() {
         let row = row.unwrap_or_else(|| panic!("no row of {name}: {}", done.stdout));
         assert!(row.contains(&format!("{:.1} %", 100.0 * accuracy)), "{accuracy} in {row}");
         assert!(report.contains(name), "{name} is not in the report");
+        // Of 1796 images an accuracy has a standard error of at most 1.2 points.
+        let half = summary["supervisions"][name]["half_width"].as_f64().unwrap();
+        assert!(
+            half > 0.005 && half < 0.024 && row.contains(&format!("± {:.1}", 100.0 * half)),
+            "{half} in {row}"
+        );
+        assert_eq!(row.contains('['), name != "fkd", "the interval of the difference: {row}");
     }
+    let says = summary["says"].as_str().unwrap();
+    assert!(says.contains("ferkd") && done.stdout.contains(says), "{says}");
     let shares: f64 = summary["shares"].as_array().unwrap().iter().map(|share| share.as_f64().unwrap()).sum();
     assert!((shares - 1.0).abs() < 1e-9, "{shares}");
     assert!(summary["confidence_auc"].as_f64().unwrap() > 0.7, "{summary}");

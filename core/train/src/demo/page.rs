@@ -90,10 +90,16 @@ pub(super) fn page(shown: &Shown<'_>) -> Result<String> {
         accuracy = accuracy.curve(&cell.name, cell.curve.clone());
         loss = loss.curve(&cell.name, cell.loss.clone());
     }
+    let (means, over) = match seeds {
+        1 => (
+            "One seed".to_owned(),
+            "over other scenes of the kind (binomial; of differences as if each had scenes of its own)",
+        ),
+        seeds => (format!("Means of {seeds} seeds"), "over seeds, differences are paired by seed"),
+    };
     let table = table.note(format!(
-        "{says} Means of {seeds} seeds on {held_out} held-out scenes, whose digits are in no training scene; plus-minus is \
-         half of the 95 % interval over seeds, differences are paired by seed. Losses of different supervisions cannot be \
-         compared: their labels differ."
+        "{says} {means} on {held_out} held-out scenes, whose digits are in no training scene; plus-minus is half of the \
+         95 % interval {over}. Losses of different supervisions cannot be compared: their labels differ."
     ));
 
     let mut kinds = Table::new(
