@@ -4,6 +4,8 @@ use egui::{Color32, Stroke, Theme, Visuals};
 use ferkd_method::mining::RegionKind;
 use ferkd_train::config::Supervision;
 
+use crate::fonts;
+
 /// Corner radius of cards and bars, in points.
 pub const RADIUS: u8 = 4;
 
@@ -80,16 +82,7 @@ pub fn good(visuals: &Visuals) -> Color32 {
 
 /// Sets spacing, type and grounds for both themes.
 pub fn apply(ctx: &egui::Context) {
-    // Ubuntu lacks arrows and Greek indices; Hack, which is there for code, has them.
-    let mut fonts = egui::FontDefinitions::default();
-    let code = fonts.families.get(&egui::FontFamily::Monospace).cloned().unwrap_or_default();
-    let text = fonts.families.entry(egui::FontFamily::Proportional).or_default();
-    for font in code {
-        if !text.contains(&font) {
-            text.push(font);
-        }
-    }
-    ctx.set_fonts(fonts);
+    ctx.set_fonts(fonts::definitions());
     ctx.style_mut_of(Theme::Dark, |style| {
         style.visuals.panel_fill = Color32::from_rgb(0x1a, 0x1c, 0x20);
         style.visuals.window_fill = Color32::from_rgb(0x1f, 0x22, 0x27);

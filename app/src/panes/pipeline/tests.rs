@@ -18,8 +18,10 @@ fn harness<'a>(width: f32) -> Harness<'a, State> {
     let experiment = Experiment { region: Some(3), ..Experiment::default() };
     let mut cx = PaneContext::default();
     let pane = move |ui: &mut egui::Ui, state: &mut State| frame(PaneKind::Pipeline, state, &mut cx, ui);
-    let mut harness =
-        Harness::builder().with_size([width, 1000.0]).build_ui_state(pane, State::new(experiment));
+    let mut harness = Harness::builder()
+        .with_size([width, 1000.0])
+        .with_context_setup(crate::theme::apply)
+        .build_ui_state(pane, State::new(experiment));
     harness.run_steps(2);
     harness
 }
@@ -82,15 +84,19 @@ fn a_pane_comes_to_the_front_when_it_is_asked_for() {
         let mut cx = PaneContext::default();
         let mut state = State::new(Experiment::default());
         state.refresh();
-        let mut harness = Harness::builder().with_size([width, 900.0]).allow_missing_glyphs().build_ui_state(
-            move |ui: &mut egui::Ui, state: &mut State| {
-                state.refresh();
-                let focus = state.focus.take();
-                layout.show(state, focus, &mut cx, &mut crate::meter::Clock::start(), ui);
-                state.apply(cx.take());
-            },
-            state,
-        );
+        let mut harness = Harness::builder()
+            .with_size([width, 900.0])
+            .with_context_setup(crate::theme::apply)
+            .allow_missing_glyphs()
+            .build_ui_state(
+                move |ui: &mut egui::Ui, state: &mut State| {
+                    state.refresh();
+                    let focus = state.focus.take();
+                    layout.show(state, focus, &mut cx, &mut crate::meter::Clock::start(), ui);
+                    state.apply(cx.take());
+                },
+                state,
+            );
         harness.run_steps(3);
         assert!(harness.query_by_label("Click a stage to read what it does").is_none());
         harness.state_mut().focus = Some(PaneKind::Pipeline);

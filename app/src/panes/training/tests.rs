@@ -19,7 +19,10 @@ use crate::state::State;
 fn harness<'a>(width: f32, state: State) -> Harness<'a, State> {
     let mut cx = PaneContext::default();
     let pane = move |ui: &mut egui::Ui, state: &mut State| frame(PaneKind::Training, state, &mut cx, ui);
-    let mut harness = Harness::builder().with_size([width, 1400.0]).build_ui_state(pane, state);
+    let mut harness = Harness::builder()
+        .with_size([width, 1400.0])
+        .with_context_setup(crate::theme::apply)
+        .build_ui_state(pane, state);
     harness.run_steps(2);
     harness
 }
