@@ -59,11 +59,11 @@ ferkd_data::options! {
         store_regions: Option<u32> = None,
         /// Mining thresholds as quantiles of the confidence over the store: low, mid, high.
         quantiles: [f32; 3] = QUANTILES,
-        /// Mining threshold as a confidence, or "auto": regions below are discarded.
+        /// Mining threshold as a confidence: regions below are discarded.
         low: Option<Threshold> = None,
         /// Mining threshold as a confidence, or "auto": regions below are context.
         mid: Option<Threshold> = None,
-        /// Mining threshold as a confidence, or "auto": regions above are trivial.
+        /// Mining threshold as a confidence: regions above are trivial.
         high: Option<Threshold> = None,
         /// Which number of a label is its confidence: max or target.
         confidence: Confidence = Confidence::Max,

@@ -223,8 +223,8 @@ impl PyStore {
     ///
     /// Args:
     ///     quantiles: Thresholds low, mid, high as quantiles of the confidence over the store.
-    ///     thresholds: The same as confidences, which take the quantiles' place; "auto" for one of them (or for all:
-    ///         `thresholds="auto"`) finds it from the images' classes, None for one of them leaves its quantile.
+    ///     thresholds: The same as confidences, which take the quantiles' place; "auto" for mid (or
+    ///         `thresholds="auto"` alone) finds it from the images' classes, None for one of them leaves its quantile.
     ///     confidence: "max", the highest probability, or "target", that of the image's class.
     ///
     /// Returns:
@@ -375,7 +375,7 @@ pub fn boxes<'a, 'py>(
 fn rule([low, mid, high]: [f32; 3], thresholds: Option<&Bound<'_, PyAny>>) -> PyResult<Rule> {
     let given = match thresholds {
         None => [None; 3],
-        Some(all) if all.extract::<String>().is_ok() => [Some(number_or_named("thresholds", all)?); 3],
+        Some(all) if all.extract::<String>().is_ok() => [None, Some(number_or_named("thresholds", all)?), None],
         Some(each) => {
             let each: Vec<Bound<'_, PyAny>> = each.try_iter()?.collect::<PyResult<_>>()?;
             let [low, mid, high] = &each[..] else {

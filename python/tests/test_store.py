@@ -94,7 +94,8 @@ def test_quantiles_are_order_statistics(store):
 def test_thresholds_may_be_found_from_the_classes(store):
     mining = store.mine(thresholds="auto")
     low, mid, high = mining.thresholds
-    assert 0 <= low <= mid <= high <= 1 and sum(mining.counts) == IMAGES * REGIONS
+    assert (low, high) == (store.mine().thresholds[0], store.mine().thresholds[2])
+    assert low <= mid <= high and sum(mining.counts) == IMAGES * REGIONS
     some = store.mine(thresholds=(None, "auto", 0.99))
     assert some.thresholds[0] == store.mine().thresholds[0] and some.thresholds[2] == np.float32(0.99)
 

@@ -36,7 +36,7 @@ use crate::label::SoftLabel;
 pub use kind::{KindCounts, RegionKind};
 pub use quantiles::{CountPass, Counts, quantile_rank};
 pub use right::{RightCounts, RightFit};
-pub use rule::{Bound, NEVER_WRONG, Resolved, Rule, Threshold};
+pub use rule::{Bound, Resolved, Rule, Threshold};
 pub use transitions::Transitions;
 
 /// Which number of a label is the region's confidence.

@@ -23,16 +23,15 @@ use crate::cli::terminal::Terminal;
 pub struct Args {
     /// The store.
     store: PathBuf,
-    /// Threshold below which a region is discarded, as a confidence; or "auto": up to where the teacher's first guess is
-    /// right no more often than by chance. Give low, mid and high together; beside an "auto" those that are left out are
-    /// quantiles.
+    /// Threshold below which a region is discarded, as a confidence. Give low, mid and high together; beside `--mid auto`
+    /// those that are left out are quantiles.
     #[arg(long)]
     low: Option<Threshold>,
     /// Threshold below which a region is context, as a confidence; or "auto": where the teacher's first guess begins to
     /// be right in one half of the regions, by a monotone fit over the store.
     #[arg(long)]
     mid: Option<Threshold>,
-    /// Threshold above which a region is trivial, as a confidence; or "auto": where the first guess is right in 99.9 %.
+    /// Threshold above which a region is trivial, as a confidence.
     #[arg(long)]
     high: Option<Threshold>,
     /// Thresholds as quantiles of the confidence over the store: low,mid,high [default: 0.02,0.15,0.98].

@@ -105,11 +105,11 @@ ferkd_data::options! {
         temperature: Option<f32> = None,
         /// Mining thresholds as quantiles of the confidence over the store: low, mid, high.
         quantiles: [f32; 3] = QUANTILES,
-        /// Mining threshold as a confidence: regions below are discarded. Give low, mid and high together, or "auto" for one of them: from the store's own classes, up to where the teacher's first guess is right no more often than by chance.
+        /// Mining threshold as a confidence: regions below are discarded. Give low, mid and high together; beside mid = "auto" those that are left out are quantiles.
         low: Option<Threshold> = None,
         /// Mining threshold as a confidence: regions below are context. "auto": where the teacher's first guess begins to be right in one half of the regions.
         mid: Option<Threshold> = None,
-        /// Mining threshold as a confidence: regions above are trivial. "auto": where the teacher's first guess is right in 99.9 % of the regions.
+        /// Mining threshold as a confidence: regions above are trivial.
         high: Option<Threshold> = None,
         /// Which number of a label is its confidence: max or target.
         confidence: Confidence = Confidence::Max,

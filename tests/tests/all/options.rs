@@ -60,6 +60,9 @@ fn mid_auto_is_where_mining_prints_it() {
     }
     // All three numbers, none, or an "auto".
     ferkd(at.path(), &format!("{run} --mid 0.3 --run c")).fails(2, &["only some of them are given"]);
+    for found in ["--low auto", "--high auto", "--low auto --mid auto"] {
+        ferkd(at.path(), &format!("{run} {found} --run c")).fails(2, &["low, high", "finds `mid` alone"]);
+    }
     ferkd(at.path(), &format!("{run} --mid automatic --run c")).fails(2, &["a number or \"auto\""]);
 }
 

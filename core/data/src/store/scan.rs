@@ -126,7 +126,7 @@ impl Store {
                     .try_fold(|| Counts::new(pass), count)
                     .try_reduce(|| Counts::new(pass), |a, b| Ok(a.merge(b)))
             },
-            || Ok((self.right_counts(which)?, self.manifest.label.class_space().len())),
+            || self.right_counts(which),
         )
     }
 
