@@ -9,18 +9,19 @@ use crate::{bench_gate, lint, machine, tests, web};
 /// The page and the tests at once: each has crates that keep one core busy for minutes. Whether both compiled.
 pub fn build() -> bool {
     scope(|scope| {
-        let page = scope.spawn(web::build_release);
+        let page = scope.spawn(web::build);
         let built = is_ok(tests::build());
         is_ok(joined(page)) && built
     })
 }
 
-/// Prepares the machine, builds, lints and tests; the page is the one that is published, or with `FERKD_PAGE_DEV` the one of `cargo xtask web`. Tests run
-/// although lints fail.
+/// Prepares the machine, builds, lints and tests; tests run although lints fail. The page is the one of `cargo xtask web`,
+/// and with `FERKD_NIGHTLY` the one that is published, which takes link-time optimisation and is weighed.
 pub fn run() -> bool {
     let begun = Instant::now();
     let has_mpi = is_ok(machine::prepare_build());
-    let page = if std::env::var_os("FERKD_PAGE_DEV").is_some() { web::build } else { web::build_release };
+    let is_nightly = std::env::var_os("FERKD_NIGHTLY").is_some();
+    let page = if is_nightly { web::build_release } else { web::build };
     let (python, is_built, is_clean) = scope(|scope| {
         let machine = scope.spawn(machine::prepare);
         let page = scope.spawn(page);
@@ -37,7 +38,6 @@ pub fn run() -> bool {
     };
     let is_ready = is_ok(python.as_ref().map_err(String::clone));
     // Nothing else runs beside it, for where instructions are not counted the clock is read.
-    let is_nightly = std::env::var_os("FERKD_NIGHTLY").is_some();
     let is_fast = !is_nightly || is_ok(bench_gate::run(&[]));
     is_built && tests::run(&variables) && is_ready && is_clean && is_fast && has_mpi
 }
