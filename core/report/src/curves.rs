@@ -118,6 +118,9 @@ impl Curves {
         let (y0, y1) = (ends().fold(y0, f64::min), ends().fold(y1, f64::max));
         // Steps and epochs count from 0, even where the first value comes a little later.
         let x0 = if x0 > 0.0 && x0 <= 0.15 * x1 { 0.0 } else { x0 };
+        // Whiskers of many curves stand side by side, within the frame at both ends.
+        let beside = if drawn.iter().any(|d| !d.whiskers.is_empty()) { 0.03 * (x1 - x0) } else { 0.0 };
+        let (x0, x1) = (x0 - beside, x1 + beside);
         let (height, x_ticks) = if size == Size::Wide { (370.0, 8) } else { (280.0, 4) };
         let y_axis = match self.log_y {
             true => Axis::log(y0, y1, 5, self.format),
@@ -148,7 +151,7 @@ impl Curves {
             html.leaf("title", &[], format!("{}: {} at the end", curve.name, values[i]));
             let pixels = thinned(curve.points.iter().map(at), (frame.right - frame.left) as usize);
             html.void("path", &[("d", &path(&pixels)), ("stroke-dasharray", &curve.dash())]);
-            let aside = 5.0 * (i as f64 - (drawn.len() - 1) as f64 / 2.0);
+            let aside = (24.0 / drawn.len() as f64).min(5.0) * (i as f64 - (drawn.len() - 1) as f64 / 2.0);
             for &(x, low, high) in &curve.whiskers {
                 let (x, low) = at(&(x, low));
                 line(html, "whisker", (x + aside, low), (x + aside, at(&(0.0, high)).1));
