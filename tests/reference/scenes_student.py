@@ -177,9 +177,9 @@ def main():
     store = ferkd.Store(args.store)
     entries = [store.image(i) for i in range(len(store))]
     truths = np.array([entry["class"] for entry in entries])
-    regions = [store.regions(i) for i in range(len(store))]
+    boxes, flips = zip(*(store.regions(i) for i in range(len(store))))
     images = [Image.open(args.images / "train" / entry["name"]).convert("RGB") for entry in entries]
-    pictures = crops(images, np.stack([r.boxes for r in regions]), np.stack([r.flips for r in regions]))
+    pictures = crops(images, np.stack(boxes), np.stack(flips))
     data = labels, truths, temperature, pictures, held_out(args.images / "val")
     for name in ["hard", "fkd", "ferkd"]:
         found = [100 * train(name, data, args.epochs, seed) for seed in range(args.seeds)]
