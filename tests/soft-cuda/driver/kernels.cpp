@@ -11,7 +11,8 @@ using soft::Dim, soft::Kernel;
 /// What NVRTC's "PTX" begins with; the library's path follows.
 static const char PREFIX[] = "soft-cuda:";
 static std::mutex lock;
-static std::vector<Kernel *> kernels;
+/// Never destroyed: they are counted when the program ends, after what is static was.
+static std::vector<Kernel *> &kernels = *new std::vector<Kernel *>;
 static unsigned long probes;
 
 soft::Counts soft::counts() {
