@@ -5,7 +5,7 @@
 //!
 //! The floors, from the ground up; a file imports what stands on floors below its own, never the other way round:
 //!
-//! 1. names and values: [`pane_kind`], [`verdict`], [`theme`], [`assets`], [`meter`], [`shell`], [`slices`];
+//! 1. names and values: [`pane_kind`], [`verdict`], `touch`, [`theme`], [`assets`], [`meter`], [`shell`], [`slices`];
 //! 2. [`experiment`], everything that decides what is shown; [`history`], [`link`], [`explain`], [`command`];
 //! 3. what is looked at: [`dataset`], [`live_image`], [`scenes`], [`run`] with its monitor; `representative`, what of it is drawn
 //!    first;
@@ -52,6 +52,7 @@ pub mod state;
 mod study;
 pub mod theme;
 mod thumbnails;
+mod touch;
 pub mod tour;
 pub mod verdict;
 mod welcome;
