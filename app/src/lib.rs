@@ -38,6 +38,7 @@ pub mod layout;
 pub mod link;
 pub mod live_image;
 pub mod meter;
+pub mod mirror;
 mod monitor;
 mod palette;
 pub mod pane_kind;

@@ -81,7 +81,8 @@ fn a_new_build_is_seen_at_once_and_the_old_one_is_kept_no_longer() {
     reload(browser);
     assert_eq!(browser.evaluate("document.title.startsWith('Another build')"), true);
     // The new one waits until no page of the old one is open any more.
-    browser.evaluate("navigator.serviceWorker.getRegistration().then((kept) => kept.update()).then(() => true)");
+    browser
+        .evaluate("navigator.serviceWorker.getRegistration().then((kept) => kept.update()).then(() => true)");
     browser.open("about:blank");
     browser.until_true("document.readyState === 'complete' && location.href === 'about:blank'");
     browser.open(address);
