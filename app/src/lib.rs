@@ -7,7 +7,7 @@
 //!
 //! 1. names and values: [`pane_kind`], [`verdict`], `touch`, [`theme`], [`assets`], [`meter`], [`shell`], [`slices`];
 //! 2. [`experiment`], everything that decides what is shown; [`history`], [`link`], [`explain`], [`command`];
-//! 3. what is looked at: [`dataset`], [`live_image`], [`scenes`], [`run`] with its monitor; `representative`, what of it is drawn
+//! 3. what is looked at: [`dataset`], [`live_image`], [`scenes`], [`run`] with its monitor, [`sweep`]; `representative`, what of it is drawn
 //!    first;
 //! 4. [`engine`]: teacher and students on one device; a window never waits for them;
 //! 5. [`labels`], the data sets that are loaded with what is counted of them, and above it `study`, what is found out
@@ -45,12 +45,15 @@ pub mod pane_kind;
 pub mod panes;
 mod representative;
 pub mod run;
+#[cfg(feature = "desktop")]
+mod run_files;
 pub mod scenes;
 mod screen;
 pub mod shell;
 pub mod slices;
 pub mod state;
 mod study;
+pub mod sweep;
 pub mod theme;
 mod thumbnails;
 mod touch;

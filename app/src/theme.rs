@@ -95,6 +95,33 @@ pub fn student(supervision: Supervision, visuals: &Visuals) -> Color32 {
     Color32::from_rgb(r, g, b)
 }
 
+/// The colour of one of several curves that are of no kind and no student, by its number (Okabe and Ito's colours).
+pub fn series(number: usize, visuals: &Visuals) -> Color32 {
+    const LIGHT: [(u8, u8, u8); 8] = [
+        (0x00, 0x72, 0xb2),
+        (0xb8, 0x5c, 0x00),
+        (0x00, 0x7d, 0x5b),
+        (0x9c, 0x4d, 0x8b),
+        (0x2f, 0x7f, 0x8f),
+        (0xc0, 0x39, 0x2b),
+        (0x6b, 0x6b, 0x6b),
+        (0x8a, 0x7a, 0x00),
+    ];
+    const DARK: [(u8, u8, u8); 8] = [
+        (0x56, 0xb4, 0xe9),
+        (0xe6, 0x9f, 0x00),
+        (0x2c, 0xc0, 0x97),
+        (0xcc, 0x79, 0xa7),
+        (0x6c, 0xc0, 0xd0),
+        (0xe0, 0x6c, 0x75),
+        (0xa8, 0xa8, 0xa8),
+        (0xf0, 0xe4, 0x42),
+    ];
+    let all = if visuals.dark_mode { DARK } else { LIGHT };
+    let (r, g, b) = all[number % all.len()];
+    Color32::from_rgb(r, g, b)
+}
+
 /// Text that stands back.
 pub fn weak(visuals: &Visuals) -> Color32 {
     if visuals.dark_mode { Color32::from_gray(160) } else { Color32::from_gray(95) }

@@ -220,12 +220,12 @@ fn histogram(state: &State, thresholds: Option<Thresholds>, height: f32, cx: &mu
 fn said(state: &State, thresholds: Option<Thresholds>) -> String {
     let kinds =
         state.kinds(&state.experiment.settings).map_or("not counted yet".into(), |kinds| in_words(&kinds));
-    match thresholds {
-        Some(Thresholds { low, mid, high }) => {
-            format!("{kinds}; thresholds low {low:.3}, mid {mid:.3}, high {high:.3}")
-        }
-        None => kinds,
-    }
+    let at = thresholds.map(|Thresholds { low, mid, high }| {
+        format!("; thresholds low {low:.3}, mid {mid:.3}, high {high:.3}")
+    });
+    let right =
+        state.study.right.auto.map(|mid| format!("; the teacher is right in one half from {mid:.3} on"));
+    [Some(kinds), at, right].into_iter().flatten().collect()
 }
 
 /// Confidence of the region that the pointer is on, or that is chosen.
