@@ -38,6 +38,11 @@ pub(super) fn ui(state: &State, run: &RunView, cx: &mut PaneContext, ui: &mut Ui
     }
 }
 
+/// The top-1 prediction of a label, and its probability.
+fn first(label: &SoftLabel) -> Option<(u32, f32)> {
+    label.top().first().copied()
+}
+
 fn predictions(state: &State, checkpoint: &Checkpoint, cx: &mut PaneContext, ui: &mut Ui) {
     if let Some(problem) = &checkpoint.problem {
         ui.label(egui::RichText::new(problem).color(ui.visuals().error_fg_color));
@@ -54,7 +59,6 @@ fn predictions(state: &State, checkpoint: &Checkpoint, cx: &mut PaneContext, ui:
     }
     let said = checkpoint.labels.iter().flatten().count();
     let truth = shown.truth;
-    let first = |label: &SoftLabel| label.top().first().copied();
     let predicted = || checkpoint.labels.iter().flatten().filter_map(first);
     let right = predicted().filter(|(class, _)| Some(*class) == truth).count();
     let pairs =

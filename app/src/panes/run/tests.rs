@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use egui::accesskit::Role;
-use egui_kittest::kittest::Queryable;
+use egui_kittest::kittest::{NodeT, Queryable};
 use ferkd_method::label::TopK;
 use ferkd_method::mining::KindCounts;
 
@@ -35,7 +35,7 @@ fn curves_say_what_they_show() {
     let harness = pane(PaneKind::Run, state, 420.0);
     let said = |name: &str| {
         let node = harness.get_by_role_and_label(Role::Figure, name);
-        node.accesskit_node().description().unwrap_or_default().to_owned()
+        node.accesskit_node().description().unwrap_or_default()
     };
     assert_eq!(said("Training loss"), "runs/first: 1.500 nats at epoch 2.0, best 1.500 nats");
     assert_eq!(said("Accuracy"), "runs/first: 40.0 % at epoch 2.0, best 50.0 %");
