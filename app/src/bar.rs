@@ -137,6 +137,8 @@ fn corner(state: &State, frame_ms: &Meter, ui: &mut egui::Ui) {
 
 /// The last words to the user, each with a button that closes it.
 pub fn notices(state: &State, cx: &mut PaneContext, ui: &mut egui::Ui) {
+    // A screen reader reads what comes in here.
+    ui.ctx().accesskit_node_builder(ui.unique_id(), |node| node.set_role(egui::Role::Status));
     for (i, notice) in state.notices.iter().enumerate().rev().take(3) {
         ui.horizontal(|ui| {
             if ui.small_button("×").on_hover_text("Close").clicked() {
