@@ -16,7 +16,7 @@ use crate::panes::context::PaneContext;
 use crate::screen::Screen;
 use crate::shell::{Pick, Picked, Shell};
 use crate::state::State;
-use crate::{export, link, theme, tour, welcome};
+use crate::{export, link, theme, touch, tour, welcome};
 
 /// Brings assets that the program does not hold.
 pub trait Fetch {
@@ -105,7 +105,7 @@ impl Inspector {
 
     /// Brings a pane to the front.
     pub fn focus(&mut self, pane: PaneKind) {
-        self.layout.focus(pane);
+        self.state.focus = Some(pane);
     }
 
     /// Milliseconds of the interface's own work in the last frames.
@@ -171,6 +171,7 @@ impl Inspector {
 
     /// One frame of the whole interface.
     pub fn show(&mut self, ui: &mut egui::Ui) {
+        touch::hear(ui.ctx());
         let mut clock = Clock::start();
         clock.time("replies", || self.hear(&ui.ctx().clone()));
         clock.time("labels", || self.state.refresh());

@@ -16,6 +16,7 @@ use ferkd_train::config::TrainConfig;
 use crate::dataset::{DataSet, Pictures};
 use crate::experiment::Data;
 use crate::run::{CONFIG, METRICS, RunView};
+use crate::run_files;
 use crate::shell::{Pick, Picked, Shell};
 use crate::state::State;
 
@@ -79,12 +80,16 @@ fn window_setup(shared: SharedWgpu) -> eframe::egui_wgpu::WgpuSetup {
 }
 
 impl State {
-    /// Opens a label store, a run folder, or images.
+    /// Opens a label store, the folder of a run or of a sweep, or images.
     pub fn open_path(&mut self, path: &Path) {
+        if run_files::is_sweep(path) {
+            return self.open_sweep(path);
+        }
         let mut labels = None;
         if path.join(CONFIG).exists() || path.join(METRICS).exists() {
             let mut run = RunView::new(path.display().to_string());
             run.is_followed = path.join(METRICS).exists();
+            run.checkpoints = run_files::checkpoints(path);
             match configure(&mut run, path) {
                 Ok(config) => labels = config.and_then(|c| Some((c.store?, c.images))),
                 Err(error) => self.complain(error),
@@ -109,6 +114,18 @@ impl State {
         }
     }
 
+    fn open_sweep(&mut self, path: &Path) {
+        match run_files::sweep(path) {
+            Ok((sweep, problem)) => {
+                if let Some(problem) = problem {
+                    self.complain(problem);
+                }
+                self.take_sweep(sweep);
+            }
+            Err(error) => self.complain(error),
+        }
+    }
+
     /// Takes a folder of images for those of the reader's store, if it holds them.
     fn attach_folder(&mut self, path: &Path) -> bool {
         let Some(set) = self.labels.set_mut(Data::Yours) else { return false };
@@ -116,11 +133,30 @@ impl State {
         self.say_attached(attached)
     }
 
-    /// Reads what the log of the run has grown by.
+    /// Reads what the log of the run has grown by, and the sweep once more where that was asked for; what weights are
+    /// asked for.
     pub fn follow(&mut self) {
+        if std::mem::take(&mut self.runs.is_sweep_due)
+            && let Some(sweep) = &self.runs.sweep
+        {
+            let path = PathBuf::from(&sweep.name);
+            self.open_sweep(&path);
+        }
+        if let Some(path) = self.runs.wanted_checkpoint.take() {
+            match run_files::weights(&path) {
+                Ok(weights) => self.take_checkpoint(&path, weights),
+                Err(error) => self.complain(error),
+            }
+        }
         let run = self.runs.current.as_mut().filter(|run| run.is_followed && run.log.is_none());
         let Some(run) = run else { return };
-        if let Err(error) = read_more(run) {
+        let before = run.read;
+        let read = read_more(run);
+        if run.read != before {
+            // A run writes them beside its log.
+            run.checkpoints = run_files::checkpoints(Path::new(&run.name));
+        }
+        if let Err(error) = read {
             run.is_followed = false;
             self.complain(error);
         }

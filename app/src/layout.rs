@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use egui::scroll_area::{DragScroll, ScrollSource};
 use egui_tiles::{Container, Linear, LinearDir, Tile, TileId, Tiles, Tree, UiResponse};
 
-use crate::bar::ONE_COLUMN;
 use crate::meter::Clock;
 use crate::pane_kind::PaneKind;
 use crate::panes;
 use crate::panes::context::PaneContext;
 use crate::state::State;
+use crate::{theme, touch};
 
 /// The arrangement of panes.
 pub struct Layout {
@@ -58,24 +59,8 @@ impl Layout {
         ui: &mut egui::Ui,
     ) {
         self.places.clear();
-        if ui.available_width() < ONE_COLUMN {
-            egui::ScrollArea::vertical().show(ui, |ui| {
-                for kind in PaneKind::ALL {
-                    let is_empty = kind == PaneKind::Run && state.runs.current.is_none();
-                    if is_empty || state.experiment.hidden.contains(&kind) {
-                        continue;
-                    }
-                    let comes = focus == Some(kind);
-                    let header = egui::CollapsingHeader::new(kind.title()).default_open(kind.opens_first());
-                    let shown = header.open(comes.then_some(true)).show(ui, |ui| {
-                        ui.set_max_height(360.0);
-                        clock.time(kind.title(), || panes::ui(kind, state, cx, ui));
-                    });
-                    if comes {
-                        shown.header_response.scroll_to_me(Some(egui::Align::Min));
-                    }
-                }
-            });
+        if theme::is_one_column(ui.ctx()) {
+            one_column(state, focus, cx, clock, ui);
             return;
         }
         if let Some(kind) = focus {
@@ -83,7 +68,7 @@ impl Layout {
         }
         let hidden = &state.experiment.hidden;
         for (id, kind) in kinds(&self.tree) {
-            let is_empty = kind == PaneKind::Run && state.runs.current.is_none();
+            let is_empty = kind == PaneKind::Run && state.runs.is_empty();
             self.tree.set_visible(id, !is_empty && !hidden.contains(&kind));
         }
         self.tree.ui(&mut Behavior { state, cx, clock, places: &mut self.places }, ui);
@@ -121,6 +106,58 @@ impl Layout {
     }
 }
 
+/// Height of a pane that stands below others, in points: as much as fits on a phone, its title and the bar besides.
+const HEIGHT: f32 = 420.0;
+
+/// All panes one below the other, each behind its title.
+fn one_column(
+    state: &State,
+    focus: Option<PaneKind>,
+    cx: &mut PaneContext,
+    clock: &mut Clock,
+    ui: &mut egui::Ui,
+) {
+    // Two fingers draw a box on the photo: what is under them stands still.
+    let drag = match touch::two(ui.ctx()) {
+        Some(_) => DragScroll::Never,
+        None => DragScroll::OnTouch,
+    };
+    let scroll = egui::ScrollArea::vertical().auto_shrink(false);
+    scroll.scroll_source(ScrollSource { drag, ..ScrollSource::default() }).show(ui, |ui| {
+        egui::Frame::new().inner_margin(theme::MARGIN).show(ui, |ui| {
+            for kind in PaneKind::ALL {
+                let is_empty = kind == PaneKind::Run && state.runs.is_empty();
+                if is_empty || state.experiment.hidden.contains(&kind) {
+                    continue;
+                }
+                let comes = focus == Some(kind);
+                let title = egui::RichText::new(kind.title()).size(theme::TITLE);
+                let header = egui::CollapsingHeader::new(title)
+                    .id_salt(kind.title())
+                    .default_open(kind.opens_first())
+                    .open(comes.then_some(true));
+                // Without an indent: a phone has no width to give away.
+                let shown = header.show_unindented(ui, |ui| {
+                    described(kind, ui);
+                    ui.set_max_height(HEIGHT);
+                    clock.time(kind.title(), || panes::ui(kind, state, cx, ui));
+                });
+                if comes {
+                    shown.header_response.scroll_to_me(Some(egui::Align::Min));
+                }
+            }
+        });
+    });
+}
+
+/// Names a pane for those who do not see it.
+fn described(kind: PaneKind, ui: &egui::Ui) {
+    ui.ctx().accesskit_node_builder(ui.unique_id(), |node| {
+        node.set_role(egui::Role::Region);
+        node.set_label(kind.title());
+    });
+}
+
 fn kinds(tree: &Tree<PaneKind>) -> Vec<(TileId, PaneKind)> {
     let pane = |(id, tile): (&TileId, &Tile<PaneKind>)| match tile {
         Tile::Pane(kind) => Some((*id, *kind)),
@@ -142,7 +179,8 @@ impl egui_tiles::Behavior<PaneKind> for Behavior<'_> {
         let scrolls = !matches!(pane, PaneKind::Image | PaneKind::Regions | PaneKind::Gallery);
         let (state, cx) = (self.state, &mut *self.cx);
         self.clock.time(pane.title(), || {
-            egui::Frame::new().inner_margin(8).show(ui, |ui| {
+            egui::Frame::new().inner_margin(theme::MARGIN).show(ui, |ui| {
+                described(*pane, ui);
                 if scrolls {
                     egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
                         panes::ui(*pane, state, cx, ui);

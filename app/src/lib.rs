@@ -5,10 +5,11 @@
 //!
 //! The floors, from the ground up; a file imports what stands on floors below its own, never the other way round:
 //!
-//! 1. names and values: [`pane_kind`], [`verdict`], `fonts`, [`theme`], [`assets`], [`meter`], [`shell`], [`slices`];
+//! 1. names and values: [`pane_kind`], [`verdict`], `fonts`, `touch`, [`theme`], [`assets`], [`meter`], [`shell`],
+//!    [`slices`];
 //! 2. [`experiment`], everything that decides what is shown; [`history`], [`link`], [`explain`], [`command`];
-//! 3. what is looked at: [`dataset`], [`live_image`], [`scenes`], [`run`] with its monitor; `representative`, what of it is drawn
-//!    first;
+//! 3. what is looked at: [`dataset`], [`live_image`], [`scenes`], [`run`] with its monitor, [`sweep`], `run_files`, what
+//!    lies in the folders of both; `representative`, what of an image is drawn first;
 //! 4. [`engine`]: teacher and students on one device; a window never waits for them;
 //! 5. [`labels`], the data sets that are loaded with what is counted of them, and above it `study`, what is found out
 //!    about a whole set, a slice a frame;
@@ -16,7 +17,7 @@
 //!    where actions change it; [`export`] reads it;
 //! 7. [`panes`], which read `&State` and push actions, and `screen` and `thumbnails`, what draws their pictures;
 //! 8. the window: bar, palette, `welcome`, [`tour`], [`layout`], and [`app`], the road between engine, state and panes;
-//!    [`desktop`] opens files by path.
+//!    [`desktop`] opens files by path; [`mirror`] says what a frame showed, for a page's screen readers.
 //!
 //! What is computed is core's: no pane has a formula of its own.
 #![warn(missing_docs)]
@@ -39,20 +40,25 @@ pub mod layout;
 pub mod link;
 pub mod live_image;
 pub mod meter;
+pub mod mirror;
 mod monitor;
 mod palette;
 pub mod pane_kind;
 pub mod panes;
 mod representative;
 pub mod run;
+#[cfg(feature = "desktop")]
+mod run_files;
 pub mod scenes;
 mod screen;
 pub mod shell;
 pub mod slices;
 pub mod state;
 mod study;
+pub mod sweep;
 pub mod theme;
 mod thumbnails;
+mod touch;
 pub mod tour;
 pub mod verdict;
 mod welcome;

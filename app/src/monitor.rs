@@ -45,6 +45,15 @@ pub struct Monitor {
     pub accuracy: Vec<Point>,
     /// Regions of each kind since the start.
     pub kinds: KindCounts,
+    /// Regions of each kind by epoch: those of the first one stand first.
+    pub kinds_by_epoch: Vec<KindCounts>,
+}
+
+/// Epochs whose regions are told apart; later ones count as the last of them.
+const MOST_EPOCHS: usize = 10_000;
+
+fn add(sum: &mut KindCounts, new: KindCounts) {
+    sum.0.iter_mut().zip(new.0).for_each(|(sum, new)| *sum += new);
 }
 
 impl Monitor {
@@ -66,7 +75,13 @@ impl Monitor {
             Event::Metric { step, steps, epoch, loss, kinds, eta_s, .. } => {
                 (self.done, self.total, self.eta_s) = (*step, *steps, Some(*eta_s));
                 self.loss.push(Point { epoch: *epoch, value: *loss });
-                self.kinds.0.iter_mut().zip(kinds.0).for_each(|(sum, new)| *sum += new);
+                add(&mut self.kinds, *kinds);
+                // Steps up to the end of an epoch are that epoch's.
+                let epoch = (epoch.ceil().max(1.0) as usize).min(MOST_EPOCHS) - 1;
+                if self.kinds_by_epoch.len() <= epoch {
+                    self.kinds_by_epoch.resize(epoch + 1, KindCounts::default());
+                }
+                add(&mut self.kinds_by_epoch[epoch], *kinds);
             }
             Event::Evaluation { epoch, top1, .. } => {
                 self.accuracy.push(Point { epoch: *epoch, value: *top1 });
@@ -107,6 +122,7 @@ mod tests {
         }
         assert_eq!(monitor.loss, [Point { epoch: 1.0, value: 0.4 }, Point { epoch: 2.0, value: 0.2 }]);
         assert_eq!(monitor.kinds, KindCounts([0, 4, 60, 0]));
+        assert_eq!(monitor.kinds_by_epoch, [KindCounts([0, 2, 30, 0]); 2]);
         assert_eq!((monitor.share(), &monitor.status), (1.0, &Status::Running));
         monitor.hear(&Event::Done { job: "train".into(), time_s: 1.0 });
         assert_eq!((monitor.status, monitor.eta_s), (Status::Done, None));

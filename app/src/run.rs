@@ -1,5 +1,7 @@
 //! A training run that is looked at, or followed while it grows.
 
+use std::path::PathBuf;
+
 use ferkd_data::events::Event;
 use ferkd_method::{Error, Result};
 use ferkd_train::config::TrainConfig;
@@ -38,6 +40,8 @@ pub struct RunView {
     pub log: Option<Log>,
     /// Whether it is looked at again and again.
     pub is_followed: bool,
+    /// The files of its checkpoints, where it lies on this machine.
+    pub checkpoints: Vec<PathBuf>,
 }
 
 impl RunView {
@@ -92,6 +96,7 @@ impl RunView {
             settings: kept.settings,
             is_followed: kept.is_followed,
             log: kept.log,
+            checkpoints: kept.checkpoints,
             ..Self::default()
         };
     }

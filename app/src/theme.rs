@@ -1,13 +1,63 @@
-//! Colours and sizes, by what they mean. Nothing else in the interface names a colour.
+//! Colours, spacing and type, by what they mean. Nothing else in the interface names a colour.
 
-use egui::{Color32, Stroke, Theme, Visuals};
+use egui::{Color32, Stroke, TextStyle, Theme, Visuals};
 use ferkd_method::mining::RegionKind;
 use ferkd_train::config::Supervision;
 
-use crate::fonts;
+use crate::{fonts, touch};
 
 /// Corner radius of cards and bars, in points.
 pub const RADIUS: u8 = 4;
+
+/// The scale of spacing, in points: within a control, between controls, between groups.
+pub const SPACE: [f32; 3] = [4.0, 8.0, 16.0];
+
+/// Around what a pane holds, in points.
+pub const MARGIN: i8 = 8;
+
+/// Size of letters within a small mark, in points.
+pub const TINY: f32 = 10.0;
+
+/// Size of numbers at axes, in points.
+pub const AXIS: f32 = 11.0;
+
+/// Size of names within a picture or a bar, in points.
+pub const CAPTION: f32 = 12.0;
+
+/// Size of text, in points.
+pub const TEXT: f32 = 13.0;
+
+/// Size of the title of a part of a pane, in points.
+pub const TITLE: f32 = 15.0;
+
+/// Size of headings, in points.
+pub const HEADING: f32 = 18.0;
+
+/// Below this width of the window, in points, panes come one below the other, and tools behind a menu.
+const ONE_COLUMN: f32 = 680.0;
+
+/// Whether there is room for one column alone: panes come one below the other, and tools behind a menu.
+pub fn is_one_column(ctx: &egui::Context) -> bool {
+    ctx.content_rect().width() < ONE_COLUMN
+}
+
+/// Whether a finger scrolls wherever it begins: panes stand one below the other, and the reader has touched them.
+pub fn one_finger_scrolls(ctx: &egui::Context) -> bool {
+    is_one_column(ctx) && touch::has_screen(ctx)
+}
+
+/// How far from an edge or a threshold the hand still takes it, in points: a finger is wider than a pointer.
+pub fn grip(of_pointer: f32, ctx: &egui::Context) -> f32 {
+    if touch::has_screen(ctx) { 2.0 * of_pointer } else { of_pointer }
+}
+
+/// Lets nothing move by itself: for readers whose system asks for that.
+pub fn hold_still(ctx: &egui::Context) {
+    ctx.all_styles_mut(|style| {
+        style.animation_time = 0.0;
+        style.scroll_animation = egui::style::ScrollAnimation::none();
+    });
+}
 
 /// A kind's colour, as everywhere in the project.
 pub fn kind(kind: RegionKind, visuals: &Visuals) -> Color32 {
@@ -45,6 +95,33 @@ pub fn student(supervision: Supervision, visuals: &Visuals) -> Color32 {
     Color32::from_rgb(r, g, b)
 }
 
+/// The colour of one of several curves that are of no kind and no student, by its number (Okabe and Ito's colours).
+pub fn series(number: usize, visuals: &Visuals) -> Color32 {
+    const LIGHT: [(u8, u8, u8); 8] = [
+        (0x00, 0x72, 0xb2),
+        (0xb8, 0x5c, 0x00),
+        (0x00, 0x7d, 0x5b),
+        (0x9c, 0x4d, 0x8b),
+        (0x2f, 0x7f, 0x8f),
+        (0xc0, 0x39, 0x2b),
+        (0x6b, 0x6b, 0x6b),
+        (0x8a, 0x7a, 0x00),
+    ];
+    const DARK: [(u8, u8, u8); 8] = [
+        (0x56, 0xb4, 0xe9),
+        (0xe6, 0x9f, 0x00),
+        (0x2c, 0xc0, 0x97),
+        (0xcc, 0x79, 0xa7),
+        (0x6c, 0xc0, 0xd0),
+        (0xe0, 0x6c, 0x75),
+        (0xa8, 0xa8, 0xa8),
+        (0xf0, 0xe4, 0x42),
+    ];
+    let all = if visuals.dark_mode { DARK } else { LIGHT };
+    let (r, g, b) = all[number % all.len()];
+    Color32::from_rgb(r, g, b)
+}
+
 /// Text that stands back.
 pub fn weak(visuals: &Visuals) -> Color32 {
     if visuals.dark_mode { Color32::from_gray(160) } else { Color32::from_gray(95) }
@@ -75,6 +152,12 @@ pub fn accent(visuals: &Visuals) -> Color32 {
     if visuals.dark_mode { Color32::from_rgb(0xff, 0xff, 0xff) } else { Color32::from_rgb(0x11, 0x18, 0x27) }
 }
 
+/// Under a line that is drawn over a picture, so that it stands out on every ground.
+pub const UNDER_LINE: Color32 = Color32::from_black_alpha(140);
+
+/// Over what is left to see, but is not what it is about.
+pub const DIM: Color32 = Color32::from_black_alpha(110);
+
 /// What went well.
 pub fn good(visuals: &Visuals) -> Color32 {
     if visuals.dark_mode { Color32::from_rgb(0x1f, 0x6f, 0x4f) } else { Color32::from_rgb(0xb7, 0xe4, 0xcf) }
@@ -100,9 +183,21 @@ pub fn apply(ctx: &egui::Context) {
         style.visuals.error_fg_color = Color32::from_rgb(0xb3, 0x26, 0x1e);
     });
     ctx.all_styles_mut(|style| {
-        style.spacing.item_spacing = egui::vec2(8.0, 6.0);
-        style.spacing.button_padding = egui::vec2(8.0, 3.0);
+        let [_, between, _] = SPACE;
+        style.spacing.item_spacing = egui::vec2(between, 6.0);
+        style.spacing.button_padding = egui::vec2(between, 3.0);
         style.spacing.interact_size.y = 22.0;
+        for (of, size) in [
+            (TextStyle::Small, TINY),
+            (TextStyle::Body, TEXT),
+            (TextStyle::Button, TEXT),
+            (TextStyle::Monospace, TEXT),
+            (TextStyle::Heading, HEADING),
+        ] {
+            if let Some(font) = style.text_styles.get_mut(&of) {
+                font.size = size;
+            }
+        }
         style.interaction.selectable_labels = true;
     });
 }

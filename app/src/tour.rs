@@ -1,6 +1,6 @@
 //! The tour's stop at hand: what is to be understood, and what is to be done.
 
-use egui::{Color32, CornerRadius, LayerId, Order, Rect, Stroke, StrokeKind, Ui, pos2};
+use egui::{CornerRadius, LayerId, Order, Rect, Stroke, StrokeKind, Ui, pos2};
 
 use crate::layout::Layout;
 use crate::panes::context::PaneContext;
@@ -39,9 +39,6 @@ pub fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
     ui.label(egui::RichText::new(format!("{mark} {}", stop.task)).strong());
 }
 
-/// How much of what the stop is not about is left to see.
-const DIM: Color32 = Color32::from_black_alpha(110);
-
 /// Dims all panes but the one that the stop at hand is about; they go on working.
 pub fn point(state: &State, layout: &Layout, ctx: &egui::Context) {
     let stop = state.tour.as_ref().and_then(|tour| STOPS.get(tour.stop));
@@ -49,7 +46,7 @@ pub fn point(state: &State, layout: &Layout, ctx: &egui::Context) {
     let Some(all) = layout.all() else { return };
     let painter = ctx.layer_painter(LayerId::new(Order::Middle, egui::Id::unique("tour")));
     for part in around(place, all) {
-        painter.rect_filled(part, CornerRadius::ZERO, DIM);
+        painter.rect_filled(part, CornerRadius::ZERO, theme::DIM);
     }
     let stroke = Stroke::new(2.0, theme::accent(&ctx.global_style().visuals));
     painter.rect_stroke(place.shrink(1.0), CornerRadius::same(theme::RADIUS), stroke, StrokeKind::Inside);

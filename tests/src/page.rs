@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard};
 use ferkd_data::store::{CHECKSUMS, MemoryFiles, ReadAt};
 use ferkd_skip::not_installed;
 use serde_json::{Value, json};
+use xtask::serve::Server;
 
 use crate::browser::{Browser, chromium};
 use crate::repository;
@@ -22,12 +23,19 @@ pub struct Visit {
     pub address: String,
     /// What is served: the page, and what a test puts beside it.
     pub root: tempfile::TempDir,
+    /// What serves it.
+    pub server: Server,
     /// Held until the visit ends.
     pub _one: MutexGuard<'static, ()>,
 }
 
 /// Visits the built page; none where it is to be skipped.
 pub fn visit(with_webgpu: bool) -> Option<Visit> {
+    visit_in("", with_webgpu)
+}
+
+/// The same where the page lies in a folder of its site: empty, or with a `/` at its end.
+pub fn visit_in(folder: &str, with_webgpu: bool) -> Option<Visit> {
     let page = std::env::var_os("FERKD_PAGE").map_or_else(|| repository("dist"), PathBuf::from);
     if !page.join("index.html").exists() {
         not_installed("the page is not built: cargo xtask web");
@@ -39,13 +47,16 @@ pub fn visit(with_webgpu: bool) -> Option<Visit> {
     };
     let one = ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let root = tempfile::tempdir().unwrap();
+    let at = root.path().join(folder);
+    std::fs::create_dir_all(&at).unwrap();
     for entry in std::fs::read_dir(&page).unwrap() {
         let path = entry.unwrap().path().canonicalize().unwrap();
-        std::os::unix::fs::symlink(&path, root.path().join(path.file_name().unwrap())).unwrap();
+        std::os::unix::fs::symlink(&path, at.join(path.file_name().unwrap())).unwrap();
     }
-    let port = xtask::serve::start(root.path(), 0).unwrap();
+    let server = xtask::serve::start(root.path(), 0).unwrap();
     let browser = Browser::start(&program, with_webgpu, (1280, 800));
-    Some(Visit { browser, address: format!("http://localhost:{port}/"), root, _one: one })
+    let address = format!("http://localhost:{}/{folder}", server.port);
+    Some(Visit { browser, address, root, server, _one: one })
 }
 
 /// Colours of a screenshot: a blank or grey page has few.

@@ -27,6 +27,10 @@ extern "C" {
     #[wasm_bindgen(js_namespace = ferkdCover, js_name = hasWebGpu)]
     fn has_web_gpu_promise() -> js_sys::Promise;
 
+    /// Whether the reader's system asks that nothing move by itself.
+    #[wasm_bindgen(js_namespace = ferkdCover, js_name = wantsStill)]
+    pub fn wants_still() -> bool;
+
     /// Address of this program's script.
     #[wasm_bindgen(js_namespace = ferkdCover, js_name = program)]
     pub fn program() -> String;

@@ -5,6 +5,7 @@
 //! - `local`: the engine between two frames of the page; `worker`: the engine in a Web Worker.
 //! - `files`, `drops`: what the reader picks or drops; `sources`: what of it is read by slices.
 //! - `fetch`: weights and labels from beside the page, kept by the browser's cache.
+//! - `mirror`: what the canvas shows, for screen readers.
 //! - `probe`: `window.ferkd`, for tests and scripts.
 #![warn(missing_docs)]
 
@@ -24,6 +25,8 @@ mod inbox;
 mod link;
 #[cfg(target_family = "wasm")]
 mod local;
+#[cfg(target_family = "wasm")]
+mod mirror;
 #[cfg(target_family = "wasm")]
 mod page;
 #[cfg(target_family = "wasm")]

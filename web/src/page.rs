@@ -10,9 +10,10 @@ use ferkd_app::experiment::Experiment;
 use ferkd_app::shell::{Pick, Picked, Shell};
 use wasm_bindgen::JsValue;
 
-use crate::browser::{download, hide_cover, listen, words};
+use crate::browser::{download, hide_cover, listen, wants_still, words};
 use crate::files::Files;
 use crate::link::Link;
+use crate::mirror;
 
 /// Where the theme is kept between visits.
 const THEME_KEY: &str = "ferkd-theme-1";
@@ -79,6 +80,10 @@ impl Page {
             _ => egui::ThemePreference::System,
         };
         ctx.set_theme(theme);
+        if wants_still() {
+            ferkd_app::theme::hold_still(ctx);
+        }
+        mirror::start(ctx);
         let address_changed = Rc::new(Cell::new(false));
         if let Some(window) = web_sys::window() {
             let (changed, ctx) = (address_changed.clone(), ctx.clone());

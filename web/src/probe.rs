@@ -86,6 +86,7 @@ fn kinds(counts: KindCounts) -> Value {
 
 fn describe(page: &mut Page) -> Value {
     let frames = page.frames();
+    let animation_s = page.ctx.global_style().animation_time;
     let frame_ms = page.inspector.frame_ms();
     let (mean, peak) = (frame_ms.mean(), frame_ms.peak());
     let (part, part_ms) = peak.longest;
@@ -141,6 +142,7 @@ fn describe(page: &mut Page) -> Value {
         "memory_bytes": std::arch::wasm32::memory_size(0) * 65_536,
         "notices": notices,
         "frames": frames,
+        "animation_s": animation_s,
         "frame_ms": { "mean": mean, "peak": peak.ms, "longest_part": part, "longest_part_ms": part_ms },
     })
 }

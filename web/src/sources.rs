@@ -9,6 +9,7 @@ use std::sync::Arc;
 use ferkd_app::run::METRICS;
 use ferkd_app::shell::Picked;
 use ferkd_app::slices::{Blocks, Fetched, Want};
+use ferkd_app::sweep::RESULTS;
 use ferkd_data::store::MANIFEST;
 use js_sys::{Function, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
@@ -24,8 +25,8 @@ const AT_ONCE: usize = 12;
 /// Bytes of a whole file that are taken from a server that gives no parts.
 const MOST_WHOLE: u64 = 64 << 20;
 
-/// Files that tell a store or a run.
-const MARKERS: [&str; 2] = [MANIFEST, METRICS];
+/// Files that tell a store, a run or a sweep.
+const MARKERS: [&str; 3] = [MANIFEST, METRICS, RESULTS];
 
 /// Files of a folder, and of those below it, that are read whole.
 pub const MOST_FILES: usize = 4096;

@@ -62,9 +62,9 @@ fn serve(port: &str) -> Result<(), String> {
     if !page.join("index.html").exists() {
         web::build_release()?;
     }
-    let port = xtask::serve::start(page, number)
+    let server = xtask::serve::start(page, number)
         .map_err(|error| format!("port {port}: {error} (name another one: cargo xtask serve 8081)"))?;
-    println!("the page: http://localhost:{port}/ (stop with Ctrl+C)");
+    println!("the page: http://localhost:{}/ (stop with Ctrl+C)", server.port);
     loop {
         std::thread::park();
     }

@@ -3,19 +3,41 @@
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// Serves a folder on a thread for each visitor, for as long as the program runs; the port, which is any free one
-/// for 0.
+/// A folder that is served.
+pub struct Server {
+    /// Where it is heard.
+    pub port: u16,
+    is_stopped: Arc<AtomicBool>,
+}
+
+impl Server {
+    /// Hears no one any more; what is being answered still is.
+    pub fn stop(&self) {
+        self.is_stopped.store(true, Ordering::SeqCst);
+        // It waits for a visitor: this one is its last. Where it cannot be reached, it is stopped already.
+        let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
+    }
+}
+
+/// Serves a folder on a thread for each visitor, until it is stopped or the program ends; on any free port for 0.
 ///
 /// # Errors
 /// The port is taken.
-pub fn start(folder: &Path, port: u16) -> std::io::Result<u16> {
+pub fn start(folder: &Path, port: u16) -> std::io::Result<Server> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
     let port = listener.local_addr()?.port();
     let folder = folder.to_path_buf();
+    let is_stopped = Arc::new(AtomicBool::new(false));
+    let server = Server { port, is_stopped: is_stopped.clone() };
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
+            if is_stopped.load(Ordering::SeqCst) {
+                return;
+            }
             let folder = folder.clone();
             std::thread::spawn(move || {
                 // A visitor that hangs up is no matter.
@@ -23,7 +45,7 @@ pub fn start(folder: &Path, port: u16) -> std::io::Result<u16> {
             });
         }
     });
-    Ok(port)
+    Ok(server)
 }
 
 fn answer(mut stream: TcpStream, folder: &Path) -> std::io::Result<()> {
@@ -92,10 +114,11 @@ fn range(wanted: &str, size: u64) -> Option<std::ops::Range<u64>> {
     (!part.is_empty()).then_some(part)
 }
 
-/// The file that is asked for, if it lies within the folder.
+/// The file that is asked for, if it lies within the folder; of a folder, its index.
 fn file(folder: &Path, target: &str) -> Option<PathBuf> {
     let path = target.split(['?', '#']).next()?.trim_start_matches('/');
-    let path = Path::new(if path.is_empty() { "index.html" } else { path });
+    let path = if path.is_empty() || path.ends_with('/') { format!("{path}index.html") } else { path.into() };
+    let path = Path::new(&path);
     path.components().all(|part| matches!(part, Component::Normal(_))).then(|| folder.join(path))
 }
 
@@ -106,7 +129,10 @@ fn kind(path: &Path) -> &'static str {
         "wasm" => "application/wasm",
         "css" => "text/css",
         "json" => "application/json",
+        "webmanifest" => "application/manifest+json",
         "png" => "image/png",
+        "jpg" => "image/jpeg",
+        "svg" => "image/svg+xml",
         _ => "application/octet-stream",
     }
 }
@@ -126,10 +152,24 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_is_stopped_is_heard_no_more() {
+        let server = start(Path::new("."), 0).unwrap();
+        let reach = || TcpStream::connect((Ipv4Addr::LOCALHOST, server.port));
+        assert!(reach().is_ok());
+        server.stop();
+        let begun = std::time::Instant::now();
+        while reach().is_ok() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "it goes on");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    #[test]
     fn nothing_outside_of_the_folder_is_served() {
         let folder = Path::new("dist");
         assert_eq!(file(folder, "/"), Some(folder.join("index.html")));
         assert_eq!(file(folder, "/assets/a.tar?v=1"), Some(folder.join("assets/a.tar")));
+        assert_eq!(file(folder, "/a/b/?open=store"), Some(folder.join("a/b/index.html")));
         assert_eq!(file(folder, "/../secret"), None);
         assert_eq!(file(folder, "//etc/passwd"), Some(folder.join("etc/passwd")));
     }

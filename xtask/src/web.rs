@@ -1,6 +1,7 @@
 //! Builds the page: as its tests want it, in minutes, or as it is published, small.
 
 mod assemble;
+mod offline;
 mod release;
 
 use std::ffi::OsStr;
@@ -10,6 +11,9 @@ use crate::steps::{output, run, run_in};
 
 /// Where the page is put.
 pub const PAGE: &str = "dist";
+
+/// Where the page's sources are.
+const WEB: &str = "web";
 
 /// What a browser runs.
 const TARGET: &str = "wasm32-unknown-unknown";
@@ -38,7 +42,8 @@ pub fn build() -> Result<(), String> {
 /// # Errors
 /// wasm-bindgen is missing or does not understand the program, or `web/index.html` asks for what is not there.
 pub fn assemble(program: &str) -> Result<(), String> {
-    assemble::page(Path::new("web"), Path::new(program), Path::new(PAGE))
+    assemble::page(Path::new(WEB), Path::new(program), Path::new(PAGE))?;
+    offline::complete(Path::new(WEB), Path::new(PAGE))
 }
 
 /// Builds the page that is published into `dist`, by trunk.
@@ -47,7 +52,8 @@ pub fn assemble(program: &str) -> Result<(), String> {
 /// Tools cannot be installed, the program does not compile, or it is larger than it may be.
 pub fn build_release() -> Result<(), String> {
     target()?;
-    release::page(Path::new(PAGE))
+    release::page(Path::new(PAGE))?;
+    offline::complete(Path::new(WEB), Path::new(PAGE))
 }
 
 /// Installs what compiles for a browser, where it is missing.

@@ -91,6 +91,7 @@ impl Core {
                 self.teachers.insert(name.clone(), teacher);
                 reply(Reply::Teacher { name, ids: classes.ids, names: classes.names });
             }
+            Request::Forget(name) => _ = self.teachers.remove(&name),
             Request::Scenes(bytes) => self.scenes = Some(bytes),
             Request::Label(job) => {
                 let begun = Instant::now();

@@ -83,6 +83,8 @@ pub enum Request {
         /// Its weights file.
         weights: Vec<u8>,
     },
+    /// Let a teacher go, by its name.
+    Forget(String),
     /// Take up the labels of the demo's scenes: a packed store.
     Scenes(Vec<u8>),
     /// Label regions.
@@ -116,7 +118,7 @@ impl Request {
     /// The work that it belongs to.
     pub fn job(&self) -> JobId {
         match self {
-            Self::Teacher { name, .. } => JobId::Teacher(name.clone()),
+            Self::Teacher { name, .. } | Self::Forget(name) => JobId::Teacher(name.clone()),
             Self::Scenes(_) => JobId::Scenes,
             Self::Label(job) => JobId::Label(job.id),
             Self::Learn(_) | Self::Tune(_) | Self::Play(_) | Self::Pace(_) | Self::Pause => JobId::Training,

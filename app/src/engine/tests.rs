@@ -17,7 +17,7 @@ use ferkd_train::trainer::Tuning;
 
 use super::core::Core;
 use super::live::{LiveSession, TrainingData};
-use super::{Reply, Request, StudentStep, TrainRequest};
+use super::{LabelJob, Picture, Reply, Request, StudentStep, TrainRequest};
 use crate::dataset::DataSet;
 
 const LABELS: &[u8] = include_bytes!("../../../assets/playground/scenes-store.tar");
@@ -319,6 +319,28 @@ fn a_loss_that_is_no_number_stops_the_lesson_and_says_what_to_do() {
     let error = failed(ask(&mut core, Request::Play(None)));
     assert!(error.contains("reset"), "{error}");
     assert!(!core.is_playing());
+}
+
+#[test]
+fn a_teacher_that_is_let_go_is_asked_nothing_more() {
+    let mut core = Core::new(Device::flex());
+    let mut said = Vec::new();
+    let job = LabelJob {
+        id: 1,
+        teacher: "best".into(),
+        key: 1,
+        picture: Some(Picture { width: 8, height: 8, rgb: vec![0; 3 * 8 * 8] }),
+        regions: Vec::new(),
+        classes: Vec::new(),
+        temperature: 1.0,
+        k: 1,
+    };
+    let teacher = Request::Teacher { name: "best".into(), weights: WEIGHTS.to_vec() };
+    for request in [teacher, Request::Forget("best".into()), Request::Label(job)] {
+        pollster::block_on(core.answer(request, &mut |reply| said.push(reply)));
+    }
+    let [Reply::Teacher { name, .. }, Reply::Failed { error, .. }] = &said[..] else { panic!("{said:?}") };
+    assert!(name == "best" && error.contains("not loaded"), "{name}: {error}");
 }
 
 #[test]

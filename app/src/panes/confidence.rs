@@ -1,16 +1,19 @@
 //! The histogram of the teacher's confidence, with three thresholds that the hand drags.
 
 mod right;
+mod thresholds;
 
 use egui::{Align2, Color32, CornerRadius, FontId, Pos2, Rect, Sense, Stroke, Ui, pos2, vec2};
 use ferkd_method::mining::{Confidence, KindCounts, RegionKind, Thresholds};
 use ferkd_train::demo::settings::is_mistake;
 
 use self::right::{auto_button, paint_fit};
+use self::thresholds::{drag, fields};
 use super::context::PaneContext;
+use super::kinds_bar::in_words;
 use super::letter::paint_letter;
 use super::progress::{missing, progress};
-use crate::experiment::Settings;
+use super::shared::describe;
 use crate::state::State;
 use crate::state::action::Action;
 use crate::state::selection::Item;
@@ -142,8 +145,10 @@ fn histogram(state: &State, thresholds: Option<Thresholds>, height: f32, cx: &mu
         return;
     };
     let bins = census.histogram(BINS).bins;
-    let (all, response) = ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::click_and_drag());
+    // A finger that begins on a bar scrolls: only thresholds are dragged.
+    let (all, response) = ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::click());
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Figure, true, "Histogram of confidence"));
+    describe(&response, || said(state, thresholds));
     let rect = Rect::from_min_max(all.min + vec2(4.0, 16.0), all.max - vec2(4.0, 18.0));
     let visuals = ui.visuals().clone();
     let painter = ui.painter();
@@ -170,7 +175,7 @@ fn histogram(state: &State, thresholds: Option<Thresholds>, height: f32, cx: &mu
             1.0 => Align2::RIGHT_TOP,
             _ => Align2::CENTER_TOP,
         };
-        painter.text(at, anchor, format!("{tick}"), FontId::proportional(11.0), theme::weak(&visuals));
+        painter.text(at, anchor, format!("{tick}"), FontId::proportional(theme::AXIS), theme::weak(&visuals));
     }
     if let Some(c) = hovered_confidence(state) {
         let at = pos2(x(c), rect.bottom());
@@ -178,16 +183,25 @@ fn histogram(state: &State, thresholds: Option<Thresholds>, height: f32, cx: &mu
         painter.add(egui::Shape::convex_polygon(mark, theme::accent(&visuals), Stroke::NONE));
     }
     let Some(thresholds) = thresholds else { return };
-    for (c, name) in [(thresholds.low, "low"), (thresholds.mid, "mid"), (thresholds.high, "high")] {
-        let at = x(c.clamp(0.0, 1.0));
-        painter.vline(at, all.top() + 14.0..=rect.bottom(), Stroke::new(2.0, theme::accent(&visuals)));
-        let anchor = if at > rect.right() - 20.0 { Align2::RIGHT_TOP } else { Align2::CENTER_TOP };
-        painter.text(pos2(at, all.top()), anchor, name, FontId::proportional(12.0), theme::accent(&visuals));
-    }
+    let grip = theme::grip(GRIP, ui.ctx());
+    let handles =
+        [(thresholds.low, "low"), (thresholds.mid, "mid"), (thresholds.high, "high")].map(|(c, name)| {
+            let at = x(c.clamp(0.0, 1.0));
+            let handle = Rect::from_x_y_ranges(at - grip..=at + grip, all.y_range());
+            let handle = ui.interact(handle, response.id.with(name), Sense::click_and_drag());
+            painter.vline(at, all.top() + 14.0..=rect.bottom(), Stroke::new(2.0, theme::accent(&visuals)));
+            let anchor = if at > rect.right() - 20.0 { Align2::RIGHT_TOP } else { Align2::CENTER_TOP };
+            let font = FontId::proportional(theme::CAPTION);
+            painter.text(pos2(at, all.top()), anchor, name, font, theme::accent(&visuals));
+            handle
+        });
     let to_c = |at: Pos2| ((at.x - rect.left()) / rect.width()).clamp(0.0, 1.0);
-    if let Some(settings) = drag(state, &thresholds, &response, to_c, rect.width(), ui) {
+    if let Some(settings) = drag(state, &thresholds, &handles, to_c, ui) {
         cx.push(Action::Settings(settings));
     }
+    // Beside a threshold is a bar too.
+    let [low, mid, high] = handles;
+    let response = response | low | mid | high;
     let bar = |at: Pos2| {
         let bin = (to_c(at) * BINS as f32).floor().min(BINS as f32 - 1.0);
         bin / BINS as f32..=(bin + 1.0) / BINS as f32
@@ -202,93 +216,24 @@ fn histogram(state: &State, thresholds: Option<Thresholds>, height: f32, cx: &mu
     }
 }
 
+/// The histogram in words: where the thresholds are, and what lies between them.
+fn said(state: &State, thresholds: Option<Thresholds>) -> String {
+    let kinds =
+        state.kinds(&state.experiment.settings).map_or("not counted yet".into(), |kinds| in_words(&kinds));
+    let at = thresholds.map(|Thresholds { low, mid, high }| {
+        format!("; thresholds low {low:.3}, mid {mid:.3}, high {high:.3}")
+    });
+    let right =
+        state.study.right.auto.map(|mid| format!("; the teacher is right in one half from {mid:.3} on"));
+    [Some(kinds), at, right].into_iter().flatten().collect()
+}
+
 /// Confidence of the region that the pointer is on, or that is chosen.
 fn hovered_confidence(state: &State) -> Option<f32> {
     let number = state.region_in_sight()?;
     let shown = state.shown()?;
     let label = shown.labels.get(number as usize)?.as_ref()?;
     state.judge(&state.experiment.settings, label, shown.truth).map(|(c, _)| c)
-}
-
-/// The settings once the hand has moved the threshold that it has taken, if it has.
-fn drag(
-    state: &State,
-    thresholds: &Thresholds,
-    response: &egui::Response,
-    to_c: impl Fn(Pos2) -> f32,
-    width: f32,
-    ui: &Ui,
-) -> Option<Settings> {
-    let id = egui::Id::unique("threshold drag");
-    let values = [thresholds.low, thresholds.mid, thresholds.high];
-    let near = |at: Pos2| {
-        let c = to_c(at);
-        let distance = |i: &usize| (values[*i] - c).abs();
-        let closest = (0..3).min_by(|a, b| distance(a).total_cmp(&distance(b)))?;
-        (distance(&closest) * width <= GRIP).then_some(closest)
-    };
-    if response.drag_started()
-        && let Some(start) = ui.input(|input| input.pointer.press_origin())
-    {
-        ui.data_mut(|data| data.insert_temp(id, near(start)));
-    }
-    let taken: Option<usize> = ui.data(|data| data.get_temp::<Option<usize>>(id)).flatten();
-    let at = response.interact_pointer_pos().filter(|_| response.dragged());
-    let moved = taken.zip(at).and_then(|(which, at)| with_threshold(state, which, to_c(at)));
-    let over = response.hover_pos().and_then(near).is_some();
-    if over || (response.dragged() && taken.is_some()) {
-        ui.set_cursor_icon(egui::CursorIcon::ResizeHorizontal);
-    }
-    moved
-}
-
-/// The settings with threshold `which` (0 low, 1 mid, 2 high) at confidence `c`; under quantiles, at the quantile
-/// there. No threshold passes another one.
-fn with_threshold(state: &State, which: usize, c: f32) -> Option<Settings> {
-    let mut settings = state.experiment.settings;
-    let wanted = match (settings.by_quantile, state.census(&settings)) {
-        (false, _) => c,
-        (true, Some(Ok(census))) => census.quantile_of(c),
-        (true, _) => return None,
-    };
-    let numbers = settings.numbers_mut();
-    let mut values = [numbers.low, numbers.mid, numbers.high];
-    /// Thresholds never touch.
-    const GAP: f32 = 0.001;
-    let floor = if which > 0 { values[which - 1] + GAP } else { 0.0 };
-    let ceiling = if which < 2 { values[which + 1] - GAP } else { 1.0 };
-    values[which] = wanted.clamp(floor.min(ceiling), ceiling.max(floor));
-    let [low, mid, high] = values;
-    *numbers = Thresholds { low, mid, high };
-    (settings != state.experiment.settings).then_some(settings)
-}
-
-/// The thresholds as numbers, for the keyboard.
-fn fields(state: &State, found: Option<Thresholds>, cx: &mut PaneContext, ui: &mut Ui) {
-    ui.horizontal_wrapped(|ui| {
-        let mut settings = state.experiment.settings;
-        // An order that makes no sense is shown as an error, not silently mended: the reader may be on the way.
-        let numbers = settings.numbers_mut();
-        for (name, value) in
-            [("low", &mut numbers.low), ("mid", &mut numbers.mid), ("high", &mut numbers.high)]
-        {
-            let label = ui.label(name);
-            let drag = egui::DragValue::new(value).speed(0.002).range(0.0..=1.0).max_decimals(4);
-            ui.add(drag).labelled_by(label.id);
-        }
-        if settings.by_quantile
-            && let Some(t) = found
-        {
-            ui.weak(format!("= confidences {:.3}, {:.3}, {:.3}", t.low, t.mid, t.high));
-        }
-        let label =
-            ui.label("ε").on_hover_text("Probability that a calibrated label spreads over the other classes");
-        let drag = egui::DragValue::new(&mut settings.epsilon).speed(0.005).range(0.0..=0.9).max_decimals(3);
-        ui.add(drag).labelled_by(label.id);
-        if settings != state.experiment.settings {
-            cx.push(Action::Settings(settings));
-        }
-    });
 }
 
 /// On the scenes the truth is known: how much of the digit each kind's regions show.

@@ -3,6 +3,7 @@
 use egui::{Color32, Ui};
 use egui_plot::{AxisHints, HoverPosition, Legend, Line, MarkerShape, Plot, PlotPoints, Points};
 
+use super::shared::describe;
 use crate::monitor::Point;
 use crate::theme;
 
@@ -113,6 +114,20 @@ pub(super) fn of_runs(quantity: Quantity, id: &str, height: f32, curves: &[Curve
         }
     });
     named(&shown.response, title);
+    describe(&shown.response, || {
+        curves.iter().filter_map(|curve| said(quantity, curve)).collect::<Vec<_>>().join("; ")
+    });
+}
+
+/// A curve in words: where it ends, and its best.
+fn said(quantity: Quantity, (name, _, points): &Curve<'_>) -> Option<String> {
+    let last = points.last()?;
+    let values = points.iter().map(|point| point.value);
+    let (best, number): (f64, fn(f64) -> String) = match quantity {
+        Quantity::Loss => (values.fold(f64::INFINITY, f64::min), nats),
+        Quantity::Top1 => (values.fold(f64::NEG_INFINITY, f64::max), percent),
+    };
+    Some(format!("{name}: {} at epoch {:.1}, best {}", number(last.value), last.epoch, number(best)))
 }
 
 /// What a screen reader says of a plot.

@@ -7,15 +7,20 @@ use super::letter::paint_letter;
 use super::numbers::{count, percent};
 use crate::theme;
 
+/// Counts and shares of the kinds, in words.
+pub(crate) fn in_words(kinds: &KindCounts) -> String {
+    let shares = kinds.shares();
+    let said = RegionKind::ALL.map(|kind| {
+        format!("{} {} ({})", count(kinds.of(kind)), kind.name(), percent(shares[kind as usize]))
+    });
+    said.join(", ")
+}
+
 /// Draws the bar as wide as there is room; `whose` names it for those who cannot see it.
 pub(crate) fn bar(kinds: &KindCounts, whose: &str, height: f32, ui: &mut Ui) {
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::hover());
     let shares = kinds.shares();
-    let said: Vec<String> = RegionKind::ALL
-        .into_iter()
-        .map(|kind| format!("{} {} ({})", count(kinds.of(kind)), kind.name(), percent(shares[kind as usize])))
-        .collect();
-    let said = format!("{whose}: {}", said.join(", "));
+    let said = format!("{whose}: {}", in_words(kinds));
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Figure, true, &said));
     let visuals = ui.visuals();
     let painter = ui.painter();

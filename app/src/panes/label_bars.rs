@@ -53,6 +53,8 @@ fn bar_height(ui: &Ui) -> f32 {
 
 fn bar(ui: &mut Ui, height: f32, name: &str, p: f32, is_truth: bool, color: egui::Color32) {
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::hover());
+    let said = format!("{name}: {p:.3}{}", if is_truth { ", the image's class" } else { "" });
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Figure, true, &said));
     let painter = ui.painter();
     let visuals = ui.visuals();
     painter.rect_filled(rect, CornerRadius::same(3), theme::card(visuals));
@@ -63,13 +65,13 @@ fn bar(ui: &mut Ui, height: f32, name: &str, p: f32, is_truth: bool, color: egui
         rect.right_center() - vec2(5.0, 0.0),
         Align2::RIGHT_CENTER,
         format!("{p:.3}"),
-        FontId::monospace(11.0),
+        FontId::monospace(theme::AXIS),
         visuals.text_color(),
     );
     let text = if is_truth { format!("● {name}") } else { name.to_owned() };
     let clipped =
         painter.with_clip_rect(Rect::from_min_max(rect.min, pos2(number.left() - 4.0, rect.bottom())));
     let left = rect.left_center() + vec2(5.0, 0.0);
-    clipped.text(left, Align2::LEFT_CENTER, text, FontId::proportional(12.0), visuals.text_color());
+    clipped.text(left, Align2::LEFT_CENTER, text, FontId::proportional(theme::CAPTION), visuals.text_color());
     response.on_hover_text(if is_truth { format!("{name}: the image's class") } else { name.to_owned() });
 }

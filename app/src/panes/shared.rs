@@ -40,6 +40,15 @@ pub(crate) fn kinds_bar(ui: &mut Ui, counts: &KindCounts, width: f32) {
     response.on_hover_text(words.join("\n"));
 }
 
+/// Tells a screen reader what something shows, beyond its name: the same as a chart or a picture says to the eye.
+pub(crate) fn describe(response: &egui::Response, said: impl FnOnce() -> String) {
+    if response.ctx.has_accesskit_node(response.id) {
+        // Beforehand: egui is locked while a node is written.
+        let said = said();
+        response.ctx.accesskit_node_builder(response.id, |node| node.set_description(said));
+    }
+}
+
 /// Begins a new row of a wrapping layout unless `width` points are left: a control stays beside its label.
 pub(crate) fn keep_together(width: f32, ui: &mut Ui) {
     if ui.available_size_before_wrap().x < width {

@@ -1,5 +1,7 @@
 //! What panes ask for: every change of the state that comes from the reader's hand.
 
+use std::path::PathBuf;
+
 use ferkd_method::mining::RegionKind;
 use ferkd_method::region::Region;
 
@@ -107,8 +109,12 @@ pub enum Action {
     DecidePicked(Verdict),
 
     // What is around.
-    /// Read the log of the run again.
+    /// Read the log of the run again, and the sweep.
     ReloadRun,
+    /// Ask a checkpoint of the run, by its file, about the regions of the shown image.
+    OpenCheckpoint(PathBuf),
+    /// Ask it no longer.
+    CloseCheckpoint,
     /// Take back a word to the user, by its place.
     Dismiss(usize),
     /// Say that something went wrong.

@@ -110,6 +110,8 @@ impl State {
             Action::DecidePicked(verdict) => self.decide_picked(verdict),
 
             Action::ReloadRun => self.runs.reload(),
+            Action::OpenCheckpoint(file) => self.runs.wanted_checkpoint = Some(file),
+            Action::CloseCheckpoint => self.close_checkpoint(),
             Action::Dismiss(at) => self.notices.dismiss(at),
             Action::Complain(text) => self.complain(text),
             Action::Welcome(is_open) => self.welcome = is_open,

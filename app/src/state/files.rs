@@ -1,4 +1,4 @@
-//! Files that were dropped or picked: images that are labelled here, a label store, or a run.
+//! Files that were dropped or picked: images that are labelled here, a label store, a run, or a sweep's table.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -14,6 +14,7 @@ use crate::dataset::{DataSet, Pictures, unpack};
 use crate::experiment::Data;
 use crate::live_image::live_image;
 use crate::run::{CONFIG, METRICS, RunView};
+use crate::sweep::{RESULTS, SweepView};
 
 /// Files by name, with their folders where those are known.
 pub type Files = Vec<NamedFile>;
@@ -50,9 +51,18 @@ impl State {
         }
     }
 
-    /// Takes up a run's log and configuration; what else came, if there is something that is not the run's.
+    /// Takes up a sweep's table, or a run's log and configuration; what else came, if there is something that is not the run's.
     fn take_run_files(&mut self, files: Files) -> Option<Files> {
         let named = |name: &str| files.iter().find(|(path, _)| base(path) == name);
+        if let Some((path, table)) = named(RESULTS) {
+            let folder = path.strip_suffix(RESULTS).unwrap_or_default().trim_end_matches(['/', '\\']);
+            let mut sweep = SweepView::new(if folder.is_empty() { "Sweep" } else { folder });
+            match sweep.take_results(path, &String::from_utf8_lossy(table)) {
+                Ok(()) => self.take_sweep(sweep),
+                Err(error) => self.complain(error),
+            }
+            return None;
+        }
         let Some((path, log)) = named(METRICS) else { return Some(files) };
         let folder = path.strip_suffix(METRICS).unwrap_or_default().trim_end_matches(['/', '\\']);
         let mut run = RunView::new(if folder.is_empty() { "Run" } else { folder });
@@ -196,6 +206,19 @@ mod tests {
         assert_eq!(settings.adaptation, ferkd_method::calibration::Adaptation::DropOnly);
         assert!(!settings.by_quantile && settings.thresholds.mid == 0.2);
         assert_eq!(state.experiment.data, Data::Photos);
+    }
+
+    #[test]
+    fn a_sweeps_table_becomes_its_arms() {
+        let mut state = State::new(Experiment::default());
+        let table: Arc<[u8]> = b"arm,epochs,seed,accuracy\nfkd,4,1,0.5\nfkd,4,2,0.7\n".as_slice().into();
+        state.take_files(vec![("sweeps/first/results.csv".into(), table)]);
+        let sweep = state.runs.sweep.as_ref().unwrap();
+        assert_eq!((sweep.name.as_str(), sweep.cells.len()), ("sweeps/first", 1));
+        assert!(state.runs.current.is_none() && state.notices.is_empty(), "{:?}", state.notices);
+        state.take_files(vec![("results.csv".into(), b"a,b\n1,2\n".as_slice().into())]);
+        assert!(state.notices.iter().any(|notice| notice.text.contains("results.csv")));
+        assert_eq!(state.runs.sweep.as_ref().unwrap().cells.len(), 1, "what was looked at stays");
     }
 
     #[test]

@@ -30,7 +30,9 @@ impl State {
     pub fn hear(&mut self, reply: Reply) {
         match reply {
             Reply::Device(name) => self.device = Some(name),
+            Reply::Teacher { name, .. } if self.checkpoint_loaded(&name, None) => {}
             Reply::Teacher { name, ids, names } => self.teachers.insert(name, ClassSpace { ids, names }),
+            Reply::Labels { id, labels, .. } if self.hear_checkpoint(id, &labels) => {}
             Reply::Labels { id, labels, time_s } => {
                 if let Err(error) = self.teachers.take(id, &labels, time_s, &mut self.labels) {
                     self.complain(error);
@@ -39,8 +41,13 @@ impl State {
             Reply::Failed { job, what, error } => {
                 self.complain(format!("{what}: {error}"));
                 // Whose job it was, and no one else: the rest goes on.
-                if let Some(JobId::Label(id)) = job {
-                    self.teachers.fail(id);
+                match &job {
+                    Some(JobId::Label(id)) => {
+                        self.fail_checkpoint(*id, &error);
+                        self.teachers.fail(*id);
+                    }
+                    Some(JobId::Teacher(name)) => _ = self.checkpoint_loaded(name, Some(&error)),
+                    _ => {}
                 }
                 self.training.hear(Reply::Failed { job, what, error });
             }

@@ -9,6 +9,7 @@ use crate::experiment::Data;
 use crate::pane_kind::PaneKind;
 use crate::run::RunView;
 use crate::study::seek::{Seek, Sought};
+use crate::sweep::SweepView;
 use crate::verdict::{Decision, Verdict};
 
 impl State {
@@ -48,7 +49,16 @@ impl State {
         if let Some(settings) = run.settings {
             self.experiment.settings = settings;
         }
+        if self.runs.current.as_ref().is_some_and(|before| before.name != run.name) {
+            self.close_checkpoint();
+        }
         self.runs.take(run);
+        self.focus = Some(PaneKind::Run);
+    }
+
+    /// Takes up a sweep.
+    pub fn take_sweep(&mut self, sweep: SweepView) {
+        self.runs.sweep = Some(sweep);
         self.focus = Some(PaneKind::Run);
     }
 

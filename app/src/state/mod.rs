@@ -7,6 +7,7 @@
 pub mod action;
 mod apply;
 mod ask_training;
+pub mod checkpoint;
 pub mod decisions;
 mod files;
 pub mod filters;

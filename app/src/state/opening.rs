@@ -1,4 +1,4 @@
-//! A store or a run whose bytes are still on their way: what it is shows once its first blocks are here.
+//! A store, a run or a sweep whose bytes are still on their way: what it is shows once its first blocks are here.
 
 use ferkd_data::store::{MANIFEST, ReadAt, Store};
 use ferkd_method::{Error, Result};
@@ -7,9 +7,13 @@ use crate::dataset::{DataSet, Pictures};
 use crate::run::{CONFIG, METRICS, RunView};
 use crate::slices::Blocks;
 use crate::slices::log::Log;
+use crate::sweep::{RESULTS, SweepView};
 
 /// Longest configuration that is read, in bytes.
 const LONGEST_CONFIG: u64 = 1 << 20;
+
+/// Longest table of a sweep that is read, in bytes.
+const LONGEST_TABLE: u64 = 64 << 20;
 
 /// Something that is being opened.
 pub struct Opening {
@@ -18,13 +22,15 @@ pub struct Opening {
     is_live: bool,
 }
 
-/// What it turned out to be: a store, a run, or both in one folder.
+/// What it turned out to be: a store, a run, both in one folder, or a sweep's table.
 #[derive(Default)]
 pub(crate) struct Opened {
     /// The store.
     pub set: Option<DataSet>,
     /// The run, followed from now on.
     pub run: Option<RunView>,
+    /// The sweep.
+    pub sweep: Option<SweepView>,
     /// What is wrong with the run's configuration; its curves are shown all the same.
     pub problem: Option<Error>,
 }
@@ -62,8 +68,7 @@ impl Opening {
         // Both are asked for at once.
         let (is_run, is_store) = (is_run?, is_store?);
         if !is_run && !is_store {
-            let problem = format!("there is neither {MANIFEST} of a label store nor {METRICS} of a run");
-            return Err(Error::damaged(&*self.name, problem).remedy("name the folder of a store or of a run"));
+            return self.open_sweep();
         }
         let config = match is_run && is_there(blocks, CONFIG)? {
             true => {
@@ -87,5 +92,23 @@ impl Opening {
             opened.run = Some(run);
         }
         Ok(opened)
+    }
+    /// Opens the table of a sweep, which is asked for where nothing else is there.
+    fn open_sweep(&self) -> Result<Opened> {
+        if !is_there(&self.blocks, RESULTS)? {
+            let problem = format!(
+                "there is neither {MANIFEST} of a label store, {METRICS} of a run nor {RESULTS} of a sweep"
+            );
+            return Err(Error::damaged(&*self.name, problem).remedy("name the folder of one of them"));
+        }
+        let len = self.blocks.size(RESULTS)?;
+        let file = format!("{}/{RESULTS}", self.name);
+        if len > LONGEST_TABLE {
+            return Err(Error::damaged(file, format!("longer than {LONGEST_TABLE} bytes")));
+        }
+        let bytes = self.blocks.read_at(RESULTS, 0, len as usize)?;
+        let mut sweep = SweepView::new(&*self.name);
+        sweep.take_results(&file, &String::from_utf8_lossy(&bytes))?;
+        Ok(Opened { sweep: Some(sweep), ..Opened::default() })
     }
 }

@@ -19,7 +19,8 @@ impl State {
         self.follow_training();
         let probe = self.teachers.ask_about_probe(&self.labels, data);
         let live = self.teachers.ask_about_live(&self.labels);
-        self.outbox.extend(probe.into_iter().chain(live));
+        let second = self.ask_checkpoint();
+        self.outbox.extend(probe.into_iter().chain(live).chain(second));
         self.study();
         self.follow_tour();
     }
@@ -41,7 +42,7 @@ impl State {
         self.study = study;
     }
 
-    /// Opens the store or the run that some files are. `is_live`: whether a log can be read again as it grows.
+    /// Opens the store, the run or the sweep that some files are. `is_live`: whether a log can be read again as it grows.
     pub fn open_blocks(&mut self, name: impl Into<String>, blocks: Blocks, is_live: bool) {
         self.runs.opening = Some(Opening::new(name, blocks, is_live));
     }
@@ -52,7 +53,7 @@ impl State {
         match opening.open() {
             Err(error) if error.is_pending() => self.runs.opening = Some(opening),
             Err(error) => self.complain(error),
-            Ok(Opened { set, run, problem }) => {
+            Ok(Opened { set, run, sweep, problem }) => {
                 if let Some(set) = set {
                     self.insert(Data::Yours, set);
                     self.look_at(Data::Yours);
@@ -62,6 +63,9 @@ impl State {
                 }
                 if let Some(run) = run {
                     self.take_run(run);
+                }
+                if let Some(sweep) = sweep {
+                    self.take_sweep(sweep);
                 }
             }
         }

@@ -1,16 +1,28 @@
 //! The training runs that are looked at.
 
+use std::path::PathBuf;
+
+use super::checkpoint::Checkpoint;
 use super::opening::Opening;
 use crate::run::RunView;
+use crate::sweep::SweepView;
 
-/// The run that is looked at, the one before it, and what is on its way.
+/// The run that is looked at, the one before it, the sweep, and what is on its way.
 #[derive(Default)]
 pub struct Runs {
     /// The run that is looked at.
     pub current: Option<RunView>,
     /// The run that was looked at before it.
     pub before: Option<RunView>,
-    /// A store or a run that is on its way.
+    /// The sweep that is looked at.
+    pub sweep: Option<SweepView>,
+    /// The checkpoint of the run that is asked about regions.
+    pub checkpoint: Option<Checkpoint>,
+    /// The file of a checkpoint that is to be read.
+    pub wanted_checkpoint: Option<PathBuf>,
+    /// Whether the sweep is read again in the next frame, where it can be.
+    pub is_sweep_due: bool,
+    /// A store, a run or a sweep that is on its way.
     pub opening: Option<Opening>,
 }
 
@@ -25,6 +37,11 @@ impl Runs {
         }
     }
 
+    /// Whether nothing was opened.
+    pub fn is_empty(&self) -> bool {
+        self.current.is_none() && self.sweep.is_none()
+    }
+
     /// Whether the run is looked at again and again.
     pub fn is_followed(&self) -> bool {
         self.current.as_ref().is_some_and(|run| run.is_followed)
@@ -32,6 +49,7 @@ impl Runs {
 
     /// Reads the log again in the next frame, whenever it was read last, where it can be read again.
     pub fn reload(&mut self) {
+        self.is_sweep_due = self.sweep.is_some();
         let Some(run) = &mut self.current else { return };
         let Some(log) = &mut run.log else { return };
         log.look_again();

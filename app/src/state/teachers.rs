@@ -19,7 +19,7 @@ use crate::live_image::LiveImage;
 const AT_ONCE: usize = 8;
 
 /// Pairs kept of a label that is made while you look on.
-const TOP_K: usize = 5;
+pub(super) const TOP_K: usize = 5;
 
 /// Teachers, and the jobs that they work on.
 #[derive(Default)]
@@ -206,8 +206,22 @@ impl Teachers {
     ) -> Option<Request> {
         let set = labels.set_of(data)?;
         let (teacher, _) = self.of(set)?;
-        let (teacher, classes, temperature) =
-            (teacher.to_owned(), set.classes.ids.clone(), set.temperature());
+        let teacher = (teacher.to_owned(), set.temperature());
+        let (id, request) = self.request(labels, (data, image), picture, regions, teacher)?;
+        self.jobs.insert(id, (data, job));
+        Some(request)
+    }
+
+    /// The number of a new job, and what asks a teacher, under a temperature, about regions of a picture.
+    pub(super) fn request(
+        &mut self,
+        labels: &Labels,
+        (data, image): (Data, u64),
+        picture: &RgbImage,
+        regions: Vec<Region>,
+        (teacher, temperature): (String, f32),
+    ) -> Option<(u64, Request)> {
+        let classes = labels.set_of(data)?.classes.ids.clone();
         // Data sets come and go: what is kept of one must not be taken for another.
         let key = (data as u64) << 56 | (labels.loaded() & 0xff) << 48 | image;
         let picture = (self.sent_picture != Some(key)).then(|| Picture {
@@ -218,8 +232,8 @@ impl Teachers {
         self.sent_picture = Some(key);
         let id = self.next_job;
         self.next_job += 1;
-        self.jobs.insert(id, (data, job));
-        Some(Request::Label(LabelJob { id, teacher, key, picture, regions, classes, temperature, k: TOP_K }))
+        let job = LabelJob { id, teacher, key, picture, regions, classes, temperature, k: TOP_K };
+        Some((id, Request::Label(job)))
     }
 
     /// Takes in the labels of a job.
@@ -263,9 +277,9 @@ impl Teachers {
 
     /// A job has failed: what it was for waits no longer, and nothing else is touched.
     pub fn fail(&mut self, id: u64) {
-        let Some((_, job)) = self.jobs.remove(&id) else { return };
         // The picture that came with it may not have arrived.
         self.sent_picture = None;
+        let Some((_, job)) = self.jobs.remove(&id) else { return };
         match job {
             Job::Probe(region) => {
                 let is_pending = self.is_probing();

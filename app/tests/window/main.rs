@@ -4,5 +4,6 @@
 mod common;
 mod inspector;
 mod live_teacher;
+mod phone;
 mod pictures;
 mod students;

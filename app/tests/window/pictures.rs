@@ -1,4 +1,4 @@
-//! Every pane as it looks, in two sizes and both themes, held against pictures that were looked at and committed.
+//! Every pane as it looks, in two sizes and both themes, and what a phone shows first, held against pictures that were looked at and committed.
 //!
 //! A quarter as large as the window, and compared as a whole: letters may be drawn a shade differently by another
 //! adapter, but a pane that is empty, clipped or in another place is not. `FERKD_PICTURES=FOLDER` writes the pictures
@@ -22,6 +22,12 @@ use image::{GrayImage, RgbaImage};
 
 /// Width and height of the windows, in points: a usual one, and the smallest that everything must fit in.
 const SIZES: [(u32, u32); 2] = [(1280, 800), (1024, 700)];
+
+/// Width and height of a phone's screen, in points.
+const PHONE: (u32, u32) = (360, 780);
+
+/// What is looked at on a phone.
+const ON_A_PHONE: [PaneKind; 2] = [PaneKind::Image, PaneKind::Confidence];
 
 /// Smaller by this factor are the committed pictures.
 const LESS: u32 = 4;
@@ -117,7 +123,8 @@ fn every_pane_looks_as_it_was_looked_at() {
     // The pane of runs shows nothing while no run is open.
     let panes = PaneKind::ALL.into_iter().filter(|pane| *pane != PaneKind::Run);
     for pane in panes.map(Some).chain([None]) {
-        for size in SIZES {
+        let phone = pane.is_some_and(|pane| ON_A_PHONE.contains(&pane)).then_some(PHONE);
+        for size in SIZES.into_iter().chain(phone) {
             for theme in [Theme::Dark, Theme::Light] {
                 let drawn = draw(pane, size, theme);
                 let shade = if theme == Theme::Dark { "dark" } else { "light" };

@@ -34,6 +34,8 @@ mod options;
 mod other_images;
 mod page;
 mod page_data;
+mod page_offline;
+mod page_reach;
 mod parallel;
 mod pillow;
 mod plan;

@@ -34,7 +34,7 @@ fn counted(state: &Value) -> Vec<u64> {
 
 #[test]
 fn a_store_behind_an_address_gives_the_programs_numbers() {
-    let Some(Visit { mut browser, address, root, _one }) = visit(false) else { return };
+    let Some(Visit { mut browser, address, root, _one, .. }) = visit(false) else { return };
     write_scenes(&root.path().join("store"));
     browser.open(&format!("{address}?open=store"));
     let state = browser.until("the store's counts", |state| {
@@ -66,7 +66,7 @@ fn evaluation(step: u64, top1: f64) -> String {
 
 #[test]
 fn a_run_is_followed_over_http_and_in_a_folder() {
-    let Some(Visit { mut browser, address, root, _one }) = visit(false) else { return };
+    let Some(Visit { mut browser, address, root, _one, .. }) = visit(false) else { return };
     let run = root.path().join("run");
     std::fs::create_dir(&run).unwrap();
     let log = run.join("metrics.jsonl");
@@ -187,7 +187,7 @@ fn what_is_dropped_is_labelled_and_a_pane_comes_out_as_png() {
 #[test]
 #[ignore = "minutes, and 2 GB of disk"]
 fn a_million_images_open_at_once_in_less_than_a_gigabyte() {
-    let Some(Visit { mut browser, address, root, _one }) = visit(false) else { return };
+    let Some(Visit { mut browser, address, root, _one, .. }) = visit(false) else { return };
     write_store(&root.path().join("store"), 1_000_000);
     browser.open(&address);
     browser.until("the page", |state| state["shown"]["labels"].as_u64().unwrap_or(0) > 0);

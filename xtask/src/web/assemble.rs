@@ -147,6 +147,17 @@ mod tests {
     }
 
     #[test]
+    fn the_page_works_in_any_folder() {
+        let web = Path::new(env!("CARGO_MANIFEST_DIR")).join("../web");
+        for file in ["index.html", "start.mjs", "worker.js", "sw.js", "manifest.webmanifest"] {
+            let text = fs::read_to_string(web.join(file)).unwrap();
+            for absolute in ["=\"/", "(\"/", "('/", ": \"/", "\"http"] {
+                assert!(!text.contains(absolute), "{file} holds {absolute}");
+            }
+        }
+    }
+
+    #[test]
     fn every_link_of_the_page_is_one_that_is_known() {
         let web = Path::new(env!("CARGO_MANIFEST_DIR")).join("../web");
         let html = fs::read_to_string(web.join("index.html")).unwrap();

@@ -61,7 +61,7 @@ pub(super) fn paint_fit(state: &State, rect: Rect, painter: &Painter, visuals: &
         3.0,
         5.0,
     ));
-    let (font, said) = (FontId::proportional(11.0), "the teacher is right in one half");
+    let (font, said) = (FontId::proportional(theme::AXIS), "the teacher is right in one half");
     painter.text(pos2(rect.left() + 2.0, half - 1.0), Align2::LEFT_BOTTOM, said, font.clone(), color);
     let Some(mid) = state.study.right.auto else { return };
     let foot = at(mid, 0.0);

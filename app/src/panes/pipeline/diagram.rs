@@ -126,12 +126,12 @@ fn card(state: &State, contents: &Contents, stage: Stage, rect: Rect, walk: &mut
     let inside = rect.shrink(8.0);
     let clipped = painter.with_clip_rect(inside);
     let text = if is_reached { visuals.strong_text_color() } else { theme::weak(&visuals) };
-    clipped.text(inside.left_top(), Align2::LEFT_TOP, stage.title(), FontId::proportional(13.0), text);
+    clipped.text(inside.left_top(), Align2::LEFT_TOP, stage.title(), FontId::proportional(theme::TEXT), text);
     let at = inside.left_bottom();
     let weak = theme::weak(&visuals);
     if is_reached {
         let galley = clipped.layout_job({
-            let font = FontId::proportional(11.0);
+            let font = FontId::proportional(theme::AXIS);
             let mut job = egui::text::LayoutJob::simple_singleline(caption, font, weak);
             job.wrap = egui::text::TextWrapping::truncate_at_width(inside.width());
             job
@@ -140,7 +140,7 @@ fn card(state: &State, contents: &Contents, stage: Stage, rect: Rect, walk: &mut
         let middle = Rect::from_min_max(inside.min + vec2(0.0, 20.0), inside.max - vec2(0.0, 18.0));
         miniature::paint(state, contents, stage, middle, ui);
     } else {
-        clipped.text(at, Align2::LEFT_BOTTOM, "not reached yet", FontId::proportional(11.0), weak);
+        clipped.text(at, Align2::LEFT_BOTTOM, "not reached yet", FontId::proportional(theme::AXIS), weak);
     }
     response.on_hover_text(name);
 }

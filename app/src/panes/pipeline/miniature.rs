@@ -160,7 +160,7 @@ fn kinds(contents: &Contents, rect: Rect, ui: &Ui) {
         let part = Rect::from_min_max(pos2(left, bar.top()), pos2(right, bar.bottom()));
         ui.painter().rect_filled(part, CornerRadius::ZERO, theme::kind(kind, ui.visuals()));
         if part.width() > 10.0 {
-            let (font, color) = (FontId::proportional(10.0), theme::on_kind(kind, ui.visuals()));
+            let (font, color) = (FontId::proportional(theme::TINY), theme::on_kind(kind, ui.visuals()));
             ui.painter().text(part.center(), Align2::CENTER_CENTER, kind.letter(), font, color);
         }
         left = right;

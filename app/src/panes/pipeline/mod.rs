@@ -83,7 +83,7 @@ fn explanation(state: &State, contents: &Contents, stage: Stage, cx: &mut PaneCo
         |ui| {
             ui.set_width(ui.available_width());
             ui.horizontal(|ui| {
-                ui.label(RichText::new(stage.title()).strong().size(15.0));
+                ui.label(RichText::new(stage.title()).strong().size(theme::TITLE));
                 ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
                     let hint = format!("Bring the {} pane to the front", stage.pane().title());
                     if ui.button("Open pane").on_hover_text(hint).clicked() {

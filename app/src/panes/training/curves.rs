@@ -4,7 +4,8 @@ use egui::{Stroke, Ui};
 use egui_plot::{Line, MarkerShape, Plot, PlotPoints, Points};
 
 use crate::panes::curves::{self, named};
-use crate::state::training::Training;
+use crate::panes::shared::describe;
+use crate::state::training::{StudentState, Training};
 use crate::theme;
 
 /// Points of a curve that are drawn: more are finer than the screen.
@@ -52,6 +53,9 @@ fn loss(training: &Training, ui: &mut Ui) {
         }
     });
     named(&response.response, "Loss by epoch");
+    describe(&response.response, || {
+        ends(training, |student| student.smooth_loss.last().copied(), curves::nats)
+    });
 }
 
 fn accuracy(training: &Training, ui: &mut Ui) {
@@ -80,6 +84,22 @@ fn accuracy(training: &Training, ui: &mut Ui) {
         }
     });
     named(&response.response, "Held-out accuracy by epoch");
+    describe(&response.response, || {
+        ends(training, |student| student.accuracy.last().copied(), curves::percent)
+    });
+}
+
+/// Where the students' curves end, in words.
+fn ends(
+    training: &Training,
+    last: impl Fn(&StudentState) -> Option<[f64; 2]>,
+    said: fn(f64) -> String,
+) -> String {
+    let end = |student: &StudentState| {
+        let [epoch, value] = last(student)?;
+        Some(format!("{}: {} at epoch {epoch:.1}", student.supervision.name(), said(value)))
+    };
+    training.students.iter().filter_map(end).collect::<Vec<_>>().join("; ")
 }
 
 fn thinned(points: &[[f64; 2]]) -> PlotPoints<'static> {

@@ -61,7 +61,7 @@ pub(super) fn arms(
     let common = baseline.map_or(Ok(0), index)?;
     let mut arms: Vec<Arm> = Vec::with_capacity(found.len());
     for (name, baseline, table) in &found {
-        let folder = slug(name);
+        let folder = folder_name(name);
         if folder.is_empty() || arms.iter().any(|arm| arm.folder == folder) {
             let problem = "its name is empty, or another arm's folder would have the same name";
             return Err(Error::usage(format!("arm `{name}`"), problem).remedy("rename it"));
@@ -204,7 +204,7 @@ fn label(key: &str, value: &toml::Value) -> String {
 }
 
 /// A name as a folder's: letters, digits, `+`, `.`, `_` and single dashes.
-fn slug(name: &str) -> String {
+pub fn folder_name(name: &str) -> String {
     let mut out = String::new();
     for c in name.chars() {
         if c.is_ascii_alphanumeric() || "+._".contains(c) {

@@ -1,4 +1,10 @@
-//! A run that was opened: how far it is, and its curves.
+//! A run that was opened: how far it is, its curves and its regions by kind, and what its checkpoints say; a sweep.
+
+mod checkpoints;
+mod kinds;
+mod sweep;
+#[cfg(test)]
+mod tests;
 
 use egui::Ui;
 use ferkd_method::mining::RegionKind;
@@ -13,12 +19,21 @@ use crate::state::State;
 use crate::state::action::Action;
 use crate::theme;
 
-/// Progress and curves.
+/// The sweep and the run that were opened.
 pub fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
-    let Some(run) = &state.runs.current else {
-        ui.weak("Open the folder of a run to see its curves");
-        return;
-    };
+    if state.runs.is_empty() {
+        ui.weak("Open the folder of a run or of a sweep to see its curves");
+    }
+    if let Some(of) = &state.runs.sweep {
+        sweep::ui(of, cx, ui);
+    }
+    if let Some(run) = &state.runs.current {
+        one(state, run, cx, ui);
+    }
+}
+
+/// Progress, curves, kinds, checkpoints.
+fn one(state: &State, run: &RunView, cx: &mut PaneContext, ui: &mut Ui) {
     reload(run, cx, ui);
     let monitor = &run.monitor;
     ui.horizontal_wrapped(|ui| {
@@ -53,7 +68,9 @@ pub fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
                 ui.colored_label(theme::kind(kind, ui.visuals()), text);
             }
         });
+        kinds::by_epoch(&monitor.kinds_by_epoch, ui);
     }
+    checkpoints::ui(state, run, cx, ui);
 }
 
 /// A button that reads the log again, where it does not come by itself; a folder that cannot be read again is
