@@ -8,7 +8,7 @@
 //! 1. names and values: [`pane_kind`], [`verdict`], [`theme`], [`assets`], [`meter`], [`shell`], [`slices`];
 //! 2. [`experiment`], everything that decides what is shown; [`history`], [`link`], [`explain`], [`command`];
 //! 3. what is looked at: [`dataset`], [`live_image`], [`scenes`], [`run`] with its monitor; `representative`, what of it is drawn
-//!    first;
+//!    first, and [`growth`], the boxes that grow about a region;
 //! 4. [`engine`]: teacher and students on one device; a window never waits for them;
 //! 5. [`labels`], the data sets that are loaded with what is counted of them, and above it `study`, what is found out
 //!    about a whole set, a slice a frame;
@@ -32,6 +32,7 @@ pub mod engine;
 pub mod experiment;
 pub mod explain;
 pub mod export;
+pub mod growth;
 pub mod history;
 pub mod labels;
 pub mod layout;
