@@ -249,5 +249,10 @@ mod tests {
         assert_eq!((read.data, read.settings.epsilon, read.image), (Data::Scenes, 0.25, 0));
         let text = serde_json::to_string(&read).unwrap();
         assert_eq!(serde_json::from_str::<Experiment>(&text).unwrap(), read);
+        assert_eq!((read.mixing.partners, read.mixing.probability), (MixPartners::Random, 1.0));
+        let read: Experiment =
+            serde_json::from_str(r#"{"mixing":{"partners":"overlap","probability":7.0}}"#).unwrap();
+        let read = read.sanitised();
+        assert_eq!((read.mixing.partners, read.mixing.probability), (MixPartners::Overlap, 1.0));
     }
 }
