@@ -16,15 +16,13 @@ use image::RgbImage;
 use web_time::Instant;
 
 use super::question::Question;
+use super::spread::{Spread, Way};
 use crate::dataset::DataSet;
 use crate::experiment::{Experiment, Settings};
 use crate::labels::walk::{LabelsKey, SLICE};
 
 /// Draws of the distribution.
 pub(crate) const DRAWS: u64 = 500;
-
-/// Bars of the distribution.
-pub(crate) const BINS: usize = 25;
 
 /// Seed of all draws that are shown: a link shows the same ones.
 pub(crate) const SEED: u64 = 0;
@@ -34,39 +32,6 @@ pub(crate) const SIDE: u32 = 224;
 
 /// Images that are tried until one has regions that survive mining.
 const TRIES: u32 = 8;
-
-/// A way of mixing: with whom, and by which operators.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
-    /// SelfMix, with any other region of the image.
-    Random,
-    /// SelfMix, with the region of the image whose box overlaps most.
-    Overlap,
-    /// Mixup, with a region of another image.
-    Mixup,
-    /// CutMix, with a region of another image.
-    Cutmix,
-}
-
-impl Way {
-    /// All ways.
-    pub const ALL: [Self; 4] = [Self::Random, Self::Overlap, Self::Mixup, Self::Cutmix];
-
-    /// What it is called.
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Random => "SelfMix, random partner",
-            Self::Overlap => "SelfMix, largest overlap",
-            Self::Mixup => "Mixup, another image",
-            Self::Cutmix => "CutMix, another image",
-        }
-    }
-
-    /// Whether both regions are of one image.
-    pub fn is_within(self) -> bool {
-        matches!(self, Self::Random | Self::Overlap)
-    }
-}
 
 /// What is found out of mixing.
 #[derive(Default)]
@@ -85,29 +50,6 @@ pub(crate) struct MixStudy {
 
 /// Labels and settings, the side of pictures, and the probability of mixing.
 type Key = (LabelsKey, Settings, Thresholds, u32, f32);
-
-/// Total variations over [0, 1].
-#[derive(Debug, Clone, PartialEq, Default)]
-pub(crate) struct Spread {
-    /// How many fall into each bar.
-    pub bins: [u32; BINS],
-    sum: f64,
-    count: u64,
-}
-
-impl Spread {
-    fn add(&mut self, value: f64) {
-        let bin = (value * BINS as f64) as usize;
-        self.bins[bin.min(BINS - 1)] += 1;
-        self.sum += value;
-        self.count += 1;
-    }
-
-    /// Mean, if there is any.
-    pub fn mean(&self) -> Option<f64> {
-        (self.count > 0).then(|| self.sum / self.count as f64)
-    }
-}
 
 /// A region of another image.
 #[derive(Debug, Clone)]

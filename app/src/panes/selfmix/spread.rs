@@ -2,7 +2,8 @@
 
 use egui::{Align2, CornerRadius, FontId, Rect, Sense, Stroke, Ui, pos2, vec2};
 
-use crate::study::mixes::{BINS, DRAWS, MixStudy, Spread, Way};
+use crate::study::mixes::{DRAWS, MixStudy};
+use crate::study::spread::{BINS, Spread, Way};
 use crate::theme;
 
 /// Height of a row of bars, in points.

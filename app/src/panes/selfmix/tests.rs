@@ -10,7 +10,8 @@ use crate::link;
 use crate::pane_kind::PaneKind;
 use crate::panes::testing::{pane, photos, scenes};
 use crate::state::State;
-use crate::study::mixes::{DRAWS, SEED, SIDE, Way};
+use crate::study::mixes::{DRAWS, SEED, SIDE};
+use crate::study::spread::Way;
 
 /// What the pane must say of the mixture within the image.
 fn expected(state: &State, side: u32) -> String {
