@@ -77,12 +77,11 @@ impl Inspector {
         if let Some(notice) = notice {
             state.notices.say(notice);
         }
-        for asset in Asset::ALL {
+        // The photos are the state's from the start.
+        for asset in [Asset::Scenes, Asset::Digits, Asset::Lite0] {
             match asset.embedded() {
                 Some(bytes) => state.load(asset, bytes),
-                None => {
-                    state.loading.insert(asset.title(), (0, 0));
-                }
+                None => _ = state.loading.insert(asset, (0, 0)),
             }
         }
         Self {
@@ -158,11 +157,11 @@ impl Inspector {
         for arrival in arrivals {
             match arrival {
                 Arrival::Part(asset, here, all) => {
-                    self.state.loading.insert(asset.title(), (here, all));
+                    self.state.loading.insert(asset, (here, all));
                 }
                 Arrival::Whole(asset, bytes) => self.state.load(asset, &bytes),
                 Arrival::Failed(asset, why) => {
-                    self.state.loading.remove(asset.title());
+                    self.state.loading.remove(&asset);
                     self.state.complain(format!("{}: {why}", asset.title()));
                 }
             }
@@ -232,6 +231,14 @@ impl Inspector {
         }
     }
 
+    /// Offers the regions that are picked.
+    fn save_picked(&mut self, name: &str, text: fn(&State) -> ferkd_method::Result<String>) {
+        match text(&self.state) {
+            Ok(text) => self.shell.save(name, text.into_bytes()),
+            Err(error) => self.state.complain(error),
+        }
+    }
+
     /// Does what has to do with files, clipboard or layout.
     fn perform(&mut self, command: Command, ctx: &egui::Context) {
         match command {
@@ -250,6 +257,8 @@ impl Inspector {
             Command::SaveReview => {
                 self.shell.save("review.csv", export::review_csv(&self.state).into_bytes());
             }
+            Command::SavePickedCsv => self.save_picked("picked.csv", export::picked_csv),
+            Command::SavePickedJsonl => self.save_picked("picked.jsonl", export::picked_jsonl),
             Command::SavePicture(pane) => {
                 let snap = self.snap.clone();
                 self.layout.focus(pane);

@@ -1,33 +1,78 @@
-//! What ships with the inspector. A desktop program holds all of it; a page holds the first picture's worth, and
-//! fetches the rest from beside itself.
+//! What ships with the inspector. A desktop program holds all of it; a page fetches it from beside itself, first what is
+//! looked at first.
 
 /// Something that ships.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Asset {
-    /// Weights of EfficientNet-Lite0, which labels photos.
-    Lite0,
-    /// Weights of the network that labels the demo's scenes.
-    Digits,
+    /// Labels of the photos.
+    PhotoLabels,
+    /// One of the [`PHOTOS`], by its number.
+    Photo(u8),
     /// Labels of the demo's scenes.
     Scenes,
+    /// Weights of the network that labels the demo's scenes.
+    Digits,
+    /// Weights of EfficientNet-Lite0, which labels photos.
+    Lite0,
 }
+
+/// The photos by their names in the store of their labels, from one list.
+macro_rules! photos {
+    ($($name:literal),* $(,)?) => {
+        /// The photos, as the store of their labels names them, in its order.
+        pub const PHOTOS: &[&str] = &[$($name),*];
+
+        /// Their paths beside the page.
+        const PATHS: &[&str] = &[$(concat!("assets/photos/", $name)),*];
+
+        /// Their files.
+        #[cfg(feature = "desktop")]
+        const FILES: &[&[u8]] = &[$(include_bytes!(concat!("../../assets/playground/photos/", $name))),*];
+    };
+}
+
+photos![
+    "n02124075/chelsea.jpg",
+    "n02128925/jaguar.jpg",
+    "n02134084/polar_bear.jpg",
+    "n02395406/pig.jpg",
+    "n02410509/bison.jpg",
+    "n02497673/lemur.jpg",
+    "n02509815/red_panda.jpg",
+    "n02510455/panda.jpg",
+    "n03400231/pan.jpg",
+    "n03773504/rocket.jpg",
+    "n04266014/astronaut.jpg",
+    "n04485082/camera.jpg",
+    "n07920052/coffee.jpg",
+];
 
 impl Asset {
     /// All of them, in the order in which a page fetches them.
-    pub const ALL: [Self; 3] = [Self::Scenes, Self::Digits, Self::Lite0];
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::of_photos().chain([Self::Scenes, Self::Digits, Self::Lite0])
+    }
+
+    /// The photos and their labels, in the order in which they are taken up.
+    pub fn of_photos() -> impl Iterator<Item = Self> {
+        [Self::PhotoLabels].into_iter().chain((0..PHOTOS.len() as u8).map(Self::Photo))
+    }
 
     /// Path beside the page.
     pub fn path(self) -> &'static str {
         match self {
+            Self::PhotoLabels => "assets/photos-store.tar",
+            Self::Photo(number) => PATHS.get(usize::from(number)).copied().unwrap_or_default(),
             Self::Lite0 => "assets/efficientnet-lite0/weights-f16.safetensors",
             Self::Digits => "assets/digits/weights-f16.safetensors",
             Self::Scenes => "assets/scenes-store.tar",
         }
     }
 
-    /// What it is, in a few words.
+    /// What it is, in a few words; several files may be one thing.
     pub fn title(self) -> &'static str {
         match self {
+            Self::PhotoLabels | Self::Photo(_) => "Photos",
             Self::Lite0 => "EfficientNet-Lite0",
             Self::Digits => "Teacher of the scenes",
             Self::Scenes => "Labels of the scenes",
@@ -39,7 +84,7 @@ impl Asset {
         match self {
             Self::Lite0 => Some("efficientnet-lite0"),
             Self::Digits => Some(ferkd_train::demo::settings::TEACHER),
-            Self::Scenes => None,
+            Self::PhotoLabels | Self::Photo(_) | Self::Scenes => None,
         }
     }
 
@@ -47,6 +92,8 @@ impl Asset {
     #[cfg(feature = "desktop")]
     pub fn embedded(self) -> Option<&'static [u8]> {
         Some(match self {
+            Self::PhotoLabels => include_bytes!("../../assets/playground/photos-store.tar"),
+            Self::Photo(number) => return FILES.get(usize::from(number)).copied(),
             Self::Lite0 => include_bytes!("../../assets/teachers/efficientnet-lite0/weights-f16.safetensors"),
             Self::Digits => include_bytes!("../../assets/teachers/digits/weights-f16.safetensors"),
             Self::Scenes => include_bytes!("../../assets/playground/scenes-store.tar"),
@@ -60,11 +107,17 @@ impl Asset {
     }
 }
 
-/// Labels of the photos, packed.
-pub(crate) const PHOTO_LABELS: &[u8] = include_bytes!("../../assets/playground/photos-store.tar");
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The photos: relative path, and the file.
-pub(crate) const PHOTOS: [(&str, &[u8]); 2] = [
-    ("n02124075/chelsea.jpg", include_bytes!("../../assets/playground/photos/n02124075/chelsea.jpg")),
-    ("n07920052/coffee.jpg", include_bytes!("../../assets/playground/photos/n07920052/coffee.jpg")),
-];
+    #[test]
+    fn every_photo_is_here_once_and_stands_in_the_page_beside_its_labels() {
+        let all: Vec<Asset> = Asset::all().collect();
+        assert!(all.iter().all(|asset| asset.embedded().is_some_and(|bytes| !bytes.is_empty())));
+        assert!(all.iter().all(|asset| asset.path().starts_with("assets/")));
+        assert_eq!(all[0], Asset::PhotoLabels, "nothing is shown without them");
+        assert!(PHOTOS.len() >= 12 && PHOTOS.is_sorted(), "{PHOTOS:?}");
+        assert_eq!(Asset::Photo(u8::MAX).embedded(), None);
+    }
+}

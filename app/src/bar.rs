@@ -98,9 +98,9 @@ fn commands(state: &State, cx: &mut PaneContext, ui: &mut egui::Ui) {
 
 /// What is being loaded or opened.
 fn on_the_way(state: &State, ui: &mut egui::Ui) {
-    for (title, (here, all)) in &state.loading {
-        let share = if *all > 0 { *here as f32 / *all as f32 } else { 0.0 };
-        let bar = egui::ProgressBar::new(share).desired_width(150.0).text(*title);
+    for (title, (here, all)) in state.loading_by_title() {
+        let share = if all > 0 { here as f32 / all as f32 } else { 0.0 };
+        let bar = egui::ProgressBar::new(share).desired_width(150.0).text(title);
         ui.add(bar);
     }
     if let Some(opening) = &state.runs.opening {

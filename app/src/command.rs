@@ -36,6 +36,10 @@ pub enum Command {
     SaveDecisions,
     /// Save the regions that the Review pane lists as CSV.
     SaveReview,
+    /// Save the regions that are picked in the Gallery pane as CSV.
+    SavePickedCsv,
+    /// Save the regions that are picked in the Gallery pane as JSONL.
+    SavePickedJsonl,
     /// Save a pane as PNG.
     SavePicture(PaneKind),
     /// Copy the command line that does the same.
@@ -78,6 +82,8 @@ impl Command {
             Self::SaveCsv,
             Self::SaveDecisions,
             Self::SaveReview,
+            Self::SavePickedCsv,
+            Self::SavePickedJsonl,
         ];
         let pictures = PaneKind::ALL.map(Self::SavePicture);
         before.into_iter().chain(pictures).chain([
@@ -105,6 +111,8 @@ impl Command {
             Self::SaveCsv => "Save counts as CSV…",
             Self::SaveDecisions => "Save decisions as JSONL…",
             Self::SaveReview => "Save review as CSV…",
+            Self::SavePickedCsv => "Save picked regions as CSV…",
+            Self::SavePickedJsonl => "Save picked regions as JSONL…",
             Self::Undo => "Undo",
             Self::Redo => "Redo",
             Self::NextImage => "Next image",

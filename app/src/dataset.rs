@@ -1,11 +1,12 @@
 //! What is looked at: images with their regions and labels, from a store or labelled while you look on.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ferkd_data::census::Census;
 use ferkd_data::classes::ClassSpace;
 use ferkd_data::images::ImageList;
-use ferkd_data::pixels::OrientationRule;
+use ferkd_data::pixels::{OrientationRule, decode};
 use ferkd_data::scenes::{Half, SceneMaker};
 use ferkd_data::store::{MemoryFiles, Store, image_list_sha256};
 use ferkd_method::label::SoftLabel;
@@ -14,7 +15,6 @@ use ferkd_method::region::Region;
 use ferkd_method::{Error, Result};
 use image::RgbImage;
 
-use crate::assets;
 use crate::live_image::LiveImage;
 use crate::scenes::{in_memory, scene_of, store_seed};
 
@@ -46,6 +46,8 @@ pub enum Pictures {
     List(ImageList),
     /// From the demo's maker of scenes.
     Scenes(Arc<SceneMaker>),
+    /// Files that have arrived so far, under the store's names; others are on their way.
+    Arriving(BTreeMap<String, Arc<[u8]>>),
     /// From nowhere: boxes and labels are shown without them.
     None,
 }
@@ -83,17 +85,21 @@ pub struct Shown {
 }
 
 impl DataSet {
-    /// The program's photos, with the labels that are baked in.
+    /// The program's photos, with their labels from the tar archive `labels`; their pictures come by
+    /// [`arrive`](Self::arrive).
     ///
     /// # Errors
-    /// Only if what is embedded were damaged.
-    pub fn photos() -> Result<Self> {
-        let store = unpack(assets::PHOTO_LABELS, "photos-store.tar")?;
-        let image = |&(name, bytes): &(&str, &'static [u8])| {
-            (name.to_owned(), name.split('/').next().unwrap_or_default().to_owned(), bytes)
-        };
-        let list = ImageList::in_memory(assets::PHOTOS.iter().map(image).collect())?;
-        Ok(Self::of_store("Photos", store, Pictures::List(list)))
+    /// No archive of a store.
+    pub fn photos(labels: &[u8]) -> Result<Self> {
+        let store = unpack(labels, "photos-store.tar")?;
+        Ok(Self::of_store("Photos", store, Pictures::Arriving(BTreeMap::new())))
+    }
+
+    /// Takes up the picture's file of one of the program's photos.
+    pub fn arrive(&mut self, name: &str, file: &[u8]) {
+        if let Source::Store { pictures: Pictures::Arriving(files), .. } = &mut self.source {
+            files.insert(name.into(), file.into());
+        }
     }
 
     /// The demo's scenes, with their labels from the tar archive `labels`.
@@ -263,6 +269,20 @@ impl DataSet {
         Ok(RegionFound { image: found.name.clone(), truth: found.truth, label: label.clone() })
     }
 
+    /// Where the regions of an image are, in pixels of its picture.
+    ///
+    /// # Errors
+    /// No such image, or a damaged store.
+    pub fn regions(&self, image: u64) -> Result<Vec<Region>> {
+        match &self.source {
+            Source::Store { store, .. } => store.regions(image),
+            Source::Live(images) => images
+                .get(image as usize)
+                .map(|found| found.regions.clone())
+                .ok_or_else(|| Error::usage("image", format!("there is no image {image}"))),
+        }
+    }
+
     /// Share of the object's ink within each region of an image, in 0..=1, where the truth is known.
     ///
     /// # Errors
@@ -341,8 +361,8 @@ impl DataSet {
         let labels = store.labels(image)?.into_iter().map(Some).collect();
         let (picture, visible) = match pictures {
             Pictures::None => (None, None),
-            Pictures::List(list) => {
-                let picture = find_picture(list, &entry.name, store.manifest().orientation)?;
+            Pictures::List(_) | Pictures::Arriving(_) => {
+                let picture = find_picture(pictures, &entry.name, store.manifest().orientation)?;
                 if let Some(picture) = &picture {
                     store.check_size(image, &entry.name, picture.dimensions())?;
                 }
@@ -389,25 +409,45 @@ pub fn unpack(archive: &[u8], name: &str) -> Result<Store> {
     Store::open_slices(Box::new(MemoryFiles::from_tar(archive, name)?))
 }
 
-fn find_picture(list: &ImageList, name: &str, orientation: OrientationRule) -> Result<Option<Arc<RgbImage>>> {
-    let found = list.position(name);
-    found.map(|i| Ok(Arc::new(list.decode(i, orientation)?.image))).transpose()
+/// An image's picture, where its file is at hand.
+fn find_picture(
+    pictures: &Pictures,
+    name: &str,
+    orientation: OrientationRule,
+) -> Result<Option<Arc<RgbImage>>> {
+    let found = match pictures {
+        Pictures::List(list) => list.position(name).map(|i| list.decode(i, orientation)),
+        Pictures::Arriving(files) => files.get(name).map(|file| decode(file, name, orientation)),
+        Pictures::Scenes(_) | Pictures::None => None,
+    };
+    found.map(|decoded| Ok(Arc::new(decoded?.image))).transpose()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::assets::{Asset, PHOTOS};
 
     #[test]
     fn the_photos_come_with_labels_that_speak_of_them() {
-        let photos = DataSet::photos().unwrap();
-        assert_eq!(photos.len(), 2);
+        let mut photos = DataSet::photos(Asset::PhotoLabels.embedded().unwrap()).unwrap();
+        assert_eq!(photos.len(), PHOTOS.len() as u64);
+        assert!(photos.show(0).unwrap().picture.is_none(), "it is on its way");
+        for (number, name) in PHOTOS.iter().enumerate() {
+            photos.arrive(name, Asset::Photo(number as u8).embedded().unwrap());
+            let shown = photos.show(number as u64).unwrap();
+            assert_eq!((shown.name.as_str(), shown.picture.is_some()), (*name, true));
+            // The class of each is one that the teacher sees somewhere in it.
+            let truth = shown.truth.unwrap();
+            let sees = shown.labels.iter().flatten().any(|label| label.prediction() == Some(truth));
+            assert!(sees, "{name}: {}", photos.class_name(truth));
+        }
         let cat = photos.show(0).unwrap();
         assert_eq!(cat.size, cat.picture.as_ref().unwrap().dimensions());
         assert_eq!(photos.class_name(cat.truth.unwrap()), "Egyptian Mau");
         assert_eq!((cat.regions.len(), cat.labels.len()), (48, 48));
         let census = photos.census(Confidence::Max).unwrap();
-        assert_eq!(census.regions(), 96);
+        assert_eq!(census.regions(), 48 * photos.len());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use ferkd_method::calibration::{Adaptation, Calibrated, Epsilon};
 use ferkd_method::mining::{Confidence, Rule, Thresholds};
-use ferkd_method::selfmix::Mix;
+use ferkd_method::selfmix::{Mix, MixPartners, MixStrength};
 use ferkd_train::config::{Supervision, TrainConfig};
 use serde::{Deserialize, Serialize};
 
@@ -80,8 +80,19 @@ pub struct MixSettings {
     pub l: f32,
     /// The second region, where one was chosen.
     pub partner: Option<u32>,
+    /// Which one it is where none was chosen.
+    pub partners: MixPartners,
+    /// Probability that a draw mixes at all, in 0..=1.
+    pub probability: f32,
     /// Number of the draw that is shown.
     pub draw: u64,
+}
+
+impl MixSettings {
+    /// How strongly, and how often, a run of these settings mixes.
+    pub fn strength(&self) -> MixStrength {
+        MixStrength { probability: f64::from(self.probability), ..MixStrength::default() }
+    }
 }
 
 /// How students are trained.
@@ -125,6 +136,7 @@ impl Experiment {
         self.settings.sanitise();
         self.other.iter_mut().for_each(Settings::sanitise);
         self.mixing.l = finite(self.mixing.l, 0.5).clamp(0.0, 1.0);
+        self.mixing.probability = finite(self.mixing.probability, 1.0).clamp(0.0, 1.0);
         let training = &mut self.training;
         training.lr = if training.lr > 0.0 && training.lr < 10.0 { training.lr } else { 4e-3 };
         training.epochs = training.epochs.clamp(4, 1000) / 4 * 4;
@@ -208,7 +220,8 @@ impl Settings {
 
 impl Default for MixSettings {
     fn default() -> Self {
-        Self { by_box: false, l: 0.5, partner: None, draw: 0 }
+        let probability = MixStrength::default().probability as f32;
+        Self { by_box: false, l: 0.5, partner: None, partners: MixPartners::default(), probability, draw: 0 }
     }
 }
 
@@ -236,5 +249,10 @@ mod tests {
         assert_eq!((read.data, read.settings.epsilon, read.image), (Data::Scenes, 0.25, 0));
         let text = serde_json::to_string(&read).unwrap();
         assert_eq!(serde_json::from_str::<Experiment>(&text).unwrap(), read);
+        assert_eq!((read.mixing.partners, read.mixing.probability), (MixPartners::Random, 1.0));
+        let read: Experiment =
+            serde_json::from_str(r#"{"mixing":{"partners":"overlap","probability":7.0}}"#).unwrap();
+        let read = read.sanitised();
+        assert_eq!((read.mixing.partners, read.mixing.probability), (MixPartners::Overlap, 1.0));
     }
 }

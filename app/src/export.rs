@@ -1,6 +1,10 @@
-//! Out again: thresholds as TOML, counts as CSV, decisions as JSONL, and the command line that does the same.
+//! Out again: thresholds as TOML, counts as CSV, decisions as JSONL, picked regions as either, and the command line that
+//! does the same.
 
 use ferkd_method::mining::{RegionKind, Rule, Thresholds};
+use ferkd_method::region::Region;
+use ferkd_method::{Error, Result};
+use serde::Serialize;
 
 use crate::experiment::Data;
 use crate::state::State;
@@ -107,15 +111,113 @@ pub fn jsonl(state: &State) -> String {
     state.decisions().values().map(line).collect()
 }
 
+/// A region that is picked in the gallery.
+#[derive(Serialize)]
+struct Picked {
+    /// The image's name.
+    image: String,
+    /// The region's number in it.
+    region: u32,
+    /// Where it is, in pixels of the picture.
+    top: u32,
+    left: u32,
+    height: u32,
+    width: u32,
+    flip: bool,
+    /// The image's class, by name.
+    class: Option<String>,
+    /// The teacher's top-1 prediction, by name, and its probability.
+    prediction: Option<String>,
+    p_prediction: Option<f32>,
+    /// Confidence and kind under the settings at hand.
+    confidence: Option<f32>,
+    kind: Option<&'static str>,
+    /// What was said of it.
+    verdict: Option<&'static str>,
+}
+
+/// The regions that are picked, by image and number.
+fn picked(state: &State) -> Result<Vec<Picked>> {
+    let Some(set) = state.set() else { return Ok(Vec::new()) };
+    let mut places = (None, Vec::new());
+    let mut all = Vec::with_capacity(state.study.gallery.picked.len());
+    for &(image, region) in &state.study.gallery.picked {
+        // They come image by image.
+        if places.0 != Some(image) {
+            places = (Some(image), set.regions(image)?);
+        }
+        let found = set.region(image, region)?;
+        let place = places.1.get(region as usize);
+        let place = *place.ok_or_else(|| Error::usage("region", format!("image {image} has no {region}")))?;
+        let Region { top, left, height, width, flip } = place;
+        let best = found.label.as_ref().and_then(|label| label.top().first().copied());
+        let judged = found
+            .label
+            .as_ref()
+            .and_then(|label| state.judge(&state.experiment.settings, label, found.truth));
+        all.push(Picked {
+            image: found.image,
+            region,
+            top,
+            left,
+            height,
+            width,
+            flip,
+            class: found.truth.map(|class| set.class_name(class)),
+            prediction: best.map(|(class, _)| set.class_name(class)),
+            p_prediction: best.map(|(_, p)| p),
+            confidence: judged.map(|(c, _)| c),
+            kind: judged.map(|(_, kind)| kind.name()),
+            verdict: state.verdict(image, region).map(Verdict::name),
+        });
+    }
+    Ok(all)
+}
+
+/// The regions that are picked in the gallery as CSV.
+///
+/// # Errors
+/// A region whose label is on its way or damaged.
+pub fn picked_csv(state: &State) -> Result<String> {
+    let mut text = String::from(
+        "image,region,top,left,height,width,flip,class,prediction,p_prediction,confidence,kind,verdict\n",
+    );
+    for one in picked(state)? {
+        let Picked { region, top, left, height, width, flip, .. } = one;
+        let word = |word: &Option<String>| word.as_deref().map(field).unwrap_or_default();
+        let number = |number: Option<f32>| number.map(|n| n.to_string()).unwrap_or_default();
+        text += &format!(
+            "{},{region},{top},{left},{height},{width},{flip},{},{},{},{},{},{}\n",
+            field(&one.image),
+            word(&one.class),
+            word(&one.prediction),
+            number(one.p_prediction),
+            number(one.confidence),
+            one.kind.unwrap_or_default(),
+            one.verdict.unwrap_or_default(),
+        );
+    }
+    Ok(text)
+}
+
+/// The regions that are picked in the gallery, one JSON object a line.
+///
+/// # Errors
+/// A region whose label is on its way or damaged.
+pub fn picked_jsonl(state: &State) -> Result<String> {
+    let line = |one: &Picked| serde_json::to_string(one).unwrap_or_default() + "\n";
+    Ok(picked(state)?.iter().map(line).collect())
+}
+
 /// A picture as a PNG file.
-pub fn png(picture: &egui::ColorImage) -> ferkd_method::Result<Vec<u8>> {
+pub fn png(picture: &egui::ColorImage) -> Result<Vec<u8>> {
     let [width, height] = picture.size;
     let rgba: Vec<u8> = picture.pixels.iter().flat_map(egui::Color32::to_array).collect();
     let picture = image::RgbaImage::from_raw(width as u32, height as u32, rgba)
-        .ok_or_else(|| ferkd_method::Error::mismatch("picture", "its bytes are not width x height x 4"))?;
+        .ok_or_else(|| Error::mismatch("picture", "its bytes are not width x height x 4"))?;
     let mut bytes = std::io::Cursor::new(Vec::new());
     let written = picture.write_to(&mut bytes, image::ImageFormat::Png);
-    written.map_err(|e| ferkd_method::Error::mismatch("picture", e.to_string()))?;
+    written.map_err(|e| Error::mismatch("picture", e.to_string()))?;
     Ok(bytes.into_inner())
 }
 
@@ -146,8 +248,9 @@ mod tests {
         let text = csv(&state);
         let rows: Vec<Vec<&str>> = text.lines().skip(1).map(|line| line.split(',').collect()).collect();
         let total = |row: &Vec<&str>| row[2].parse::<u64>().unwrap();
-        assert_eq!(total(&rows[0]), 96);
-        assert_eq!(rows[1..].iter().map(total).sum::<u64>(), 96);
+        let regions = 48 * state.set().unwrap().len();
+        assert_eq!(total(&rows[0]), regions);
+        assert_eq!(rows[1..].iter().map(total).sum::<u64>(), regions);
         assert_eq!(field("=1+1,\"x\""), "\"'=1+1,\"\"x\"\"\"");
     }
 

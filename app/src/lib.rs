@@ -9,7 +9,8 @@
 //!    [`slices`];
 //! 2. [`experiment`], everything that decides what is shown; [`history`], [`link`], [`explain`], [`command`];
 //! 3. what is looked at: [`dataset`], [`live_image`], [`scenes`], [`run`] with its monitor, [`sweep`], `run_files`, what
-//!    lies in the folders of both; `representative`, what of an image is drawn first;
+//!    lies in the folders of both; `representative`, what of an image is drawn first, and [`growth`], the boxes that grow
+//!    about a region;
 //! 4. [`engine`]: teacher and students on one device; a window never waits for them;
 //! 5. [`labels`], the data sets that are loaded with what is counted of them, and above it `study`, what is found out
 //!    about a whole set, a slice a frame;
@@ -34,6 +35,7 @@ pub mod experiment;
 pub mod explain;
 pub mod export;
 mod fonts;
+pub mod growth;
 pub mod history;
 pub mod labels;
 pub mod layout;

@@ -30,7 +30,7 @@ impl PageFetch {
             }
         };
         wasm_bindgen_futures::spawn_local(async move {
-            for asset in Asset::ALL {
+            for asset in Asset::all() {
                 match bring(asset, &arrive).await {
                     Ok(bytes) => arrive(Arrival::Whole(asset, bytes)),
                     Err(error) => {
@@ -50,18 +50,13 @@ impl Fetch for PageFetch {
     }
 }
 
-/// Bytes of an asset and its checksum, as they were when the page was built.
-fn expected(asset: Asset) -> (u64, &'static str) {
-    let (size, sum) = match asset {
-        Asset::Lite0 => (env!("FERKD_LITE0_SIZE"), env!("FERKD_LITE0_SUM")),
-        Asset::Digits => (env!("FERKD_DIGITS_SIZE"), env!("FERKD_DIGITS_SUM")),
-        Asset::Scenes => (env!("FERKD_SCENES_SIZE"), env!("FERKD_SCENES_SUM")),
-    };
-    (size.parse().unwrap_or(0), sum)
-}
+// What is expected of each file beside the page: path, bytes and checksum, as they were when the page was built.
+include!(concat!(env!("OUT_DIR"), "/expected.rs"));
 
 async fn bring(asset: Asset, arrive: &impl Fn(Arrival)) -> Result<Vec<u8>, JsValue> {
-    let (size, sum) = expected(asset);
+    let expected = EXPECTED.iter().find(|(path, ..)| *path == asset.path());
+    let &(_, size, sum) =
+        expected.ok_or_else(|| format!("{}: the page was built without it", asset.path()))?;
     // The checksum tells this version's file from an older one, for every cache on the way.
     let address = format!("{}?v={sum}", asset.path());
     let cache = cache().await;

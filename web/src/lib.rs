@@ -4,7 +4,7 @@
 //! - `page`: the inspector with what surrounds it here: link, files, what is kept between visits.
 //! - `local`: the engine between two frames of the page; `worker`: the engine in a Web Worker.
 //! - `files`, `drops`: what the reader picks or drops; `sources`: what of it is read by slices.
-//! - `fetch`: weights and labels from beside the page, kept by the browser's cache.
+//! - `fetch`: photos, weights and labels from beside the page, kept by the browser's cache.
 //! - `mirror`: what the canvas shows, for screen readers.
 //! - `probe`: `window.ferkd`, for tests and scripts.
 #![warn(missing_docs)]

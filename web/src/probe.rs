@@ -116,7 +116,7 @@ fn describe(page: &mut Page) -> Value {
     json!({
         "device": state.device,
         "teachers": state.teachers.ready.keys().collect::<Vec<_>>(),
-        "loading": state.loading,
+        "loading": state.loading_by_title(),
         "experiment": state.experiment,
         "link": to_fragment(&state.experiment),
         "name": state.set().map(|set| &set.name),

@@ -230,11 +230,16 @@ impl Labels {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::assets::{Asset, PHOTOS};
+
+    fn photos() -> DataSet {
+        DataSet::photos(Asset::PhotoLabels.embedded().unwrap()).unwrap()
+    }
 
     #[test]
     fn remembered_thresholds_are_those_of_the_census() {
         let mut labels = Labels::default();
-        labels.insert(Data::Photos, DataSet::photos().unwrap());
+        labels.insert(Data::Photos, photos());
         labels.count(Data::Photos, Confidence::Max);
         for round in 0..2 {
             for step in 0..8u8 {
@@ -261,10 +266,11 @@ mod tests {
     #[test]
     fn an_image_behind_the_last_one_is_the_last_one() {
         let mut labels = Labels::default();
-        assert_eq!(labels.show(Data::Photos, 7), 7, "nothing is loaded yet");
-        labels.insert(Data::Photos, DataSet::photos().unwrap());
-        assert_eq!(labels.show(Data::Photos, 7), 1);
-        assert_eq!(labels.shown().unwrap().image, 1);
+        assert_eq!(labels.show(Data::Photos, 77), 77, "nothing is loaded yet");
+        labels.insert(Data::Photos, photos());
+        let last = PHOTOS.len() as u64 - 1;
+        assert_eq!(labels.show(Data::Photos, 77), last);
+        assert_eq!(labels.shown().unwrap().image, last);
         labels.changed(Data::Photos);
         assert!(labels.shown().is_none(), "its labels are others now");
     }

@@ -103,6 +103,8 @@ pub enum Action {
     OrderGallery(Order),
     /// Pick a region of the gallery besides those that are picked; let it go if it is.
     Pick(u64, u32),
+    /// Pick the regions that the gallery shows.
+    PickShown,
     /// Let all regions go that were picked.
     PickNone,
     /// Say who is wrong about every region that is picked.

@@ -106,6 +106,7 @@ impl State {
 
             Action::OrderGallery(order) => self.study.gallery.order = order,
             Action::Pick(image, region) => self.study.gallery.pick(image, region),
+            Action::PickShown => self.study.gallery.pick_shown(),
             Action::PickNone => self.study.gallery.picked.clear(),
             Action::DecidePicked(verdict) => self.decide_picked(verdict),
 

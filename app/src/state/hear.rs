@@ -1,9 +1,12 @@
 //! What comes from outside: the engine's replies, and what ships with the program once its bytes are here.
 
+use std::collections::BTreeMap;
+
 use ferkd_data::classes::ClassSpace;
+use ferkd_method::Result;
 
 use super::State;
-use crate::assets::Asset;
+use crate::assets::{Asset, PHOTOS};
 use crate::dataset::DataSet;
 use crate::engine::{JobId, Reply, Request};
 use crate::experiment::Data;
@@ -12,18 +15,45 @@ use crate::scenes::held_out;
 impl State {
     /// Takes up something that ships, once its bytes are here.
     pub fn load(&mut self, asset: Asset, bytes: &[u8]) {
-        self.loading.remove(asset.title());
+        self.loading.remove(&asset);
         if let Some(name) = asset.teacher() {
             self.outbox.push(Request::Teacher { name: name.into(), weights: bytes.to_vec() });
             return;
         }
-        // Listing them takes a while: now, rather than in the first frame that shows a student.
-        held_out();
-        match DataSet::scenes(bytes) {
-            Ok(scenes) => self.insert(Data::Scenes, scenes),
+        match asset {
+            Asset::PhotoLabels => self.take_up(Data::Photos, DataSet::photos(bytes)),
+            Asset::Photo(number) => {
+                let set = self.labels.set_mut(Data::Photos);
+                // Without labels there is nothing to be shown of it, and why they are missing has been said.
+                if let (Some(set), Some(name)) = (set, PHOTOS.get(usize::from(number))) {
+                    set.arrive(name, bytes);
+                    self.labels.changed(Data::Photos);
+                }
+            }
+            _ => {
+                // Listing them takes a while: now, rather than in the first frame that shows a student.
+                held_out();
+                self.take_up(Data::Scenes, DataSet::scenes(bytes));
+                self.outbox.push(Request::Scenes(bytes.to_vec()));
+            }
+        }
+    }
+
+    fn take_up(&mut self, data: Data, set: Result<DataSet>) {
+        match set {
+            Ok(set) => self.insert(data, set),
             Err(error) => self.complain(error),
         }
-        self.outbox.push(Request::Scenes(bytes.to_vec()));
+    }
+
+    /// What is on its way, by its title: bytes that are here, and in all.
+    pub fn loading_by_title(&self) -> BTreeMap<&'static str, (u64, u64)> {
+        let mut titles = BTreeMap::new();
+        for (asset, (here, all)) in &self.loading {
+            let sum: &mut (u64, u64) = titles.entry(asset.title()).or_default();
+            *sum = (sum.0 + here, sum.1 + all);
+        }
+        titles
     }
 
     /// Takes in what the engine says.

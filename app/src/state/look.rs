@@ -1,12 +1,16 @@
 //! What is looked at: data set, image, region; and what is said of it.
 
 use ferkd_method::Result;
+use ferkd_method::label::SoftLabel;
+use ferkd_method::mining::RegionKind;
+use ferkd_method::region::Region;
 
 use super::State;
 use super::filters::Filters;
 use crate::dataset::DataSet;
 use crate::experiment::Data;
 use crate::pane_kind::PaneKind;
+use crate::representative::{AT_FIRST, representative};
 use crate::run::RunView;
 use crate::study::seek::{Seek, Sought};
 use crate::sweep::SweepView;
@@ -95,6 +99,27 @@ impl State {
             Ok(Sought::Nothing) => {}
             Err(error) => self.complain(error),
         }
+    }
+
+    /// The region that boxes grow about: the reader's own box, else the region that is chosen, else the important one that
+    /// is drawn first.
+    pub fn growing_region(&self) -> Option<Region> {
+        let shown = self.shown()?;
+        if let Some(probe) = &self.teachers.probe {
+            return Some(probe.region);
+        }
+        if let Some(chosen) = self.experiment.region {
+            return shown.regions.get(chosen as usize).copied();
+        }
+        let kind = |label: &Option<SoftLabel>| {
+            let judged = self.judge(&self.experiment.settings, label.as_ref()?, shown.truth);
+            judged.map(|(_, kind)| kind)
+        };
+        let labelled = shown.regions.iter().zip(&shown.labels);
+        let regions: Vec<_> = labelled.map(|(region, label)| (*region, kind(label))).collect();
+        let first = representative(&regions, shown.size, AT_FIRST as usize);
+        let important = first.iter().find(|&&place| regions[place].1 == Some(RegionKind::Important));
+        important.or(first.first()).map(|&place| regions[place].0)
     }
 
     /// Looks at the next or the previous region of the review.

@@ -42,6 +42,7 @@ use self::selection::Selection;
 use self::teachers::Teachers;
 use self::tour::Tour;
 use self::training::Training;
+use crate::assets::Asset;
 use crate::command::Command;
 use crate::dataset::{DataSet, Shown};
 use crate::engine::Request;
@@ -87,7 +88,7 @@ pub struct State {
     /// What computes, in words.
     pub device: Option<String>,
     /// Weights and labels on their way: bytes that are here, and in all.
-    pub loading: BTreeMap<&'static str, (u64, u64)>,
+    pub loading: BTreeMap<Asset, (u64, u64)>,
     /// What the window is asked to do next: what has to do with files, clipboard or layout.
     pub asked: Vec<Command>,
     /// What the engine is asked next.
@@ -95,12 +96,14 @@ pub struct State {
 }
 
 impl State {
-    /// A state that looks at the photos, which the program holds.
+    /// A state that looks at the photos, where the program holds them; else they are on their way.
     pub fn new(experiment: Experiment) -> Self {
         let mut state = Self { experiment, ..Self::default() };
-        match DataSet::photos() {
-            Ok(photos) => state.labels.insert(Data::Photos, photos),
-            Err(error) => state.notices.complain(error),
+        for asset in Asset::of_photos() {
+            match asset.embedded() {
+                Some(bytes) => state.load(asset, bytes),
+                None => _ = state.loading.insert(asset, (0, 0)),
+            }
         }
         state
     }
@@ -234,6 +237,7 @@ impl State {
             Command::NextListed | Command::PreviousListed | Command::SaveReview => {
                 !self.study.review.is_empty()
             }
+            Command::SavePickedCsv | Command::SavePickedJsonl => !self.study.gallery.picked.is_empty(),
             Command::Decide(_) => self.experiment.region.is_some(),
             _ => true,
         }

@@ -2,8 +2,10 @@
 
 use super::State;
 use super::opening::{Opened, Opening};
+use crate::engine::Request;
 use crate::experiment::Data;
 use crate::slices::Blocks;
+use crate::study::Watched;
 
 impl State {
     /// Brings everything that is derived up to date; once a frame, before the panes.
@@ -19,10 +21,20 @@ impl State {
         self.follow_training();
         let probe = self.teachers.ask_about_probe(&self.labels, data);
         let live = self.teachers.ask_about_live(&self.labels);
+        let growth = self.ask_about_growth();
         let second = self.ask_checkpoint();
-        self.outbox.extend(probe.into_iter().chain(live).chain(second));
+        self.outbox.extend(probe.into_iter().chain(growth).chain(live).chain(second));
         self.study();
         self.follow_tour();
+    }
+
+    /// Asks the teacher about growing boxes, while they are looked at.
+    fn ask_about_growth(&mut self) -> Option<Request> {
+        if !self.study.watched.contains(&Watched::Growth) {
+            return None;
+        }
+        let region = self.growing_region()?;
+        self.teachers.ask_about_growth(&self.labels, self.experiment.data, region)
     }
 
     /// Goes on counting the confidences that something is asked of.

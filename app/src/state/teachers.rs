@@ -12,6 +12,7 @@ use image::RgbImage;
 use crate::dataset::DataSet;
 use crate::engine::{LabelJob, Picture, Request};
 use crate::experiment::Data;
+use crate::growth::Growth;
 use crate::labels::Labels;
 use crate::live_image::LiveImage;
 
@@ -30,6 +31,8 @@ pub struct Teachers {
     pub probe: Option<Probe>,
     /// The stored region that the teacher was asked about again.
     pub asked_again: Option<AskedAgain>,
+    /// The boxes that grow about a region, and what the teacher says of them.
+    pub growth: Option<Growth>,
     /// Seconds that each measurement of the teacher took.
     pub measured: Vec<f64>,
     /// What the engine works on, by the number of the job; the data set that it is about.
@@ -83,6 +86,8 @@ enum Job {
     Probe(Region),
     /// A region whose label was stored.
     Again,
+    /// Boxes that grow about a region of an image.
+    Growth(Data, u64, Region),
     /// Regions that are labelled for the time that it takes.
     Measure,
     /// Regions of an image of the user's, from this one on.
@@ -124,6 +129,7 @@ impl Teachers {
     /// Another data set stands where one was: answers about its images are of no use.
     pub fn forget(&mut self, data: Data) {
         self.sent_picture = None;
+        self.growth = self.growth.take().filter(|growth| growth.of.0 != data);
         if data == Data::Yours {
             self.jobs.retain(|_, (_, job)| !job.is_live());
             self.live_failed = false;
@@ -155,6 +161,23 @@ impl Teachers {
         let asked = self.ask_of_shown(labels, data, vec![place], Job::Again)?;
         self.asked_again = Some(AskedAgain { data, image, region, label: None, time_s: 0.0 });
         Some(asked)
+    }
+
+    /// Asks about the boxes that grow about a region of the shown image, unless the teacher is looking at some: the latest
+    /// region wins.
+    pub fn ask_about_growth(&mut self, labels: &Labels, data: Data, region: Region) -> Option<Request> {
+        let shown = labels.shown()?;
+        let of = (data, shown.image, region);
+        if self.growth.as_ref().is_none_or(|growth| growth.of != of) {
+            self.growth = region.fits(shown.size.0, shown.size.1).then(|| Growth::new(of, shown.size));
+        }
+        let growth = self.growth.as_ref()?;
+        let is_looking = self.jobs.values().any(|(_, job)| matches!(job, Job::Growth(..)));
+        if is_looking || growth.has_failed || growth.labels.is_some() {
+            return None;
+        }
+        let boxes = growth.boxes.to_vec();
+        self.ask_of_shown(labels, data, boxes, Job::Growth(data, shown.image, region))
     }
 
     /// Asks for labels of so many regions of the shown image, for the time that it takes.
@@ -257,6 +280,11 @@ impl Teachers {
                 }
             }
             Job::Measure => self.measured.push(time_s),
+            Job::Growth(data, image, region) => {
+                if let Some(growth) = self.growth_of((data, image, region)) {
+                    growth.labels = Some(decoded);
+                }
+            }
             Job::Again => {
                 if let Some(asked) = &mut self.asked_again {
                     (asked.label, asked.time_s) = (decoded.pop(), time_s);
@@ -275,6 +303,11 @@ impl Teachers {
         Ok(())
     }
 
+    /// The growing boxes at hand, where they are these.
+    fn growth_of(&mut self, of: (Data, u64, Region)) -> Option<&mut Growth> {
+        self.growth.as_mut().filter(|growth| growth.of == of)
+    }
+
     /// A job has failed: what it was for waits no longer, and nothing else is touched.
     pub fn fail(&mut self, id: u64) {
         // The picture that came with it may not have arrived.
@@ -288,6 +321,11 @@ impl Teachers {
                 }
             }
             Job::Again => self.asked_again = None,
+            Job::Growth(data, image, region) => {
+                if let Some(growth) = self.growth_of((data, image, region)) {
+                    growth.has_failed = true;
+                }
+            }
             Job::Measure => {}
             Job::Live { .. } => self.live_failed = true,
         }

@@ -12,6 +12,9 @@ use crate::labels::walk::{LabelsKey, Walk};
 /// Regions that are gathered at the most, the first ones: 24 bytes each.
 pub(crate) const MOST: usize = 1_000_000;
 
+/// Regions that are picked at once at the most: what is said of them is kept for each.
+pub(crate) const PICKED_AT_ONCE: usize = 10_000;
+
 /// In which order regions are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Order {
@@ -182,6 +185,13 @@ impl GalleryStudy {
         if !self.picked.remove(&(image, region)) {
             self.picked.insert((image, region));
         }
+    }
+
+    /// Picks the regions that are shown besides those that are picked: the first [`PICKED_AT_ONCE`] of them.
+    pub fn pick_shown(&mut self) {
+        let shown = self.shown.iter().take(PICKED_AT_ONCE);
+        let tiles = shown.filter_map(|&(at, _)| self.tiles.get(at as usize));
+        self.picked.extend(tiles.map(|tile| (tile.image, tile.region)));
     }
 }
 

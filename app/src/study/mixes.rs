@@ -1,4 +1,5 @@
-//! What mixing does to labels over many draws: within one image, and across images.
+//! What mixing does to labels over many draws: within one image, with a random and with a similar partner, and across
+//! images.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,21 +10,19 @@ use ferkd_method::label::SoftLabel;
 use ferkd_method::mining::{RegionKind, Thresholds};
 use ferkd_method::region::Region;
 use ferkd_method::rng::{Purpose, Stream};
-use ferkd_method::selfmix::{Mix, MixStrength, Mixing};
+use ferkd_method::selfmix::{Mix, Mixing, box_similarity, partners, similar_partners};
 use ferkd_train::demo::settings::student_config;
 use image::RgbImage;
 use web_time::Instant;
 
 use super::question::Question;
+use super::spread::{Spread, Way};
 use crate::dataset::DataSet;
 use crate::experiment::{Experiment, Settings};
 use crate::labels::walk::{LabelsKey, SLICE};
 
 /// Draws of the distribution.
 pub(crate) const DRAWS: u64 = 500;
-
-/// Bars of the distribution.
-pub(crate) const BINS: usize = 25;
 
 /// Seed of all draws that are shown: a link shows the same ones.
 pub(crate) const SEED: u64 = 0;
@@ -40,39 +39,17 @@ pub(crate) struct MixStudy {
     of: Option<Key>,
     /// Draws done.
     pub done: u64,
-    /// Total variation from each parent, where both are of one image.
-    pub within: Spread,
-    /// The same, where they are of two images.
-    pub across: Spread,
+    /// Those of them that mix: the others leave their regions as they are.
+    pub mixed: u64,
+    /// Total variation from each parent, by [`Way`].
+    spreads: [Spread; Way::ALL.len()],
     /// Why it cannot be found out.
     pub error: Option<String>,
     other: Option<((Key, u64, u64), Option<Other>)>,
 }
 
-type Key = (LabelsKey, Settings, Thresholds, u32);
-
-/// Total variations over [0, 1].
-#[derive(Debug, Clone, PartialEq, Default)]
-pub(crate) struct Spread {
-    /// How many fall into each bar.
-    pub bins: [u32; BINS],
-    sum: f64,
-    count: u64,
-}
-
-impl Spread {
-    fn add(&mut self, value: f64) {
-        let bin = (value * BINS as f64) as usize;
-        self.bins[bin.min(BINS - 1)] += 1;
-        self.sum += value;
-        self.count += 1;
-    }
-
-    /// Mean, if there is any.
-    pub fn mean(&self) -> Option<f64> {
-        (self.count > 0).then(|| self.sum / self.count as f64)
-    }
-}
+/// Labels and settings, the side of pictures, and the probability of mixing.
+type Key = (LabelsKey, Settings, Thresholds, u32, f32);
 
 /// A region of another image.
 #[derive(Debug, Clone)]
@@ -171,7 +148,8 @@ impl MixStudy {
         let settings = question.experiment.settings;
         let (Ok(thresholds), Some(set)) = (question.thresholds(), question.set()) else { return };
         let side = side(set);
-        let key = (question.key(), settings, thresholds, side);
+        let probability = question.experiment.mixing.probability;
+        let key = (question.key(), settings, thresholds, side, probability);
         if self.of != Some(key) {
             *self = Self { of: Some(key), other: self.other.take(), ..Self::default() };
         }
@@ -188,7 +166,7 @@ impl MixStudy {
         }
         let begun = Instant::now();
         while self.done < DRAWS && self.error.is_none() && begun.elapsed() < SLICE {
-            match self.draw(set, &settings, &thresholds, side) {
+            match self.draw(set, question.experiment, &thresholds, side) {
                 Err(error) if error.is_pending() => break,
                 drawn => self.error = drawn.err().map(|error| error.to_string()),
             }
@@ -196,24 +174,62 @@ impl MixStudy {
         }
     }
 
-    /// One draw: two regions of one image, and the first of them with one of another image.
-    fn draw(&mut self, set: &DataSet, settings: &Settings, thresholds: &Thresholds, side: u32) -> Result<()> {
-        let mut draw = Stream::new(SEED, Purpose::Partner, self.done, 0);
-        let by = (settings, thresholds);
-        let Some(mixing) = Mixing::draw(Mix::Selfmix, &MixStrength::default(), SEED, self.done, side)? else {
+    /// One draw: a region with a random partner and with the most similar one of its image, and with a region of another
+    /// image.
+    fn draw(
+        &mut self,
+        set: &DataSet,
+        experiment: &Experiment,
+        thresholds: &Thresholds,
+        side: u32,
+    ) -> Result<()> {
+        let (strength, step) = (experiment.mixing.strength(), self.done);
+        let drawn = |mix| Mixing::draw(mix, &strength, SEED, step, side);
+        // One draw decides for all whether anything is mixed.
+        let (Some(own), Some(mixup), Some(cutmix)) =
+            (drawn(Mix::Selfmix)?, drawn(Mix::Mixup)?, drawn(Mix::Cutmix)?)
+        else {
             return Ok(());
         };
-        let Some((image, mut regions)) = some_image(set, by, &mut draw, None, 2)? else { return Ok(()) };
-        draw.shuffle(&mut regions);
-        let [(_, a), (_, b), ..] = &regions[..] else { return Ok(()) };
+        // Another stream than that of the partners themselves.
+        let mut draw = Stream::new(SEED, Purpose::Partner, step, 2);
+        let by = (&experiment.settings, thresholds);
+        let Some((image, regions)) = some_image(set, by, &mut draw, None, 2)? else { return Ok(()) };
+        let places = set.regions(image)?;
+        let boxes: Vec<Region> =
+            regions.iter().filter_map(|(region, _)| places.get(*region as usize).copied()).collect();
+        let count = regions.len();
+        if boxes.len() != count {
+            return Ok(());
+        }
         // Before anything is measured: where bytes are on their way the whole draw is made again.
         let found = some_image(set, by, &mut draw, Some(image), 1)?;
-        measure(&mut self.within, &a.label, &b.label, mixing.l)?;
+        let first = draw.below(count as u32) as usize;
+        let random = partners(Mix::Selfmix, SEED, step, &[count])[first] as usize;
+        let similar = similar_partners(count, |i, j| box_similarity(&boxes[i], &boxes[j]))[first];
+        let label = |at: usize| &regions[at].1.label;
+        self.mixed += 1;
+        self.measure(Way::Random, label(first), label(random), own.l)?;
+        self.measure(Way::Overlap, label(first), label(similar), own.l)?;
         if let Some((_, others)) = found {
-            let other = &others[draw.below(others.len() as u32) as usize].1;
-            measure(&mut self.across, &a.label, &other.label, mixing.l)?;
+            let other = &others[draw.below(others.len() as u32) as usize].1.label;
+            self.measure(Way::Mixup, label(first), other, mixup.l)?;
+            self.measure(Way::Cutmix, label(first), other, cutmix.l)?;
         }
         Ok(())
+    }
+
+    fn measure(&mut self, way: Way, a: &SoftLabel, b: &SoftLabel, l: f32) -> Result<()> {
+        let mixed = a.mixed(b, l)?;
+        let spread = &mut self.spreads[way as usize];
+        spread.add(mixed.total_variation(a));
+        spread.add(mixed.total_variation(b));
+        Ok(())
+    }
+
+    /// How far mixed labels lie from their parents.
+    pub fn spread(&self, way: Way) -> &Spread {
+        &self.spreads[way as usize]
     }
 
     /// The region of another image that the draw at hand mixes with those of the image that is shown.
@@ -243,11 +259,4 @@ fn find_other(
     let all = set.show(image)?;
     let place = all.regions.get(region as usize).copied();
     Ok(place.map(|place| Other { image, region, place, picture: all.picture, adapted }))
-}
-
-fn measure(spread: &mut Spread, a: &SoftLabel, b: &SoftLabel, l: f32) -> Result<()> {
-    let mixed = a.mixed(b, l)?;
-    spread.add(mixed.total_variation(a));
-    spread.add(mixed.total_variation(b));
-    Ok(())
 }

@@ -11,6 +11,7 @@ mod question;
 pub mod review;
 pub mod right;
 pub mod seek;
+pub mod spread;
 #[cfg(test)]
 mod tests;
 mod watched;

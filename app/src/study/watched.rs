@@ -15,4 +15,6 @@ pub enum Watched {
     Right,
     /// All regions, side by side.
     Gallery,
+    /// What the teacher says of growing boxes.
+    Growth,
 }

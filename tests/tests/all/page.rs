@@ -110,6 +110,23 @@ fn nothing_is_drawn_while_nothing_changes() {
     no_complaint(browser);
 }
 
+#[test]
+fn the_other_photos_come_from_beside_the_page() {
+    let Some(mut visit) = visit(false) else { return };
+    let state = open(&mut visit);
+    assert!(state["images"].as_u64() >= Some(12), "{}", state["images"]);
+    let browser = &mut visit.browser;
+    browser.until("everything is here", |state| state["loading"].as_object().unwrap().is_empty());
+    let last = state["images"].as_u64().unwrap() - 1;
+    browser.act("experiment", json!({ "image": last }));
+    browser.until("the last photo", |state| state["shown"]["name"] == "n07920052/coffee.jpg");
+    // Its picture, not its labels alone: the teacher looks at it.
+    browser.act("box", json!({ "top": 20, "left": 60, "height": 360, "width": 440, "flip": false }));
+    let state = browser.until("the box's label", |state| !state["box"]["label"].is_null());
+    assert_eq!(state["box"]["label"]["top"][0][0], "espresso", "{}", state["box"]);
+    no_complaint(browser);
+}
+
 /// The steps that each student has taken.
 fn steps(state: &Value) -> Vec<u64> {
     let students = state["training"]["students"].as_array().unwrap();

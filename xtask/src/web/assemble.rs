@@ -74,16 +74,24 @@ fn place(asset: &Asset<'_>, web: &Path, dist: &Path) -> Result<String, String> {
     match asset.rel {
         "rust" => return start(asset.initializer, web, dist),
         "copy-file" => copy_file(&from, &to)?,
-        "copy-dir" => {
-            let entries = fs::read_dir(&from).map_err(|error| format!("{}: {error}", from.display()))?;
-            for entry in entries {
-                let entry = entry.map_err(|error| format!("{}: {error}", from.display()))?;
-                copy_file(&entry.path(), &to)?;
-            }
-        }
+        "copy-dir" => copy_dir(&from, &to)?,
         other => return Err(format!("rel=\"{other}\": expected rust, copy-file or copy-dir")),
     }
     Ok(String::new())
+}
+
+/// Copies what is in a folder, and in the folders in it, as trunk does.
+fn copy_dir(from: &Path, to: &Path) -> Result<(), String> {
+    let entries = fs::read_dir(from).map_err(|error| format!("{}: {error}", from.display()))?;
+    for entry in entries {
+        let entry = entry.map_err(|error| format!("{}: {error}", from.display()))?;
+        let path = entry.path();
+        match path.is_dir() {
+            true => copy_dir(&path, &to.join(entry.file_name()))?,
+            false => copy_file(&path, to)?,
+        }
+    }
+    Ok(())
 }
 
 fn copy_file(from: &Path, folder: &Path) -> Result<(), String> {
@@ -155,6 +163,16 @@ mod tests {
                 assert!(!text.contains(absolute), "{file} holds {absolute}");
             }
         }
+    }
+
+    #[test]
+    fn a_folder_is_copied_with_the_folders_in_it() {
+        let to = std::env::temp_dir().join(format!("ferkd-copy-dir-{}", std::process::id()));
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/playground/photos");
+        copy_dir(&from, &to).unwrap();
+        let photo = "n02124075/chelsea.jpg";
+        assert_eq!(fs::read(to.join(photo)).unwrap(), fs::read(from.join(photo)).unwrap());
+        fs::remove_dir_all(&to).unwrap();
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::state::State;
 use crate::state::action::Action;
 use crate::state::selection::Item;
 use crate::study::Watched;
-use crate::study::gallery::{MOST, Order, Tile};
+use crate::study::gallery::{MOST, Order, PICKED_AT_ONCE, Tile};
 use crate::theme;
 use crate::verdict::Verdict;
 
@@ -90,9 +90,17 @@ fn tools(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
         }
     });
     ui.horizontal_wrapped(|ui| {
+        let shown = gallery.len().unwrap_or(0);
+        let all = match shown > PICKED_AT_ONCE {
+            true => format!("Pick the first {}", count(PICKED_AT_ONCE as u64)),
+            false => "Pick all shown".into(),
+        };
+        if ui.add_enabled(shown > 0, egui::Button::new(all)).clicked() {
+            cx.push(Action::PickShown);
+        }
         if gallery.picked.is_empty() {
             ui.weak(
-                "Click a region to open it; with Ctrl or Shift, pick several and say who is wrong about them",
+                "Click a region to open it; with Ctrl or Shift, pick several: say who is wrong about them, or save them",
             );
             return;
         }
@@ -108,6 +116,13 @@ fn tools(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
         if ui.add_enabled(state.can(Command::SaveDecisions), egui::Button::new("Save decisions…")).clicked()
         {
             cx.push(Command::SaveDecisions);
+        }
+        for (command, name) in
+            [(Command::SavePickedCsv, "Save as CSV…"), (Command::SavePickedJsonl, "Save as JSONL…")]
+        {
+            if ui.button(name).on_hover_text(command.hint(ui.ctx())).clicked() {
+                cx.push(command);
+            }
         }
     });
 }

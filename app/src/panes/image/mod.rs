@@ -2,13 +2,16 @@
 
 mod boxes;
 mod class;
+mod growth;
+mod heat;
 mod own_box;
+#[cfg(test)]
+mod tests;
 mod view;
 
 use egui::containers::menu::{MenuButton, MenuConfig};
 use egui::{Color32, CornerRadius, Label, Pos2, Rect, RichText, Sense, Ui, pos2, vec2};
 use ferkd_method::mining::KindCounts;
-use ferkd_method::region::Region;
 
 use self::boxes::{drawn_regions, nearest, paint_regions};
 use self::own_box::handle_probe;
@@ -20,7 +23,7 @@ use super::progress::missing;
 use super::shared::{describe, keep_together};
 use crate::command::Command;
 use crate::dataset::{DataSet, Shown};
-use crate::screen::HeatPicture;
+use crate::experiment::Data;
 use crate::state::State;
 use crate::state::action::Action;
 use crate::state::filters::Boxes;
@@ -42,6 +45,10 @@ pub fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
     };
     let mut space = ui.available_rect_before_wrap();
     space.max.x = space.max.x.min(right);
+    let has_strip = growth::is_on(ui);
+    if has_strip {
+        space.max.y -= growth::HEIGHT + ui.spacing().item_spacing.y;
+    }
     let (width, height) = shown.size;
     let scale = (space.width() / width as f32).min(space.height() / height as f32).max(0.05);
     let size = vec2(width as f32, height as f32) * scale;
@@ -52,10 +59,11 @@ pub fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, &*shown.name));
     describe(&response, || said(state, shown));
 
-    paint_picture(shown, rect, ui);
+    paint_picture(state, shown, rect, ui);
     let view = View { rect, scale };
-    if heat_is_on(ui) {
-        paint_heat(state, shown, &view, cx, ui);
+    let has_heat = heat::is_on(ui);
+    if has_heat {
+        heat::paint(state, shown, &view, cx, ui);
     }
     let regions = drawn_regions(state, shown);
     let pointed = response.hover_pos().and_then(|at| nearest(&regions, &view, at));
@@ -64,9 +72,15 @@ pub fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
         cx.push(Action::Hover(item));
     }
     paint_regions(state, &regions, &view, ui);
+    if has_heat {
+        heat::legend(&view, ui);
+    }
     handle_probe(state, shown, &view, &response, cx, ui);
     if response.clicked() && !touch::were_two(ui.ctx()) {
         cx.push(Action::Choose(pointed.unwrap_or(Item::Image(shown.image))));
+    }
+    if has_strip {
+        growth::ui(state, shown, cx, ui);
     }
 }
 
@@ -130,14 +144,8 @@ fn tools(state: &State, with_title: bool, cx: &mut PaneContext, ui: &mut Ui) {
                 cx.push(Action::FilterClass(None));
             }
         }
-        let mut heat = heat_is_on(ui);
-        if ui
-            .toggle_value(&mut heat, "Heat map")
-            .on_hover_text("Mean confidence of the regions at each pixel")
-            .changed()
-        {
-            ui.data_mut(|data| data.insert_temp(heat_id(), heat));
-        }
+        heat::toggle(ui);
+        growth::toggle(ui);
         density(state, cx, ui);
         let has_box = state.teachers.probe.is_some();
         if has_box && ui.button("Remove my box").clicked() {
@@ -172,18 +180,14 @@ fn density(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
     }
 }
 
-fn heat_id() -> egui::Id {
-    egui::Id::unique("heat map")
-}
-
-fn heat_is_on(ui: &Ui) -> bool {
-    ui.data(|data| data.get_temp(heat_id())).unwrap_or(false)
-}
-
-fn paint_picture(shown: &Shown, rect: Rect, ui: &Ui) {
+fn paint_picture(state: &State, shown: &Shown, rect: Rect, ui: &Ui) {
     let Some(picture) = &shown.picture else {
         ui.painter().rect_filled(rect, CornerRadius::ZERO, theme::card(ui.visuals()));
-        let text = "The picture is not here: boxes and labels alone";
+        let is_coming = state.experiment.data == Data::Photos && !state.loading.is_empty();
+        let text = match is_coming {
+            true => "The picture is on its way",
+            false => "The picture is not here: boxes and labels alone",
+        };
         let color = theme::weak(ui.visuals());
         ui.painter().text(rect.center(), egui::Align2::CENTER_CENTER, text, egui::FontId::default(), color);
         return;
@@ -191,26 +195,4 @@ fn paint_picture(shown: &Shown, rect: Rect, ui: &Ui) {
     let texture = texture(shown, picture, ui.ctx());
     let whole = Rect::from_min_max(Pos2::ZERO, pos2(1.0, 1.0));
     ui.painter().image(texture.id(), rect, whole, Color32::WHITE);
-}
-
-/// How much of the heat map one sees over the picture.
-const HEAT_ALPHA: u8 = 150;
-
-fn paint_heat(state: &State, shown: &Shown, view: &View, cx: &mut PaneContext, ui: &Ui) {
-    let settings = &state.experiment.settings;
-    let regions: Vec<(Region, f32)> = shown
-        .regions
-        .iter()
-        .zip(&shown.labels)
-        .filter_map(|(region, label)| Some((*region, state.judge(settings, label.as_ref()?, shown.truth)?.0)))
-        .collect();
-    let (regions, confidences): (Vec<Region>, Vec<f32>) = regions.into_iter().unzip();
-    let HeatPicture { texture, grid } = cx.screen.heat(shown.size, &regions, &confidences, ui.ctx());
-    // Points are the middles of the texture's pixels; those behind the picture's edge are cut off.
-    let (columns, rows) = (grid.columns as f32, grid.rows as f32);
-    let half = vec2(0.5 / (columns + 1.0), 0.5 / (rows + 1.0));
-    let rect = Rect::from_min_size(view.rect.min, vec2(columns, rows) * grid.cell * view.scale);
-    let uv = Rect::from_min_max(half.to_pos2(), pos2(1.0, 1.0) - half);
-    let painter = ui.painter().with_clip_rect(view.rect.intersect(ui.clip_rect()));
-    painter.image(texture, rect, uv, Color32::from_white_alpha(HEAT_ALPHA));
 }

@@ -9,17 +9,28 @@ mod tests;
 use egui::{Slider, Ui};
 use ferkd_method::label::SoftLabel;
 use ferkd_method::mining::Thresholds;
-use ferkd_method::selfmix::{Draw, Mix, MixStrength, Mixing, Operator};
+use ferkd_method::selfmix::{
+    Draw, Mix, MixPartners, MixStrength, Mixing, Operator, box_similarity, label_similarity, partners,
+    similar_partners,
+};
 
 use self::mixture::{Mixture, Parent};
 use super::context::PaneContext;
 use super::progress::missing;
+use super::shared::keep_together;
 use crate::dataset::Shown;
 use crate::experiment::MixSettings;
 use crate::state::State;
 use crate::state::action::Action;
 use crate::study::Watched;
 use crate::study::mixes::{Adapted, SEED, SIDE, adapt, side};
+
+/// Rules for the partner of a region: what they are called, and what they do.
+const PARTNERS: [(MixPartners, &str, &str); 3] = [
+    (MixPartners::Random, "Random partner", "Any other region of the image, drawn anew"),
+    (MixPartners::Overlap, "Largest overlap", "The region whose box overlaps most with that of a"),
+    (MixPartners::Label, "Nearest label", "The region whose label is nearest to that of a"),
+];
 
 /// Below this width, in points, the two cards come one below the other.
 const TWO_CARDS: f32 = 620.0;
@@ -40,7 +51,7 @@ pub fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
     };
     let side = state.set().map_or(SIDE, side);
     let adapted = adapted(state, &thresholds, shown);
-    let Some((a, b)) = parents(state, &adapted) else {
+    let Some((a, b)) = parents(state, shown, &adapted) else {
         ui.weak("SelfMix needs two labelled regions of one image; with one region it changes nothing");
         return;
     };
@@ -53,7 +64,7 @@ pub fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
             return;
         }
     };
-    say_mixing(state, &mixing, ui);
+    say_mixing(state, &mixing, side, ui);
     let parent = |number: u32, which| {
         let adapted = adapted.get(number as usize)?.clone()?;
         let place = *shown.regions.get(number as usize)?;
@@ -61,6 +72,7 @@ pub fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
         Some(Parent { name, place, picture: shown.picture.clone(), adapted, which })
     };
     let (Some(a), Some(b)) = (parent(a, 0), parent(b, 1)) else { return };
+    say_overlap(&a, &b, ui);
     let study = &state.study.mixes;
     let found = study.other(&state.experiment);
     let other = found.flatten().cloned().map(|other| Parent {
@@ -99,8 +111,9 @@ fn adapted(state: &State, thresholds: &Thresholds, shown: &Shown) -> Vec<Option<
     shown.labels.iter().map(|label| adapted(label.as_ref()?)).collect()
 }
 
-/// The two regions that are mixed: those that were chosen, else the first that a student meets.
-fn parents(state: &State, adapted: &[Option<Adapted>]) -> Option<(u32, u32)> {
+/// The two regions that are mixed: those that were chosen; else the first that a student meets, and the partner that a
+/// batch would mix it with.
+fn parents(state: &State, shown: &Shown, adapted: &[Option<Adapted>]) -> Option<(u32, u32)> {
     let known = |number: &u32| adapted.get(*number as usize).is_some_and(Option::is_some);
     let numbers = || (0..adapted.len() as u32).filter(known);
     let is_met = |number: &u32| adapted[*number as usize].as_ref().is_some_and(|adapted| adapted.is_met);
@@ -110,10 +123,37 @@ fn parents(state: &State, adapted: &[Option<Adapted>]) -> Option<(u32, u32)> {
         .filter(known)
         .or_else(|| numbers().find(is_met))
         .or_else(|| numbers().next())?;
-    let partner = state.experiment.mixing.partner.filter(|b| known(b) && *b != a);
-    let others = || numbers().filter(|b| *b != a);
-    let b = partner.or_else(|| others().find(is_met)).or_else(|| others().next())?;
-    Some((a, b))
+    let mixing = &state.experiment.mixing;
+    let chosen = mixing.partner.filter(|b| known(b) && *b != a);
+    // Among those that a student meets, as in a batch; the first region is among them whatever it is.
+    let met: Vec<u32> = numbers().filter(|number| is_met(number) || *number == a).collect();
+    let b = chosen.or_else(|| partner(mixing, a, &met, shown, adapted));
+    Some((a, b.or_else(|| numbers().find(|b| *b != a))?))
+}
+
+/// Whom a batch mixes region `a` with, by the rule of the settings; none where it is alone.
+fn partner(
+    mixing: &MixSettings,
+    a: u32,
+    met: &[u32],
+    shown: &Shown,
+    adapted: &[Option<Adapted>],
+) -> Option<u32> {
+    let at = met.iter().position(|number| *number == a)?;
+    let place = |at: usize| shown.regions.get(met[at] as usize);
+    let label = |at: usize| adapted[met[at] as usize].as_ref().map(|adapted| &adapted.label);
+    let found = match mixing.partners {
+        MixPartners::Random => partners(Mix::Selfmix, SEED, mixing.draw, &[met.len()])[at] as usize,
+        MixPartners::Overlap => {
+            let overlap = |i, j| Some(box_similarity(place(i)?, place(j)?));
+            similar_partners(met.len(), |i, j| overlap(i, j).unwrap_or(0.0))[at]
+        }
+        MixPartners::Label => {
+            let likeness = |i, j| Some(label_similarity(label(i)?, label(j)?));
+            similar_partners(met.len(), |i, j| likeness(i, j).unwrap_or(0.0))[at]
+        }
+    };
+    Some(met[found]).filter(|b| *b != a)
 }
 
 /// The draw that is shown: what chance gave, but for what the hand has changed.
@@ -160,6 +200,20 @@ fn controls(
         }
     });
     ui.horizontal_wrapped(|ui| {
+        let before = (mixing.partner, mixing.partners);
+        let mut rule = mixing.partner.is_none().then_some(mixing.partners);
+        for (partners, name, hint) in PARTNERS {
+            ui.selectable_value(&mut rule, Some(partners), name).on_hover_text(hint);
+        }
+        if let Some(rule) = rule.filter(|rule| (None, *rule) != before) {
+            (mixing.partner, mixing.partners) = (None, rule);
+        }
+        keep_together(230.0, ui);
+        let label = ui.label("Probability").on_hover_text("Of mixing at all: other draws stay as they are");
+        ui.spacing_mut().slider_width = 72.0;
+        ui.add(Slider::new(&mut mixing.probability, 0.0..=1.0).fixed_decimals(2)).labelled_by(label.id);
+    });
+    ui.horizontal_wrapped(|ui| {
         ui.selectable_value(&mut mixing.by_box, false, "By pixels")
             .on_hover_text("Every pixel is l a + (1 - l) b");
         ui.selectable_value(&mut mixing.by_box, true, "By box").on_hover_text("A box of b is pasted into a");
@@ -197,7 +251,7 @@ fn choose(name: &str, now: u32, adapted: &[Option<Adapted>], ui: &mut Ui) -> Opt
     chosen
 }
 
-fn say_mixing(state: &State, mixing: &Mixing, ui: &mut Ui) {
+fn say_mixing(state: &State, mixing: &Mixing, side: u32, ui: &mut Ui) {
     let text = match mixing.operator {
         Operator::Pixels => {
             format!("Every pixel is {:.2} a + {:.2} b; so is the label.", mixing.l, 1.0 - mixing.l)
@@ -209,5 +263,19 @@ fn say_mixing(state: &State, mixing: &Mixing, ui: &mut Ui) {
             mixing.l
         ),
     };
-    ui.weak(format!("{text} Draw {}", state.experiment.mixing.draw));
+    let settings = &state.experiment.mixing;
+    ui.weak(format!("{text} Draw {}", settings.draw));
+    // Only the gate: a draw that is mixed is mixed alike at any probability.
+    if let Ok(None) = Draw::of(Mix::Selfmix, &settings.strength(), SEED, settings.draw, side) {
+        ui.weak(format!(
+            "At a probability of {:.2} this draw stays unmixed: below is what it would be",
+            settings.probability
+        ));
+    }
+}
+
+/// How much the boxes of the two regions share.
+fn say_overlap(a: &Parent, b: &Parent, ui: &mut Ui) {
+    let overlap = box_similarity(&a.place, &b.place);
+    ui.weak(format!("Their boxes overlap by {overlap:.2} (intersection over union)"));
 }

@@ -71,7 +71,7 @@ fn introduction(state: &State, ui: &mut Ui) {
             Some(missing) => {
                 ui.colored_label(ui.visuals().warn_fg_color, missing);
                 if !state.labels.has(Data::Scenes)
-                    && let Some((here, all)) = state.loading.get(Asset::Scenes.title())
+                    && let Some((here, all)) = state.loading.get(&Asset::Scenes)
                 {
                     ui.add(egui::ProgressBar::new(*here as f32 / (*all).max(1) as f32).desired_width(220.0));
                 }
