@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-const ASSETS: [(&str, &str); 3] = [
+const ASSETS: [(&str, &str); 4] = [
     ("LITE0", "teachers/efficientnet-lite0/weights-f16.safetensors"),
     ("DIGITS", "teachers/digits/weights-f16.safetensors"),
     ("SCENES", "playground/scenes-store.tar"),
+    ("STUDENTS", "playground/students.safetensors"),
 ];
 
 fn main() -> std::io::Result<()> {

@@ -10,11 +10,13 @@ pub enum Asset {
     Digits,
     /// Labels of the demo's scenes.
     Scenes,
+    /// Students that were trained on the scenes before, and how they fared.
+    Students,
 }
 
 impl Asset {
     /// All of them, in the order in which a page fetches them.
-    pub const ALL: [Self; 3] = [Self::Scenes, Self::Digits, Self::Lite0];
+    pub const ALL: [Self; 4] = [Self::Scenes, Self::Digits, Self::Students, Self::Lite0];
 
     /// Path beside the page.
     pub fn path(self) -> &'static str {
@@ -22,6 +24,7 @@ impl Asset {
             Self::Lite0 => "assets/efficientnet-lite0/weights-f16.safetensors",
             Self::Digits => "assets/digits/weights-f16.safetensors",
             Self::Scenes => "assets/scenes-store.tar",
+            Self::Students => "assets/students.safetensors",
         }
     }
 
@@ -31,6 +34,7 @@ impl Asset {
             Self::Lite0 => "EfficientNet-Lite0",
             Self::Digits => "Teacher of the scenes",
             Self::Scenes => "Labels of the scenes",
+            Self::Students => "Trained students",
         }
     }
 
@@ -39,7 +43,7 @@ impl Asset {
         match self {
             Self::Lite0 => Some("efficientnet-lite0"),
             Self::Digits => Some(ferkd_train::demo::settings::TEACHER),
-            Self::Scenes => None,
+            Self::Scenes | Self::Students => None,
         }
     }
 
@@ -50,6 +54,7 @@ impl Asset {
             Self::Lite0 => include_bytes!("../../assets/teachers/efficientnet-lite0/weights-f16.safetensors"),
             Self::Digits => include_bytes!("../../assets/teachers/digits/weights-f16.safetensors"),
             Self::Scenes => include_bytes!("../../assets/playground/scenes-store.tar"),
+            Self::Students => include_bytes!("../../assets/playground/students.safetensors"),
         })
     }
 

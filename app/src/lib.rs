@@ -8,7 +8,7 @@
 //! 1. names and values: [`pane_kind`], [`verdict`], [`theme`], [`assets`], [`meter`], [`shell`], [`slices`];
 //! 2. [`experiment`], everything that decides what is shown; [`history`], [`link`], [`explain`], [`command`];
 //! 3. what is looked at: [`dataset`], [`live_image`], [`scenes`], [`run`] with its monitor; `representative`, what of it is drawn
-//!    first;
+//!    first; [`snapshot`], students that were trained before;
 //! 4. [`engine`]: teacher and students on one device; a window never waits for them;
 //! 5. [`labels`], the data sets that are loaded with what is counted of them, and above it `study`, what is found out
 //!    about a whole set, a slice a frame;
@@ -48,6 +48,7 @@ pub mod scenes;
 mod screen;
 pub mod shell;
 pub mod slices;
+pub mod snapshot;
 pub mod state;
 mod study;
 pub mod theme;

@@ -56,6 +56,7 @@ fn expected(asset: Asset) -> (u64, &'static str) {
         Asset::Lite0 => (env!("FERKD_LITE0_SIZE"), env!("FERKD_LITE0_SUM")),
         Asset::Digits => (env!("FERKD_DIGITS_SIZE"), env!("FERKD_DIGITS_SUM")),
         Asset::Scenes => (env!("FERKD_SCENES_SIZE"), env!("FERKD_SCENES_SUM")),
+        Asset::Students => (env!("FERKD_STUDENTS_SIZE"), env!("FERKD_STUDENTS_SUM")),
     };
     (size.parse().unwrap_or(0), sum)
 }

@@ -1,5 +1,7 @@
 //! What comes from outside: the engine's replies, and what ships with the program once its bytes are here.
 
+use std::sync::Arc;
+
 use ferkd_data::classes::ClassSpace;
 
 use super::State;
@@ -8,22 +10,33 @@ use crate::dataset::DataSet;
 use crate::engine::{JobId, Reply, Request};
 use crate::experiment::Data;
 use crate::scenes::held_out;
+use crate::snapshot::Record;
 
 impl State {
     /// Takes up something that ships, once its bytes are here.
     pub fn load(&mut self, asset: Asset, bytes: &[u8]) {
         self.loading.remove(asset.title());
-        if let Some(name) = asset.teacher() {
-            self.outbox.push(Request::Teacher { name: name.into(), weights: bytes.to_vec() });
-            return;
+        match (asset, asset.teacher()) {
+            (_, Some(name)) => {
+                self.outbox.push(Request::Teacher { name: name.into(), weights: bytes.to_vec() });
+            }
+            (Asset::Students, None) => match Record::read(bytes) {
+                Ok(record) => {
+                    self.training.record = Some(Arc::new(record));
+                    self.outbox.push(Request::Snapshot(bytes.to_vec()));
+                }
+                Err(error) => self.complain(error),
+            },
+            (_, None) => {
+                // Listing them takes a while: now, rather than in the first frame that shows a student.
+                held_out();
+                match DataSet::scenes(bytes) {
+                    Ok(scenes) => self.insert(Data::Scenes, scenes),
+                    Err(error) => self.complain(error),
+                }
+                self.outbox.push(Request::Scenes(bytes.to_vec()));
+            }
         }
-        // Listing them takes a while: now, rather than in the first frame that shows a student.
-        held_out();
-        match DataSet::scenes(bytes) {
-            Ok(scenes) => self.insert(Data::Scenes, scenes),
-            Err(error) => self.complain(error),
-        }
-        self.outbox.push(Request::Scenes(bytes.to_vec()));
     }
 
     /// Takes in what the engine says.
