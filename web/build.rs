@@ -4,11 +4,12 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 /// Files that the page fetches: below the page, and in the repository's `assets`.
-const ASSETS: [(&str, &str); 4] = [
+const ASSETS: [(&str, &str); 5] = [
     ("efficientnet-lite0/weights-f16.safetensors", "teachers/efficientnet-lite0/weights-f16.safetensors"),
     ("digits/weights-f16.safetensors", "teachers/digits/weights-f16.safetensors"),
     ("scenes-store.tar", "playground/scenes-store.tar"),
     ("photos-store.tar", "playground/photos-store.tar"),
+    ("students.safetensors", "playground/students.safetensors"),
 ];
 
 fn main() -> std::io::Result<()> {

@@ -11,7 +11,6 @@ use egui::Theme;
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 use egui_kittest::wgpu::{WgpuTestRenderer, create_render_state, default_wgpu_setup};
-use ferkd_app::engine::Request;
 use ferkd_app::engine::thread::ThreadEngine;
 use ferkd_app::experiment::{Data, Experiment, Settings};
 use ferkd_app::pane_kind::PaneKind;
@@ -20,9 +19,6 @@ use ferkd_app::state::teachers::Probe;
 use ferkd_app::{Inspector, State};
 use ferkd_method::mining::Thresholds;
 use ferkd_method::region::Region;
-
-/// Steps that students take before their picture is drawn.
-const STEPS: u64 = 210;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -74,7 +70,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Draws a box of one's own, lets students learn; whether the teacher has answered and they have learned.
+/// Draws a box of one's own; whether the teacher has answered, and the trained students are evaluated.
 fn prepare(state: &mut State, name: &str, pane: PaneKind) -> bool {
     state.device = Some("CPU (flex)".into());
     if name.starts_with("image") && state.teachers.probe.is_none() {
@@ -82,12 +78,9 @@ fn prepare(state: &mut State, name: &str, pane: PaneKind) -> bool {
         state.teachers.probe = Some(Probe::new(region));
     }
     let learns = pane == PaneKind::Training;
-    if learns && state.training_missing().is_none() && !state.training.has_begun && !state.training.is_opening
-    {
-        state.begin_training();
-        state.outbox.push(Request::Play(Some(STEPS)));
-    }
-    let have_learned = state.training.students.iter().any(|student| student.step >= STEPS);
+    // The pane takes up the trained students by itself.
+    let have_learned = state.training.has_begun
+        && state.training.students.iter().all(|student| !student.predictions.is_empty());
     let has_answered = state.teachers.probe.as_ref().is_none_or(|probe| probe.label.is_some());
     state.teachers.ready.len() == 2 && has_answered && (have_learned || !learns)
 }

@@ -10,6 +10,8 @@ pub enum Asset {
     Photo(u8),
     /// Labels of the demo's scenes.
     Scenes,
+    /// Students that were trained on the scenes before, and how they fared.
+    Students,
     /// Weights of the network that labels the demo's scenes.
     Digits,
     /// Weights of EfficientNet-Lite0, which labels photos.
@@ -50,7 +52,7 @@ photos![
 impl Asset {
     /// All of them, in the order in which a page fetches them.
     pub fn all() -> impl Iterator<Item = Self> {
-        Self::of_photos().chain([Self::Scenes, Self::Digits, Self::Lite0])
+        Self::of_photos().chain([Self::Scenes, Self::Digits, Self::Students, Self::Lite0])
     }
 
     /// The photos and their labels, in the order in which they are taken up.
@@ -66,6 +68,7 @@ impl Asset {
             Self::Lite0 => "assets/efficientnet-lite0/weights-f16.safetensors",
             Self::Digits => "assets/digits/weights-f16.safetensors",
             Self::Scenes => "assets/scenes-store.tar",
+            Self::Students => "assets/students.safetensors",
         }
     }
 
@@ -76,6 +79,7 @@ impl Asset {
             Self::Lite0 => "EfficientNet-Lite0",
             Self::Digits => "Teacher of the scenes",
             Self::Scenes => "Labels of the scenes",
+            Self::Students => "Trained students",
         }
     }
 
@@ -84,7 +88,7 @@ impl Asset {
         match self {
             Self::Lite0 => Some("efficientnet-lite0"),
             Self::Digits => Some(ferkd_train::demo::settings::TEACHER),
-            Self::PhotoLabels | Self::Photo(_) | Self::Scenes => None,
+            Self::PhotoLabels | Self::Photo(_) | Self::Scenes | Self::Students => None,
         }
     }
 
@@ -97,6 +101,7 @@ impl Asset {
             Self::Lite0 => include_bytes!("../../assets/teachers/efficientnet-lite0/weights-f16.safetensors"),
             Self::Digits => include_bytes!("../../assets/teachers/digits/weights-f16.safetensors"),
             Self::Scenes => include_bytes!("../../assets/playground/scenes-store.tar"),
+            Self::Students => include_bytes!("../../assets/playground/students.safetensors"),
         })
     }
 

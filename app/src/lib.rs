@@ -10,7 +10,7 @@
 //! 2. [`experiment`], everything that decides what is shown; [`history`], [`link`], [`explain`], [`command`];
 //! 3. what is looked at: [`dataset`], [`live_image`], [`scenes`], [`run`] with its monitor, [`sweep`], `run_files`, what
 //!    lies in the folders of both; `representative`, what of an image is drawn first, and [`growth`], the boxes that grow
-//!    about a region;
+//!    about a region; [`snapshot`], students that were trained before;
 //! 4. [`engine`]: teacher and students on one device; a window never waits for them;
 //! 5. [`labels`], the data sets that are loaded with what is counted of them, and above it `study`, what is found out
 //!    about a whole set, a slice a frame;
@@ -55,6 +55,7 @@ pub mod scenes;
 mod screen;
 pub mod shell;
 pub mod slices;
+pub mod snapshot;
 pub mod state;
 mod study;
 pub mod sweep;

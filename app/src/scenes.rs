@@ -22,15 +22,21 @@ pub(crate) fn store_seed(store: &Store) -> u64 {
     }
 }
 
+/// A scene as a file in memory: its name, its class and its bytes.
+pub(crate) type SceneFile = (String, String, Vec<u8>);
+
+/// The scene of a digit as a file in memory.
+pub(crate) fn scene_file(maker: &SceneMaker, digit: usize) -> Result<SceneFile> {
+    let name = maker.name(digit, 0);
+    let class = name.split('/').next().unwrap_or_default().to_owned();
+    Ok((name, class, maker.png(digit, 0)?))
+}
+
 /// One half of the scenes as files in memory.
 pub(crate) fn in_memory(maker: &SceneMaker, half: Half) -> Result<ImageList> {
-    let mut files: Vec<(String, String, Vec<u8>)> = Vec::new();
-    for digit in maker.digits(half) {
-        let name = maker.name(digit, 0);
-        let class = name.split('/').next().unwrap_or_default().to_owned();
-        files.push((name, class, maker.png(digit, 0)?));
-    }
-    ImageList::in_memory(files)
+    ImageList::in_memory(
+        maker.digits(half).map(|digit| scene_file(maker, digit)).collect::<Result<Vec<_>>>()?,
+    )
 }
 
 /// A scene that no student was trained on.

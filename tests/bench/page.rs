@@ -150,8 +150,10 @@ fn frame_work(browser: &mut Browser) {
         browser.act("play", Value::Null);
         state = browser.until("frames of training", |state| {
             let students = state["training"]["students"].as_array().unwrap();
-            let all_learn =
-                students.len() == 5 && students.iter().all(|student| student["step"].as_u64() > Some(4));
+            // Trained students go on from where they were.
+            let fifth = state["training"]["begun_at"].as_u64().unwrap() + 5;
+            let has_learned = |student: &Value| student["step"].as_u64().is_some_and(|step| step >= fifth);
+            let all_learn = students.len() == 5 && students.iter().all(has_learned);
             all_learn && state["frames"].as_u64().unwrap() > before + FRAMES
         });
     });

@@ -25,7 +25,8 @@ impl LocalEngine {
             replies.borrow_mut().push(said);
             wake();
         };
-        wasm_bindgen_futures::spawn_local(serve(Core::with_wgpu(shared), engine.inbox.clone(), reply));
+        // The page draws between two pieces of work.
+        wasm_bindgen_futures::spawn_local(serve(Core::with_wgpu(shared), engine.inbox.clone(), 0.0, reply));
         let inbox = engine.inbox.clone();
         on_hidden(move |is_hidden| inbox.hide(is_hidden));
         engine

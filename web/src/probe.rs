@@ -130,6 +130,7 @@ fn describe(page: &mut Page) -> Value {
             "has_begun": state.training.has_begun,
             "is_playing": state.training.is_playing,
             "steps": state.training.steps,
+            "begun_at": state.training.begun_at,
             "students": students,
         },
         "run": state.runs.current.as_ref().map(|run| json!({
@@ -203,8 +204,10 @@ fn act(state: &mut State, name: &str, json: &str) -> Result<(), String> {
             if let Some(missing) = state.training_missing() {
                 return Err(missing);
             }
-            if !state.training.has_begun && !state.training.is_opening {
-                state.begin_training();
+            // Students of other settings make way: trained ones come unasked.
+            match state.training_is_outdated() {
+                true => state.begin_training(),
+                false => state.ensure_students(),
             }
             state.outbox.push(Request::Play(steps));
         }

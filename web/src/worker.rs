@@ -18,6 +18,9 @@ use crate::inbox::{Inbox, serve as serve_requests};
 /// What computes there, in words.
 pub const DEVICE: &str = "CPU (flex), in a worker";
 
+/// Milliseconds of work in which the worker hears nothing: no one draws there.
+const DEAF_MS: f64 = 50.0;
+
 /// An engine in a Web Worker.
 pub struct WorkerEngine {
     worker: Worker,
@@ -135,7 +138,8 @@ pub fn serve() {
         }
     });
     say(&Reply::Device(DEVICE.into()));
-    wasm_bindgen_futures::spawn_local(serve_requests(Core::new(Device::flex()), inbox, |reply| say(&reply)));
+    let core = Core::new(Device::flex());
+    wasm_bindgen_futures::spawn_local(serve_requests(core, inbox, DEAF_MS, |reply| say(&reply)));
 }
 
 /// Says something to the page.

@@ -14,8 +14,11 @@ use image::RgbImage;
 use web_time::Instant;
 
 use super::cutter::{Cutter, HostCutter, ShaderCutter, Source};
-use super::live::{LiveSession, TrainingData};
-use super::{JobId, LabelJob, Picture, Reply, Request};
+use super::live::LiveSession;
+use super::opening::Opening;
+use super::training_data::{Drawing, TrainingData};
+use super::{JobId, LabelJob, Picture, Reply, Request, TrainRequest};
+use crate::snapshot::{FILE, Snapshot};
 
 /// Pictures that are kept for further jobs.
 const PICTURES: usize = 8;
@@ -34,11 +37,28 @@ pub struct Core {
     cutter: Box<dyn Cutter>,
     /// Labels of the scenes, until a training session asks for them; drawing the scenes takes a while.
     scenes: Option<Vec<u8>>,
+    /// The scenes while they are drawn.
+    drawing: Option<Drawing>,
     data: Option<TrainingData>,
     /// Weights of the scenes' teacher: each student that asks one gets its own.
     scene_teacher: Option<Vec<u8>>,
+    /// Students that were trained before: a snapshot's file.
+    snapshot: Option<Vec<u8>>,
+    /// A training session that is on its way.
+    begun: Option<Begun>,
     live: Option<LiveSession>,
     steps_per_s: u32,
+}
+
+/// A training session that is on its way.
+struct Begun {
+    request: TrainRequest,
+    /// Whether it is to go on from students that were trained before.
+    resumes: bool,
+    /// Its students, once the scenes are drawn.
+    opening: Option<Opening>,
+    /// What was asked for meanwhile.
+    waiting: Vec<Request>,
 }
 
 impl Core {
@@ -50,8 +70,11 @@ impl Core {
             pictures: VecDeque::new(),
             cutter: Box::new(HostCutter),
             scenes: None,
+            drawing: None,
             data: None,
             scene_teacher: None,
+            snapshot: None,
+            begun: None,
             live: None,
             steps_per_s: 0,
         }
@@ -64,7 +87,7 @@ impl Core {
 
     /// Whether students wait to go on: call [`advance`](Self::advance) between requests.
     pub fn is_playing(&self) -> bool {
-        self.live.as_ref().is_some_and(LiveSession::is_playing)
+        self.begun.is_some() || self.live.as_ref().is_some_and(LiveSession::is_playing)
     }
 
     /// How long it is until [`advance`](Self::advance) has something to do: earlier calls do no harm.
@@ -81,6 +104,12 @@ impl Core {
     }
 
     async fn try_answer(&mut self, request: Request, reply: &mut dyn FnMut(Reply)) -> Result<()> {
+        if let Some(begun) = &mut self.begun
+            && matches!(request, Request::Tune(_) | Request::Play(_) | Request::Pause)
+        {
+            begun.waiting.push(request);
+            return Ok(());
+        }
         match request {
             Request::Teacher { name, weights } => {
                 let teacher = Classifier::from_bytes(&name, &weights, &self.device)?;
@@ -99,29 +128,9 @@ impl Core {
                 let labels = self.label(job).await?;
                 reply(Reply::Labels { id, labels, time_s: begun.elapsed().as_secs_f64() });
             }
-            Request::Learn(request) => {
-                // Nothing of a former training session goes on, whether this one can begin or not.
-                self.live = None;
-                if let Some(labels) = self.scenes.take() {
-                    self.data = Some(TrainingData::new(labels)?);
-                }
-                let data = self.data.as_ref().ok_or_else(|| {
-                    Error::usage(TRAINING, "the scenes' labels are not here yet").remedy("wait for them")
-                })?;
-                let teacher = || match &self.scene_teacher {
-                    Some(weights) => Classifier::from_bytes(TEACHER, weights, &self.device),
-                    None => Err(Error::usage(TEACHER, "this teacher is not loaded yet")
-                        .remedy("wait for its weights, or leave out kd")),
-                };
-                let mut live = LiveSession::open(&request, data, &teacher, &self.device)?;
-                live.limit(self.steps_per_s);
-                reply(Reply::TrainingOpened {
-                    supervisions: request.supervisions,
-                    steps: live.steps(),
-                    parameters: live.parameters(),
-                });
-                self.live = Some(live);
-            }
+            Request::Snapshot(bytes) => self.snapshot = Some(bytes),
+            Request::Learn(request) => self.begin(request, false)?,
+            Request::Resume(request) => self.begin(request, true)?,
             Request::Tune(tuning) => {
                 if let Some(live) = &mut self.live {
                     live.tune(&tuning);
@@ -132,7 +141,7 @@ impl Core {
                     live.play(steps);
                     reply(Reply::Playing(steps));
                 }
-                None => return Err(Error::usage(TRAINING, "no training has begun").remedy("press reset")),
+                None => return Err(Error::usage(TRAINING, "no training has begun").remedy("train anew")),
             },
             Request::Pace(steps_per_s) => {
                 self.steps_per_s = steps_per_s;
@@ -148,8 +157,99 @@ impl Core {
         Ok(())
     }
 
+    /// Begins a training session: [`advance`](Self::advance) opens it.
+    fn begin(&mut self, request: TrainRequest, resumes: bool) -> Result<()> {
+        // Nothing of a former training session goes on, whether this one can begin or not.
+        (self.live, self.begun) = (None, None);
+        if self.scenes.is_none() && self.drawing.is_none() && self.data.is_none() {
+            return Err(no_labels());
+        }
+        self.begun = Some(Begun { request, resumes, opening: None, waiting: Vec::new() });
+        Ok(())
+    }
+
+    /// Draws scenes that are still to be drawn, some at a time; whether all of them are there.
+    fn draw(&mut self) -> Result<bool> {
+        if let Some(labels) = self.scenes.take() {
+            (self.data, self.drawing) = (None, Some(Drawing::new(labels)?));
+        }
+        let Some(mut drawing) = self.drawing.take() else { return Ok(true) };
+        match drawing.advance()? {
+            true => self.data = Some(drawing.finish()?),
+            false => self.drawing = Some(drawing),
+        }
+        Ok(false)
+    }
+
+    /// Goes on with the training session that is on its way; once it is open, what was asked for meanwhile.
+    fn go_on_opening(&mut self, reply: &mut dyn FnMut(Reply)) -> Result<Vec<Request>> {
+        // What fails is on its way no longer.
+        let Some(mut begun) = self.begun.take() else { return Ok(Vec::new()) };
+        if !self.draw()? {
+            self.begun = Some(begun);
+            return Ok(Vec::new());
+        }
+        let data = self.data.as_ref().ok_or_else(no_labels)?;
+        let teacher = || match &self.scene_teacher {
+            Some(weights) => Classifier::from_bytes(TEACHER, weights, &self.device),
+            None => Err(Error::usage(TEACHER, "this teacher is not loaded yet")
+                .remedy("wait for its weights, or leave out kd")),
+        };
+        let opening = match begun.opening.take() {
+            Some(opening) => Ok(opening),
+            None if begun.resumes => {
+                let absent =
+                    || Error::usage(FILE, "the trained students are not here yet").remedy("wait for them");
+                let snapshot =
+                    self.snapshot.as_ref().ok_or_else(absent).and_then(|bytes| Snapshot::read(bytes));
+                snapshot.and_then(|snapshot| Opening::resuming(begun.request.clone(), snapshot, data))
+            }
+            None => Ok(Opening::new(begun.request.clone())),
+        };
+        let went = opening.and_then(|mut opening| {
+            let live = opening.advance(data, &teacher, &self.device)?;
+            Ok((live, opening))
+        });
+        match went {
+            Ok((Some(mut live), _)) => {
+                live.limit(self.steps_per_s);
+                reply(Reply::TrainingOpened {
+                    supervisions: begun.request.supervisions,
+                    steps: live.steps(),
+                    step: live.step(),
+                    parameters: live.parameters(),
+                });
+                self.live = Some(live);
+                return Ok(begun.waiting);
+            }
+            Ok((None, opening)) => begun.opening = Some(opening),
+            // Rather from the start than not at all.
+            Err(error) if begun.resumes => {
+                reply(failed(JobId::Snapshot, &error));
+                begun.resumes = false;
+            }
+            Err(error) => return Err(error),
+        }
+        self.begun = Some(begun);
+        Ok(Vec::new())
+    }
+
     /// The next piece of the students' work: short enough to come between two frames.
     pub async fn advance(&mut self, reply: &mut dyn FnMut(Reply)) {
+        if self.begun.is_some() {
+            match self.go_on_opening(reply) {
+                Ok(waiting) => {
+                    for request in waiting {
+                        self.answer(request, reply).await;
+                    }
+                }
+                Err(error) => {
+                    reply(Reply::Paused);
+                    reply(failed(JobId::Training, &error));
+                }
+            }
+            return;
+        }
         let Some(live) = &mut self.live else { return };
         if let Err(error) = live.advance(reply).await {
             live.halt();
@@ -195,6 +295,10 @@ impl Core {
         }
         Ok(())
     }
+}
+
+fn no_labels() -> Error {
+    Error::usage(TRAINING, "the scenes' labels are not here yet").remedy("wait for them")
 }
 
 fn failed(job: JobId, error: &Error) -> Reply {

@@ -4,52 +4,21 @@
 //! held-out scenes for one student. A round is a step of every student; pausing waits for its end, so that all
 //! students have always taken as many steps.
 
-use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use burn::tensor::{Device, Tensor};
-use ferkd_data::images::ImageList;
-use ferkd_data::images::cache::Budget as CacheBudget;
-use ferkd_method::calibration::Epsilon;
-use ferkd_method::mining::{KindCounts, Threshold};
-use ferkd_method::{Error, ErrorKind, Result};
-use ferkd_nn::classifier::Classifier;
+use burn::tensor::Tensor;
+use ferkd_method::{Error, Result};
 use ferkd_nn::device::read::read_async;
-use ferkd_train::config::{Supervision, TrainConfig};
-use ferkd_train::demo::settings::student_config;
-use ferkd_train::trainer::{Trainer, Tuning};
-use ferkd_train::{Budget, EvalSet, Evaluated, Inputs, Session, SessionEvent, StepTaken};
+#[cfg(not(target_family = "wasm"))]
+use ferkd_nn::weights::StateDict;
+#[cfg(test)]
+use ferkd_train::trainer::Trainer;
+use ferkd_train::trainer::Tuning;
 use web_time::Instant;
 
-use super::held_out::eval_set;
 use super::pace::Pace;
-use super::{Reply, StudentStep, TrainRequest};
-use crate::dataset::{DataSet, unpack};
-
-/// Memory for decoded scenes: all of them take less than 10 MiB.
-const CACHE_MIB: usize = 32;
-
-/// The scenes and their labels; all students are trained on the same ones.
-pub struct TrainingData {
-    images: ImageList,
-    validation: ImageList,
-    /// The labels: a packed store.
-    labels: Vec<u8>,
-}
-
-impl TrainingData {
-    /// Draws the scenes that `labels`, a packed store, speaks of.
-    ///
-    /// # Errors
-    /// A store that is not the scenes'.
-    pub fn new(labels: Vec<u8>) -> Result<Self> {
-        let scenes = DataSet::scenes(&labels)?;
-        let (images, validation) =
-            scenes.scenes_in_memory().ok_or_else(|| Error::usage("training", "these are not scenes"))??;
-        Ok(Self { images: images.cached(&CacheBudget::mebibytes(CACHE_MIB)), validation, labels })
-    }
-}
+use super::student::Student;
+use super::{Reply, StudentStep};
 
 /// Students that are trained side by side.
 pub struct LiveSession {
@@ -84,52 +53,22 @@ impl Evaluation {
     const PLANNED: Self = Self { is_planned: true, student: 0 };
 }
 
-struct Student {
-    supervision: Supervision,
-    session: Session,
-}
-
 impl LiveSession {
-    /// Draws the students' weights. `teacher` gives the online teacher, to the supervisions that ask one.
+    /// Students that are ready, of runs of so many epochs; they rest, and are evaluated as they are.
     ///
     /// # Errors
-    /// Settings that contradict each other, no supervision at all, or a teacher that is missing.
-    pub fn open(
-        request: &TrainRequest,
-        data: &TrainingData,
-        teacher: &dyn Fn() -> Result<Classifier>,
-        device: &Device,
-    ) -> Result<Self> {
-        let mut students = Vec::new();
-        let mut set: Option<Arc<EvalSet>> = None;
-        for &supervision in &request.supervisions {
-            let inputs = Inputs {
-                images: data.images.clone(),
-                validation: None,
-                store: Some(unpack(&data.labels, "scenes-store.tar")?),
-                teacher: if supervision.needs_teacher() { Some(teacher()?) } else { None },
-            };
-            let mut trainer = Trainer::with_inputs(config(request, supervision), inputs, device.clone())?;
-            if set.is_none() {
-                let labels = unpack(&data.labels, "scenes-store.tar")?;
-                let on = eval_set(&data.validation, &data.images, &labels, &request.samples, &trainer)?;
-                set = Some(Arc::new(on));
-            }
-            trainer.validate_on(set.clone());
-            // A page has no threads, and a window's engine is one already.
-            let session = Session::new(trainer, supervision.name()).without_prefetch();
-            students.push(Student { supervision, session });
-        }
+    /// No student at all.
+    pub(super) fn of(students: Vec<Student>, epochs: usize) -> Result<Self> {
         let first = students.first().ok_or_else(|| {
             Error::usage("training", "no supervision is chosen").remedy("choose one or more")
         })?;
-        let evaluate_every = (first.session.trainer().steps() / (request.epochs as u64).max(1)).max(1);
+        let evaluate_every = (first.session.trainer().steps() / (epochs as u64).max(1)).max(1);
         Ok(Self {
             students,
             left: Some(0),
             taken: Vec::new(),
             tuning: None,
-            // Curves begin with what chance alone gives.
+            // Curves begin with what chance alone gives, or with what was learned before.
             evaluation: Some(Evaluation::PLANNED),
             evaluated_at: None,
             evaluate_every,
@@ -143,13 +82,18 @@ impl LiveSession {
         self.students.iter().map(|student| student.session.trainer().steps()).max().unwrap_or(0)
     }
 
+    /// Steps between two evaluations.
+    pub fn evaluate_every(&self) -> u64 {
+        self.evaluate_every
+    }
+
     /// Parameters of a student.
     pub fn parameters(&self) -> usize {
         self.students.first().map_or(0, |student| student.session.trainer().parameters())
     }
 
     /// Steps that the student with the fewest has taken.
-    fn step(&self) -> u64 {
+    pub fn step(&self) -> u64 {
         self.students.iter().map(Student::step).min().unwrap_or(0)
     }
 
@@ -297,6 +241,25 @@ impl LiveSession {
         Ok(())
     }
 
+    /// Everything that going on exactly takes, of each student in order; between two rounds. Reading weights back
+    /// waits for the device: not for a page.
+    ///
+    /// # Errors
+    /// A round that is not closed, a device that cannot be read from.
+    #[cfg(not(target_family = "wasm"))]
+    pub async fn checkpoints(&mut self) -> Result<Vec<StateDict>> {
+        if !self.is_between_rounds() {
+            return Err(
+                Error::usage("training", "students are in the middle of a step").remedy("pause first")
+            );
+        }
+        let mut found = Vec::new();
+        for student in &mut self.students {
+            found.push(student.session.checkpoint().await?);
+        }
+        Ok(found)
+    }
+
     /// Leaves out the evaluation at hand: on a software adapter it takes as long as many steps.
     #[cfg(test)]
     pub(super) fn skip_evaluation(&mut self) {
@@ -306,87 +269,5 @@ impl LiveSession {
     #[cfg(test)]
     pub(super) fn trainers(&self) -> impl Iterator<Item = &Trainer> {
         self.students.iter().map(|student| student.session.trainer())
-    }
-}
-
-impl Student {
-    /// Steps taken.
-    fn step(&self) -> u64 {
-        self.session.trainer().step()
-    }
-
-    /// One step; its loss stays on the device. `None` past the end of the run.
-    async fn advance(&mut self) -> Result<Option<StudentStep>> {
-        loop {
-            let event = self.session.next(Budget::default()).await.map_err(|error| self.failed(error))?;
-            match event {
-                SessionEvent::Step(taken) => return Ok(Some(self.said(taken))),
-                SessionEvent::Done { .. } | SessionEvent::Stopped => return Ok(None),
-                // Losses are read by the round, and no one writes a checkpoint.
-                _ => {}
-            }
-        }
-    }
-
-    fn said(&self, taken: StepTaken) -> StudentStep {
-        let StepTaken { step, epoch, lr, kinds, .. } = taken;
-        // A student that looks at no threshold saw no kinds.
-        let mined = self.session.trainer().thresholds().is_some();
-        let kinds = if mined { kinds } else { KindCounts::default() };
-        StudentStep { supervision: self.supervision, step, epoch, loss: f64::NAN, lr, kinds }
-    }
-
-    /// The next slice of an evaluation; what it found, once it is done.
-    async fn evaluate(&mut self) -> Result<Option<Evaluated>> {
-        self.session.request_evaluation();
-        match self.session.next(Budget::default()).await.map_err(|error| self.failed(error))? {
-            SessionEvent::Evaluation { found, .. } => Ok(Some(*found)),
-            _ => Ok(None),
-        }
-    }
-
-    fn evaluated(&self, found: Evaluated) -> Reply {
-        let trainer = self.session.trainer();
-        let predictions = || found.predictions.iter().flatten();
-        Reply::Evaluated {
-            supervision: self.supervision,
-            step: trainer.step(),
-            epoch: trainer.epoch(),
-            predictions: predictions().map(|prediction| prediction.class).collect(),
-            confidences: predictions().map(|prediction| prediction.p).collect(),
-            samples: found.extra.iter().map(|prediction| (prediction.class, prediction.p)).collect(),
-            loss: found.report.loss,
-        }
-    }
-
-    /// What a window says of a session's error.
-    fn failed(&self, error: Error) -> Error {
-        if error.kind() != ErrorKind::Numeric {
-            return error;
-        }
-        let problem = format!("{}: {}", self.supervision.name(), error.problem());
-        Error::new(ErrorKind::Numeric, "training", problem).remedy("lower the learning rate, and reset")
-    }
-}
-
-/// The settings that `ferkd train` would run such a student with.
-fn config(request: &TrainRequest, supervision: Supervision) -> TrainConfig {
-    let Tuning { thresholds, confidence, epsilon, lr } = request.tuning;
-    TrainConfig {
-        supervision,
-        epochs: request.epochs,
-        lr: Some(lr),
-        epsilon: Epsilon::Value(epsilon),
-        confidence,
-        low: Some(Threshold::At(thresholds.low)),
-        mid: Some(Threshold::At(thresholds.mid)),
-        high: Some(Threshold::At(thresholds.high)),
-        mix: (supervision == Supervision::FerkdSelfmix).then_some(request.mix),
-        // Small steps: a frame waits for each (the demo takes larger ones).
-        batch: 32,
-        regions_per_step: 4,
-        // When students are evaluated is decided for all of them together.
-        eval_every: request.epochs.max(1),
-        ..student_config(Path::new(""), request.seed)
     }
 }

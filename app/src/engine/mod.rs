@@ -9,12 +9,15 @@
 pub mod core;
 mod cutter;
 mod held_out;
-mod live;
+pub mod live;
+pub mod opening;
 mod pace;
+mod student;
 #[cfg(test)]
 mod tests;
 #[cfg(not(target_family = "wasm"))]
 pub mod thread;
+pub mod training_data;
 
 use ferkd_method::label::TopK;
 use ferkd_method::mining::KindCounts;
@@ -87,10 +90,15 @@ pub enum Request {
     Forget(String),
     /// Take up the labels of the demo's scenes: a packed store.
     Scenes(Vec<u8>),
+    /// Take up students that were trained before: a [`Snapshot`](crate::snapshot::Snapshot)'s file.
+    Snapshot(Vec<u8>),
     /// Label regions.
     Label(LabelJob),
     /// Begin a training session: students from the start.
     Learn(TrainRequest),
+    /// Begin a training session with the students that were trained before. Where they cannot be had, a failure says
+    /// why, and students begin from the start.
+    Resume(TrainRequest),
     /// Change what may change on the way.
     Tune(Tuning),
     /// Go on by so many steps of every student, or without end.
@@ -108,6 +116,8 @@ pub enum JobId {
     Teacher(String),
     /// The labels of the demo's scenes.
     Scenes,
+    /// Students that were trained before.
+    Snapshot,
     /// A [`LabelJob`], by its number.
     Label(u64),
     /// Training: there is one at a time.
@@ -120,8 +130,14 @@ impl Request {
         match self {
             Self::Teacher { name, .. } | Self::Forget(name) => JobId::Teacher(name.clone()),
             Self::Scenes(_) => JobId::Scenes,
+            Self::Snapshot(_) => JobId::Snapshot,
             Self::Label(job) => JobId::Label(job.id),
-            Self::Learn(_) | Self::Tune(_) | Self::Play(_) | Self::Pace(_) | Self::Pause => JobId::Training,
+            Self::Learn(_)
+            | Self::Resume(_)
+            | Self::Tune(_)
+            | Self::Play(_)
+            | Self::Pace(_)
+            | Self::Pause => JobId::Training,
         }
     }
 }
@@ -131,6 +147,7 @@ impl std::fmt::Display for JobId {
         match self {
             Self::Teacher(name) => write!(f, "loading {name}"),
             Self::Scenes => f.write_str("loading the scenes' labels"),
+            Self::Snapshot => f.write_str("going on from trained students"),
             Self::Label(_) => f.write_str("labelling"),
             Self::Training => f.write_str("training"),
         }
@@ -166,6 +183,8 @@ pub enum Reply {
         supervisions: Vec<Supervision>,
         /// Steps of every student's run.
         steps: u64,
+        /// Steps that every student has taken already.
+        step: u64,
         /// Parameters of a student.
         parameters: usize,
     },

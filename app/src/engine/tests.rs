@@ -1,5 +1,7 @@
 //! The students: that they learn, that they are core's own, and that asking is exact.
 
+mod snapshot;
+
 use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,11 +14,12 @@ use ferkd_method::mining::{Confidence, KindCounts, RegionKind, Rule, Thresholds}
 use ferkd_method::selfmix::Mix;
 use ferkd_nn::classifier::Classifier;
 use ferkd_train::config::{Supervision, TrainConfig};
-use ferkd_train::demo::settings::{SUPERVISIONS, TEACHER, student_config};
+use ferkd_train::demo::settings::{LR, SUPERVISIONS, TEACHER, student_config};
 use ferkd_train::trainer::Tuning;
 
 use super::core::Core;
-use super::live::{LiveSession, TrainingData};
+use super::live::LiveSession;
+use super::training_data::TrainingData;
 use super::{LabelJob, Picture, Reply, Request, StudentStep, TrainRequest};
 use crate::dataset::DataSet;
 
@@ -50,7 +53,7 @@ fn request(supervisions: &[Supervision]) -> TrainRequest {
 
 fn open(request: &TrainRequest, device: &Device) -> LiveSession {
     let teacher = || Classifier::from_bytes(TEACHER, WEIGHTS, device);
-    LiveSession::open(request, data(), &teacher, device).unwrap()
+    super::opening::open(request, data(), &teacher, device).unwrap()
 }
 
 /// Goes on until there is no work left; what was said meanwhile.
@@ -77,7 +80,7 @@ fn kinds(said: &[Reply]) -> KindCounts {
 
 #[test]
 fn forty_steps_lower_the_loss_of_every_supervision() {
-    // Forty steps are a quarter of the warm-up: a higher peak takes them as far as they get later on.
+    // Forty steps are half of the warm-up: a higher peak takes them as far as they get later on.
     let usual = request(&SUPERVISIONS);
     let request = TrainRequest { tuning: Tuning { lr: 0.05, ..usual.tuning }, ..usual };
     let mut live = open(&request, &Device::flex());
@@ -131,8 +134,6 @@ fn losses_are_those_of_the_headless_trainer() {
             teacher,
             log_every: 1,
             epochs: 24,
-            batch: 32,
-            regions_per_step: 4,
             lr: Some(4e-3),
             ..student_config(folder.path(), 1)
         };
@@ -273,7 +274,8 @@ fn evaluated(said: &[Reply]) -> Vec<(u64, f64)> {
 
 #[test]
 fn a_run_ends_and_does_not_go_on_past_its_end() {
-    let short = TrainRequest { epochs: 4, ..request(&[Supervision::Ferkd]) };
+    let usual = request(&[Supervision::Ferkd]);
+    let short = TrainRequest { epochs: 8, tuning: Tuning { lr: LR, ..usual.tuning }, ..usual };
     let mut live = open(&short, &Device::flex());
     live.play(None);
     let said = run(&mut live);
@@ -317,7 +319,7 @@ fn a_loss_that_is_no_number_stops_the_lesson_and_says_what_to_do() {
     assert!(failed(ask(&mut core, Request::Learn(kd))).contains("leave out kd"));
     ask(&mut core, Request::Learn(wild(1e30)));
     let error = failed(ask(&mut core, Request::Play(None)));
-    assert!(error.contains("reset"), "{error}");
+    assert!(error.contains("train anew"), "{error}");
     assert!(!core.is_playing());
 }
 

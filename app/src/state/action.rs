@@ -85,6 +85,8 @@ pub enum Action {
     Pause,
     /// New students, under the settings at hand.
     Reset,
+    /// The students that were trained before.
+    Resume,
 
     // The whole set.
     /// Something of the whole set is looked at, in this frame: it goes on.

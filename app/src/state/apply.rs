@@ -89,6 +89,7 @@ impl State {
             Action::Step => self.step_training(),
             Action::Pause => self.pause_training(),
             Action::Reset => self.begin_training(),
+            Action::Resume => self.resume_training(),
 
             Action::SortClasses(column) => self.study.classes.sort_by(column),
             Action::ListConfusion(confusion) => {

@@ -1,14 +1,17 @@
 //! How a window asks for students and leads them: each request once, and only when something has changed.
 
+use std::sync::Arc;
+
 use ferkd_method::Result;
 use ferkd_method::mining::RegionKind;
 use ferkd_train::trainer::Tuning;
 
 use super::State;
-use super::training::Training;
+use super::training::{Training, adapt_alike};
 use crate::dataset::DataSet;
 use crate::engine::{Request, TrainRequest};
-use crate::experiment::Data;
+use crate::experiment::{Data, TrainSettings};
+use crate::snapshot::Record;
 
 /// Sample regions of each kind.
 const SAMPLES: usize = 3;
@@ -90,22 +93,44 @@ impl State {
 
     /// Draws new students, under the settings at hand.
     pub fn begin_training(&mut self) {
+        self.open_training(Request::Learn);
+    }
+
+    /// Takes up the students that were trained before; they go on under the settings at hand.
+    pub fn resume_training(&mut self) {
+        self.open_training(Request::Resume);
+    }
+
+    fn open_training(&mut self, ask: fn(TrainRequest) -> Request) {
         match self.training_wanted() {
             Ok(mut request) => {
                 match self.sample_regions(&request.tuning) {
                     Ok(samples) => request.samples = samples,
                     Err(error) => self.notices.complain(error),
                 }
+                let (pace, record) = (self.training.pace, self.training.record.take());
                 let asked = Some(request.clone());
-                self.training =
-                    Training { is_opening: true, asked, pace: self.training.pace, ..Training::default() };
-                self.outbox.push(Request::Learn(request));
+                self.training = Training { is_opening: true, asked, pace, record, ..Training::default() };
+                self.outbox.push(ask(request));
             }
             Err(error) => self.notices.complain(error),
         }
     }
 
-    /// Lets students go on; draws them first where there are none.
+    /// Whether students that were trained before can go on under the settings at hand.
+    pub fn can_resume(&self) -> bool {
+        let TrainSettings { supervisions, epochs, seed, mix, .. } = &self.experiment.training;
+        let fits = |record: &Arc<Record>| record.fits(supervisions, *epochs, *seed, *mix);
+        self.training.record.as_ref().is_some_and(fits) && self.training_missing().is_none()
+    }
+
+    /// Whether students that were trained before are to be taken up without being asked for: there are no others, and
+    /// nothing was tried yet.
+    pub fn resumes_by_itself(&self) -> bool {
+        self.training.asked.is_none() && self.can_resume()
+    }
+
+    /// Lets students go on; draws them first where there are none, or takes up trained ones.
     pub fn play_training(&mut self) {
         if self.ready_training() {
             self.training.is_playing = true;
@@ -113,7 +138,7 @@ impl State {
         }
     }
 
-    /// One step of every student; draws them first where there are none.
+    /// One step of every student; draws or takes them up first where there are none.
     pub fn step_training(&mut self) {
         if self.ready_training() {
             self.training.is_stepping = true;
@@ -127,10 +152,19 @@ impl State {
     }
 
     fn ready_training(&mut self) -> bool {
-        if !self.training.has_begun && !self.training.is_opening {
-            self.begin_training();
-        }
+        self.ensure_students();
         self.training.asked.is_some() && !self.training.is_over()
+    }
+
+    /// Draws students where there are none, or takes up trained ones.
+    pub fn ensure_students(&mut self) {
+        if self.training.has_begun || self.training.is_opening {
+            return;
+        }
+        match self.can_resume() {
+            true => self.resume_training(),
+            false => self.begin_training(),
+        }
     }
 
     /// Whether students would have to be drawn again to follow the settings at hand.
@@ -147,9 +181,12 @@ impl State {
             self.outbox.push(Request::Pace(pace));
         }
         let Ok(tuning) = self.tuning() else { return };
-        if let Some(asked) = self.training.asked.as_mut().filter(|asked| asked.tuning != tuning) {
-            asked.tuning = tuning;
-            self.outbox.push(Request::Tune(tuning));
+        let Some(asked) = self.training.asked.as_mut().filter(|asked| asked.tuning != tuning) else { return };
+        let is_alike = adapt_alike(&asked.tuning, &tuning);
+        asked.tuning = tuning;
+        self.outbox.push(Request::Tune(tuning));
+        if !is_alike && self.training.has_begun {
+            self.training.note_retuned();
         }
     }
 }

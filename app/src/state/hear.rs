@@ -1,6 +1,7 @@
 //! What comes from outside: the engine's replies, and what ships with the program once its bytes are here.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ferkd_data::classes::ClassSpace;
 use ferkd_method::Result;
@@ -11,6 +12,7 @@ use crate::dataset::DataSet;
 use crate::engine::{JobId, Reply, Request};
 use crate::experiment::Data;
 use crate::scenes::held_out;
+use crate::snapshot::Record;
 
 impl State {
     /// Takes up something that ships, once its bytes are here.
@@ -30,6 +32,13 @@ impl State {
                     self.labels.changed(Data::Photos);
                 }
             }
+            Asset::Students => match Record::read(bytes) {
+                Ok(record) => {
+                    self.training.record = Some(Arc::new(record));
+                    self.outbox.push(Request::Snapshot(bytes.to_vec()));
+                }
+                Err(error) => self.complain(error),
+            },
             _ => {
                 // Listing them takes a while: now, rather than in the first frame that shows a student.
                 held_out();

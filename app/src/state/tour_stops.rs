@@ -7,7 +7,7 @@ use super::tour::Tour;
 use crate::experiment::{Data, Experiment};
 use crate::pane_kind::PaneKind;
 
-/// Steps that a student takes before the last stop is done.
+/// Steps that students take before a stop about them is done.
 const STEPS: u64 = 40;
 
 /// One stop.
@@ -25,7 +25,7 @@ pub struct Stop {
 }
 
 /// All stops, in their order.
-pub const STOPS: [Stop; 11] = [
+pub const STOPS: [Stop; 12] = [
     Stop {
         title: "Regions",
         text: "A teacher looked at many regions of this photo, one time, and wrote down what it saw. A student will learn \
@@ -102,7 +102,8 @@ pub const STOPS: [Stop; 11] = [
     Stop {
         title: "Students",
         text: "Five students learn from the same scenes in the same order: from the ground truth, an online teacher, the stored \
-               labels, and the adapted ones. What you change takes effect while they learn.",
+               labels, and the adapted ones. They have learned for a while already; the bands show how far other seeds of them \
+               lie apart. What you change takes effect while they go on.",
         task: "Press play in the Training pane, and wait for forty steps",
         pane: PaneKind::Training,
         done: |state, _| has_learned(state),
@@ -112,17 +113,31 @@ pub const STOPS: [Stop; 11] = [
         text: "A grey line in the histogram says how often the teacher is right. Where it crosses one half, a label begins to be \
                worth more than the class: that is where `auto` puts mid. Choose thresholds of your own; the students of FerKD \
                follow them while they learn.",
-        task: "Drag mid, or press Auto, and watch the curve of ferkd against fkd",
+        task: "Drag mid, or press Auto",
         pane: PaneKind::Confidence,
-        done: |state, before| {
-            has_learned(state) && state.experiment.settings.numbers() != before.settings.numbers()
-        },
+        done: |state, before| state.experiment.settings.numbers() != before.settings.numbers(),
+    },
+    Stop {
+        title: "What they do",
+        text: "ferkd and ferkd+selfmix learn by your thresholds now; hard, kd and fkd look at none. Below the curves stands what \
+               each has gained since. A gain that the others share is time's, and one within the bands may be noise.",
+        task: "Let students go on for forty steps more (press play), and read the sentence below the curves",
+        pane: PaneKind::Training,
+        done: |state, _| has_followed(state),
     },
 ];
 
-/// Whether a student has learned for a while.
+/// Whether students have learned for a while, besides what they had learned before.
 fn has_learned(state: &State) -> bool {
-    state.training.students.iter().any(|student| student.step >= STEPS)
+    let training = &state.training;
+    training.has_begun && !training.students.is_empty() && training.step() >= training.begun_at + STEPS
+}
+
+/// Whether students have learned for a while by thresholds that changed, and were evaluated then.
+fn has_followed(state: &State) -> bool {
+    let training = &state.training;
+    let is_later = |step: u64| training.step() >= step + STEPS;
+    training.retuned.as_ref().is_some_and(|retuned| is_later(retuned.step)) && !training.effect().is_empty()
 }
 
 /// Kind of the region that is chosen.
@@ -153,6 +168,9 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ferkd_train::config::Supervision;
+
+    use crate::engine::{Reply, StudentStep};
 
     #[test]
     fn a_stop_stays_done_and_the_last_one_is_followed_by_none() {
@@ -169,5 +187,60 @@ mod tests {
         assert_eq!(state.focus.take(), Some(PaneKind::Confidence));
         state.go_to_stop(Some(STOPS.len()));
         assert!(state.tour.is_none() && state.focus.is_none());
+    }
+    #[test]
+    fn the_last_stop_waits_for_what_thresholds_do_to_trained_students() {
+        let mut state = crate::panes::testing::scenes();
+        state.training.record = Some(std::sync::Arc::new(crate::snapshot::tests::snapshot().record));
+        let supervisions = vec![Supervision::Ferkd];
+        (state.experiment.training.supervisions, state.experiment.training.epochs) =
+            (supervisions.clone(), 4);
+        state.resume_training();
+        state.hear(Reply::TrainingOpened { supervisions, steps: 20, step: 10, parameters: 9 });
+        let goes = |state: &mut State, steps: std::ops::Range<u64>| {
+            let of = |step| StudentStep {
+                supervision: Supervision::Ferkd,
+                step,
+                epoch: 2.0,
+                loss: 1.0,
+                lr: 0.1,
+                kinds: Default::default(),
+            };
+            steps.for_each(|step| state.hear(Reply::Step(vec![of(step)])));
+        };
+        let tries = |state: &mut State| {
+            let step = state.training.step();
+            let (predictions, confidences) = (vec![0; 449], vec![0.5; 449]);
+            let (supervision, epoch, samples, loss) = (Supervision::Ferkd, 2.0, Vec::new(), 1.0);
+            state.hear(Reply::Evaluated {
+                supervision,
+                step,
+                epoch,
+                predictions,
+                confidences,
+                samples,
+                loss,
+            });
+        };
+        let is_done = |state: &mut State| {
+            state.refresh();
+            state.tour.as_ref().is_some_and(|tour| tour.is_done)
+        };
+        state.go_to_stop(Some(STOPS.len() - 3));
+        assert!(!is_done(&mut state), "what was learned before does not count");
+        goes(&mut state, 10..10 + STEPS);
+        assert!(is_done(&mut state));
+        state.go_to_stop(Some(STOPS.len() - 2));
+        tries(&mut state);
+        assert!(!is_done(&mut state));
+        state.experiment.settings.numbers_mut().mid = 0.4;
+        assert!(is_done(&mut state));
+        state.go_to_stop(Some(STOPS.len() - 1));
+        tries(&mut state);
+        assert!(!is_done(&mut state), "no step was taken since");
+        goes(&mut state, 10 + STEPS..10 + 2 * STEPS);
+        assert!(!is_done(&mut state), "no one was evaluated since");
+        tries(&mut state);
+        assert!(is_done(&mut state));
     }
 }

@@ -5,7 +5,7 @@ use ferkd_method::selfmix::Mix;
 use ferkd_train::config::Supervision;
 use ferkd_train::demo::settings::SUPERVISIONS;
 
-use crate::experiment::{Settings, TrainSettings};
+use crate::experiment::{FEWEST_EPOCHS, REGIONS_PER_STEP, Settings, TrainSettings, WARMUP_EPOCHS};
 use crate::panes::context::PaneContext;
 use crate::panes::shared::keep_together;
 use crate::state::State;
@@ -14,9 +14,6 @@ use crate::theme;
 
 /// Steps per second that are offered; 0 is without a limit.
 const PACES: [u32; 6] = [1, 2, 5, 10, 30, 0];
-
-/// Regions of an image in a step: an epoch is a quarter of a pass.
-const EPOCHS_A_PASS: usize = 4;
 
 /// All controls.
 pub(super) fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
@@ -32,7 +29,7 @@ pub(super) fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
         cx.push(Action::Settings(settings));
     }
     if state.training_is_outdated() {
-        ui.weak("Students, epochs, seed and mixing take effect with new students: press Reset");
+        ui.weak("Students, epochs, seed and mixing take effect with new students: press Train anew");
     }
     if !state.training.students.is_empty()
         && let Some(missing) = state.training_missing()
@@ -61,15 +58,26 @@ fn play(state: &State, steps_per_s: &mut u32, cx: &mut PaneContext, ui: &mut Ui)
         if ui.add_enabled(can_step, step).on_hover_text("One step of every student").clicked() {
             cx.push(Action::Step);
         }
-        let reset = Button::new("Reset");
-        let hint = "New students, under the settings at hand";
-        if ui.add_enabled(state.training.has_begun && !is_missing, reset).on_hover_text(hint).clicked() {
+        let anew = Button::new("Train anew");
+        let hint = "New students from the start, under the settings at hand";
+        if ui.add_enabled(state.training.has_begun && !is_missing, anew).on_hover_text(hint).clicked() {
             cx.push(Action::Reset);
+        }
+        if let Some(record) = &state.training.record {
+            let trained = Button::new("Trained students");
+            let hint = format!(
+                "Go on from students that were trained before, after {} of {} steps. Takes {} epochs and seed {}",
+                record.step, record.steps, record.epochs, record.seed
+            );
+            let can = state.training.has_begun && state.can_resume();
+            if ui.add_enabled(can, trained).on_hover_text(hint).clicked() {
+                cx.push(Action::Resume);
+            }
         }
         pace(steps_per_s, ui);
         if state.training.has_begun {
             let training = &state.training;
-            let epoch = training.students.first().and_then(|s| s.loss.last()).map_or(0.0, |last| last[0]);
+            let epoch = training.epoch();
             let end = if is_over { ": the end of the run" } else { "" };
             let text = format!("Step {} of {}, epoch {epoch:.1}{end}", training.step(), training.steps);
             ui.add(egui::Label::new(RichText::new(text).weak()).extend());
@@ -107,7 +115,7 @@ fn live(state: &State, lr: &mut f64, settings: &mut Settings, ui: &mut Ui) {
         named(
             ui,
             "Learning rate",
-            "Its peak: it rises for four epochs, then falls to 0 along a cosine",
+            &format!("Its peak: it rises for {WARMUP_EPOCHS} epochs, then falls to 0 along a cosine"),
             drag,
         );
         let drag = DragValue::new(&mut settings.epsilon).speed(0.005).range(0.0..=0.9).max_decimals(3);
@@ -182,14 +190,18 @@ pub(super) fn learns_from(supervision: Supervision) -> &'static str {
 /// What takes effect with new students.
 fn start(training: &mut TrainSettings, ui: &mut Ui) {
     ui.horizontal_wrapped(|ui| {
-        let mut passes = training.epochs / EPOCHS_A_PASS;
+        let mut passes = training.epochs / REGIONS_PER_STEP;
         let drag = DragValue::new(&mut passes)
             .speed(0.05)
-            .range(1..=250)
-            .custom_formatter(|passes, _| format!("{}", passes as usize * EPOCHS_A_PASS))
-            .custom_parser(|text| text.trim().parse().ok().map(|n: f64| (n / EPOCHS_A_PASS as f64).round()));
-        named(ui, "Epochs", "Four epochs are one pass over the scenes, with four regions of each", drag);
-        training.epochs = passes * EPOCHS_A_PASS;
+            .range(FEWEST_EPOCHS / REGIONS_PER_STEP..=500)
+            .custom_formatter(|passes, _| format!("{}", passes as usize * REGIONS_PER_STEP))
+            .custom_parser(|text| {
+                text.trim().parse().ok().map(|n: f64| (n / REGIONS_PER_STEP as f64).round())
+            });
+        let hint =
+            format!("{REGIONS_PER_STEP} epochs are one pass over the scenes, with as many regions of each");
+        named(ui, "Epochs", &hint, drag);
+        training.epochs = passes * REGIONS_PER_STEP;
         let drag = DragValue::new(&mut training.seed).speed(0.05);
         named(ui, "Seed", "Of weights, order and mixing: the same for all students", drag);
         keep_together(240.0, ui);

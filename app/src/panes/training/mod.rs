@@ -4,6 +4,7 @@ mod confusion;
 mod controls;
 mod curves;
 mod look;
+mod race;
 mod regions;
 mod scenes;
 mod table;
@@ -17,11 +18,15 @@ use super::context::PaneContext;
 use crate::assets::Asset;
 use crate::experiment::Data;
 use crate::state::State;
+use crate::state::action::Action;
 
 /// Draws the pane.
 pub fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
     let mut look: Look = ui.data(|data| data.get_temp(Look::id())).unwrap_or_default();
     controls::ui(state, cx, ui);
+    if state.resumes_by_itself() {
+        cx.push(Action::Resume);
+    }
     if state.training.students.is_empty() {
         introduction(state, ui);
         look.sections = 0;
@@ -45,7 +50,7 @@ type Section = fn(&State, &mut Look, &mut PaneContext, &mut Ui);
 
 /// What is shown of students, from above.
 const SECTIONS: [Section; 5] = [
-    |state, _, _, ui| curves::ui(&state.training, ui),
+    |state, _, _, ui| curves::ui(state, ui),
     |state, look, _, ui| table::ui(&state.training, look, ui),
     |state, look, _, ui| confusion::ui(state, look, ui),
     |state, look, _, ui| scenes::samples(state, look, ui),
@@ -59,7 +64,7 @@ fn introduction(state: &State, ui: &mut Ui) {
         ui.set_max_width(460.0);
         if state.training.is_opening {
             ui.spinner();
-            ui.label("Drawing the students' weights");
+            ui.label("Drawing scenes and students");
             return;
         }
         ui.strong("Students of the same size, seed and order of images, side by side");
@@ -81,4 +86,8 @@ fn introduction(state: &State, ui: &mut Ui) {
             }
         }
     });
+    if state.training.record.is_some() && !state.training.is_opening {
+        ui.add_space(8.0);
+        race::ui(state, ui);
+    }
 }

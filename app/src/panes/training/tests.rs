@@ -1,5 +1,7 @@
 //! The pane as it is used: every control by role and label.
 
+use std::sync::Arc;
+
 use egui::Role;
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
@@ -13,8 +15,11 @@ use crate::experiment::{Data, Experiment};
 use crate::pane_kind::PaneKind;
 use crate::panes::context::PaneContext;
 use crate::panes::testing::frame;
+use crate::panes::training::race;
 use crate::scenes::held_out;
+use crate::snapshot::tests::snapshot;
 use crate::state::State;
+use crate::state::training::Effect;
 
 fn harness<'a>(width: f32, state: State) -> Harness<'a, State> {
     let mut cx = PaneContext::default();
@@ -43,7 +48,12 @@ fn taught() -> State {
     state.refresh();
     state.begin_training();
     state.outbox.clear();
-    state.hear(Reply::TrainingOpened { supervisions: SUPERVISIONS.to_vec(), steps: 1014, parameters: 1000 });
+    state.hear(Reply::TrainingOpened {
+        supervisions: SUPERVISIONS.to_vec(),
+        steps: 1014,
+        step: 0,
+        parameters: 1000,
+    });
     for step in 0..3 {
         let of = |supervision: Supervision| StudentStep {
             supervision,
@@ -97,7 +107,7 @@ fn play_pause_step_and_reset_ask_the_engine() {
     harness.get_by_role_and_label(Role::Button, "Step").click();
     harness.run_steps(2);
     assert_eq!(std::mem::take(&mut harness.state_mut().outbox), [Request::Play(Some(1))]);
-    harness.get_by_role_and_label(Role::Button, "Reset").click();
+    harness.get_by_role_and_label(Role::Button, "Train anew").click();
     harness.run_steps(2);
     let asked = std::mem::take(&mut harness.state_mut().outbox);
     assert!(matches!(&asked[..], [Request::Learn(_)]), "{asked:?}");
@@ -130,7 +140,7 @@ fn what_needs_new_students_says_so() {
     harness.run_steps(3);
     harness.get_by_label_contains("take effect with new students");
     assert_eq!(harness.state().experiment.training.seed, 5);
-    assert_eq!(harness.state().experiment.training.epochs, 8, "two passes of four regions");
+    assert_eq!(harness.state().experiment.training.epochs, 4, "two passes of two regions");
     harness.get_by_role_and_label(Role::Button, "Student kd").click();
     harness.run_steps(2);
     assert!(!harness.state().experiment.training.supervisions.contains(&Supervision::Kd));
@@ -168,9 +178,8 @@ fn a_cell_opens_its_scenes_and_a_scene_its_guesses() {
 #[test]
 fn every_student_has_its_row_its_curves_and_its_samples() {
     let mut harness = harness(900.0, taught());
-    for figure in ["Loss by epoch", "Held-out accuracy by epoch"] {
-        harness.get_by_label(figure);
-    }
+    harness.get_by_label("Loss by step");
+    harness.get_by_label_contains("Held-out accuracy by step. After step");
     assert_eq!(harness.query_all_by_label_contains("Kinds: D discarded: 0 regions").count(), 3);
     let scene = |harness: &Harness<'_, State>| {
         let first = harness
@@ -205,4 +214,71 @@ fn sample_regions_are_of_every_kind_and_open_their_image() {
     harness.run_steps(2);
     let experiment = &harness.state().experiment;
     assert_eq!((experiment.data, experiment.image, experiment.region), (Data::Scenes, image, Some(region)));
+}
+
+/// A state with trained students of `ferkd`, after 10 of 20 steps, whose settings are at hand.
+fn with_trained() -> State {
+    let mut state = ready();
+    state.training.record = Some(Arc::new(snapshot().record));
+    let training = &mut state.experiment.training;
+    (training.epochs, training.supervisions) = (4, vec![Supervision::Ferkd]);
+    state
+}
+
+#[test]
+fn the_race_is_run_before_the_spread_of_the_file() {
+    let state = with_trained();
+    let lanes = race::lanes(&state);
+    assert_eq!((lanes.len(), &lanes[0].curve), (1, &vec![[0.0, 0.1], [10.0, 0.5]]));
+    let spread: Vec<(u64, f64, f64)> = lanes[0].spread.iter().map(|at| (at.step, at.low, at.high)).collect();
+    assert_eq!(spread, [(0, 0.08, 0.12), (10, 0.44, 0.56), (20, 0.7, 0.73)]);
+    let said = race::summary(&lanes);
+    assert!(
+        said.starts_with("After step 10: ferkd 50.0 %; seeds of one student lie up to 12.0 points apart"),
+        "{said}"
+    );
+    // Runs of another length have a spread of their own, which no one knows.
+    let mut other = with_trained();
+    other.experiment.training.epochs = 8;
+    assert!(race::lanes(&other).is_empty());
+    assert!(race::summary(&[]).contains("No student"));
+}
+
+#[test]
+fn trained_students_come_by_themselves_once_and_again_when_asked_for() {
+    let mut harness = harness(900.0, with_trained());
+    let asked = std::mem::take(&mut harness.state_mut().outbox);
+    assert!(matches!(&asked[..], [Request::Resume(_)]), "{asked:?}");
+    let opened = |step| Reply::TrainingOpened {
+        supervisions: vec![Supervision::Ferkd],
+        steps: 20,
+        step,
+        parameters: 9,
+    };
+    harness.state_mut().hear(opened(10));
+    harness.run_steps(8);
+    harness.get_by_label_contains("Step 10 of 20, epoch 2.0");
+    harness.get_by_label_contains("Held-out accuracy by step. After step 0: ferkd 10.0 %");
+    harness.get_by_role_and_label(Role::Button, "Train anew").click();
+    harness.run_steps(2);
+    let asked = std::mem::take(&mut harness.state_mut().outbox);
+    assert!(matches!(&asked[..], [Request::Learn(_)]), "{asked:?}");
+    harness.state_mut().hear(opened(0));
+    harness.run_steps(2);
+    harness.get_by_role_and_label(Role::Button, "Trained students").click();
+    harness.run_steps(2);
+    let asked = std::mem::take(&mut harness.state_mut().outbox);
+    assert!(matches!(&asked[..], [Request::Resume(_)]), "{asked:?}");
+}
+
+#[test]
+fn what_thresholds_did_stands_beside_what_the_others_gained() {
+    let of = |supervision, before, now| Effect { supervision, before, now };
+    let found = [of(Supervision::Fkd, 0.6, 0.62), of(Supervision::Ferkd, 0.6, 0.59)];
+    let said = race::effect_words(40, &found);
+    assert!(said.contains("step 40: ferkd -1.0 points; without thresholds fkd +2.0 points."), "{said}");
+    let mut harness = harness(900.0, taught());
+    harness.get_by_role_and_label(Role::SpinButton, "Mid").set_value_accesskit(0.5);
+    harness.run_steps(4);
+    harness.get_by_label_contains("changed at step 3: let students go on");
 }
