@@ -3,26 +3,67 @@
 //! Source: <https://github.com/onnx/onnx/blob/main/onnx/onnx.proto>.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path, PathBuf};
 
+use crate::model_card::{CARD, ModelCard};
 use ferkd_data::protobuf::{Value, fields};
+use ferkd_method::error::{Error, IoContext, Result};
 
 /// What is read of a file.
-#[derive(Debug, Default)]
-pub(super) struct OnnxFile {
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OnnxFile {
+    path: PathBuf,
     /// `metadata_props`.
-    pub(super) metadata: BTreeMap<String, String>,
-    /// Files with weights, beside it.
-    pub(super) external: BTreeSet<String>,
+    pub metadata: BTreeMap<String, String>,
+    /// Names of files with weights, beside it.
+    pub external: BTreeSet<String>,
     /// What computes its first output, such as `Gemm`.
-    pub(super) last_operator: Option<String>,
+    pub last_operator: Option<String>,
 }
 
 impl OnnxFile {
-    /// Reads the bytes of a file.
+    /// Reads a file.
     ///
     /// # Errors
-    /// The problem: bytes that are not a model.
-    pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
+    /// A file that cannot be read, or is no model.
+    pub fn read(path: &Path) -> Result<Self> {
+        let parsed = Self::parse(&std::fs::read(path).at(path)?).map_err(|problem| {
+            Error::damaged(path, format!("not an ONNX file: {problem}")).remedy("export or copy it again")
+        })?;
+        Ok(Self { path: path.to_owned(), ..parsed })
+    }
+
+    /// What the file says in the words of `ferkd export`, if that wrote it.
+    ///
+    /// # Errors
+    /// A card that makes no sense.
+    pub fn card(&self) -> Result<Option<ModelCard>> {
+        let origin = self.path.display().to_string();
+        self.metadata.get(CARD).map(|text| ModelCard::parse(text, &origin)).transpose()
+    }
+
+    /// The file and those with its weights, which lie beside it.
+    ///
+    /// # Errors
+    /// A file with weights that is not there, or would lie elsewhere.
+    pub fn files(&self) -> Result<Vec<PathBuf>> {
+        let mut files = vec![self.path.clone()];
+        for name in &self.external {
+            let inside = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
+            let beside = self.path.with_file_name(name);
+            if !inside || !beside.is_file() {
+                let problem = format!("its weights are in `{name}`, which is not there");
+                return Err(
+                    Error::damaged(&self.path, problem).remedy("put that file beside it, as it was exported")
+                );
+            }
+            files.push(beside);
+        }
+        Ok(files)
+    }
+
+    /// Reads the bytes of a file; the error is the problem.
+    fn parse(bytes: &[u8]) -> Result<Self, String> {
         let (mut found, mut has_graph) = (Self::default(), false);
         for (number, value) in fields(bytes)? {
             match (number, value) {
