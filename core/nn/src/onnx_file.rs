@@ -176,4 +176,46 @@ mod tests {
         let error = OnnxFile::parse(b"\x08\x08\x12\x07pytorch").unwrap_err();
         assert_eq!(error, "it has no graph");
     }
+
+    #[test]
+    fn a_card_that_contradicts_itself_and_weights_that_lie_elsewhere_are_named() {
+        use crate::models::{Arch, ModelSpec};
+        use ferkd_data::classes::ClassSpace;
+        use ferkd_data::pixels::Normalisation;
+        let at = tempfile::tempdir().unwrap();
+        let path = at.path().join("m.onnx");
+        let read = |graph: &Message, card: &str| {
+            let entry = Message::new().bytes(1, CARD).bytes(2, card);
+            std::fs::write(&path, Message::new().message(7, graph).message(14, &entry).into_bytes()).unwrap();
+            OnnxFile::read(&path).unwrap()
+        };
+        let card = ModelCard {
+            spec: ModelSpec::new(Arch::Resnet8, 2),
+            side: 16,
+            normalisation: Normalisation::CLIP,
+            classes: ClassSpace::of_folders(&["a".to_owned(), "b".to_owned()]),
+        };
+        let text = serde_json::to_string(&card).unwrap();
+        assert_eq!(read(&Message::new(), &text).card().unwrap(), Some(card));
+        for (old, new) in
+            [("\"side\":16", "\"side\":4"), ("[\"a\",\"b\"]", "[\"a\"]"), ("\"side\"", "\"sides\"")]
+        {
+            assert!(text.contains(old), "{text}");
+            let error = read(&Message::new(), &text.replace(old, new)).card().unwrap_err().to_string();
+            assert!(error.contains("m.onnx: its metadata"), "{error}");
+        }
+        for (name, found) in [("w", true), ("none", false), ("../w", false), ("", false)] {
+            std::fs::write(at.path().join("w"), b"weights").unwrap();
+            let location = Message::new().bytes(1, "location").bytes(2, name);
+            let graph = Message::new().message(5, &Message::new().message(13, &location));
+            let files = read(&graph, &text).files();
+            match found {
+                true => assert_eq!(files.unwrap(), [path.clone(), at.path().join("w")]),
+                false => {
+                    let error = files.unwrap_err().to_string();
+                    assert!(error.contains("m.onnx") && error.contains(&format!("`{name}`")), "{error}");
+                }
+            }
+        }
+    }
 }
