@@ -4,8 +4,9 @@
     python examples/export_onnx.py FOLDER [NAME ...] [--pretrained]
 
 Writes FOLDER/NAME.onnx, which takes any number of images at once, and FOLDER/NAME.toml, which says what they are: side,
-mean, std, interpolation. Weights are random, and the same in every call, unless --pretrained downloads those of the
-library. Last, each file is run by ONNX Runtime, and its logits are compared with PyTorch's.
+mean, std, interpolation, and the share of a picture's short side that an evaluation keeps. Weights are random, and the
+same in every call, unless --pretrained downloads those of the library. Last, each file is run by ONNX Runtime, and its
+logits are compared with PyTorch's.
 """
 
 import argparse
@@ -22,7 +23,7 @@ def torchvisions(name, pretrained):
     import torchvision
 
     weights = "DEFAULT" if pretrained else None
-    return torchvision.models.get_model(name, weights=weights), 224, *IMAGENET, "bilinear"
+    return torchvision.models.get_model(name, weights=weights), 224, *IMAGENET, "bilinear", 224 / 256
 
 
 def timms(name, pretrained):
@@ -31,7 +32,7 @@ def timms(name, pretrained):
     model = timm.create_model(name, pretrained=pretrained)
     config = timm.data.resolve_data_config({}, model=model)
     filter = "bilinear" if config["interpolation"] == "bilinear" else "bicubic"
-    return model, config["input_size"][-1], list(config["mean"]), list(config["std"]), filter
+    return model, config["input_size"][-1], list(config["mean"]), list(config["std"]), filter, config["crop_pct"]
 
 
 NETWORKS = {
@@ -44,7 +45,7 @@ NETWORKS = {
 
 def export(folder, name, pretrained):
     torch.manual_seed(0)
-    model, side, mean, std, filter = NETWORKS[name](name, pretrained)
+    model, side, mean, std, filter, crop = NETWORKS[name](name, pretrained)
     model.eval()
     images = torch.randn(3, 3, side, side, generator=torch.Generator().manual_seed(1))
     if not pretrained:
@@ -69,7 +70,7 @@ def export(folder, name, pretrained):
         opset_version=17,
     )
     (folder / f"{name}.toml").write_text(
-        f'side = {side}\nmean = {list(mean)}\nstd = {list(std)}\ninterpolation = "{filter}"\n'
+        f'side = {side}\nmean = {list(mean)}\nstd = {list(std)}\ninterpolation = "{filter}"\ncrop = {crop}\n'
     )
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     (found,) = session.run(None, {"images": images.numpy()})

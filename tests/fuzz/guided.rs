@@ -11,6 +11,7 @@ mod run_folder;
 mod seeds;
 mod small_store;
 mod targets;
+mod teacher_files;
 #[allow(dead_code, reason = "what corrupts at random counts more than finds")]
 mod verdict;
 

@@ -11,6 +11,7 @@ mod run_folder;
 mod seeds;
 mod small_store;
 mod targets;
+mod teacher_files;
 mod verdict;
 
 use std::collections::BTreeMap;

@@ -17,7 +17,7 @@ use crate::seeds::put;
 use crate::small_store::images;
 
 /// What going on with a run reads; the rest of its folder is written again.
-const READ: [&str; 3] = ["config.toml", "metrics.jsonl", "checkpoints/last.safetensors"];
+const READ: [&str; 4] = ["config.toml", "inputs.toml", "metrics.jsonl", "checkpoints/last.safetensors"];
 
 /// What reads a run.
 type Read = Box<dyn FnMut(&[u8]) -> Result<()>>;

@@ -23,10 +23,10 @@ use ferkd_train::sweep::SweepConfig;
 use crate::packed::pack;
 use crate::seeds::{self, archive, below, put, read_all};
 use crate::small_store::{read_packed, read_store, small_store};
-use crate::{NAME, run_folder};
+use crate::{NAME, run_folder, teacher_files};
 
 /// Every target.
-pub const NAMES: [&str; 19] = [
+pub const NAMES: [&str; 23] = [
     "images",
     "tar",
     "flat-labels",
@@ -37,7 +37,11 @@ pub const NAMES: [&str; 19] = [
     "skipped",
     "safetensors",
     "torch",
+    "onnx",
+    "shards",
     "preprocessing",
+    "sidecar",
+    "labels",
     "classes",
     "fkd",
     "toml",
@@ -120,6 +124,22 @@ pub fn target(name: &str, scratch: &Path) -> Result<Target> {
         }
         "safetensors" => of(seeds::weights(scratch, NAME)?, Box::new(dict)),
         "torch" => of(read_all(&below("tests/data/torch", "pth"))?, Box::new(dict)),
+        "onnx" => {
+            let (seeds, read) = teacher_files::onnx(scratch)?;
+            of(seeds, read)
+        }
+        "shards" => {
+            let (seeds, read) = teacher_files::shards(scratch)?;
+            of(seeds, read)
+        }
+        "sidecar" => {
+            let (seeds, read) = teacher_files::sidecar(scratch);
+            of(seeds, read)
+        }
+        "labels" => {
+            let (seeds, read) = teacher_files::labels(scratch)?;
+            of(seeds, read)
+        }
         "preprocessing" => of(seeds::preprocessing(), Box::new(|bytes| Stated::parse(bytes, NAME).map(drop))),
         "classes" => of(
             seeds::class_lists(),

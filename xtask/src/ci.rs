@@ -6,12 +6,14 @@ use std::time::Instant;
 use crate::steps::is_ok;
 use crate::{bench_gate, lint, machine, tests, web};
 
-/// The page and the tests at once: each has crates that keep one core busy for minutes. Whether both compiled.
+/// The page, the Python package's wheel and the tests at once: each has crates that keep one core busy for minutes.
+/// Whether all compiled.
 pub fn build() -> bool {
     scope(|scope| {
         let page = scope.spawn(web::build);
+        let wheel = scope.spawn(|| machine::wheel(None));
         let built = is_ok(tests::build());
-        is_ok(joined(page)) && built
+        is_ok(joined(page)) & is_ok(joined(wheel)) & built
     })
 }
 
@@ -23,7 +25,12 @@ pub fn run() -> bool {
     let is_nightly = std::env::var_os("FERKD_NIGHTLY").is_some();
     let page = if is_nightly { web::build_release } else { web::build };
     let (python, is_built, is_clean) = scope(|scope| {
-        let machine = scope.spawn(machine::prepare);
+        let machine = scope.spawn(|| -> Result<Option<String>, String> {
+            let python = machine::prepare()?;
+            // In a folder of its own too. The package's test builds it again, in a second, and says what is wrong.
+            is_ok(machine::wheel(python.as_deref()));
+            Ok(python)
+        });
         let page = scope.spawn(page);
         // One after the other, for cargo's lock lets no two work; the page's has a folder of its own.
         let (built, linted) = (tests::build(), lint::run_all());

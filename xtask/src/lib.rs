@@ -2,3 +2,4 @@
 
 pub mod serve;
 pub mod soft_cuda;
+pub mod wheel;

@@ -2,8 +2,10 @@
 
 use std::env::var_os;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use crate::steps::{is_installed, output, run, run_in};
+use crate::web::target_folder;
 
 /// What the tests of label stores and of ONNX files read them with, and what the Python package is built and tested with.
 const PYTHON: [&str; 4] = ["numpy==2.4.6", "onnxruntime==1.32.0", "maturin==1.16.0", "pytest==9.2.0"];
@@ -18,6 +20,24 @@ pub fn prepare() -> Result<Option<String>, String> {
     }
     packages()?;
     python()
+}
+
+/// Builds the Python package's wheel where a Python has maturin, so that its test finds compiled what takes minutes.
+///
+/// # Errors
+/// It does not compile.
+pub fn wheel(installed: Option<&str>) -> Result<(), String> {
+    let named = std::env::var("FERKD_PYTHON").ok();
+    let python = installed.or(named.as_deref()).unwrap_or("python3");
+    if output(python, &["-c", "import maturin"]).is_none() {
+        return Ok(());
+    }
+    let begun = Instant::now();
+    let programs = target_folder()?.join("debug");
+    let wheel =
+        xtask::wheel::build(Path::new("."), python, &programs, &programs.join("python-package/wheels"))?;
+    println!("{} built after {} s", wheel.display(), begun.elapsed().as_secs());
+    Ok(())
 }
 
 /// Installs MPI and what its bindings are made with. Before anything is compiled: whether it is there decides what is.

@@ -83,8 +83,13 @@ fn text(bytes: &[u8]) -> Option<Foreign> {
     // An object of JSON. Safetensors have a length before their brace, and are no text.
     if begins(b"{") && head.iter().all(|&b| b >= b' ' || b.is_ascii_whitespace()) {
         let index = head.windows(12).any(|window| window == b"\"weight_map\"");
-        let what = if index { "an index of weights in several files" } else { "a JSON file" };
-        return Some(Foreign { what, remedy: "name a weights file; several are first joined into one" });
+        return Some(match index {
+            true => Foreign {
+                what: "an index of weights in several files",
+                remedy: "give it a name that ends in .index.json again, beside the files that it names",
+            },
+            false => Foreign { what: "a JSON file", remedy: "name a weights file" },
+        });
     }
     None
 }

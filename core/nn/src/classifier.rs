@@ -144,15 +144,15 @@ impl Classifier {
             );
         }
         let model = OnnxModel::load(file, provider.parse()?)?;
-        let card = model.card()?;
+        let card = model.card();
         let mut notes = model.notes();
         let named = match classes.is_none() && card.is_none() {
             true => named_beside(file, model.outputs(), &mut notes)?,
             false => None,
         };
         let (origin, named) = (file.display().to_string(), classes.or(named.as_ref()));
-        let classes = ModelCard::name_outputs(model.outputs(), card.as_ref(), named, &origin)?;
-        let preprocessing = match &card {
+        let classes = ModelCard::name_outputs(model.outputs(), card, named, &origin)?;
+        let preprocessing = match card {
             Some(card) => card.preprocessing(true),
             None => {
                 let (side, from) = match model.side() {

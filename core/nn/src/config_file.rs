@@ -28,8 +28,8 @@ pub struct Stated {
     pub crop_mode: Option<CropMode>,
 }
 
-/// A configuration is some kilobytes.
-const MAX_BYTES: u64 = 1 << 20;
+/// A configuration is some kilobytes; with 22,000 names of classes, as transformers has them, two megabytes.
+const MAX_BYTES: u64 = 16 << 20;
 /// Files that say it, the first one before the other.
 const NAMES: [&str; 2] = ["config.json", "preprocessor_config.json"];
 
@@ -43,18 +43,18 @@ impl Stated {
         let mut found = Vec::new();
         for name in NAMES {
             let path = weights.with_file_name(name);
-            let Ok(metadata) = std::fs::metadata(&path) else { continue };
-            if !metadata.is_file() || metadata.len() > MAX_BYTES {
-                continue;
-            }
-            found.extend(Self::parse(&std::fs::read(&path).at(&path)?, &path.display().to_string())?);
+            let Some(bytes) = configuration(&path)? else { continue };
+            found.extend(Self::parse(&bytes, &path.display().to_string())?);
             if !found.is_empty() {
                 break;
             }
         }
         let own = weights.with_extension("toml");
-        if own.is_file() {
-            let text = std::fs::read_to_string(&own).at(&own)?;
+        if let Some(bytes) = configuration(&own)? {
+            let text = String::from_utf8(bytes).map_err(|_| {
+                Error::damaged(&own, "it is not text in UTF-8")
+                    .remedy("save it as UTF-8, or take it away to give flags")
+            })?;
             found.push(Self::parse_toml(&text, &own.display().to_string())?);
         }
         Ok(found)
@@ -69,6 +69,7 @@ impl Stated {
             Error::damaged(path, problem)
                 .remedy("possible are side, mean, std, interpolation, crop and crop_mode; take the file away to give flags")
         };
+        let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
         let said: Sidecar = toml::from_str(text).map_err(|e| bad(e.message().to_owned()))?;
         let normalisation = match (said.mean, said.std) {
             (Some(mean), Some(std)) => Some(Normalisation { mean, std }),
@@ -107,6 +108,23 @@ impl Stated {
         };
         let stated = stated.map_err(bad)?;
         Ok(Some(Self { path: path.to_owned(), ..stated }))
+    }
+}
+
+/// The bytes of a configuration that lies beside weights; `None` where there is no such file.
+///
+/// # Errors
+/// A file that cannot be read, or is far too long for one.
+pub(crate) fn configuration(path: &Path) -> Result<Option<Vec<u8>>> {
+    match std::fs::metadata(path) {
+        Ok(metadata) if !metadata.is_file() => Ok(None),
+        Ok(metadata) if metadata.len() > MAX_BYTES => {
+            let problem = format!("{} bytes are too many for a configuration", metadata.len());
+            Err(Error::damaged(path, problem)
+                .remedy("take it away, and say what the network sees and its classes by flags"))
+        }
+        Ok(_) => std::fs::read(path).at(path).map(Some),
+        Err(_) => Ok(None),
     }
 }
 
@@ -385,5 +403,33 @@ mod tests {
             let error = read(text).unwrap_err().to_string();
             assert!(error.starts_with("m/config.json: ") && error.contains(says), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn a_configuration_of_many_names_is_read_and_an_endless_one_refused() {
+        let at = tempfile::tempdir().unwrap();
+        let (weights, config) = (at.path().join("w.onnx"), at.path().join("config.json"));
+        let labels = (0..22_000).map(|i| format!("class number {i}, {}", "x".repeat(60))).collect::<Vec<_>>();
+        let text =
+            serde_json::json!({ "mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25], "label_names": labels })
+                .to_string();
+        assert!(text.len() > 1 << 20);
+        std::fs::write(&config, &text).unwrap();
+        let normalisation = Some(Normalisation { mean: [0.5; 3], std: [0.25; 3] });
+        assert_eq!(Stated::beside(&weights).unwrap()[0].normalisation, normalisation);
+        std::fs::write(&config, text + &" ".repeat(16 << 20)).unwrap();
+        let error = Stated::beside(&weights).unwrap_err().to_string();
+        assert!(error.contains("config.json") && error.contains("too many"), "{error}");
+    }
+
+    #[test]
+    fn a_users_file_in_another_encoding_is_named_and_a_byte_order_mark_is_no_part_of_it() {
+        let at = tempfile::tempdir().unwrap();
+        let (weights, own) = (at.path().join("w.onnx"), at.path().join("w.toml"));
+        std::fs::write(&own, b"\xef\xbb\xbfside = 96").unwrap();
+        assert_eq!(Stated::beside(&weights).unwrap()[0].side, Some(96));
+        std::fs::write(&own, b"\xff\xfes\0").unwrap();
+        let error = Stated::beside(&weights).unwrap_err().to_string();
+        assert!(error.contains("w.toml: it is not text in UTF-8"), "{error}");
     }
 }

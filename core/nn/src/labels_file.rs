@@ -5,24 +5,18 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
+use crate::config_file::configuration;
 use ferkd_data::classes::ClassSpace;
-use ferkd_method::error::{Error, IoContext, Result};
-
-/// A configuration with 22,000 names takes a megabyte.
-const MAX_BYTES: u64 = 16 << 20;
+use ferkd_method::error::{Error, Result};
 
 /// The classes that a `config.json` beside a weights file names, in the order of the outputs, and its path; `None` where
 /// it names none.
 ///
 /// # Errors
 /// A file that is not JSON, names that make no sense, or a network that is computed in another way than here.
-pub(crate) fn classes_beside(weights: &Path) -> Result<Option<(ClassSpace, String)>> {
+pub fn classes_beside(weights: &Path) -> Result<Option<(ClassSpace, String)>> {
     let path = weights.with_file_name("config.json");
-    let Ok(metadata) = std::fs::metadata(&path) else { return Ok(None) };
-    if !metadata.is_file() || metadata.len() > MAX_BYTES {
-        return Ok(None);
-    }
-    let bytes = std::fs::read(&path).at(&path)?;
+    let Some(bytes) = configuration(&path)? else { return Ok(None) };
     let path = path.display().to_string();
     Ok(parse(&bytes, &path)?.map(|classes| (classes, path)))
 }

@@ -94,6 +94,26 @@ impl ModelCard {
         ))
     }
 
+    /// Reads a card as it is written in a file's metadata.
+    ///
+    /// # Errors
+    /// Text that is no card, or one that contradicts itself; they name `origin`, the file.
+    pub fn parse(text: &str, origin: &str) -> Result<Self> {
+        let card: Self = serde_json::from_str(text).map_err(|e| {
+            Error::damaged(origin, format!("its metadata make no sense: {e}"))
+                .remedy("copy or write the file again")
+        })?;
+        let sound = card.classes.len() == card.spec.classes
+            && card.classes.names.len() == card.spec.classes
+            && (8..=4096).contains(&card.side)
+            && card.spec.vit.is_none_or(|size| size.side == card.side as usize);
+        match sound {
+            true => Ok(card),
+            false => Err(Error::damaged(origin, "its metadata contradict each other")
+                .remedy("copy or write the file again")),
+        }
+    }
+
     fn read(
         dict: &StateDict,
         origin: &str,
@@ -101,20 +121,7 @@ impl ModelCard {
         arch: Option<Arch>,
     ) -> Result<Self> {
         if let Some(text) = dict.metadata.get(CARD) {
-            let card: Self = serde_json::from_str(text).map_err(|e| {
-                Error::damaged(origin, format!("its metadata make no sense: {e}"))
-                    .remedy("copy or write the file again")
-            })?;
-            let sound = card.classes.len() == card.spec.classes
-                && card.classes.names.len() == card.spec.classes
-                && (8..=4096).contains(&card.side)
-                && card.spec.vit.is_none_or(|size| size.side == card.side as usize);
-            return if sound {
-                Ok(card)
-            } else {
-                Err(Error::damaged(origin, "its metadata contradict each other")
-                    .remedy("copy or write the file again"))
-            };
+            return Self::parse(text, origin);
         }
         let spec = dict.infer_spec_as(arch, origin)?;
         let (side, normalisation) = Self::usual(&spec);

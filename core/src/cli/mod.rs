@@ -14,7 +14,6 @@ mod overrides;
 mod plan;
 mod stop;
 mod sweep;
-mod tensorboard;
 mod terminal;
 mod train;
 mod transfer;

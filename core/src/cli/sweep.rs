@@ -34,11 +34,15 @@ pub struct Args {
     /// Runs at a time; wins over the file's. Results do not depend on it.
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
+    /// Write TensorBoard's event files into the folders of the runs that are done now, too:
+    /// `tensorboard --logdir OUT/runs` shows them all.
+    #[arg(long)]
+    tensorboard: bool,
     /// Say what would be done, and stop.
     #[arg(long)]
     dry_run: bool,
     /// Start nothing; print the tables of the runs that are finished, as Markdown.
-    #[arg(long, conflicts_with = "dry_run")]
+    #[arg(long, conflicts_with_all = ["dry_run", "tensorboard"])]
     tables: bool,
 }
 
@@ -47,6 +51,7 @@ impl Args {
         let layers = self.config.iter().map(|path| read_layer(path)).collect::<Result<Vec<_>>>()?;
         let mut plan = SweepConfig::from_layers(&layers)?.plan(self.images)?;
         plan.jobs = self.jobs.unwrap_or(plan.jobs);
+        plan.tensorboard = self.tensorboard;
         if plan.jobs > 1024 {
             return Err(Error::usage("jobs", format!("{} runs at a time are too many", plan.jobs)));
         }

@@ -7,13 +7,13 @@ use ferkd_method::{Error, ErrorKind, Result};
 use ferkd_nn::memory::{MemoryEstimate, Moment};
 use ferkd_train::image_check::ImageCheck;
 use ferkd_train::parallel::processes;
+use ferkd_train::tensorboard::Board;
 use ferkd_train::{Processes, TrainConfig, TrainSummary, Trainer, train, train_together};
 
 use crate::cli::notices::Notices;
 use crate::cli::output::{Output, percent};
 use crate::cli::overrides::Overrides;
 use crate::cli::stop::STOP;
-use crate::cli::tensorboard::Board;
 use crate::cli::terminal::{Terminal, duration};
 
 /// Train one student under one supervision.

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use ferkd_method::{Error, Result};
+use ferkd_train::tensorboard::Board;
 use ferkd_train::train;
 use ferkd_train::transfer::{check, starting_point};
 
 use crate::cli::output::Output;
 use crate::cli::stop::STOP;
-use crate::cli::tensorboard::Board;
 use crate::cli::terminal::Terminal;
 use crate::cli::train::{RunArgs, dry_run, report};
 

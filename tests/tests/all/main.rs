@@ -51,6 +51,7 @@ mod shaders;
 mod soft_cuda;
 mod store_python;
 mod sweep;
+mod tensorboard;
 mod torch_files;
 mod torchvision_keys;
 mod transfer;

@@ -4,7 +4,7 @@
 //! interpreter. What pytest skips, such as tests of PyTorch where it is not installed, is said aloud too.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use ferkd_data::batches::pictures::Pictures;
@@ -26,28 +26,14 @@ fn python() -> Option<String> {
     None
 }
 
-/// Builds the wheel, in a folder of its own beside the tests' (features and lock file are its own), and unpacks it
-/// into `at`.
+/// Builds the wheel, which `cargo xtask ci` has done before, and unpacks it into `at/site`.
 fn install(python: &str, at: &Path) {
-    let target = program().parent().unwrap().join("python-package");
-    let wheels = at.join("wheels");
-    let mut maturin = Command::new(python);
-    maturin.args([
-        "-m",
-        "maturin",
-        "build",
-        "--profile",
-        "dev",
-        "--locked",
-        "--interpreter",
-        python,
-        "--out",
-    ]);
-    answer(maturin.arg(&wheels).current_dir(repository("python")).env("CARGO_TARGET_DIR", target)).ok();
-    let wheel: Vec<PathBuf> = fs::read_dir(&wheels).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let programs = program().parent().unwrap().to_owned();
+    let wheel = xtask::wheel::build(&repository("."), python, &programs, &at.join("wheels"));
+    let wheel = wheel.unwrap_or_else(|problem| panic!("{problem}"));
     let mut pip = Command::new(python);
     pip.args(["-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--target"]);
-    answer(pip.arg(at.join("site")).args(&wheel)).ok();
+    answer(pip.arg(at.join("site")).arg(&wheel)).ok();
 }
 
 /// Settings of runs whose batches are compared, as `ferkd train` reads them.
@@ -117,7 +103,6 @@ fn write_batches(at: &Path) {
 }
 
 #[test]
-#[ignore = "compiles a wheel for minutes: run by hand, with maturin and pytest (docs/python.md)"]
 fn the_package_passes_its_tests_on_our_batches_and_stores() {
     let Some(python) = python() else { return };
     let at = tempfile::tempdir().unwrap();

@@ -1,6 +1,5 @@
 //! Networks in ONNX files, computed by ONNX Runtime, whose library is found when the program runs.
 
-mod file;
 mod runtime;
 
 use std::path::{Path, PathBuf};
@@ -10,11 +9,11 @@ use ort::ep::{CUDA, ExecutionProvider, TensorRT};
 use ort::session::Session;
 use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
 
-use crate::model_card::{CARD, ModelCard};
+use crate::model_card::ModelCard;
+use crate::onnx_file::OnnxFile;
 use crate::preprocessing::Preprocessing;
 use ferkd_data::digest::sha256_of_files;
-use ferkd_method::error::{Error, IoContext, Result};
-use file::OnnxFile;
+use ferkd_method::error::{Error, Result};
 use runtime::{Provider, environment};
 
 /// A network in an ONNX file: images of shape (N, 3, side, side) to logits of shape (N, C).
@@ -23,7 +22,7 @@ pub(crate) struct OnnxModel {
     path: String,
     sha256: String,
     /// What the file says in the words of `ferkd export`.
-    card: Option<String>,
+    card: Option<ModelCard>,
     /// Runs are one after the other: not all providers can do otherwise.
     session: Mutex<Session>,
     /// What it computes on, for a person.
@@ -49,10 +48,8 @@ impl OnnxModel {
     /// ONNX Runtime that is not there, a file that it cannot load, a network with another input than images or another
     /// output than a row of logits.
     pub(crate) fn load(path: &Path, provider: Provider) -> Result<Self> {
-        let said = OnnxFile::parse(&std::fs::read(path).at(path)?).map_err(|problem| {
-            Error::damaged(path, format!("not an ONNX file: {problem}")).remedy("export or copy it again")
-        })?;
-        let files = files(path, &said)?;
+        let said = OnnxFile::read(path)?;
+        let (files, card) = (said.files()?, said.card()?);
         let origin = path.display().to_string();
         let (session, provider) = session(path, provider)?;
         let (batch, side) = input(session.inputs()).map_err(|problem| {
@@ -67,7 +64,7 @@ impl OnnxModel {
         let mut model = Self {
             path: origin,
             sha256: sha256_of_files(files.iter().map(PathBuf::as_path))?,
-            card: said.metadata.get(CARD).cloned(),
+            card,
             provider,
             batch,
             side,
@@ -99,17 +96,8 @@ impl OnnxModel {
     }
 
     /// What the file says of itself, if `ferkd export` wrote it.
-    ///
-    /// # Errors
-    /// A card that makes no sense.
-    pub(crate) fn card(&self) -> Result<Option<ModelCard>> {
-        let read = |text: &String| {
-            serde_json::from_str(text).map_err(|e| {
-                Error::damaged(&*self.path, format!("its metadata make no sense: {e}"))
-                    .remedy("copy or write the file again")
-            })
-        };
-        self.card.as_ref().map(read).transpose()
+    pub(crate) fn card(&self) -> Option<&ModelCard> {
+        self.card.as_ref()
     }
 
     /// What there is to know of how it is used: sentences for a person.
@@ -193,21 +181,6 @@ impl OnnxModel {
             }
         }
     }
-}
-
-/// A file and those with its weights, which lie beside it.
-fn files(path: &Path, said: &OnnxFile) -> Result<Vec<PathBuf>> {
-    let mut files = vec![path.to_owned()];
-    for name in &said.external {
-        let inside = Path::new(name).components().all(|part| matches!(part, std::path::Component::Normal(_)));
-        let beside = path.with_file_name(name);
-        if !inside || !beside.is_file() {
-            let problem = format!("its weights are in `{name}`, which is not there");
-            return Err(Error::damaged(path, problem).remedy("put that file beside it, as it was exported"));
-        }
-        files.push(beside);
-    }
-    Ok(files)
 }
 
 /// A session, and what it computes on.

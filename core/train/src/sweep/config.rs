@@ -50,6 +50,8 @@ pub struct SweepPlan {
     pub images: PathBuf,
     /// Runs at a time; 0 for as many as there are cores.
     pub jobs: usize,
+    /// Whether each run that is done gets TensorBoard's event files into its folder. Results do not depend on it.
+    pub tensorboard: bool,
     /// The sweep's file, with what flags changed.
     pub written: String,
 }
@@ -151,6 +153,7 @@ impl SweepConfig {
             store,
             images,
             jobs: self.jobs,
+            tensorboard: false,
             written,
         };
         plan.check()?;

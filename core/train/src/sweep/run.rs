@@ -19,6 +19,7 @@ use crate::sweep::analysis::Analysis;
 use crate::sweep::config::SweepPlan;
 use crate::sweep::finished::Finished;
 use crate::sweep::table::write_results;
+use crate::tensorboard::Board;
 use crate::trainer::Trainer;
 use ferkd_data::events::{Event, Listener};
 use ferkd_data::images::ImageList;
@@ -239,7 +240,7 @@ impl Shared {
         let mut failure: Option<Error> = None;
         std::thread::scope(|scope| {
             let start = |send: mpsc::Sender<_>| {
-                let thread = spawn_in(scope, move || self.work(of_a_run, &send));
+                let thread = spawn_in(scope, move || self.work(of_a_run, plan.tensorboard, &send));
                 thread.inspect_err(|_| self.halt.store(true, Ordering::Relaxed))
             };
             let started: Vec<_> = (0..workers).map(|_| start(send.clone())).collect();
@@ -269,7 +270,12 @@ impl Shared {
     }
 
     /// Does one run after the other, until none waits.
-    fn work(&self, of_a_run: usize, events: &mpsc::Sender<(PathBuf, Event)>) -> Result<()> {
+    fn work(
+        &self,
+        of_a_run: usize,
+        tensorboard: bool,
+        events: &mpsc::Sender<(PathBuf, Event)>,
+    ) -> Result<()> {
         let pool = threads::pool(of_a_run).inspect_err(|_| self.halt.store(true, Ordering::Relaxed))?;
         loop {
             // A run that was told to stop ends with an error; one that had just ended must not start another.
@@ -278,20 +284,23 @@ impl Shared {
             }
             let next = lock(&self.waiting).pop_front();
             let Some(task) = next else { return Ok(()) };
-            let done = pool.install(|| self.run(&task, events));
+            let done = pool.install(|| self.run(&task, tensorboard, events));
             done.inspect_err(|_| self.halt.store(true, Ordering::Relaxed))?;
         }
     }
 
-    fn run(&self, task: &Task, events: &mpsc::Sender<(PathBuf, Event)>) -> Result<()> {
+    fn run(&self, task: &Task, tensorboard: bool, events: &mpsc::Sender<(PathBuf, Event)>) -> Result<()> {
         let config = &task.config;
         let devices = ferkd_nn::device::open_all(&config.device)?;
         let inputs = Inputs::open(config, self.images.clone(), self.validation.clone(), &devices)?;
         let trainer = Trainer::on_devices(config.clone(), inputs, devices)?;
         let resume = task.folder.join("config.toml").exists();
+        let mut board = Board::new(&task.folder, tensorboard);
         train_with(trainer, &task.folder, resume, &self.halt, &mut |event| {
-            // The other end closes only when the sweep has failed.
-            let _ = events.send((task.folder.clone(), event.clone()));
+            for event in std::iter::once(event).chain(&board.hear(event)) {
+                // The other end closes only when the sweep has failed.
+                let _ = events.send((task.folder.clone(), event.clone()));
+            }
         })?;
         Ok(())
     }

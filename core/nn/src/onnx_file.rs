@@ -3,26 +3,67 @@
 //! Source: <https://github.com/onnx/onnx/blob/main/onnx/onnx.proto>.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path, PathBuf};
 
+use crate::model_card::{CARD, ModelCard};
 use ferkd_data::protobuf::{Value, fields};
+use ferkd_method::error::{Error, IoContext, Result};
 
 /// What is read of a file.
-#[derive(Debug, Default)]
-pub(super) struct OnnxFile {
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OnnxFile {
+    path: PathBuf,
     /// `metadata_props`.
-    pub(super) metadata: BTreeMap<String, String>,
-    /// Files with weights, beside it.
-    pub(super) external: BTreeSet<String>,
+    pub metadata: BTreeMap<String, String>,
+    /// Names of files with weights, beside it.
+    pub external: BTreeSet<String>,
     /// What computes its first output, such as `Gemm`.
-    pub(super) last_operator: Option<String>,
+    pub last_operator: Option<String>,
 }
 
 impl OnnxFile {
-    /// Reads the bytes of a file.
+    /// Reads a file.
     ///
     /// # Errors
-    /// The problem: bytes that are not a model.
-    pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
+    /// A file that cannot be read, or is no model.
+    pub fn read(path: &Path) -> Result<Self> {
+        let parsed = Self::parse(&std::fs::read(path).at(path)?).map_err(|problem| {
+            Error::damaged(path, format!("not an ONNX file: {problem}")).remedy("export or copy it again")
+        })?;
+        Ok(Self { path: path.to_owned(), ..parsed })
+    }
+
+    /// What the file says in the words of `ferkd export`, if that wrote it.
+    ///
+    /// # Errors
+    /// A card that makes no sense.
+    pub fn card(&self) -> Result<Option<ModelCard>> {
+        let origin = self.path.display().to_string();
+        self.metadata.get(CARD).map(|text| ModelCard::parse(text, &origin)).transpose()
+    }
+
+    /// The file and those with its weights, which lie beside it.
+    ///
+    /// # Errors
+    /// A file with weights that is not there, or would lie elsewhere.
+    pub fn files(&self) -> Result<Vec<PathBuf>> {
+        let mut files = vec![self.path.clone()];
+        for name in &self.external {
+            let inside = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
+            let beside = self.path.with_file_name(name);
+            if !inside || !beside.is_file() {
+                let problem = format!("its weights are in `{name}`, which is not there");
+                return Err(
+                    Error::damaged(&self.path, problem).remedy("put that file beside it, as it was exported")
+                );
+            }
+            files.push(beside);
+        }
+        Ok(files)
+    }
+
+    /// Reads the bytes of a file; the error is the problem.
+    fn parse(bytes: &[u8]) -> Result<Self, String> {
         let (mut found, mut has_graph) = (Self::default(), false);
         for (number, value) in fields(bytes)? {
             match (number, value) {
@@ -134,5 +175,47 @@ mod tests {
         assert!(OnnxFile::parse(&file.into_bytes()[..20]).is_err());
         let error = OnnxFile::parse(b"\x08\x08\x12\x07pytorch").unwrap_err();
         assert_eq!(error, "it has no graph");
+    }
+
+    #[test]
+    fn a_card_that_contradicts_itself_and_weights_that_lie_elsewhere_are_named() {
+        use crate::models::{Arch, ModelSpec};
+        use ferkd_data::classes::ClassSpace;
+        use ferkd_data::pixels::Normalisation;
+        let at = tempfile::tempdir().unwrap();
+        let path = at.path().join("m.onnx");
+        let read = |graph: &Message, card: &str| {
+            let entry = Message::new().bytes(1, CARD).bytes(2, card);
+            std::fs::write(&path, Message::new().message(7, graph).message(14, &entry).into_bytes()).unwrap();
+            OnnxFile::read(&path).unwrap()
+        };
+        let card = ModelCard {
+            spec: ModelSpec::new(Arch::Resnet8, 2),
+            side: 16,
+            normalisation: Normalisation::CLIP,
+            classes: ClassSpace::of_folders(&["a".to_owned(), "b".to_owned()]),
+        };
+        let text = serde_json::to_string(&card).unwrap();
+        assert_eq!(read(&Message::new(), &text).card().unwrap(), Some(card));
+        for (old, new) in
+            [("\"side\":16", "\"side\":4"), ("[\"a\",\"b\"]", "[\"a\"]"), ("\"side\"", "\"sides\"")]
+        {
+            assert!(text.contains(old), "{text}");
+            let error = read(&Message::new(), &text.replace(old, new)).card().unwrap_err().to_string();
+            assert!(error.contains("m.onnx: its metadata"), "{error}");
+        }
+        for (name, found) in [("w", true), ("none", false), ("../w", false), ("", false)] {
+            std::fs::write(at.path().join("w"), b"weights").unwrap();
+            let location = Message::new().bytes(1, "location").bytes(2, name);
+            let graph = Message::new().message(5, &Message::new().message(13, &location));
+            let files = read(&graph, &text).files();
+            match found {
+                true => assert_eq!(files.unwrap(), [path.clone(), at.path().join("w")]),
+                false => {
+                    let error = files.unwrap_err().to_string();
+                    assert!(error.contains("m.onnx") && error.contains(&format!("`{name}`")), "{error}");
+                }
+            }
+        }
     }
 }
