@@ -12,7 +12,8 @@ use crate::web::target_folder;
 const KEPT: [(&str, &str); 2] = [("ferkd", "ferkd"), ("ferkd_nn", "operations")];
 
 /// Two packages each time, so that both have one set of features, and dependencies are compiled once.
-const PACKAGES: &str = "--locked --profile unoptimised --package ferkd --package ferkd-nn --features ferkd/cuda";
+const PACKAGES: &str =
+    "--locked --profile unoptimised --package ferkd --package ferkd-nn --features ferkd/cuda";
 
 /// Builds what runs on the device, and puts it beside the device, in `target/soft-cuda`; the program's path. The tests'
 /// own program takes its place in `target/debug` again when they are built.
