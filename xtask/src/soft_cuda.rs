@@ -52,6 +52,8 @@ impl From<std::io::Error> for Absent {
 #[derive(Debug)]
 pub struct Device {
     folder: PathBuf,
+    /// Compiled kernels, which depend on less than the libraries do: on what a kernel sees, and on the compiler.
+    kernels: PathBuf,
 }
 
 impl Device {
@@ -69,6 +71,13 @@ impl Device {
         let sources = repository.join(SOURCES);
         let mut hash = Hash::default();
         hash.add(&version.stdout);
+        hash.add(KERNEL_FLAGS.as_bytes());
+        for path in
+            files(&sources.join("device"))?.iter().chain([&sources.join("abi.h"), &sources.join("nvrtc.cpp")])
+        {
+            hash.add(&fs::read(path)?);
+        }
+        let kernels = format!("kernels-{}", hash.name());
         hash.add(include_bytes!("soft_cuda.rs")); // how it is built
         for path in files(&sources)?.iter().chain([&repository.join(CUDNN)]) {
             if path.extension().is_none_or(|end| end != "md") {
@@ -77,7 +86,7 @@ impl Device {
         }
         let all = target.join("soft-cuda");
         fs::create_dir_all(&all)?;
-        let device = Self { folder: all.join(hash.name()) };
+        let device = Self { folder: all.join(hash.name()), kernels: all.join(kernels) };
         // Tests run side by side: one builds, the others wait.
         let lock = fs::File::create(all.join("lock"))?;
         lock.lock()?;
@@ -91,9 +100,10 @@ impl Device {
 
     fn compile(&self, repository: &Path, sources: &Path) -> Result<(), Absent> {
         let at = |name: &str| self.folder.join(name);
-        for folder in ["lib", "kernels", "device", "cuda/include"] {
+        for folder in ["lib", "device", "cuda/include"] {
             fs::create_dir_all(at(folder))?;
         }
+        fs::create_dir_all(&self.kernels)?;
         // The headers' copies do not change while kernels that were compiled with them are kept.
         fs::copy(sources.join("abi.h"), at("abi.h"))?;
         for header in files(&sources.join("device"))? {
@@ -143,7 +153,7 @@ impl Device {
             // What CubeCL keeps names this device's kernels.
             ("XDG_CACHE_HOME", at(&format!("cache-{}", options.architecture))),
             ("CUBECL_AUTOTUNE_LEVEL", "0".into()),
-            ("SOFT_CUDA_CACHE", at("kernels")),
+            ("SOFT_CUDA_CACHE", self.kernels.clone().into_os_string()),
             ("SOFT_CUDA_HEADER", at("device.pch")),
             ("SOFT_CUDA_FLAGS", KERNEL_FLAGS.into()),
             ("SOFT_CUDA_ARCH", options.architecture.to_string().into()),
