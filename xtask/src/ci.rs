@@ -4,7 +4,7 @@ use std::thread::{ScopedJoinHandle, scope};
 use std::time::Instant;
 
 use crate::steps::is_ok;
-use crate::{bench_gate, lint, machine, tests, web};
+use crate::{bench_gate, lint, machine, soft_program, tests, web};
 
 /// The page, the Python package's wheel and the tests at once: each has crates that keep one core busy for minutes.
 /// Whether all compiled.
@@ -32,12 +32,15 @@ pub fn run() -> bool {
             Ok(python)
         });
         let page = scope.spawn(page);
+        // Another set of features, whose dependencies take ten minutes: where they are not kept, tests on it are skipped.
+        let runs_soft_cuda = is_nightly || soft_program::was_built();
+        let cuda = scope.spawn(move || if runs_soft_cuda { soft_program::build().map(drop) } else { Ok(()) });
         // One after the other, for cargo's lock lets no two work; the page's has a folder of its own.
         let (built, linted) = (tests::build(), lint::run_all());
         println!("tests built and linted after {} s", begun.elapsed().as_secs());
-        let (page, python) = (joined(page), joined(machine));
+        let (page, cuda, python) = (joined(page), joined(cuda), joined(machine));
         println!("the page built after {} s", begun.elapsed().as_secs());
-        (python, is_ok(built) & is_ok(page), is_ok(linted))
+        (python, is_ok(built) & is_ok(page) & is_ok(cuda), is_ok(linted))
     });
     let variables: Vec<(&str, &str)> = match &python {
         Ok(Some(python)) => vec![("FERKD_PYTHON", python)],

@@ -12,18 +12,24 @@ use crate::web::target_folder;
 const KEPT: [(&str, &str); 2] = [("ferkd", "ferkd"), ("ferkd_nn", "operations")];
 
 /// Two packages each time, so that both have one set of features, and dependencies are compiled once.
-const PACKAGES: &str =
-    "--locked --profile unoptimised --package ferkd --package ferkd-nn --features ferkd/cuda";
+const PACKAGES: &str = "--locked --package ferkd --package ferkd-nn --features ferkd/cuda";
 
-/// Builds what runs on the device, and puts it beside the device, in `target/soft-cuda`; the program's path. The tests'
-/// own program takes its place in `target/debug` again when they are built.
+/// What is compiled for it, apart from everything else.
+const PROFILE: &str = "unoptimised";
+
+/// Whether its dependencies were compiled here before: then building it again takes a minute, else ten.
+pub fn was_built() -> bool {
+    target_folder().is_ok_and(|target| target.join(PROFILE).join("deps").exists())
+}
+
+/// Builds what runs on the device, and puts it beside the device, in `target/soft-cuda`; the program's path.
 ///
 /// # Errors
 /// It does not compile.
 pub fn build() -> Result<PathBuf, String> {
     let folder = target_folder()?.join("soft-cuda");
-    keep_built(&format!("build {PACKAGES} --bin ferkd"), &folder)?;
-    keep_built(&format!("test --no-run {PACKAGES} --lib"), &folder)?;
+    keep_built(&format!("build {PACKAGES} --profile {PROFILE} --bin ferkd"), &folder)?;
+    keep_built(&format!("test --no-run {PACKAGES} --profile {PROFILE} --lib"), &folder)?;
     Ok(folder.join("ferkd"))
 }
 

@@ -1,7 +1,7 @@
 //! What the pane shows over the picture and below it.
 
 use egui::Role;
-use egui_kittest::kittest::Queryable;
+use egui_kittest::kittest::{NodeT as _, Queryable};
 use ferkd_data::classes::ClassSpace;
 use ferkd_method::label::{SoftLabel, TopK};
 
@@ -53,7 +53,8 @@ fn growing_boxes_show_what_the_teacher_says_of_each_now() {
     for (number, label) in said.iter().enumerate() {
         let settings = harness.state().experiment.settings;
         let (c, kind) = harness.state().judge(&settings, label, shown.truth).unwrap();
-        let box_is = harness.get_by_label_contains(&format!("Box {} of 6", number + 1));
+        let name = format!("Box {} of 6", number + 1);
+        let box_is = harness.get_by_label_contains(&name);
         let text = box_is.accesskit_node().label().unwrap_or_default();
         assert!(text.contains(&format!("confidence {c:.3}, {}", kind.name())), "{text}");
     }
