@@ -55,7 +55,7 @@ impl Asset {
 
     /// The photos and their labels, in the order in which they are taken up.
     pub fn of_photos() -> impl Iterator<Item = Self> {
-        [Self::PhotoLabels].into_iter().chain((0..PHOTOS.len() as u8).map(Self::Photo))
+        std::iter::once(Self::PhotoLabels).chain((0..PHOTOS.len() as u8).map(Self::Photo))
     }
 
     /// Path beside the page.
