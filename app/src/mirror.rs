@@ -136,7 +136,8 @@ mod tests {
     fn frame(mut show: impl FnMut(&mut egui::Ui)) -> Vec<Element> {
         let ctx = egui::Context::default();
         ctx.enable_accesskit();
-        let output = ctx.run_ui(egui::RawInput::default(), |ui| show(ui));
+        let mut output = ctx.run_ui(egui::RawInput::default(), |ui| show(ui));
+        output.textures_delta.clear();
         elements(&output.platform_output.accesskit_update.unwrap())
     }
 

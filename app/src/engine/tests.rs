@@ -79,21 +79,19 @@ fn kinds(said: &[Reply]) -> KindCounts {
 }
 
 #[test]
-fn forty_steps_lower_the_loss_of_every_supervision() {
-    // Forty steps are half of the warm-up: a higher peak takes them as far as they get later on.
-    let usual = request(&SUPERVISIONS);
-    let request = TrainRequest { tuning: Tuning { lr: 0.05, ..usual.tuning }, ..usual };
-    let mut live = open(&request, &Device::flex());
-    live.play(Some(40));
+fn eighty_steps_lower_the_loss_of_every_supervision() {
+    // The warm-up's last step among them: mixed labels say little before.
+    let mut live = open(&request(&SUPERVISIONS), &Device::flex());
+    live.play(Some(84));
     let said = run(&mut live);
     let rounds = rounds(&said);
-    assert_eq!(rounds.len(), 40);
+    assert_eq!(rounds.len(), 84);
     for (i, supervision) in SUPERVISIONS.into_iter().enumerate() {
         let losses: Vec<f64> = rounds.iter().map(|round| round[i].loss).collect();
         assert!(rounds.iter().all(|round| round[i].supervision == supervision));
         let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
-        let (first, last) = (mean(&losses[..5]), mean(&losses[35..]));
-        assert!(last < first - 0.05, "{}: {first} before, {last} after", supervision.name());
+        let (first, last) = (mean(&losses[..10]), mean(&losses[74..]));
+        assert!(last < first - 0.02, "{}: {first} before, {last} after", supervision.name());
     }
 }
 

@@ -118,6 +118,8 @@ fn kind_card(kind: RegionKind, share: &str, count: u64, is_chosen: bool, ui: &mu
         ui.style_mut().interaction.selectable_labels = false;
         ui.set_width(ui.available_width());
         ui.horizontal(|ui| {
+            // Four cards stand side by side on the narrowest of screens.
+            ui.spacing_mut().item_spacing.x = theme::SPACE[0];
             let (rect, _) = ui.allocate_exact_size(vec2(16.0, 16.0), Sense::hover());
             ui.painter().rect_filled(rect, CornerRadius::same(3), color);
             paint_letter(kind, rect.center(), 12.0, ui.painter(), ui.visuals());
