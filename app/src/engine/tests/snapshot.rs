@@ -91,7 +91,7 @@ fn students_of_other_settings_or_labels_are_refused_by_name() {
         refused(&request, &other(|record| record.labels_sha256 = "0".repeat(64))).contains("other labels")
     );
     assert!(refused(&request, &other(|record| record.step = 4)).contains("stands at step 3"));
-    assert!(refused(&request, &other(|record| record.steps += 1)).contains("steps"));
+    assert!(refused(&request, &other(|record| record.steps += 1)).contains("stands at step 3 of"));
     for changed in [
         TrainRequest { seed: 9, ..request.clone() },
         TrainRequest { mix: Mix::Cutmix, ..request.clone() },

@@ -20,7 +20,7 @@ pub(super) fn ui(state: &State, ui: &mut Ui) {
 }
 
 fn loss(training: &Training, ui: &mut Ui) {
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         ui.strong("Loss");
         ui.weak("nats by step, smoothed; faint: every step");
     });

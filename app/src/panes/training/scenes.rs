@@ -87,23 +87,26 @@ pub(super) fn samples(state: &State, look: &mut Look, ui: &mut Ui) {
     let count = ((room / 46.0) as usize).clamp(4, 10);
     let total = held_out().len().max(1);
     let numbers: Vec<usize> = (0..count).map(|i| (look.sample + i * STRIDE) % total).collect();
-    Grid::new("samples").spacing([8.0, 3.0]).show(ui, |ui| {
-        ui.label("");
-        for &number in &numbers {
-            thumbnail(state.labels.set_of(Data::Scenes), number, look, 38.0, ui);
-        }
-        ui.end_row();
-        for student in &state.training.students {
-            let color = theme::student(student.supervision, ui.visuals());
-            ui.horizontal(|ui| {
-                swatch(color, ui);
-                ui.label(student.supervision.name());
-            });
+    let grid = Grid::new("samples").spacing([8.0, 3.0]);
+    egui::ScrollArea::horizontal().id_salt("samples' table").show(ui, |ui| {
+        grid.show(ui, |ui| {
+            ui.label("");
             for &number in &numbers {
-                prediction(student, number, ui);
+                thumbnail(state.labels.set_of(Data::Scenes), number, look, 38.0, ui);
             }
             ui.end_row();
-        }
+            for student in &state.training.students {
+                let color = theme::student(student.supervision, ui.visuals());
+                ui.horizontal(|ui| {
+                    swatch(color, ui);
+                    ui.label(student.supervision.name());
+                });
+                for &number in &numbers {
+                    prediction(student, number, ui);
+                }
+                ui.end_row();
+            }
+        })
     });
 }
 
