@@ -61,7 +61,7 @@ const SECTIONS: [Section; 5] = [
 fn introduction(state: &State, ui: &mut Ui) {
     ui.add_space(8.0);
     ui.vertical_centered(|ui| {
-        ui.set_max_width(460.0);
+        ui.set_max_width(ui.available_width().min(460.0));
         if state.training.is_opening {
             ui.spinner();
             ui.label("Drawing scenes and students");
