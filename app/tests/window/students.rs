@@ -47,6 +47,7 @@ fn trained_students_are_there_at_once_and_go_on_at_their_step() {
         let mut students = state.training.students.iter();
         students.len() == 5 && students.all(|s| !s.predictions.is_empty() && s.evaluated_at == step)
     };
+    run_until(&mut window, |state| state.training.record.is_some());
     let step = window.state_mut().state().training.record.as_ref().unwrap().step;
     run_until(&mut window, |state| is_evaluated(state, step));
     let state = window.state_mut().state();
