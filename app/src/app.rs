@@ -78,7 +78,7 @@ impl Inspector {
             state.notices.say(notice);
         }
         // The photos are the state's from the start.
-        for asset in [Asset::Scenes, Asset::Digits, Asset::Lite0] {
+        for asset in [Asset::Scenes, Asset::Digits, Asset::Students, Asset::Lite0] {
             match asset.embedded() {
                 Some(bytes) => state.load(asset, bytes),
                 None => _ = state.loading.insert(asset, (0, 0)),
