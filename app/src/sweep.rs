@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ferkd_method::{Error, Result};
 use ferkd_report::stats::Sample;
-use ferkd_train::sweep::arms::folder_name;
+use ferkd_train::folder_name::folder_name;
 
 use crate::monitor::{Monitor, Status};
 

@@ -30,7 +30,6 @@ mod mixes;
 pub mod number;
 mod picture;
 mod regions;
-#[cfg(not(target_family = "wasm"))]
 pub mod stats;
 mod table;
 mod text;

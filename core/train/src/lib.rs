@@ -15,6 +15,7 @@ pub mod ema;
 pub mod eval;
 mod fairness;
 mod features;
+pub mod folder_name;
 #[cfg(feature = "flex")]
 mod host_adamw;
 #[cfg(feature = "flex")]
