@@ -1,6 +1,7 @@
 //! Arms: which settings differ, how they are called, and in which folder their runs lie.
 
 use crate::config::TrainConfig;
+use crate::folder_name::folder_name;
 use ferkd_data::config::{Options, resolve};
 use ferkd_method::error::{Error, Result};
 
