@@ -127,7 +127,7 @@ fn a_store_is_dropped_as_a_folder_or_as_its_files() {
     assert_eq!(state["name"], "labels of scenes");
     let files: Vec<PathBuf> = std::fs::read_dir(&store).unwrap().map(|entry| entry.unwrap().path()).collect();
     browser.act("experiment", json!({ "data": "photos" }));
-    browser.until("the photos", |state| state["images"] == 2);
+    browser.until("the photos", |state| state["images"] == 13);
     drop_onto(browser, &files);
     let again = browser.until("the files' store", |state| is_shown(state) && counted(state).len() == 4);
     assert_eq!((counted(&again), &again["name"]), (counted(&state), &json!("Files")));
