@@ -61,21 +61,21 @@ fn budget_and_seed(run: &Path) -> Option<(u64, u64)> {
     Some((epochs.parse().ok()?, seed.parse().ok()?))
 }
 
-/// The folders in a folder, by name; none where it is not there.
-fn folders(at: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(at).into_iter().flatten().flatten();
-    let mut found: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+/// What lies in a folder and is looked for, by name; none where the folder is not there.
+fn sorted(folder: &Path, is_one: impl Fn(&PathBuf) -> bool) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut found: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_one).collect();
     found.sort();
     found
 }
 
+fn folders(at: &Path) -> Vec<PathBuf> {
+    sorted(at, |path| path.is_dir())
+}
+
 /// The checkpoints of a run, by name.
 pub fn checkpoints(run: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(run.join("checkpoints")).into_iter().flatten().flatten();
-    let is_one = |path: &PathBuf| path.extension().is_some_and(|end| end == "safetensors");
-    let mut found: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_one).collect();
-    found.sort();
-    found
+    sorted(&run.join("checkpoints"), |path| path.extension().is_some_and(|end| end == "safetensors"))
 }
 
 /// The bytes of a checkpoint.

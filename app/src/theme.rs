@@ -82,6 +82,12 @@ fn contrast(a: Color32, b: Color32) -> f32 {
     (a.max(b) + 0.05) / (a.min(b) + 0.05)
 }
 
+/// The colour that is meant for the theme at hand, of two as red, green and blue.
+fn of_theme(light: (u8, u8, u8), dark: (u8, u8, u8), visuals: &Visuals) -> Color32 {
+    let (r, g, b) = if visuals.dark_mode { dark } else { light };
+    Color32::from_rgb(r, g, b)
+}
+
 /// A student's colour.
 pub fn student(supervision: Supervision, visuals: &Visuals) -> Color32 {
     let (light, dark) = match supervision {
@@ -91,8 +97,7 @@ pub fn student(supervision: Supervision, visuals: &Visuals) -> Color32 {
         Supervision::FerkdSelfmix => ((0x00, 0x7d, 0x5b), (0x2c, 0xc0, 0x97)),
         _ => ((0x00, 0x72, 0xb2), (0x56, 0xb4, 0xe9)),
     };
-    let (r, g, b) = if visuals.dark_mode { dark } else { light };
-    Color32::from_rgb(r, g, b)
+    of_theme(light, dark, visuals)
 }
 
 /// The colour of one of several curves that are of no kind and no student, by its number (Okabe and Ito's colours).
@@ -117,9 +122,7 @@ pub fn series(number: usize, visuals: &Visuals) -> Color32 {
         (0xa8, 0xa8, 0xa8),
         (0xf0, 0xe4, 0x42),
     ];
-    let all = if visuals.dark_mode { DARK } else { LIGHT };
-    let (r, g, b) = all[number % all.len()];
-    Color32::from_rgb(r, g, b)
+    of_theme(LIGHT[number % LIGHT.len()], DARK[number % DARK.len()], visuals)
 }
 
 /// Text that stands back.
@@ -209,8 +212,7 @@ pub fn parent(which: usize, visuals: &Visuals) -> Color32 {
         1 => ((0x2f, 0x7f, 0x8f), (0x6c, 0xc0, 0xd0)),
         _ => ((0x9a, 0x6a, 0x3a), (0xd0, 0xa5, 0x77)),
     };
-    let (r, g, b) = if visuals.dark_mode { dark } else { light };
-    Color32::from_rgb(r, g, b)
+    of_theme(light, dark, visuals)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use egui::{Align2, Color32, CornerRadius, FontId, Rect, Sense, Stroke, StrokeKin
 use ferkd_method::label::SoftLabel;
 use ferkd_method::region::Region;
 
+use super::switch::Switch;
 use crate::dataset::Shown;
 use crate::growth::{BOXES, Growth, REGION};
 use crate::panes::context::PaneContext;
@@ -23,24 +24,11 @@ const LARGEST: f32 = 72.0;
 /// Space between pictures, in points.
 const GAP: f32 = 6.0;
 
-fn id() -> egui::Id {
-    egui::Id::unique("growing boxes")
-}
-
 /// Whether the strip is shown.
-pub(super) fn is_on(ui: &Ui) -> bool {
-    ui.data(|data| data.get_temp(id())).unwrap_or(false)
-}
-
-/// The button that shows it.
-pub(super) fn toggle(ui: &mut Ui) {
-    let mut is_shown = is_on(ui);
-    let hint =
-        "Where does confidence come from? The teacher looks at growing boxes about the region that is chosen";
-    if ui.toggle_value(&mut is_shown, "Growing boxes").on_hover_text(hint).changed() {
-        ui.data_mut(|data| data.insert_temp(id(), is_shown));
-    }
-}
+pub(super) const SWITCH: Switch = Switch {
+    title: "Growing boxes",
+    hint: "Where does confidence come from? The teacher looks at growing boxes about the region that is chosen",
+};
 
 /// Draws the strip; the teacher is asked while it is in sight.
 pub(super) fn ui(state: &State, shown: &Shown, cx: &mut PaneContext, ui: &mut Ui) {

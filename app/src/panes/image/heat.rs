@@ -4,6 +4,7 @@ use egui::{Align2, Color32, CornerRadius, FontId, Rect, Sense, Ui, pos2, vec2};
 use ferkd_method::heat::colour;
 use ferkd_method::region::Region;
 
+use super::switch::Switch;
 use super::view::View;
 use crate::dataset::Shown;
 use crate::panes::context::PaneContext;
@@ -19,23 +20,9 @@ const SCALE: (f32, f32) = (150.0, 10.0);
 /// Steps of the legend's colours: one a point is smooth.
 const STEPS: u16 = 150;
 
-fn id() -> egui::Id {
-    egui::Id::unique("heat map")
-}
-
 /// Whether the heat map is shown.
-pub(super) fn is_on(ui: &Ui) -> bool {
-    ui.data(|data| data.get_temp(id())).unwrap_or(false)
-}
-
-/// The button that shows it.
-pub(super) fn toggle(ui: &mut Ui) {
-    let mut is_shown = is_on(ui);
-    let hint = "Mean confidence of the regions at each pixel";
-    if ui.toggle_value(&mut is_shown, "Heat map").on_hover_text(hint).changed() {
-        ui.data_mut(|data| data.insert_temp(id(), is_shown));
-    }
-}
+pub(super) const SWITCH: Switch =
+    Switch { title: "Heat map", hint: "Mean confidence of the regions at each pixel" };
 
 /// Draws it over the picture.
 pub(super) fn paint(state: &State, shown: &Shown, view: &View, cx: &mut PaneContext, ui: &Ui) {
@@ -65,7 +52,7 @@ pub(super) fn legend(view: &View, ui: &Ui) {
     }
     let size = vec2(width + 16.0, height + 34.0);
     let card = Rect::from_min_size(view.rect.max - size - vec2(6.0, 6.0), size);
-    let response = ui.interact(card, id().with("legend"), Sense::hover());
+    let response = ui.interact(card, SWITCH.id().with("legend"), Sense::hover());
     let said = "Colours of the heat map: mean confidence from 0, dark violet, to 1, bright yellow";
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Figure, true, said));
     let painter = ui.painter();

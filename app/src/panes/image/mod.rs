@@ -5,6 +5,7 @@ mod class;
 mod growth;
 mod heat;
 mod own_box;
+mod switch;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -45,7 +46,7 @@ pub fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
     };
     let mut space = ui.available_rect_before_wrap();
     space.max.x = space.max.x.min(right);
-    let has_strip = growth::is_on(ui);
+    let has_strip = growth::SWITCH.is_on(ui);
     if has_strip {
         space.max.y -= growth::HEIGHT + ui.spacing().item_spacing.y;
     }
@@ -61,7 +62,7 @@ pub fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
 
     paint_picture(state, shown, rect, ui);
     let view = View { rect, scale };
-    let has_heat = heat::is_on(ui);
+    let has_heat = heat::SWITCH.is_on(ui);
     if has_heat {
         heat::paint(state, shown, &view, cx, ui);
     }
@@ -144,8 +145,8 @@ fn tools(state: &State, with_title: bool, cx: &mut PaneContext, ui: &mut Ui) {
                 cx.push(Action::FilterClass(None));
             }
         }
-        heat::toggle(ui);
-        growth::toggle(ui);
+        heat::SWITCH.button(ui);
+        growth::SWITCH.button(ui);
         density(state, cx, ui);
         let has_box = state.teachers.probe.is_some();
         if has_box && ui.button("Remove my box").clicked() {
