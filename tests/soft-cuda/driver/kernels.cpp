@@ -11,7 +11,7 @@ using soft::Dim, soft::Kernel;
 /// What NVRTC's "PTX" begins with; the library's path follows.
 static const char PREFIX[] = "soft-cuda:";
 static std::mutex lock;
-/// Never destroyed: they are counted when the program ends, after what is static was.
+/// Never destroyed, as the settings: what is written when the program ends, after what is static was, needs both.
 static std::vector<Kernel *> &kernels = *new std::vector<Kernel *>;
 static unsigned long probes;
 

@@ -11,7 +11,8 @@ static int number(const char *name, int otherwise) {
 }
 
 const Settings &settings() {
-    static const Settings found = [] {
+    // Never destroyed: the summary is written after what is static was.
+    static const Settings &found = *new Settings([] {
         Settings s;
         s.architecture = number("SOFT_CUDA_ARCH", 80);
         s.devices = number("SOFT_CUDA_DEVICES", 1);
@@ -28,7 +29,7 @@ const Settings &settings() {
         s.seed = s.order == Order::Random ? (uint32_t)atoi(order) * 2654435761u + 1 : 1;
         s.summary = summary ? summary : "";
         return s;
-    }();
+    }());
     return found;
 }
 
