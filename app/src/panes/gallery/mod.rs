@@ -7,7 +7,7 @@ use egui::{Color32, CornerRadius, Rect, Sense, Stroke, StrokeKind, Ui, Vec2, pos
 use ferkd_method::mining::RegionKind;
 
 use super::context::PaneContext;
-use super::letter::paint_letter;
+use super::letter::{letter_button, paint_letter};
 use super::numbers::count;
 use super::progress::{missing, progress};
 use crate::command::Command;
@@ -65,12 +65,7 @@ fn tools(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
         }
         for kind in RegionKind::ALL {
             let is_chosen = state.filters.kind == Some(kind);
-            let text = egui::RichText::new(format!(" {} ", kind.letter()))
-                .color(theme::on_kind(kind, ui.visuals()))
-                .background_color(theme::kind(kind, ui.visuals()));
-            let said = format!("{} only", kind.name());
-            let button = egui::Button::new(text).frame(is_chosen);
-            if ui.add(button).accessible_name(&said).on_hover_text(&said).clicked() {
+            if letter_button(kind, true, is_chosen, &format!("{} only", kind.name()), ui).clicked() {
                 cx.push(Action::FilterKind((!is_chosen).then_some(kind)));
             }
         }
