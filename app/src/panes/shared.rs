@@ -1,4 +1,4 @@
-//! What more than one pane draws: pictures of held-out scenes, verdicts, marks.
+//! What more than one pane draws: pictures of held-out scenes, a filter's button, verdicts, marks.
 
 use std::time::Duration;
 
@@ -102,6 +102,15 @@ pub(crate) fn mark_order(is_descending: bool, title: Rect, ui: &Ui) {
     let corners = vec![at + vec2(-4.0, -way), at + vec2(4.0, -way), at + vec2(0.0, way)];
     let color = theme::accent(ui.visuals());
     ui.painter().add(egui::Shape::convex_polygon(corners, color, egui::Stroke::NONE));
+}
+
+/// The class that regions are filtered by, as a button that ends it; nothing where there is none.
+pub(crate) fn class_filter(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
+    let Some(class) = state.filters.class else { return };
+    let name = state.class_name(class);
+    if ui.button(format!("{name} ×")).on_hover_text("Of all classes").clicked() {
+        cx.push(Action::FilterClass(None));
+    }
 }
 
 /// What may be said of a region; what was said stands out.

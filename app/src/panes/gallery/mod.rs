@@ -10,6 +10,7 @@ use super::context::PaneContext;
 use super::letter::{letter_button, paint_letter};
 use super::numbers::count;
 use super::progress::{missing, progress};
+use super::shared::class_filter;
 use crate::command::Command;
 use crate::dataset::DataSet;
 use crate::state::State;
@@ -69,12 +70,7 @@ fn tools(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
                 cx.push(Action::FilterKind((!is_chosen).then_some(kind)));
             }
         }
-        if let Some(class) = state.filters.class {
-            let name = state.class_name(class);
-            if ui.button(format!("{name} ×")).on_hover_text("Of all classes").clicked() {
-                cx.push(Action::FilterClass(None));
-            }
-        }
+        class_filter(state, cx, ui);
         if state.filters.leaves_out_regions() && ui.button("Clear filter").clicked() {
             cx.push(Action::ClearFilters);
         }

@@ -81,12 +81,7 @@ fn filters(state: &State, wanted: &mut Wanted, cx: &mut PaneContext, ui: &mut Ui
         ui.checkbox(&mut wanted.undecided, "Undecided only");
         ui.checkbox(&mut wanted.one_per_image, "One per image");
         ui.checkbox(&mut wanted.by_image, "In image order");
-        if let Some(class) = state.filters.class {
-            let name = state.class_name(class);
-            if ui.button(format!("{name} ×")).on_hover_text("Of all classes").clicked() {
-                cx.push(Action::FilterClass(None));
-            }
-        }
+        shared::class_filter(state, cx, ui);
     });
 }
 
