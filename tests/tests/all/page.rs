@@ -17,6 +17,8 @@ fn label_a_box(browser: &mut Browser) -> Value {
     browser.until("the teacher of photos", |state| {
         state["teachers"].as_array().unwrap().contains(&json!("efficientnet-lite0"))
     });
+    browser.act("experiment", json!({ "image": 0 }));
+    browser.until("the cat", |state| state["shown"]["name"] == "n02124075/chelsea.jpg");
     browser.act("box", json!({ "top": 20, "left": 100, "height": 180, "width": 180, "flip": false }));
     let state = browser.until("the box's label", |state| !state["box"]["label"].is_null());
     let label = state["box"]["label"].clone();
