@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
-use ferkd_tests::{command, ferkd, repository};
+use ferkd_tests::{all_scenes, command, ferkd, repository};
 
 const SWEEP: &str = "sweep --config sweep.toml --images scenes --out";
 
@@ -47,7 +47,7 @@ thresholds = { low = 0.12, mid = 0.5, high = 1.0 }
 fn grid() -> tempfile::TempDir {
     let at = tempfile::tempdir().unwrap();
     let path = at.path();
-    ferkd(path, "demo --scenes 1 --out scenes").ok();
+    all_scenes(&path.join("scenes"));
     for digit in 0..10 {
         let (from, to) = (path.join(format!("scenes/val/{digit}")), path.join(format!("few/{digit}")));
         fs::create_dir_all(&to).unwrap();
@@ -224,7 +224,7 @@ fn its_tables_say_what_was_run() {
 fn a_store_serves_fewer_regions_than_it_has() {
     let at = tempfile::tempdir().unwrap();
     let path = at.path();
-    ferkd(path, "demo --scenes 1 --out scenes").ok();
+    all_scenes(&path.join("scenes"));
     let label = "label scenes --teacher digits --temperature 2 --images-per-class 8 --device flex";
     ferkd(path, &format!("{label} --regions 2 --out two")).ok();
     ferkd(path, &format!("{label} --regions 4 --out four")).ok();
