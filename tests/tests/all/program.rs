@@ -63,7 +63,7 @@ fn what_is_missing_is_named() {
 
 /// label, verify, mine, train, eval, export, on pictures; each answers with one JSON object.
 #[test]
-fn the_whole_road() {
+fn the_whole_pipeline() {
     let at = folder();
     few_scenes(at.path());
     let run = |line: &str| ferkd(at.path(), line).ok();
