@@ -274,11 +274,15 @@ fn the_configurations_that_ship_are_sound() {
         ("sweep-demo-regions", 8),
         ("sweep-tiny-imagenet", 6),
         ("sweep-tiny-imagenet-settings", 14),
+        ("sweep-tiny-imagenet-selfmix", 6),
         ("sweep-tiny-imagenet-resnet18", 4),
+        // Given after the one that it shortens.
+        ("sweep-tiny-imagenet-resnet18 sweep-tiny-imagenet-resnet18-tenth", 4),
     ] {
-        let config = repository(&format!("configs/{name}.toml"));
+        let config = |name| format!("--config {}", repository(&format!("configs/{name}.toml")).display());
+        let configs = name.split(' ').map(config).collect::<Vec<_>>().join(" ");
         let at = tempfile::tempdir().unwrap();
-        let line = format!("sweep --config {} --images x --out y --dry-run --json", config.display());
+        let line = format!("sweep {configs} --images x --out y --dry-run --json");
         let plan = ferkd(at.path(), &line).ok().json();
         assert_eq!(plan["arms"].as_array().unwrap().len(), arms, "{name}");
     }
