@@ -279,7 +279,8 @@ fn the_configurations_that_ship_are_sound() {
         // Given after the one that it shortens.
         ("sweep-tiny-imagenet-resnet18 sweep-tiny-imagenet-resnet18-tenth", 4),
     ] {
-        let config = |name| format!("--config {}", repository(&format!("configs/{name}.toml")).display());
+        let config =
+            |name: &str| format!("--config {}", repository(&format!("configs/{name}.toml")).display());
         let configs = name.split(' ').map(config).collect::<Vec<_>>().join(" ");
         let at = tempfile::tempdir().unwrap();
         let line = format!("sweep {configs} --images x --out y --dry-run --json");
