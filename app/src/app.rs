@@ -121,7 +121,7 @@ impl Inspector {
     /// this is.
     pub fn restore(&mut self, storage: Option<&dyn eframe::Storage>) {
         let was_here = storage.is_some_and(|storage| storage.get_string(WELCOME_KEY).is_some());
-        self.state.welcome = !was_here && self.state.experiment == Experiment::default();
+        self.state.welcome = !was_here && self.state.experiment == Experiment::first();
         if let Some(text) = storage.and_then(|storage| storage.get_string(DECISIONS_KEY)) {
             self.state.restore_decisions(&text);
         }

@@ -49,15 +49,20 @@ photos![
     "n07920052/coffee.jpg",
 ];
 
+/// Number of the photo that a reader sees first: the one of all whose regions are of every kind at the usual settings.
+pub const FIRST_PHOTO: u8 = 11;
+
 impl Asset {
     /// All of them, in the order in which a page fetches them.
     pub fn all() -> impl Iterator<Item = Self> {
         Self::of_photos().chain([Self::Scenes, Self::Digits, Self::Students, Self::Lite0])
     }
 
-    /// The photos and their labels, in the order in which they are taken up.
+    /// The photos and their labels, in the order in which they are taken up: what is seen first comes first.
     pub fn of_photos() -> impl Iterator<Item = Self> {
-        std::iter::once(Self::PhotoLabels).chain((0..PHOTOS.len() as u8).map(Self::Photo))
+        let others = (0..PHOTOS.len() as u8).filter(|&number| number != FIRST_PHOTO);
+        let photos = std::iter::once(FIRST_PHOTO).chain(others);
+        std::iter::once(Self::PhotoLabels).chain(photos.map(Self::Photo))
     }
 
     /// Path beside the page.
@@ -121,7 +126,13 @@ mod tests {
         let all: Vec<Asset> = Asset::all().collect();
         assert!(all.iter().all(|asset| asset.embedded().is_some_and(|bytes| !bytes.is_empty())));
         assert!(all.iter().all(|asset| asset.path().starts_with("assets/")));
-        assert_eq!(all[0], Asset::PhotoLabels, "nothing is shown without them");
+        assert_eq!(all[..2], [Asset::PhotoLabels, Asset::Photo(FIRST_PHOTO)], "what is shown first");
+        let mut numbers: Vec<u8> = all
+            .iter()
+            .filter_map(|one| if let Asset::Photo(number) = one { Some(*number) } else { None })
+            .collect();
+        numbers.sort_unstable();
+        assert!(numbers.into_iter().eq(0..PHOTOS.len() as u8), "each once");
         assert!(PHOTOS.len() >= 12 && PHOTOS.is_sorted(), "{PHOTOS:?}");
         assert_eq!(Asset::Photo(u8::MAX).embedded(), None);
     }

@@ -8,6 +8,7 @@ use ferkd_train::config::{Supervision, TrainConfig};
 use ferkd_train::demo::settings::LR;
 use serde::{Deserialize, Serialize};
 
+use crate::assets::FIRST_PHOTO;
 use crate::pane_kind::PaneKind;
 
 /// Version of the link's format. Keys may be added without a new one; old links keep working.
@@ -143,6 +144,11 @@ impl Default for Experiment {
 }
 
 impl Experiment {
+    /// What is looked at where no link says it. Links leave out what is as in the default, which therefore stays.
+    pub fn first() -> Self {
+        Self { image: FIRST_PHOTO.into(), ..Self::default() }
+    }
+
     /// The same, with numbers that make sense: a link may say anything.
     pub fn sanitised(mut self) -> Self {
         self.version = VERSION;

@@ -17,7 +17,7 @@
 //! 6. [`state`]: the subjects, [`State`] that holds them, and [`State::apply`](state::State::apply), the one place
 //!    where actions change it; [`export`] reads it;
 //! 7. [`panes`], which read `&State` and push actions, and `screen` and `thumbnails`, what draws their pictures;
-//! 8. the window: bar, palette, `welcome`, [`tour`], [`layout`], and [`app`], the road between engine, state and panes;
+//! 8. the window: bar, palette, `welcome`, [`tour`], [`layout`], and [`app`], what joins engine, state and panes;
 //!    [`desktop`] opens files by path; [`mirror`] says what a frame showed, for a page's screen readers.
 //!
 //! What is computed is core's: no pane has a formula of its own.

@@ -36,7 +36,7 @@ fn main() -> ExitCode {
 fn open(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let experiment = match &arguments.link {
         Some(link) => link::from_fragment(link)?,
-        None => Experiment::default(),
+        None => Experiment::first(),
     };
     let desktop::Opened { device, shared, name, options, notice } = desktop::open_device(&arguments.device)?;
     let path = arguments.path;

@@ -258,7 +258,7 @@ impl PyStore {
     ///     adaptation: "full" (FerKD), "drop-only", "calibrate-only", or "none" (FKD).
     ///     epsilon: Probability that a calibrated label spreads over the other classes, at temperature 1; or
     ///         "confidence": one minus the teacher's highest probability.
-    ///     calibrated: "all" context regions, or those whose first guess is "wrong".
+    ///     calibrated: "all" context regions, or those whose top-1 prediction is "wrong".
     ///     truth_weight: Weight of the ground truth in a calibrated label; the rest is the teacher's label.
     ///     dense: All classes instead of the listed ones.
     ///

@@ -9,6 +9,7 @@ pub mod simulated;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use ferkd_skip::{not_installed, skipped};
 use serde_json::Value;
@@ -126,6 +127,30 @@ pub fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     found
 }
 
+/// Writes files below `folder`: their paths and bytes.
+fn write_files<'a>(folder: &Path, files: impl IntoIterator<Item = (&'a String, &'a Vec<u8>)>) {
+    for (name, bytes) in files {
+        let path = folder.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+}
+
+/// The demo's scenes, as `ferkd demo --scenes 1` writes them: drawn once for all tests of a program.
+fn scenes() -> &'static BTreeMap<String, Vec<u8>> {
+    static SCENES: OnceLock<BTreeMap<String, Vec<u8>>> = OnceLock::new();
+    SCENES.get_or_init(|| {
+        let at = tempfile::tempdir().unwrap();
+        ferkd(at.path(), "demo --scenes 1 --out all").ok();
+        files(&at.path().join("all"))
+    })
+}
+
+/// All scenes of the demo, in `folder`.
+pub fn all_scenes(folder: &Path) {
+    write_files(folder, scenes());
+}
+
 /// A few scenes of the demo, in `at/scenes`: 40 to train on and 20 to try.
 pub fn few_scenes(at: &Path) {
     some_scenes(at, 4, 2);
@@ -133,22 +158,13 @@ pub fn few_scenes(at: &Path) {
 
 /// Scenes of the demo, in `at/scenes`: so many of each digit to train on and to try.
 pub fn some_scenes(at: &Path, train: usize, val: usize) {
-    ferkd(at, "demo --scenes 1 --out all").ok();
     for (half, of_a_class) in [("train", train), ("val", val)] {
         for class in 0..10 {
-            let to = at.join(format!("scenes/{half}/{class}"));
-            std::fs::create_dir_all(&to).unwrap();
-            let mut names: Vec<_> = std::fs::read_dir(at.join(format!("all/{half}/{class}")))
-                .unwrap()
-                .map(|entry| entry.unwrap().path())
-                .collect();
-            names.sort();
-            for path in &names[..of_a_class] {
-                std::fs::copy(path, to.join(path.file_name().unwrap())).unwrap();
-            }
+            let folder = format!("{half}/{class}/");
+            let of_class: Vec<_> = scenes().iter().filter(|(name, _)| name.starts_with(&folder)).collect();
+            write_files(&at.join("scenes"), of_class[..of_a_class].iter().copied());
         }
     }
-    std::fs::remove_dir_all(at.join("all")).unwrap();
 }
 
 /// A run's files without what holds times or paths.

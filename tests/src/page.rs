@@ -77,7 +77,7 @@ pub fn open(visit: &mut Visit) -> Value {
     assert_eq!(state["welcome"], true);
     visit.browser.act("welcome", json!(false));
     visit.browser.until("the panes", |state| state["welcome"] == false);
-    assert!(colours(&visit.browser.screenshot()) > 1000, "a photo has many colours");
+    assert!(colours(&visit.browser.screenshot()) > 1000, "a page that is drawn has many colours");
     state
 }
 

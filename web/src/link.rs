@@ -14,15 +14,15 @@ pub struct Link {
 }
 
 impl Link {
-    /// The experiment of the address, or the usual one; what is wrong with the address, where something is.
+    /// The experiment of the address, or the one that a reader sees first; what is wrong with the address, where something is.
     pub fn open() -> (Experiment, Option<String>) {
         let fragment = fragment();
         if fragment.len() < 2 {
-            return (Experiment::default(), None);
+            return (Experiment::first(), None);
         }
         match from_fragment(&fragment) {
             Ok(experiment) => (experiment, None),
-            Err(error) => (Experiment::default(), Some(error.to_string())),
+            Err(error) => (Experiment::first(), Some(error.to_string())),
         }
     }
 

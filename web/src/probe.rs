@@ -13,7 +13,7 @@ use ferkd_app::state::teachers::Probe;
 use ferkd_method::mining::{KindCounts, RegionKind};
 use ferkd_method::region::Region;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use wasm_bindgen::prelude::*;
 
 use crate::page::Page;
@@ -165,6 +165,18 @@ fn own_box(state: &State, probe: &Probe) -> Value {
     json!({ "region": probe.region, "is_pending": probe.is_pending, "time_s": probe.time_s, "label": label })
 }
 
+/// The first key of `changes` that is not in `all`, to whatever depth: a link may hold what a later version knows, but
+/// what a script misspells would be left out in silence.
+fn unknown_key(changes: &Map<String, Value>, all: &Map<String, Value>) -> Option<String> {
+    changes.iter().find_map(|(key, change)| match (change, all.get(key)) {
+        (_, None) => Some(key.clone()),
+        (Value::Object(inner), Some(Value::Object(all))) => {
+            unknown_key(inner, all).map(|inner| format!("{key}.{inner}"))
+        }
+        _ => None,
+    })
+}
+
 fn act(state: &mut State, name: &str, json: &str) -> Result<(), String> {
     fn read<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, String> {
         serde_json::from_str(json).map_err(|error| error.to_string())
@@ -172,9 +184,14 @@ fn act(state: &mut State, name: &str, json: &str) -> Result<(), String> {
     match name {
         // What is not named stays as it is.
         "experiment" => {
-            let changes: serde_json::Map<String, Value> = read(json)?;
+            let changes: Map<String, Value> = read(json)?;
             let mut all = serde_json::to_value(&state.experiment).map_err(|error| error.to_string())?;
             if let Value::Object(all) = &mut all {
+                if let Some(key) = unknown_key(&changes, all) {
+                    return Err(format!(
+                        "an experiment has no key `{key}`: `state()` shows those that there are"
+                    ));
+                }
                 all.extend(changes);
             }
             let changed: Experiment = serde_json::from_value(all).map_err(|error| error.to_string())?;

@@ -1,6 +1,6 @@
 //! Shares of the four kinds as one bar, with letters where there is room.
 
-use egui::{CornerRadius, Rect, Sense, Ui, pos2, vec2};
+use egui::{CornerRadius, Rect, Sense, Ui, Vec2, pos2};
 use ferkd_method::mining::{KindCounts, RegionKind};
 
 use super::letter::paint_letter;
@@ -16,9 +16,9 @@ pub(crate) fn in_words(kinds: &KindCounts) -> String {
     said.join(", ")
 }
 
-/// Draws the bar as wide as there is room; `whose` names it for those who cannot see it.
-pub(crate) fn bar(kinds: &KindCounts, whose: &str, height: f32, ui: &mut Ui) {
-    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::hover());
+/// Draws the bar; `whose` names it for those who cannot see it.
+pub(crate) fn bar(kinds: &KindCounts, whose: &str, size: Vec2, ui: &mut Ui) {
+    let (rect, response) = ui.allocate_exact_size(size, Sense::hover());
     let shares = kinds.shares();
     let said = format!("{whose}: {}", in_words(kinds));
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Figure, true, &said));

@@ -4,6 +4,7 @@ use egui::{Align2, CornerRadius, FontId, Rect, Sense, Ui, pos2, vec2};
 use ferkd_method::label::SoftLabel;
 use ferkd_method::mining::RegionKind;
 
+use super::letter::on_color;
 use crate::theme;
 
 /// Classes with a bar of their own.
@@ -11,10 +12,7 @@ const TOP: usize = 5;
 
 /// The kind's letter on its colour, and its name.
 pub(crate) fn badge(kind: RegionKind, ui: &mut Ui) {
-    let text = egui::RichText::new(format!(" {} {} ", kind.letter(), kind.name()));
-    ui.label(
-        text.color(theme::on_kind(kind, ui.visuals())).background_color(theme::kind(kind, ui.visuals())),
-    );
+    ui.label(on_color(kind, format!(" {} {} ", kind.letter(), kind.name()), ui.visuals()));
 }
 
 /// A label as bars: its first classes, then the rest; the image's class is marked.

@@ -1,44 +1,18 @@
-//! What more than one pane draws: counts of kinds as a bar, and pictures of held-out scenes.
+//! What more than one pane draws: pictures of held-out scenes, a filter's button, verdicts, marks.
 
 use std::time::Duration;
 
-use egui::{Color32, CornerRadius, Rect, RichText, Sense, TextureHandle, Ui, pos2, vec2};
-use ferkd_method::mining::{KindCounts, RegionKind};
+use egui::{Color32, CornerRadius, Rect, Sense, TextureHandle, Ui, pos2, vec2};
 use image::RgbImage;
 use web_time::Instant;
 
 use super::context::PaneContext;
-use super::letter::paint_letter;
 use crate::dataset::DataSet;
 use crate::scenes::held_out;
 use crate::state::State;
 use crate::state::action::Action;
 use crate::theme;
 use crate::verdict::Verdict;
-
-/// Counts of kinds as one bar: a colour and a letter each, as wide as its share.
-pub(crate) fn kinds_bar(ui: &mut Ui, counts: &KindCounts, width: f32) {
-    let (rect, response) = ui.allocate_exact_size(vec2(width, 16.0), Sense::hover());
-    let words = RegionKind::ALL.map(|kind| {
-        let share = 100.0 * counts.shares()[kind as usize];
-        format!("{} {}: {} regions, {share:.1} %", kind.letter(), kind.name(), counts.of(kind))
-    });
-    let label = format!("Kinds: {}", words.join(", "));
-    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Figure, true, &label));
-    let painter = ui.painter();
-    painter.rect_filled(rect, CornerRadius::same(3), theme::card(ui.visuals()));
-    let mut left = rect.left();
-    for (kind, share) in RegionKind::ALL.into_iter().zip(counts.shares()) {
-        let right = left + share as f32 * rect.width();
-        let part = Rect::from_min_max(pos2(left, rect.top()), pos2(right, rect.bottom()));
-        painter.rect_filled(part, CornerRadius::ZERO, theme::kind(kind, ui.visuals()));
-        if part.width() > 10.0 {
-            paint_letter(kind, part.center(), 11.0, painter, ui.visuals());
-        }
-        left = right;
-    }
-    response.on_hover_text(words.join("\n"));
-}
 
 /// Tells a screen reader what something shows, beyond its name: the same as a chart or a picture says to the eye.
 pub(crate) fn describe(response: &egui::Response, said: impl FnOnce() -> String) {
@@ -103,12 +77,6 @@ pub(crate) fn scene_texture(set: &DataSet, number: usize, ctx: &egui::Context) -
     kept_texture(id, ctx, || set.scene(held_out().get(number)?.digit))
 }
 
-/// A kind's letter on its colour; its name under the pointer.
-pub(crate) fn letter(kind: RegionKind, ui: &mut Ui) {
-    let text = RichText::new(format!(" {} ", kind.letter())).color(theme::on_kind(kind, ui.visuals()));
-    ui.label(text.background_color(theme::kind(kind, ui.visuals()))).on_hover_text(kind.name());
-}
-
 /// Draws a held-out scene into `rect`.
 pub(crate) fn paint_scene(set: Option<&DataSet>, number: usize, rect: Rect, ui: &Ui) {
     paint_texture(set.and_then(|set| scene_texture(set, number, ui.ctx())), rect, ui);
@@ -134,6 +102,15 @@ pub(crate) fn mark_order(is_descending: bool, title: Rect, ui: &Ui) {
     let corners = vec![at + vec2(-4.0, -way), at + vec2(4.0, -way), at + vec2(0.0, way)];
     let color = theme::accent(ui.visuals());
     ui.painter().add(egui::Shape::convex_polygon(corners, color, egui::Stroke::NONE));
+}
+
+/// The class that regions are filtered by, as a button that ends it; nothing where there is none.
+pub(crate) fn class_filter(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
+    let Some(class) = state.filters.class else { return };
+    let name = state.class_name(class);
+    if ui.button(format!("{name} ×")).on_hover_text("Of all classes").clicked() {
+        cx.push(Action::FilterClass(None));
+    }
 }
 
 /// What may be said of a region; what was said stands out.

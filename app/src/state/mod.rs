@@ -18,6 +18,7 @@ pub mod opening;
 mod refresh;
 pub mod runs;
 pub mod selection;
+pub mod student;
 pub mod teachers;
 #[cfg(test)]
 mod tests;

@@ -68,7 +68,7 @@ pub const STOPS: [Stop; 12] = [
     Stop {
         title: "Ask the teacher",
         text: "The teacher itself runs here. It looks at whatever you draw, and its confidence, kind and label follow your hand.",
-        task: "Draw a box of your own on the photo: around the face, then on the background",
+        task: "Draw a box of your own on the photo: around the object, then on the background",
         pane: PaneKind::Image,
         done: |state, _| state.teachers.probe.as_ref().is_some_and(|probe| probe.label.is_some()),
     },

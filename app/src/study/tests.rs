@@ -1,4 +1,4 @@
-//! What is found out about the demo's scenes, against the plainest road.
+//! What is found out about the demo's scenes, against the plainest way to count it.
 
 use std::collections::HashSet;
 

@@ -52,13 +52,6 @@ pub fn open(experiment: Experiment) -> Harness<'static, Inspector> {
     open_with(experiment, Recorder::default())
 }
 
-/// A window as large as a phone's screen: 360 x 780 points.
-pub fn open_phone(experiment: Experiment) -> Harness<'static, Inspector> {
-    let mut window = open(experiment);
-    window.set_size(egui::vec2(360.0, 780.0));
-    window
-}
-
 /// The same, around whose dialogs a test decides.
 pub fn open_with(experiment: Experiment, shell: Recorder) -> Harness<'static, Inspector> {
     let engine = ThreadEngine::start(burn::tensor::Device::flex(), || ()).expect("a thread");

@@ -22,11 +22,10 @@ fn it_opens_to_a_photo_with_regions_of_every_kind() {
 
 #[test]
 fn who_was_never_here_is_told_what_it_is_and_may_ask_again() {
-    let mut window = open(Experiment::default());
+    let mut window = open(Experiment::first());
     window.state_mut().restore(None);
     window.run_steps(3);
-    // One region of each kind that the first photo has.
-    for kind in [RegionKind::Context, RegionKind::Important] {
+    for kind in RegionKind::ALL {
         window.get_by_role_and_label(Role::Image, &format!("A {} region", kind.name()));
     }
     window.get_by_label("Look around").click();
@@ -39,7 +38,7 @@ fn who_was_never_here_is_told_what_it_is_and_may_ask_again() {
     let state = window.state_mut().state();
     assert!(!state.welcome && state.tour.as_ref().is_some_and(|tour| tour.stop == 0));
     // A link says what is to be looked at.
-    let mut window = open(Experiment { image: 1, ..Experiment::default() });
+    let mut window = open(Experiment::default());
     window.state_mut().restore(None);
     assert!(!window.state_mut().state().welcome);
 }

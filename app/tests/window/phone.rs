@@ -8,17 +8,35 @@ use ferkd_app::Inspector;
 use ferkd_app::experiment::Experiment;
 use ferkd_app::pane_kind::PaneKind;
 
-use crate::common::open_phone;
+use crate::common::open;
 
 type Window = Harness<'static, Inspector>;
+
+/// A window as large as a phone's screen: 360 x 780 points.
+fn phone() -> Window {
+    let mut window = open(Experiment::default());
+    window.set_size(vec2(360.0, 780.0));
+    window.run_steps(4);
+    window
+}
+
+/// The same, after a touch at a place where nothing is: the window knows a touch screen.
+fn touched_phone() -> Window {
+    let mut window = phone();
+    for phase in [TouchPhase::Start, TouchPhase::End] {
+        first(&mut window, phase, pos2(358.0, 778.0));
+        window.run_steps(1);
+    }
+    window
+}
 
 fn finger(window: &Window, number: u64, phase: TouchPhase, pos: Pos2) {
     let (device_id, id) = (TouchDeviceId(0), TouchId(number));
     window.event(Event::Touch { device_id, id, phase, pos, force: None });
 }
 
-/// The first finger is the pointer too, as browsers and systems have it.
-fn first(window: &Window, phase: TouchPhase, pos: Pos2) {
+/// A frame in which the first finger does something: it is the pointer too, as browsers and systems have it.
+fn first(window: &mut Window, phase: TouchPhase, pos: Pos2) {
     let button = |pressed| Event::PointerButton {
         pos,
         button: PointerButton::Primary,
@@ -34,14 +52,13 @@ fn first(window: &Window, phase: TouchPhase, pos: Pos2) {
             window.event(Event::PointerGone);
         }
     }
+    window.run_steps(1);
 }
 
-/// A touch at a place where nothing is: the window knows a touch screen afterwards.
-fn touch_nothing(window: &mut Window) {
-    for phase in [TouchPhase::Start, TouchPhase::End] {
-        first(window, phase, pos2(358.0, 778.0));
-        window.run_steps(2);
-    }
+/// A frame in which the second finger does something.
+fn second(window: &mut Window, phase: TouchPhase, pos: Pos2) {
+    finger(window, 2, phase, pos);
+    window.run_steps(1);
 }
 
 fn photo(window: &Window) -> Rect {
@@ -50,8 +67,7 @@ fn photo(window: &Window) -> Rect {
 
 #[test]
 fn everything_lies_within_the_screen() {
-    let mut window = open_phone(Experiment::default());
-    window.run_steps(4);
+    let mut window = phone();
     let photo = photo(&window);
     assert!(photo.left() >= 0.0 && photo.right() <= 360.0 && photo.width() > 320.0, "{photo:?}");
     for name in ["FerKD", "Photos", "Scenes", "Yours", "Menu", "Tools"] {
@@ -71,17 +87,12 @@ fn everything_lies_within_the_screen() {
 
 #[test]
 fn two_fingers_draw_a_box_and_no_click_takes_it_away() {
-    let mut window = open_phone(Experiment::default());
-    window.run_steps(4);
-    touch_nothing(&mut window);
+    let mut window = touched_phone();
     let photo = photo(&window);
     let (a, b) = (photo.min + vec2(40.0, 30.0), photo.min + vec2(160.0, 130.0));
-    first(&window, TouchPhase::Start, a);
-    window.run_steps(1);
-    finger(&window, 2, TouchPhase::Start, b - vec2(30.0, 30.0));
-    window.run_steps(1);
-    finger(&window, 2, TouchPhase::Move, b);
-    window.run_steps(1);
+    first(&mut window, TouchPhase::Start, a);
+    second(&mut window, TouchPhase::Start, b - vec2(30.0, 30.0));
+    second(&mut window, TouchPhase::Move, b);
     let drawn = |window: &mut Window| {
         let state = window.state_mut().state();
         let size = state.shown().unwrap().size;
@@ -95,40 +106,32 @@ fn two_fingers_draw_a_box_and_no_click_takes_it_away() {
         assert!((found as f32 * scale - expected).abs() < 2.0, "{region:?} at {scale} points a pixel");
     }
     // The first finger goes nearly where it came: no click, and the other one draws nothing alone.
-    first(&window, TouchPhase::End, a);
-    window.run_steps(1);
-    finger(&window, 2, TouchPhase::Move, b + vec2(20.0, 20.0));
-    window.run_steps(1);
-    finger(&window, 2, TouchPhase::End, b);
-    window.run_steps(3);
+    first(&mut window, TouchPhase::End, a);
+    second(&mut window, TouchPhase::Move, b + vec2(20.0, 20.0));
+    second(&mut window, TouchPhase::End, b);
+    window.run_steps(2);
     assert_eq!(drawn(&mut window).0, region);
 }
 
 #[test]
 fn one_finger_scrolls_over_the_photo() {
-    let mut window = open_phone(Experiment::default());
-    window.run_steps(4);
-    touch_nothing(&mut window);
+    let mut window = touched_phone();
     let before = photo(&window);
     let mut at = before.center();
-    first(&window, TouchPhase::Start, at);
-    window.run_steps(1);
+    first(&mut window, TouchPhase::Start, at);
     for _ in 0..6 {
         at.y -= 15.0;
-        first(&window, TouchPhase::Move, at);
-        window.run_steps(1);
+        first(&mut window, TouchPhase::Move, at);
     }
     let after = photo(&window);
-    first(&window, TouchPhase::End, at);
+    first(&mut window, TouchPhase::End, at);
     assert!(after.top() < before.top() - 60.0, "{before:?}, then {after:?}");
     assert!(window.state_mut().state().teachers.probe.is_none(), "no box is drawn");
 }
 
 #[test]
 fn a_finger_takes_a_threshold() {
-    let mut window = open_phone(Experiment::default());
-    window.run_steps(4);
-    touch_nothing(&mut window);
+    let mut window = touched_phone();
     window.state_mut().focus(PaneKind::Confidence);
     window.run_steps(60);
     let before = window.state_mut().state().experiment.settings;
@@ -136,13 +139,11 @@ fn a_finger_takes_a_threshold() {
     let rect = window.get_by_role_and_label(Role::Figure, "Histogram of confidence").rect();
     let at = |c: f32| pos2(rect.left() + 4.0 + c * (rect.width() - 8.0), rect.center().y);
     // Beside it, as fingers are.
-    first(&window, TouchPhase::Start, at(mid) + vec2(10.0, 0.0));
-    window.run_steps(1);
+    first(&mut window, TouchPhase::Start, at(mid) + vec2(10.0, 0.0));
     for c in [mid + 0.05, mid + 0.1, mid + 0.15] {
-        first(&window, TouchPhase::Move, at(c));
-        window.run_steps(1);
+        first(&mut window, TouchPhase::Move, at(c));
     }
-    first(&window, TouchPhase::End, at(mid + 0.15));
+    first(&mut window, TouchPhase::End, at(mid + 0.15));
     window.run_steps(2);
     let after = window.state_mut().state().experiment.settings;
     let found = window.state_mut().state().thresholds(&after).unwrap().mid;

@@ -57,7 +57,7 @@ fn experiment(pane: PaneKind) -> Experiment {
     let photos = Experiment { region: Some(3), ..Experiment::default() };
     let scenes = Experiment { data: Data::Scenes, image: 40, region: Some(2), ..Experiment::default() };
     match pane {
-        PaneKind::Image => Experiment::default(),
+        PaneKind::Image => Experiment::first(),
         PaneKind::Training | PaneKind::Review | PaneKind::Classes | PaneKind::Gallery => scenes,
         PaneKind::Compare => {
             let quantiles = Thresholds { low: 0.1, mid: 0.4, high: 0.9 };
@@ -73,7 +73,7 @@ fn draw(pane: Option<PaneKind>, (width, height): (u32, u32), theme: Theme) -> Rg
     let ctx = egui::Context::default();
     let mut inspector = Inspector::new(
         &ctx,
-        pane.map(experiment).unwrap_or_default(),
+        pane.map_or_else(Experiment::first, experiment),
         Box::new(Silent),
         Box::new(Nobody),
         None,

@@ -65,7 +65,7 @@ fn trained_students_are_there_at_once_and_go_on_at_their_step() {
 }
 
 #[test]
-fn a_stage_of_the_road_opens_its_pane() {
+fn a_stage_of_the_pipeline_opens_its_pane() {
     let mut window = open(Experiment::default());
     window.state_mut().state().focus = Some(PaneKind::Pipeline);
     window.run_steps(3);

@@ -33,7 +33,7 @@ use crate::named_number;
 pub enum Epsilon {
     /// This probability, in 0..=1, at temperature 1.
     Value(f32),
-    /// One minus the teacher's highest probability: the ground truth gets what the teacher gave to its first guess,
+    /// One minus the teacher's highest probability: the ground truth gets what the teacher gave to its top-1 prediction,
     /// at the temperature of its labels. Ours.
     Confidence,
 }
@@ -86,7 +86,7 @@ pub enum Calibrated {
     /// All of them, as in the paper.
     #[default]
     All,
-    /// Those whose first guess is not the ground truth; the others keep the teacher's label. Ours.
+    /// Those whose top-1 prediction is not the ground truth; the others keep the teacher's label. Ours.
     Wrong,
 }
 

@@ -17,10 +17,13 @@ impl Yardstick {
     /// The line is split at spaces; no shell looks at it.
     ///
     /// # Errors
-    /// A command that cannot be started, fails, or names no rate in this unit.
+    /// A command that is empty, cannot be started, fails, or names no rate in this unit.
     pub fn rate(&self, unit: &str) -> Result<f64> {
         let mut words = self.line.split_whitespace();
-        let program = words.next().unwrap_or_default();
+        let Some(program) = words.next() else {
+            return Err(Error::usage("yardstick", "the command is empty")
+                .remedy("give one that measures itself and prints a rate"));
+        };
         let done = Command::new(program).args(words).output().map_err(|e| Error::io(program, e))?;
         let fail = |problem: String| Error::new(ErrorKind::Io, format!("yardstick `{}`", self.line), problem);
         if !done.status.success() {
@@ -59,6 +62,6 @@ mod tests {
     fn what_cannot_be_run_is_named() {
         let rate = |line: &str| Yardstick { line: line.into() }.rate("images/s").unwrap_err().to_string();
         assert!(rate("no-such-program-here 1").contains("no-such-program-here"));
-        assert!(rate("").contains("No such file") || !rate("").is_empty());
+        assert!(rate(" ").contains("yardstick: the command is empty"), "{}", rate(" "));
     }
 }

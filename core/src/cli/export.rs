@@ -12,7 +12,7 @@ use ferkd_nn::weights::{Precision, StateDict};
 
 use crate::cli::output::Output;
 
-/// Hand a student on: safetensors with torchvision's or timm's key names, a PyTorch file, or ONNX.
+/// Write a student for other programs: safetensors with torchvision's or timm's key names, a PyTorch file, or ONNX.
 ///
 /// Writes the weights alone, without the optimizer's state. In Python:
 ///   safetensors  model.load_state_dict(safetensors.torch.load_file(FILE))

@@ -27,8 +27,8 @@ pub struct Args {
     /// those that are left out are quantiles.
     #[arg(long)]
     low: Option<Threshold>,
-    /// Threshold below which a region is context, as a confidence; or "auto": where the teacher's first guess begins to
-    /// be right in one half of the regions, by a monotone fit over the store.
+    /// Threshold below which a region is context, as a confidence; or "auto": where the teacher's top-1 prediction
+    /// begins to be right in one half of the regions, by a monotone fit over the store.
     #[arg(long)]
     mid: Option<Threshold>,
     /// Threshold above which a region is trivial, as a confidence.
@@ -66,14 +66,14 @@ fn three(text: &str) -> std::result::Result<Thresholds, String> {
     }
 }
 
-/// Where the teacher's first guess begins to be right, in a few figures.
+/// Where the teacher's top-1 prediction begins to be right, in a few figures.
 fn fit_line(fit: &RightFit) -> String {
     let levels = [0.1, 0.25, 0.5, 0.75, 0.9, 0.99];
     let reached = levels.map(|level| {
         let from = fit.crossing(level).map_or("never".into(), |c| format!("from c = {}", confidence(c)));
         format!("{} {from}", percent(level))
     });
-    format!("\nfirst guess right (monotone fit): {}\n", reached.join(", "))
+    format!("\ntop-1 prediction right (monotone fit): {}\n", reached.join(", "))
 }
 
 impl Args {

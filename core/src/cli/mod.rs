@@ -32,8 +32,8 @@ use crate::cli::output::Output;
 /// Distillation from region-wise soft labels: FerKD.
 ///
 /// The pipeline: `label` runs a teacher over regions of your images and writes a label store; `mine` shows which
-/// regions are worth learning from; `train` teaches a student; `eval` tries it; `export` hands it on;
-/// `transfer` takes it to other classes.
+/// regions are worth learning from; `train` teaches a student; `eval` tries it; `export` writes it for
+/// other programs; `transfer` takes it to other classes.
 /// `demo` runs the whole pipeline on data that ship with the program.
 #[derive(Debug, Parser)]
 #[command(

@@ -107,7 +107,7 @@ ferkd_data::options! {
         quantiles: [f32; 3] = QUANTILES,
         /// Mining threshold as a confidence: regions below are discarded. Give low, mid and high together; beside mid = "auto" those that are left out are quantiles.
         low: Option<Threshold> = None,
-        /// Mining threshold as a confidence: regions below are context. "auto": where the teacher's first guess begins to be right in one half of the regions.
+        /// Mining threshold as a confidence: regions below are context. "auto": where the teacher's top-1 prediction begins to be right in one half of the regions.
         mid: Option<Threshold> = None,
         /// Mining threshold as a confidence: regions above are trivial.
         high: Option<Threshold> = None,
@@ -116,7 +116,7 @@ ferkd_data::options! {
         /// Probability that a calibrated label spreads over the other classes, at temperature 1: under a store's
         /// temperature T it is tempered as the teacher's labels are. "confidence": one minus the teacher's highest probability (ours).
         epsilon: Epsilon = Epsilon::default(),
-        /// Which context regions are calibrated: all, or wrong, those whose first guess is not the ground truth (ours).
+        /// Which context regions are calibrated: all, or wrong, those whose top-1 prediction is not the ground truth (ours).
         calibrated: Calibrated = Calibrated::All,
         /// Weight of the ground truth in a calibrated label; the rest is the teacher's label (1 in the paper, less is ours).
         truth_weight: f32 = 1.0,

@@ -4,13 +4,11 @@ use burn::optim::{AdamWState, AdaptiveMomentumState, LearningRate, Optimizer};
 use burn::tensor::{Device, Tensor};
 use ferkd_nn::models::{AdamWStep, adamw_step};
 
-const BETAS: [f32; 2] = [0.9, 0.999];
+use crate::adamw::{BETAS, EPSILON, corrections};
 
-/// AdamW (Loshchilov and Hutter 2019) with betas 0.9 and 0.999.
+/// AdamW in one launch a parameter.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct DeviceAdamW {
-    /// What is added to the root of the second moment.
-    pub epsilon: f32,
     /// Weight decay, times the learning rate.
     pub decay: f32,
 }
@@ -31,10 +29,10 @@ impl Optimizer for DeviceAdamW {
         };
         let step = AdamWStep {
             betas: BETAS,
-            corrections: BETAS.map(|beta| 1.0 - beta.powi(time as i32)),
+            corrections: corrections(time),
             keep: (1.0 - lr * f64::from(self.decay)) as f32,
             lr: lr as f32,
-            epsilon: self.epsilon,
+            epsilon: EPSILON,
         };
         let (tensor, [first, second]) = adamw_step(tensor, grad, moments, step);
         (tensor, Some(AdamWState::new(AdaptiveMomentumState::new(time, first, second))))

@@ -6,17 +6,14 @@ use burn::optim::{AdamWState, AdaptiveMomentumState, LearningRate, Optimizer};
 use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
 
+use crate::adamw::{BETAS, EPSILON, corrections};
+
 /// Numbers that a thread takes at once.
 const CHUNK: usize = 1 << 14;
 
-const BETA_1: f32 = 0.9;
-const BETA_2: f32 = 0.999;
-
-/// AdamW (Loshchilov and Hutter 2019) with betas 0.9 and 0.999, for tensors whose memory the CPU sees.
+/// AdamW for tensors whose memory the CPU sees.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct HostAdamW {
-    /// What is added to the root of the second moment.
-    pub epsilon: f32,
     /// Weight decay, times the learning rate.
     pub decay: f32,
 }
@@ -28,7 +25,6 @@ struct Step {
     /// What a weight is multiplied by; nothing without decay.
     keep: Option<f32>,
     lr: f32,
-    epsilon: f32,
 }
 
 impl Step {
@@ -36,7 +32,7 @@ impl Step {
     #[inline(always)]
     fn weight(&self, weight: f32, [first, second]: [f32; 2]) -> f32 {
         let corrected = [first / self.corrections[0], second / self.corrections[1]];
-        let delta = corrected[0] / (corrected[1].sqrt() + self.epsilon);
+        let delta = corrected[0] / (corrected[1].sqrt() + EPSILON);
         self.keep.map_or(weight, |keep| weight * keep) - delta * self.lr
     }
 }
@@ -58,12 +54,10 @@ impl Optimizer for HostAdamW {
             None => (1, None),
         };
         let rate = lr * f64::from(self.decay);
-        let power = time as i32;
         let step = Step {
-            corrections: [1.0 - BETA_1.powi(power), 1.0 - BETA_2.powi(power)],
+            corrections: corrections(time),
             keep: (rate != 0.0).then_some((1.0 - rate) as f32),
             lr: lr as f32,
-            epsilon: self.epsilon,
         };
         let [first, second] = update(&step, &mut weight, &mut grad, moments);
         let [first, second] = [first, second].map(|data| Tensor::from_data(data, &device));
@@ -99,9 +93,10 @@ fn update(
         let moments = first.par_chunks_mut(CHUNK).zip(second.par_chunks_mut(CHUNK));
         let chunks = weight.par_chunks_mut(CHUNK).zip(grad.par_chunks(CHUNK)).zip(moments);
         chunks.for_each(|((weight, grad), (first, second))| {
+            let [beta_1, beta_2] = BETAS;
             for ((w, g), (m, v)) in weight.iter_mut().zip(grad).zip(first.iter_mut().zip(second)) {
-                let (m_new, v_new) = (g * (1.0 - BETA_1), g * g * (1.0 - BETA_2));
-                (*m, *v) = if fresh { (m_new, v_new) } else { (*m * BETA_1 + m_new, *v * BETA_2 + v_new) };
+                let (m_new, v_new) = (g * (1.0 - beta_1), g * g * (1.0 - beta_2));
+                (*m, *v) = if fresh { (m_new, v_new) } else { (*m * beta_1 + m_new, *v * beta_2 + v_new) };
                 *w = step.weight(*w, [*m, *v]);
             }
         });
@@ -119,7 +114,7 @@ mod tests {
     fn many_steps_give_burns_very_bits() {
         for decay in [0.0, 0.05] {
             let burns = AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(decay).build();
-            assert_same_bits(&HostAdamW { epsilon: 1e-8, decay }, &burns, &format!("decay {decay}"));
+            assert_same_bits(&HostAdamW { decay }, &burns, &format!("decay {decay}"));
         }
     }
 }

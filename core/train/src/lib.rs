@@ -4,6 +4,7 @@
 //! A run's folder and report need a file system, which a browser lacks.
 #![warn(missing_docs, clippy::print_stdout, clippy::print_stderr)]
 
+mod adamw;
 pub mod arithmetic;
 pub mod commit;
 pub mod config;

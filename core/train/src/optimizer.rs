@@ -13,6 +13,8 @@ use burn::optim::momentum::MomentumConfig;
 use burn::optim::{DynOptimizer, DynState, GradientsParams, SgdConfig, StateSink, StateSource};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
+#[cfg(not(all(feature = "wgpu", not(feature = "cuda"))))]
+use crate::adamw::{BETAS, EPSILON};
 use crate::config::Recipe;
 #[cfg(all(feature = "wgpu", not(feature = "cuda")))]
 use crate::device_adamw::DeviceAdamW;
@@ -36,9 +38,6 @@ pub struct Optimizer {
 /// Parameters of several dimensions that do not decay: they are no weights of a layer (DeiT, timm).
 const UNDECAYED: [&str; 2] = ["cls_token", "pos_embed"];
 
-/// What AdamW adds to the root of the second moment.
-const EPSILON: f32 = 1e-8;
-
 impl Optimizer {
     /// The optimizer of a recipe, for parameters on `device`.
     pub fn new(recipe: &Recipe, device: &Device) -> Self {
@@ -49,17 +48,19 @@ impl Optimizer {
             if device.clone().inner() == Device::flex() {
                 let (momentum, decay) = (recipe.momentum as f32, decay as f32);
                 return match recipe.adamw {
-                    true => Box::new(HostAdamW { epsilon: EPSILON, decay }),
+                    true => Box::new(HostAdamW { decay }),
                     false => Box::new(HostSgd { momentum, decay }),
                 };
             }
             #[cfg(all(feature = "wgpu", not(feature = "cuda")))]
             if recipe.adamw {
-                return Box::new(DeviceAdamW { epsilon: EPSILON, decay: decay as f32 });
+                return Box::new(DeviceAdamW { decay: decay as f32 });
             }
             #[cfg(not(all(feature = "wgpu", not(feature = "cuda"))))]
             if recipe.adamw {
-                let config = AdamWConfig::new().with_epsilon(EPSILON).with_weight_decay(decay as f32);
+                let [first, second] = BETAS;
+                let config = AdamWConfig::new().with_beta_1(first).with_beta_2(second).with_epsilon(EPSILON);
+                let config = config.with_weight_decay(decay as f32);
                 return Box::new(config.build());
             }
             let momentum = MomentumConfig::new().with_momentum(recipe.momentum).with_dampening(0.0);

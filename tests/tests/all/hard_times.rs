@@ -6,7 +6,7 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use ferkd_tests::{answer, command, ferkd, files, same, timeless};
+use ferkd_tests::{all_scenes, answer, command, ferkd, files, same, timeless};
 
 const LABEL: &str =
     "label all/train --teacher digits --regions 4 --shard-images 64 --batch 32 --out store --device flex";
@@ -20,7 +20,7 @@ fn words(line: &str) -> Vec<&str> {
 
 fn scenes() -> tempfile::TempDir {
     let at = tempfile::tempdir().unwrap();
-    ferkd(at.path(), "demo --scenes 1 --out all").ok();
+    all_scenes(&at.path().join("all"));
     at
 }
 

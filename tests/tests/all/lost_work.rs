@@ -9,7 +9,9 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use ferkd_skip::skipped;
-use ferkd_tests::{Answer, answer, command, ferkd, few_scenes, files, program, same, some_scenes, timeless};
+use ferkd_tests::{
+    Answer, all_scenes, answer, command, ferkd, few_scenes, files, program, same, some_scenes, timeless,
+};
 use serde_json::Value;
 
 const TRAIN: &str = "train --images scenes --supervision hard --arch resnet8 --width 4 --side 16 --epochs 4 --batch 16 \
@@ -122,7 +124,7 @@ fn an_evaluation_that_fails_costs_no_step() {
     let at = tempfile::tempdir().unwrap();
     some_scenes(at.path(), 20, 2);
     let run = at.path().join("run");
-    let train = TRAIN.replace("--epochs 4", "--epochs 40").replace("--eval-every 2", "--eval-every 20");
+    let train = TRAIN.replace("--epochs 4", "--epochs 24").replace("--eval-every 2", "--eval-every 12");
     let line = format!("{train} --log-every 1 --run run");
     let words: Vec<&str> = line.split_whitespace().collect();
     let mut child = command(at.path(), &words).stderr(Stdio::piped()).spawn().unwrap();
@@ -365,7 +367,7 @@ fn a_run_goes_on_where_its_inputs_were_moved() {
 fn few_threads_are_an_error_and_no_panic() {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
     let at = tempfile::tempdir().unwrap();
-    ferkd(at.path(), "demo --scenes 1 --out all").ok();
+    all_scenes(&at.path().join("all"));
     fs::create_dir(at.path().join("runs")).unwrap();
     for folder in [at.path().to_owned(), at.path().join("runs")] {
         fs::set_permissions(folder, fs::Permissions::from_mode(0o777)).unwrap();

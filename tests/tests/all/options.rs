@@ -46,7 +46,7 @@ fn mid_auto_is_where_mining_prints_it() {
     let low = mined["thresholds"]["low"].as_f64().unwrap();
     assert_eq!(mid, crossing[0].as_f64().unwrap().max(low));
     let printed = ferkd(at.path(), "mine store --mid auto --write found.toml").ok();
-    assert!(printed.stdout.contains("first guess right (monotone fit)"), "{}", printed.stdout);
+    assert!(printed.stdout.contains("top-1 prediction right (monotone fit)"), "{}", printed.stdout);
     let run = "train --images scenes --supervision ferkd --arch resnet8 --width 4 --side 16 --epochs 2 --batch 16 \
                --regions-per-step 2 --store store --device flex";
     ferkd(at.path(), &format!("{run} --mid auto --run a")).ok();

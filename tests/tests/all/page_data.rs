@@ -179,7 +179,8 @@ fn what_is_dropped_is_labelled_and_a_pane_comes_out_as_png() {
     };
     let size = image::load_from_memory(&picture).unwrap();
     assert!(size.width() > 300 && size.height() > 200, "{} x {}", size.width(), size.height());
-    assert!(colours(&picture) > 1000, "a photo has many colours");
+    // Around it are some two thousand.
+    assert!(colours(&picture) > 10_000, "a photo has many colours");
     no_complaint(browser);
 }
 

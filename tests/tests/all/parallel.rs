@@ -136,7 +136,7 @@ fn an_interrupted_process_stops_all_and_all_go_on_exactly() {
     }
     let at = tempfile::tempdir().unwrap();
     few_scenes(at.path());
-    let long = "--epochs 200 --device flex --run";
+    let long = "--epochs 80 --device flex --run";
     train(at.path(), 2, &format!("{long} whole")).ok();
     // By a signal to a process that writes nothing, and by the one that `mpirun` hands on to all.
     for (run, by_rank) in [("by-the-second", true), ("by-mpirun", false)] {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use ferkd_tests::{ferkd, files};
+use ferkd_tests::{all_scenes, ferkd, files};
 
 const RATES: &str = r#"{
   "subject": {"teacher": "digits", "arch": "resnet8", "width": 8, "side": 16, "classes": 10, "device": "flex"},
@@ -16,7 +16,7 @@ const RATES: &str = r#"{
 fn planned_bytes_are_those_that_labelling_writes() {
     let at = tempfile::tempdir().unwrap();
     let path = at.path();
-    ferkd(path, "demo --scenes 1 --out scenes").ok();
+    all_scenes(&path.join("scenes"));
     fs::write(path.join("rates.json"), RATES).unwrap();
     let student = "--arch resnet8 --width 8 --side 16 --epochs 4 --batch 16 --device flex --teacher digits";
     let plan = |settings: &str| {

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
-use ferkd_tests::{command, ferkd, repository};
+use ferkd_tests::{all_scenes, command, ferkd, repository};
 
 const SWEEP: &str = "sweep --config sweep.toml --images scenes --out";
 
@@ -47,7 +47,7 @@ thresholds = { low = 0.12, mid = 0.5, high = 1.0 }
 fn grid() -> tempfile::TempDir {
     let at = tempfile::tempdir().unwrap();
     let path = at.path();
-    ferkd(path, "demo --scenes 1 --out scenes").ok();
+    all_scenes(&path.join("scenes"));
     for digit in 0..10 {
         let (from, to) = (path.join(format!("scenes/val/{digit}")), path.join(format!("few/{digit}")));
         fs::create_dir_all(&to).unwrap();
@@ -224,7 +224,7 @@ fn its_tables_say_what_was_run() {
 fn a_store_serves_fewer_regions_than_it_has() {
     let at = tempfile::tempdir().unwrap();
     let path = at.path();
-    ferkd(path, "demo --scenes 1 --out scenes").ok();
+    all_scenes(&path.join("scenes"));
     let label = "label scenes --teacher digits --temperature 2 --images-per-class 8 --device flex";
     ferkd(path, &format!("{label} --regions 2 --out two")).ok();
     ferkd(path, &format!("{label} --regions 4 --out four")).ok();
@@ -274,11 +274,16 @@ fn the_configurations_that_ship_are_sound() {
         ("sweep-demo-regions", 8),
         ("sweep-tiny-imagenet", 6),
         ("sweep-tiny-imagenet-settings", 14),
+        ("sweep-tiny-imagenet-selfmix", 6),
         ("sweep-tiny-imagenet-resnet18", 4),
+        // Given after the one that it shortens.
+        ("sweep-tiny-imagenet-resnet18 sweep-tiny-imagenet-resnet18-tenth", 4),
     ] {
-        let config = repository(&format!("configs/{name}.toml"));
+        let config =
+            |name: &str| format!("--config {}", repository(&format!("configs/{name}.toml")).display());
+        let configs = name.split(' ').map(config).collect::<Vec<_>>().join(" ");
         let at = tempfile::tempdir().unwrap();
-        let line = format!("sweep --config {} --images x --out y --dry-run --json", config.display());
+        let line = format!("sweep {configs} --images x --out y --dry-run --json");
         let plan = ferkd(at.path(), &line).ok().json();
         assert_eq!(plan["arms"].as_array().unwrap().len(), arms, "{name}");
     }

@@ -123,7 +123,10 @@ fn table(state: &State, rows: &[Row], cx: &mut PaneContext, ui: &mut Ui) {
                     ui.label(count(row.kinds.total()));
                 });
             }
-            line.col(|ui| kinds_bar::bar(&row.kinds, &row.name, 18.0, ui));
+            line.col(|ui| {
+                let size = egui::vec2(ui.available_width(), 18.0);
+                kinds_bar::bar(&row.kinds, &row.name, size, ui);
+            });
             line.col(|ui| {
                 ui.monospace(format!("{:.3}", row.mean));
             });

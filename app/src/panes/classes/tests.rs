@@ -14,7 +14,7 @@ use crate::panes::testing::{pane, photos, scenes};
 use crate::state::State;
 use crate::study::classes::Column;
 
-/// What the teacher says of the regions of each class, by the plainest road.
+/// What the teacher says of the regions of each class, counted in the plainest way.
 fn predictions(state: &State) -> BTreeMap<u32, BTreeMap<u32, u64>> {
     let store = state.set().unwrap().store().unwrap();
     let mut found: BTreeMap<u32, BTreeMap<u32, u64>> = BTreeMap::new();

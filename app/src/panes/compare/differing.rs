@@ -5,8 +5,8 @@ use egui_extras::{Column, TableBuilder};
 use ferkd_method::mining::RegionKind;
 
 use crate::panes::context::PaneContext;
+use crate::panes::letter::letter;
 use crate::panes::numbers::{count, percent};
-use crate::panes::shared::letter;
 use crate::state::State;
 use crate::state::action::Action;
 use crate::state::selection::Item;

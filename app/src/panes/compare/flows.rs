@@ -5,8 +5,8 @@ use ferkd_method::mining::{RegionKind, Transitions};
 
 use crate::panes::context::PaneContext;
 use crate::panes::label_bars::badge;
+use crate::panes::letter::letter;
 use crate::panes::numbers::count;
-use crate::panes::shared::letter;
 use crate::state::action::Action;
 use crate::theme;
 

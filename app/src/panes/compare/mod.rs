@@ -134,7 +134,7 @@ fn counts(state: &State, ui: &mut Ui) {
     for (name, kinds) in ["Left", "Right"].into_iter().zip(&counted) {
         ui.horizontal(|ui| {
             ui.add_sized([36.0, 18.0], egui::Label::new(RichText::new(name).strong()));
-            kinds_bar::bar(kinds, name, 20.0, ui);
+            kinds_bar::bar(kinds, name, egui::vec2(ui.available_width(), 20.0), ui);
         });
     }
     let treated = [0, 1].map(|side| Treatment::of(&sides[side], &counted[side]));

@@ -33,7 +33,7 @@ fn absolute(thresholds: Thresholds) -> Settings {
     Settings { by_quantile: false, thresholds, ..Settings::default() }
 }
 
-/// What goes where, by the plainest road.
+/// What goes where, counted in the plainest way.
 fn plainly(state: &State, left: &Settings, right: &Settings) -> (Transitions, Vec<(u64, u32)>) {
     let store = state.set().unwrap().store().unwrap();
     let sides = [left, right].map(|settings| {

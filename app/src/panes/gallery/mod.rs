@@ -7,9 +7,10 @@ use egui::{Color32, CornerRadius, Rect, Sense, Stroke, StrokeKind, Ui, Vec2, pos
 use ferkd_method::mining::RegionKind;
 
 use super::context::PaneContext;
-use super::letter::paint_letter;
+use super::letter::{letter_button, paint_letter};
 use super::numbers::count;
 use super::progress::{missing, progress};
+use super::shared::class_filter;
 use crate::command::Command;
 use crate::dataset::DataSet;
 use crate::state::State;
@@ -65,21 +66,11 @@ fn tools(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
         }
         for kind in RegionKind::ALL {
             let is_chosen = state.filters.kind == Some(kind);
-            let text = egui::RichText::new(format!(" {} ", kind.letter()))
-                .color(theme::on_kind(kind, ui.visuals()))
-                .background_color(theme::kind(kind, ui.visuals()));
-            let said = format!("{} only", kind.name());
-            let button = egui::Button::new(text).frame(is_chosen);
-            if ui.add(button).accessible_name(&said).on_hover_text(&said).clicked() {
+            if letter_button(kind, true, is_chosen, &format!("{} only", kind.name()), ui).clicked() {
                 cx.push(Action::FilterKind((!is_chosen).then_some(kind)));
             }
         }
-        if let Some(class) = state.filters.class {
-            let name = state.class_name(class);
-            if ui.button(format!("{name} ×")).on_hover_text("Of all classes").clicked() {
-                cx.push(Action::FilterClass(None));
-            }
-        }
+        class_filter(state, cx, ui);
         if state.filters.leaves_out_regions() && ui.button("Clear filter").clicked() {
             cx.push(Action::ClearFilters);
         }

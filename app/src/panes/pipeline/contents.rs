@@ -9,7 +9,7 @@ use ferkd_method::selfmix::{Mixing, Operator};
 use crate::dataset::Shown;
 use crate::explain::Numbers;
 use crate::state::State;
-use crate::state::training::StudentState;
+use crate::state::student::StudentState;
 
 /// Side of the mixed picture, in pixels.
 pub(super) const SIDE: u32 = 56;

@@ -3,13 +3,14 @@
 #[cfg(test)]
 mod tests;
 
-use egui::{Button, RichText, Ui};
+use egui::{Button, Ui};
 use egui_extras::{Column, TableBuilder};
 use ferkd_method::mining::RegionKind;
 use ferkd_train::demo::settings::VISIBLE;
 
 use super::context::PaneContext;
 use super::label_bars::badge;
+use super::letter::{letter, letter_button};
 use super::numbers::{count, percent};
 use super::progress::{missing, progress};
 use super::shared;
@@ -18,7 +19,6 @@ use crate::state::State;
 use crate::state::action::Action;
 use crate::study::Watched;
 use crate::study::review::{MOST_LISTED, ReviewStudy, Wanted, What};
-use crate::theme;
 
 /// Height of a line of the list, in points.
 const LINE: f32 = 24.0;
@@ -73,26 +73,15 @@ fn filters(state: &State, wanted: &mut Wanted, cx: &mut PaneContext, ui: &mut Ui
     ui.horizontal_wrapped(|ui| {
         for kind in RegionKind::ALL {
             let hidden = &mut wanted.hidden[kind as usize];
-            let mut text = RichText::new(format!(" {} ", kind.letter()));
-            if !*hidden {
-                let fill = theme::kind(kind, ui.visuals());
-                text = text.color(theme::on_kind(kind, ui.visuals())).background_color(fill);
-            }
             let said = format!("{} {} regions", if *hidden { "Show" } else { "Hide" }, kind.name());
-            let button = ui.add(Button::new(text).frame(false)).accessible_name(&said).on_hover_text(&said);
-            if button.clicked() {
+            if letter_button(kind, !*hidden, false, &said, ui).clicked() {
                 *hidden = !*hidden;
             }
         }
         ui.checkbox(&mut wanted.undecided, "Undecided only");
         ui.checkbox(&mut wanted.one_per_image, "One per image");
         ui.checkbox(&mut wanted.by_image, "In image order");
-        if let Some(class) = state.filters.class {
-            let name = state.class_name(class);
-            if ui.button(format!("{name} ×")).on_hover_text("Of all classes").clicked() {
-                cx.push(Action::FilterClass(None));
-            }
-        }
+        shared::class_filter(state, cx, ui);
     });
 }
 
@@ -157,7 +146,7 @@ fn list(state: &State, review: &ReviewStudy, lines: usize, cx: &mut PaneContext,
                         cx.push(Action::OpenListed(one.image, one.region));
                     }
                 });
-                line.col(|ui| shared::letter(kind, ui));
+                line.col(|ui| letter(kind, ui));
                 line.col(|ui| {
                     ui.monospace(match review.what {
                         What::Disagreements => format!("{:.3}", one.weight(review.what)),

@@ -4,7 +4,7 @@ use egui::Ui;
 use ferkd_method::label::SoftLabel;
 
 use crate::panes::context::PaneContext;
-use crate::panes::shared::letter;
+use crate::panes::letter::letter;
 use crate::run::RunView;
 use crate::state::State;
 use crate::state::action::Action;

@@ -7,7 +7,7 @@ use super::scenes;
 use crate::experiment::Data;
 use crate::scenes::held_out;
 use crate::state::State;
-use crate::state::training::StudentState;
+use crate::state::student::StudentState;
 use crate::theme;
 
 /// Classes of the scenes.

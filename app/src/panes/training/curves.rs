@@ -7,7 +7,8 @@ use super::race;
 use crate::panes::curves::{self, named};
 use crate::panes::shared::describe;
 use crate::state::State;
-use crate::state::training::{StudentState, Training};
+use crate::state::student::StudentState;
+use crate::state::training::Training;
 use crate::theme;
 
 /// Points of a curve that are drawn: more are finer than the screen.

@@ -28,7 +28,7 @@ pub(super) fn lanes(state: &State) -> Vec<Lane> {
     let spread = |supervision| record(state).map_or_else(Vec::new, |record| record.spread(supervision));
     if !training.students.is_empty() {
         let steps = steps_an_epoch(training);
-        let lane = |student: &crate::state::training::StudentState| Lane {
+        let lane = |student: &crate::state::student::StudentState| Lane {
             supervision: student.supervision,
             curve: student.accuracy.iter().map(|[epoch, share]| [epoch * steps, *share]).collect(),
             spread: spread(student.supervision),

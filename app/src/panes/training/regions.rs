@@ -6,6 +6,7 @@ use ferkd_method::mining::RegionKind;
 use crate::dataset::DataSet;
 use crate::experiment::Data;
 use crate::panes::context::PaneContext;
+use crate::panes::letter::on_color;
 use crate::panes::shared::{kept_texture, paint_texture, swatch};
 use crate::state::State;
 use crate::state::action::Action;
@@ -53,9 +54,7 @@ pub(super) fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
                     ui.weak("–");
                     continue;
                 };
-                let text = RichText::new(format!("  {}  ", kind.letter()))
-                    .color(theme::on_kind(*kind, ui.visuals()));
-                let text = text.background_color(theme::kind(*kind, ui.visuals()));
+                let text = on_color(*kind, format!("  {}  ", kind.letter()), ui.visuals());
                 ui.label(text).on_hover_text(format!("{}, confidence {c:.3}", kind.name()));
             }
             ui.end_row();

@@ -8,7 +8,7 @@ use crate::experiment::Data;
 use crate::panes::shared::{paint_scene, swatch};
 use crate::scenes::held_out;
 use crate::state::State;
-use crate::state::training::StudentState;
+use crate::state::student::StudentState;
 use crate::theme;
 
 /// Samples lie this many scenes apart: scenes are in the order of classes. Prime to their number.

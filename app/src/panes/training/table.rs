@@ -4,7 +4,8 @@ use egui::{Grid, RichText, Ui};
 
 use super::controls::learns_from;
 use super::look::Look;
-use crate::panes::shared::{kinds_bar, swatch};
+use crate::panes::kinds_bar;
+use crate::panes::shared::swatch;
 use crate::state::training::Training;
 use crate::theme;
 
@@ -58,7 +59,8 @@ pub(super) fn ui(training: &Training, look: &mut Look, ui: &mut Ui) {
                     }
                 }
                 if student.kinds.total() > 0 {
-                    kinds_bar(ui, &student.kinds, bar);
+                    let whose = format!("Kinds seen by {}", student.supervision.name());
+                    kinds_bar::bar(&student.kinds, &whose, egui::vec2(bar, 16.0), ui);
                 } else {
                     let text =
                         if student.supervision.needs_store() { "all, unmined" } else { "no stored labels" };

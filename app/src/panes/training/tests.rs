@@ -180,7 +180,7 @@ fn every_student_has_its_row_its_curves_and_its_samples() {
     let mut harness = harness(900.0, taught());
     harness.get_by_label("Loss by step");
     harness.get_by_label_contains("Held-out accuracy by step. After step");
-    assert_eq!(harness.query_all_by_label_contains("Kinds: D discarded: 0 regions").count(), 3);
+    assert_eq!(harness.query_all_by_label_contains(": 0 discarded (").count(), 3);
     let scene = |harness: &Harness<'_, State>| {
         let first = harness
             .query_all_by_role(Role::Button)

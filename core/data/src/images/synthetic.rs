@@ -5,7 +5,7 @@
 //! boxes, labels and order go by the names, which all differ. There is nothing in them to be learned.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use image::codecs::jpeg::JpegEncoder;
 use image::{Rgb, RgbImage};
@@ -51,6 +51,9 @@ const SIZES: [(u32, u32); 25] = [
     (700, 525),
 ];
 
+/// Photos that stand for all others: two of each size.
+const POOL: usize = 2 * SIZES.len();
+
 /// Whether a path names synthetic images.
 pub fn is_synthetic(path: &Path) -> bool {
     path.to_str().is_some_and(|text| text.starts_with(PREFIX))
@@ -81,7 +84,7 @@ pub fn synthetic(path: &Path, split: Split) -> Result<Option<Vec<SyntheticImage>
         return wrong(format!("{images} images in {classes} classes cannot be"));
     }
     let half = if split == Split::Train { "train" } else { "val" };
-    let pool = pool(images.min(2 * SIZES.len()))?;
+    let pool = pool(images.min(POOL))?;
     let names = folders(classes);
     let list = (0..images).map(|i| {
         // Of every class as many, and the pool's pictures by turns.
@@ -100,8 +103,18 @@ fn folders(classes: usize) -> Vec<String> {
     (0..classes).map(|class| format!("class_{class:05}")).collect()
 }
 
+/// The first `count` of the photos that stand for all others, at most [`POOL`]. Each is made once a process: it takes
+/// longer than a small run, and lists may share it.
 fn pool(count: usize) -> Result<Vec<Arc<[u8]>>> {
-    (0..count).into_par_iter().map(|i| photo(i as u32, SIZES[i % SIZES.len()])).collect()
+    static MADE: [OnceLock<Arc<[u8]>>; POOL] = [const { OnceLock::new() }; POOL];
+    let made = |i: usize| -> Result<Arc<[u8]>> {
+        if let Some(photo) = MADE[i].get() {
+            return Ok(photo.clone());
+        }
+        let photo = photo(i as u32, SIZES[i % SIZES.len()])?;
+        Ok(MADE[i].get_or_init(|| photo).clone())
+    };
+    (0..count).into_par_iter().map(made).collect()
 }
 
 /// Made-up photo `number`: a JPEG of soft colours and grain, about as heavy, and as hard to decode, as a photo of its
@@ -178,6 +191,7 @@ mod tests {
     fn a_photo_of_the_most_frequent_size_weighs_what_photos_weigh() {
         let bytes = photo(0, (500, 375)).unwrap();
         assert!((60_000..160_000).contains(&bytes.len()), "{}", bytes.len());
+        assert_eq!(photo(0, (500, 375)).unwrap(), bytes, "drawn again");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Where the teacher's first guess begins to be right: a monotone fit over the confidence, for thresholds that are
+//! Where the teacher's top-1 prediction begins to be right: a monotone fit over the confidence, for thresholds that are
 //! found rather than given (ours).
 
 use serde::{Deserialize, Serialize};

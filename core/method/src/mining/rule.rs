@@ -28,7 +28,7 @@ pub enum Bound {
     Confidence(f32),
     /// As a quantile of the confidence over the store.
     Quantile(f32),
-    /// `mid` alone: the confidence at which the monotone fit of "the teacher's first guess is right" reaches one half.
+    /// `mid` alone: the confidence at which the monotone fit of "the top-1 prediction is right" reaches one half.
     /// Ours.
     Auto,
 }
@@ -140,11 +140,6 @@ impl Rule {
                 text
             }
         }
-    }
-
-    /// Whether a threshold is found from the images' classes.
-    pub fn is_auto(&self) -> bool {
-        matches!(self, Self::Bounds(bounds) if bounds.contains(&Bound::Auto))
     }
 
     /// The thresholds as confidences. `scan` must call its argument once for every region's confidence; it is
@@ -261,7 +256,6 @@ mod tests {
     #[test]
     fn auto_takes_the_place_of_one_quantile() {
         let rule = auto(None, None);
-        assert!(rule.is_auto());
         assert_eq!(rule, Rule::Bounds([Bound::Quantile(0.02), Bound::Auto, Bound::Quantile(0.98)]));
         // Wrong up to 0.3, right beyond.
         let regions: Vec<(f32, bool)> = (0..100).map(|i| (i as f32 / 100.0, i >= 30)).collect();

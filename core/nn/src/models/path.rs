@@ -1,4 +1,8 @@
 //! Where a walk through a module stands.
+//!
+//! It is what the walks have in common. Each is a visitor or mapper of its own, because what it does with a tensor is
+//! generic over the rank, which no closure can be: names and shapes without values (`models::parameters`), values read
+//! back or put in (`weights::module`), tensors that stay on the device (the average and the optimizer in `ferkd-train`).
 
 /// The names of the modules entered so far; variants of enums leave no trace.
 #[derive(Debug, Default)]

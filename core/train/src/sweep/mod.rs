@@ -7,8 +7,10 @@ pub mod csv;
 pub mod finished;
 pub mod markdown;
 pub mod page;
+mod progress;
 pub mod run;
 pub mod table;
+mod task;
 
 pub use analysis::Analysis;
 pub use arms::Arm;

@@ -8,17 +8,17 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use crate::config::TrainConfig;
 use crate::image_check::{ImageCheck, check_validation, without_broken};
 use crate::inputs::{Inputs, image_lists};
 use crate::labelling::label;
 use crate::parallel::settings::{data, same_run};
-use crate::run::{TrainSummary, train_with};
-use crate::run_report::read_metrics;
+use crate::run::train_with;
 use crate::sweep::analysis::Analysis;
 use crate::sweep::config::SweepPlan;
 use crate::sweep::finished::Finished;
+use crate::sweep::progress::Progress;
 use crate::sweep::table::write_results;
+use crate::sweep::task::{Task, tasks};
 use crate::tensorboard::Board;
 use crate::trainer::Trainer;
 use ferkd_data::events::{Event, Listener};
@@ -50,16 +50,6 @@ pub struct SweepSummary {
     pub time_s: f64,
 }
 
-/// One run to do.
-#[derive(Debug, Clone)]
-struct Task {
-    /// Place in the order of tables.
-    index: usize,
-    arm: usize,
-    config: TrainConfig,
-    folder: PathBuf,
-}
-
 /// Labels the images once, does every run that is missing in the folder `out`, and writes the tables.
 ///
 /// Stopped at any moment, the same call goes on: finished runs are kept, an interrupted one is resumed.
@@ -85,7 +75,7 @@ pub fn sweep(plan: &SweepPlan, out: &Path, stop: &AtomicBool, listen: Listener) 
     };
     let tasks = tasks(plan, out, store.as_deref());
     let shared = Shared::open(plan, store.as_deref(), Some(out), stop, listen)?;
-    let (there, missing): (Vec<Task>, Vec<Task>) = tasks.iter().cloned().partition(is_finished);
+    let (there, missing): (Vec<Task>, Vec<Task>) = tasks.iter().cloned().partition(Task::is_finished);
     for task in &there {
         same_run(&task.folder, &task.config, &shared.data).map_err(other_settings)?;
     }
@@ -113,7 +103,7 @@ pub fn sweep(plan: &SweepPlan, out: &Path, stop: &AtomicBool, listen: Listener) 
 pub fn look(plan: &SweepPlan, out: &Path) -> Result<Analysis> {
     let store = plan.store.clone().or_else(|| plan.needs_store().then(|| out.join("store")));
     let mut tasks = tasks(plan, out, store.as_deref());
-    tasks.retain(is_finished);
+    tasks.retain(Task::is_finished);
     if tasks.is_empty() {
         return Err(Error::usage(out.display().to_string(), "no run of this sweep is finished there")
             .remedy("run the sweep first, without --tables"));
@@ -125,44 +115,9 @@ pub fn look(plan: &SweepPlan, out: &Path) -> Result<Analysis> {
     Ok(shared.analysis(plan, &tasks)?.0)
 }
 
-/// All runs: seed by seed, so that a sweep that is stopped early has compared all arms on some seeds.
-fn tasks(plan: &SweepPlan, out: &Path, store: Option<&Path>) -> Vec<Task> {
-    let mut tasks = Vec::with_capacity(plan.runs());
-    for &seed in &plan.seeds {
-        for (e, &epochs) in plan.epochs.iter().enumerate() {
-            for (a, arm) in plan.arms.iter().enumerate() {
-                let config = TrainConfig { store: store.map(Path::to_owned), ..arm.run(epochs, seed) };
-                let folder = out.join("runs").join(&arm.folder).join(format!("{epochs}-{seed}"));
-                tasks.push(Task {
-                    index: a * plan.epochs.len() + e,
-                    arm: a,
-                    config: config.resolved(),
-                    folder,
-                });
-            }
-        }
-    }
-    tasks
-}
-
-fn is_finished(task: &Task) -> bool {
-    task.folder.join("summary.json").exists()
-}
-
 fn other_settings(error: Error) -> Error {
     Error::new(error.kind(), "sweep", error.to_string())
         .remedy("take another --out, or remove the runs of the older settings")
-}
-
-/// Reads what a finished run left.
-fn finished(task: &Task) -> Result<Finished> {
-    let path = task.folder.join("summary.json");
-    let bytes = std::fs::read(&path).at(&path)?;
-    let summary: TrainSummary = serde_json::from_slice(&bytes).map_err(|e| {
-        Error::damaged(&path, e.to_string()).remedy("remove this run's folder: the sweep does it again")
-    })?;
-    let events = read_metrics(&task.folder.join("metrics.jsonl"))?;
-    Ok(Finished { cell: task.index, arm: task.arm, config: task.config.clone(), summary, events })
 }
 
 /// What all runs share: images decoded once, for all of them.
@@ -214,7 +169,7 @@ impl Shared {
 
     /// Reads what finished runs left, and looks at it.
     fn analysis(&self, plan: &SweepPlan, tasks: &[Task]) -> Result<(Analysis, Vec<Finished>)> {
-        let finished: Vec<Finished> = tasks.iter().map(finished).collect::<Result<_>>()?;
+        let finished: Vec<Finished> = tasks.iter().map(Task::finished).collect::<Result<_>>()?;
         let images = self.validation.as_ref().map_or(0, ImageList::len) as u64;
         Ok((Analysis::of(plan, &finished, images), finished))
     }
@@ -308,72 +263,4 @@ impl Shared {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-/// One stream made of the runs' streams.
-struct Progress {
-    job: String,
-    total: u64,
-}
-
-impl Progress {
-    fn new(missing: &[Task], images: usize, before: usize) -> Result<Self> {
-        let mut total = 0;
-        for task in missing {
-            let config = &task.config;
-            total += ferkd_data::batches::plan::BatchPlan::new(
-                images,
-                config.batch,
-                config.length(),
-                config.seed,
-            )?
-            .steps();
-        }
-        let job = match before {
-            0 => format!("{} runs", missing.len()),
-            n => format!("{} runs, {n} others being there", missing.len()),
-        };
-        Ok(Self { job, total })
-    }
-
-    /// Steps of all runs together, as long as events come.
-    fn pass_on(
-        &self,
-        events: &mpsc::Receiver<(PathBuf, Event)>,
-        stop: &AtomicBool,
-        halt: &AtomicBool,
-        listen: Listener,
-    ) {
-        let begun = Instant::now();
-        let total = self.total;
-        let mut at: std::collections::BTreeMap<PathBuf, u64> = Default::default();
-        let (mut done, mut skipped) = (0, 0);
-        let mut said = std::collections::BTreeSet::new();
-        listen(&Event::Started { job: self.job.clone(), total, unit: "steps".into(), done: 0 });
-        for (run, event) in events {
-            if stop.load(Ordering::Relaxed) {
-                halt.store(true, Ordering::Relaxed);
-            }
-            match event {
-                // What an interrupted run had done before says nothing of today's speed.
-                Event::Started { done: before, .. } => {
-                    skipped += before;
-                    done += before;
-                    at.insert(run, before);
-                }
-                Event::Metric { step, .. } => {
-                    done += step - at.insert(run, step).unwrap_or(0).min(step);
-                    let units_per_s = (done - skipped) as f64 / begun.elapsed().as_secs_f64().max(1e-9);
-                    let eta_s = total.saturating_sub(done) as f64 / units_per_s.max(1e-9);
-                    listen(&Event::Progress { done, total, units_per_s, eta_s });
-                }
-                // Runs on one store have the same to say.
-                Event::Notice { text } if said.insert(text.clone()) => listen(&Event::Notice { text }),
-                _ => {}
-            }
-        }
-        if !halt.load(Ordering::Relaxed) {
-            listen(&Event::Done { job: self.job.clone(), time_s: begun.elapsed().as_secs_f64() });
-        }
-    }
 }

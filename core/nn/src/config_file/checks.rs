@@ -1,0 +1,54 @@
+//! Which values are possible, and known here.
+
+use serde_json::Value;
+
+use ferkd_data::pixels::{CropMode, Filter, Normalisation};
+
+/// A side in pixels; the error is the problem, as of all that follow.
+pub(super) fn side_of(side: f64) -> Result<u32, String> {
+    match side {
+        side if (8.0..=4096.0).contains(&side) && side.fract() == 0.0 => Ok(side as u32),
+        other => Err(format!("a side of {other}; 8 to 4096 pixels are possible")),
+    }
+}
+
+/// timm's name of a way to a square.
+pub(super) fn crop_mode_of(value: &Value) -> Result<CropMode, String> {
+    match value.as_str() {
+        Some("center") => Ok(CropMode::Center),
+        Some("squash") => Ok(CropMode::Squash),
+        Some("border") => Ok(CropMode::Border),
+        _ => Err(format!("`crop_mode` is {value}; center, squash and border are possible")),
+    }
+}
+
+/// timm's name of a filter.
+pub(super) fn filter_named(name: &str) -> Result<Filter, String> {
+    match name {
+        "bilinear" => Ok(Filter::Bilinear),
+        "bicubic" => Ok(Filter::Bicubic),
+        // timm's word for either, drawn for each picture of a training.
+        "random" => Ok(Filter::Bicubic),
+        other => Err(format!("`interpolation` is {other:?}; bilinear and bicubic are possible")),
+    }
+}
+
+/// A share of the short side that can be kept.
+pub(crate) fn check_crop(crop: f64) -> Result<f64, String> {
+    match crop {
+        share if (0.1..=1.0).contains(&share) => Ok(share),
+        other => Err(format!("a crop of {other}; 0.1 to 1 of the short side are possible")),
+    }
+}
+
+/// Whether numbers can be a normalisation of bytes in 0..=1.
+pub(crate) fn check_normalisation(normalisation: &Normalisation) -> Result<(), String> {
+    let Normalisation { mean, std } = normalisation;
+    if !mean.iter().all(|m| (0.0..=1.0).contains(m)) {
+        return Err(format!("a mean of {mean:?}; bytes are taken as 0 to 1"));
+    }
+    if !std.iter().all(|s| *s > 0.0 && *s <= 1.0) {
+        return Err(format!("a standard deviation of {std:?}; above 0 and at most 1 are possible"));
+    }
+    Ok(())
+}
