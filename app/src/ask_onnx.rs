@@ -114,3 +114,49 @@ fn questions(form: &OnnxForm, cx: &mut PaneContext, ui: &mut Ui) {
     ui.label(form.naming());
     ui.end_row();
 }
+
+#[cfg(test)]
+mod tests {
+    use egui_kittest::Harness;
+    use egui_kittest::kittest::Queryable;
+
+    use super::*;
+    use crate::engine::Request;
+    use crate::experiment::Experiment;
+    use crate::onnx_form::testing::file;
+    use crate::theme;
+
+    /// The sheet over nothing, with a file of two classes.
+    fn sheet<'a>(side: i64, width: f32) -> Harness<'a, State> {
+        let mut state = State::new(Experiment::default());
+        state.take_files(vec![("own.onnx".into(), file(side, 2))]);
+        let show = |ui: &mut Ui, state: &mut State| {
+            let mut cx = PaneContext::default();
+            super::ui(state, &mut cx, ui.ctx());
+            state.apply(cx.take());
+        };
+        let builder = Harness::builder().with_size([width, 640.0]).with_max_steps(2000);
+        let mut harness = builder.with_context_setup(theme::apply).build_ui_state(show, state);
+        harness.run();
+        harness
+    }
+
+    #[test]
+    fn a_file_is_asked_about_and_used_or_left() {
+        for width in [360.0, 900.0] {
+            let mut harness = sheet(96, width);
+            harness.get_by_label_contains("own.onnx labels the photos");
+            harness.get_by_label_contains("96 pixels, as the file says");
+            harness.get_by_label_contains("2 classes without names");
+            harness.get_by_label_contains("says mean and std");
+            harness.get_by_label("Cancel").click();
+            harness.run();
+            assert!(harness.state().own.form.is_none() && harness.state().outbox.is_empty());
+            let mut harness = sheet(0, width);
+            assert!(harness.query_by_label_contains("as the file says").is_none());
+            harness.get_by_label("Label with it").click();
+            harness.run();
+            assert!(matches!(&harness.state().outbox[..], [Request::Onnx(asked)] if asked.side == 224));
+        }
+    }
+}

@@ -12,7 +12,8 @@
 //!    lies in the folders of both; `representative`, what of an image is drawn first, and [`growth`], the boxes that grow
 //!    about a region; [`snapshot`], students that were trained before;
 //! 4. [`engine`]: teacher and students on one device; a window never waits for them;
-//!    [`onnx_form`] is what is asked about a teacher of the reader's own before it gets there;
+//!    [`onnx_form`] is what is asked about a teacher of the reader's own before it gets there, `onnx_files` what lies
+//!    beside its file;
 //! 5. [`labels`], the data sets that are loaded with what is counted of them, and above it `study`, what is found out
 //!    about a whole set, a slice a frame;
 //! 6. [`state`]: the subjects, [`State`] that holds them, and [`State::apply`](state::State::apply), the one place
@@ -46,6 +47,8 @@ pub mod live_image;
 pub mod meter;
 pub mod mirror;
 mod monitor;
+#[cfg(feature = "desktop")]
+mod onnx_files;
 pub mod onnx_form;
 mod palette;
 pub mod pane_kind;

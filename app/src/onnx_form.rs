@@ -64,6 +64,14 @@ pub fn says_something(path: &str) -> bool {
     has_ending(path, &SAYING)
 }
 
+/// Whether a file that lies beside a network says nothing of it; one that is damaged says something.
+#[cfg(feature = "desktop")]
+pub fn says_nothing(name: &str, bytes: &[u8]) -> bool {
+    has_ending(name, &["json"])
+        && matches!(Stated::parse(bytes, name), Ok(None))
+        && matches!(classes_in(bytes, name), Ok(None))
+}
+
 impl OnnxForm {
     /// Reads the file `path`, and takes what belongs to it out of `others`: files with its weights, names of classes, what
     /// it sees.
@@ -197,5 +205,30 @@ impl OnnxForm {
             classes: self.classes.map(|(classes, _)| classes),
             gives_probabilities: self.gives_probabilities,
         }
+    }
+}
+
+/// What tests of it share.
+#[cfg(test)]
+pub(crate) mod testing {
+    use std::sync::Arc;
+
+    use ferkd_data::protobuf::Message;
+
+    /// `ValueInfoProto` of some sizes; any goes where one is 0.
+    fn port(name: &str, sizes: &[i64]) -> Message {
+        let dimensions: Vec<Message> = sizes.iter().map(|&size| Message::new().int(1, size)).collect();
+        let tensor = Message::new().int(1, 1).message(2, &Message::new().messages(1, &dimensions));
+        Message::new().bytes(1, name).message(2, &Message::new().message(1, &tensor))
+    }
+
+    /// A file that says what it takes and gives; nothing in it computes.
+    pub(crate) fn file(side: i64, classes: i64) -> Arc<[u8]> {
+        let node = Message::new().bytes(1, "x").bytes(2, "y").bytes(4, "Softmax");
+        let graph = Message::new()
+            .message(1, &node)
+            .message(11, &port("x", &[0, 3, side, side]))
+            .message(12, &port("y", &[0, classes]));
+        Message::new().message(7, &graph).into_bytes().into()
     }
 }

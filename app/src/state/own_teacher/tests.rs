@@ -3,31 +3,14 @@
 use std::sync::Arc;
 
 use ferkd_data::pixels::Normalisation;
-use ferkd_data::protobuf::Message;
 use ferkd_method::label::TopK;
 
 use super::*;
 use crate::command::Command;
 use crate::engine::{JobId, LabelJob, Reply};
 use crate::experiment::Experiment;
+use crate::onnx_form::testing::file;
 use crate::state::action::Action;
-
-/// `ValueInfoProto` of some sizes; any goes where one is 0.
-fn port(name: &str, sizes: &[i64]) -> Message {
-    let dimensions: Vec<Message> = sizes.iter().map(|&size| Message::new().int(1, size)).collect();
-    let tensor = Message::new().int(1, 1).message(2, &Message::new().messages(1, &dimensions));
-    Message::new().bytes(1, name).message(2, &Message::new().message(1, &tensor))
-}
-
-/// A file that says what it takes and gives; nothing in it computes.
-fn file(side: i64, classes: i64) -> Arc<[u8]> {
-    let node = Message::new().bytes(1, "x").bytes(2, "y").bytes(4, "Softmax");
-    let graph = Message::new()
-        .message(1, &node)
-        .message(11, &port("x", &[0, 3, side, side]))
-        .message(12, &port("y", &[0, classes]));
-    Message::new().message(7, &graph).into_bytes().into()
-}
 
 fn named(name: &str, text: &str) -> (String, Arc<[u8]>) {
     (name.into(), Arc::from(text.as_bytes()))
