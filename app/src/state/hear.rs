@@ -71,8 +71,9 @@ impl State {
             Reply::Device(name) => self.device = Some(name),
             Reply::Teacher { name, .. } if self.checkpoint_loaded(&name, None) => {}
             Reply::Teacher { name, ids, names } => {
-                self.own.opened(&name);
-                self.teachers.insert(name, ClassSpace { ids, names });
+                if self.own.opened(&name) {
+                    self.teachers.insert(name, ClassSpace { ids, names });
+                }
             }
             Reply::Labels { id, labels, .. } if self.hear_checkpoint(id, &labels) => {}
             Reply::Labels { id, labels, time_s } => {

@@ -25,6 +25,8 @@ pub struct OwnTeacher {
     pub problem: Option<String>,
     /// One that the engine opens.
     opening: Option<String>,
+    /// Those that the engine opens still, and that no one waits for any more.
+    given_up: Vec<String>,
     /// One that the engine has, and no image is labelled by yet.
     opened: Option<String>,
     /// The one that labels.
@@ -50,16 +52,36 @@ impl OwnTeacher {
         self.problem = form.set(&asked).err().map(|error| error.to_string());
     }
 
-    /// The engine has a teacher's network; where it was waited for, images wait for it from now on.
-    pub(super) fn opened(&mut self, name: &str) {
+    /// The engine has a teacher's network; where it was waited for, images wait for it from now on. Whether it is wanted
+    /// still.
+    pub(super) fn opened(&mut self, name: &str) -> bool {
+        if self.no_longer_waits(name) {
+            return false;
+        }
         if let Some(name) = self.opening.take_if(|opening| opening == name) {
             self.opened = Some(name);
         }
+        true
     }
 
     /// The engine cannot open a teacher's network; the one that labels goes on.
     pub(super) fn failed(&mut self, name: &str) {
-        _ = self.opening.take_if(|opening| opening == name);
+        if !self.no_longer_waits(name) {
+            _ = self.opening.take_if(|opening| opening == name);
+        }
+    }
+
+    /// The engine has answered about a teacher: whether that one was given up before.
+    fn no_longer_waits(&mut self, name: &str) -> bool {
+        let found = self.given_up.iter().position(|given_up| given_up == name);
+        found.map(|at| self.given_up.swap_remove(at)).is_some()
+    }
+
+    /// Gives up the one that is being opened, and the one that does not label yet: their names.
+    fn give_up(&mut self) -> impl Iterator<Item = String> + use<> {
+        let opening = self.opening.take();
+        self.given_up.extend(opening.clone());
+        opening.into_iter().chain(self.opened.take())
     }
 }
 
@@ -105,8 +127,7 @@ impl State {
             self.shipped_teacher();
         }
         // One that was opened before and does not label yet is not wanted any more.
-        let unused = [self.own.opening.take(), self.own.opened.take()];
-        unused.into_iter().flatten().for_each(|name| self.let_go(name));
+        self.own.give_up().for_each(|name| self.let_go(name));
         self.own.opening = Some(asked.bytes.name.clone());
         self.outbox.push(Request::Onnx(asked));
     }
@@ -138,10 +159,9 @@ impl State {
 
     /// Lets the teacher that ships label again; the photos have the labels that they came with.
     pub(super) fn shipped_teacher(&mut self) {
-        let own = &mut self.own;
-        let has_labelled = own.current.is_some();
-        let names = [own.opening.take(), own.opened.take(), own.current.take()];
-        names.into_iter().flatten().for_each(|name| self.let_go(name));
+        let before = self.own.current.take();
+        let has_labelled = before.is_some();
+        self.own.give_up().chain(before).for_each(|name| self.let_go(name));
         if let Some(photos) = self.own.photos.take() {
             self.replace(Data::Photos, photos);
         }

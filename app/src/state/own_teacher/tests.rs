@@ -121,7 +121,16 @@ fn a_file_that_cannot_be_opened_leaves_everything_as_it_was() {
     state.refresh();
     assert!(!state.own.is_opening() && state.own.name().is_none());
     assert_eq!(state.shown().unwrap().labels, stored);
-    // A reply that comes after it was given up changes nothing.
+    // A reply that comes after it was given up changes nothing; the same file may be opened again meanwhile.
+    state.take_files(vec![("own.onnx".into(), file(0, 2))]);
+    state.apply([Action::UseOnnx, Command::ShippedTeacher.into()]);
+    assert!(matches!(&state.outbox[1..], [Request::Onnx(_), Request::Forget(_)]), "{}", state.outbox.len());
+    state.take_files(vec![("own.onnx".into(), file(0, 2))]);
+    state.apply([Action::UseOnnx]);
     ready(&mut state);
+    assert!(state.own.is_opening() && state.teachers.ready.is_empty());
     assert_eq!(state.shown().unwrap().labels, stored);
+    ready(&mut state);
+    assert!(!state.own.is_opening() && state.own.name() == Some("own.onnx"));
+    assert!(state.shown().unwrap().labels.iter().all(Option::is_none));
 }
