@@ -1,10 +1,12 @@
-// Keeps the page for times without a network: a service worker. `cargo xtask web` fills in the two constants.
+// Keeps the page for times without a network: a service worker. `cargo xtask web` fills in the three constants.
 "use strict";
 
 // Tells one build's files from another's.
 const VERSION = "{version}";
 // The page's own files; weights and labels are kept by the page itself, under the name `ferkd-assets`.
 const FILES = ["{files}"];
+// Files of the page that are kept once they were asked for: who opens no ONNX file need not load what computes them.
+const LATER = ["{later}"];
 
 // Several pages of one site have one store of caches: each keeps to its own folder.
 const PREFIX = `ferkd-page:${self.registration.scope}:`;
@@ -16,7 +18,7 @@ const HAS_SUM = /[0-9a-f]{16}/;
 // Milliseconds after which a network that does not answer is taken for none, where the file is kept.
 const PATIENCE = 5000;
 
-const ADDRESSES = new Map(FILES.map((file) => [new URL(file, self.registration.scope).pathname, file]));
+const ADDRESSES = new Map([...FILES, ...LATER].map((file) => [new URL(file, self.registration.scope).pathname, file]));
 // The folder itself is its index.
 ADDRESSES.set(new URL(self.registration.scope).pathname, "index.html");
 
@@ -38,10 +40,21 @@ async function kept(file) {
   return cache.match(new URL(file, self.registration.scope));
 }
 
+async function keep(request, file) {
+  const response = await fetch(request);
+  if (response.ok) {
+    const copy = response.clone();
+    // Full or forbidden: it is fetched again next time.
+    await caches.open(CACHE).then((cache) => cache.put(new URL(file, self.registration.scope), copy)).catch(() => {});
+  }
+  return response;
+}
+
 async function answer(request, file) {
   if (HAS_SUM.test(file)) {
     const there = await kept(file);
     if (there) return there;
+    if (LATER.includes(file)) return keep(request, file);
   }
   // Everything else is the network's, so that a new build is seen at once; what is kept stands in for it.
   const limit = new Promise((resolve) => setTimeout(resolve, PATIENCE));

@@ -16,7 +16,7 @@ use crate::panes::context::PaneContext;
 use crate::screen::Screen;
 use crate::shell::{Pick, Picked, Shell};
 use crate::state::State;
-use crate::{export, link, theme, touch, tour, welcome};
+use crate::{ask_onnx, export, link, theme, touch, tour, welcome};
 
 /// Brings assets that the program does not hold.
 pub trait Fetch {
@@ -190,6 +190,7 @@ impl Inspector {
             .show(ui, |ui| self.layout.show(state, focus, cx, &mut clock, ui));
         tour::point(state, &self.layout, ui.ctx());
         welcome::ui(state, cx, ui.ctx());
+        ask_onnx::ui(state, cx, ui.ctx());
         self.palette.show(ui.ctx(), state).into_iter().for_each(|command| cx.push(command));
         // Nothing has changed so far: what was asked for is done now, and the next frame shows it.
         if self.state.apply(self.context.take()) {
@@ -286,6 +287,7 @@ impl Inspector {
             | Command::NextListed
             | Command::PreviousListed
             | Command::Decide(_)
+            | Command::ShippedTeacher
             | Command::Welcome
             | Command::Tour => {}
         }

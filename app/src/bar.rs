@@ -23,7 +23,10 @@ fn wide(state: &State, frame_ms: &Meter, cx: &mut PaneContext, ui: &mut egui::Ui
         data_sets(state, cx, ui);
         ui.menu_button("Open", |ui| open(cx, ui))
             .response
-            .on_hover_text("Images, a label store (its folder, or packed with tar), a run or a sweep");
+            .on_hover_text(
+                "Images, a label store (its folder, or packed with tar), a run, a sweep, or a network in an ONNX file",
+            );
+        own_teacher(state, cx, ui);
         ui.separator();
         commands(state, cx, ui);
         on_the_way(state, ui);
@@ -44,6 +47,7 @@ fn narrow(state: &State, frame_ms: &Meter, cx: &mut PaneContext, ui: &mut egui::
         ui.with_layout(layout, |ui| {
             ui.menu_button("Menu", |ui| {
                 open(cx, ui);
+                own_teacher(state, cx, ui);
                 ui.separator();
                 commands(state, cx, ui);
                 ui.separator();
@@ -83,6 +87,20 @@ fn open(cx: &mut PaneContext, ui: &mut egui::Ui) {
             cx.push(command);
             ui.close();
         }
+    }
+}
+
+/// The reader's own teacher, and the way back from it.
+fn own_teacher(state: &State, cx: &mut PaneContext, ui: &mut egui::Ui) {
+    let Some(name) = state.own.name() else { return };
+    if state.own.is_opening() {
+        ui.spinner();
+        ui.weak(format!("Opening {name}"));
+    }
+    let command = Command::ShippedTeacher;
+    let hint = format!("Photos and images of your own are labelled by {name}");
+    if ui.button(command.title()).on_hover_text(hint).clicked() {
+        cx.push(command);
     }
 }
 

@@ -22,10 +22,12 @@ pub enum Command {
     PreviousListed,
     /// Say who is wrong about the region that is chosen.
     Decide(Verdict),
-    /// Open images, or a packed label store.
+    /// Open images, a packed label store, or a network in an ONNX file.
     OpenFiles,
     /// Open the folder of a label store, of a run, or of images.
     OpenFolder,
+    /// Let the teacher that ships label again, in the place of the reader's own.
+    ShippedTeacher,
     /// Copy the thresholds as TOML that `ferkd train` reads.
     CopyToml,
     /// Save the thresholds as TOML that `ferkd train` reads.
@@ -66,6 +68,7 @@ impl Command {
         let before = [
             Self::OpenFiles,
             Self::OpenFolder,
+            Self::ShippedTeacher,
             Self::Undo,
             Self::Redo,
             Self::NextImage,
@@ -107,6 +110,7 @@ impl Command {
             Self::Decide(verdict) => return format!("Decide: {}", verdict.title().to_lowercase()),
             Self::OpenFiles => "Open files…",
             Self::OpenFolder => "Open folder…",
+            Self::ShippedTeacher => "Back to EfficientNet-Lite0",
             Self::SaveToml => "Save thresholds as TOML…",
             Self::SaveCsv => "Save counts as CSV…",
             Self::SaveDecisions => "Save decisions as JSONL…",

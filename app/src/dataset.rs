@@ -37,8 +37,11 @@ pub struct DataSet {
 
 enum Source {
     Store { store: Arc<Store>, pictures: Pictures },
-    Live(Vec<LiveImage>),
+    Live { images: Vec<LiveImage>, teacher: String },
 }
+
+/// The teacher of photos that ships.
+pub const SHIPPED_TEACHER: &str = "efficientnet-lite0";
 
 /// Where the pictures of a store's images come from.
 pub enum Pictures {
@@ -128,10 +131,42 @@ impl DataSet {
         }
     }
 
-    /// Images that are labelled while you look on.
-    pub fn live(name: impl Into<String>, classes: ClassSpace, images: Vec<LiveImage>) -> Self {
-        let identity = image_list_sha256(images.iter().map(|image| image.name.as_str()));
-        Self { name: name.into(), classes, source: Source::Live(images), identity }
+    /// Images that a teacher of these classes labels while you look on.
+    pub fn live(
+        name: impl Into<String>,
+        teacher: impl Into<String>,
+        classes: ClassSpace,
+        images: Vec<LiveImage>,
+    ) -> Self {
+        let teacher = teacher.into();
+        let mut identity = image_list_sha256(images.iter().map(|image| image.name.as_str()));
+        // What was said of labels of the one is nothing to those of another; the shipped one's stay as they were kept.
+        if teacher != SHIPPED_TEACHER {
+            identity = format!("{identity} {teacher}");
+        }
+        Self { name: name.into(), classes, source: Source::Live { images, teacher }, identity }
+    }
+
+    /// The same images and regions, still to be labelled by another teacher. An image keeps its class where the other
+    /// one has it too, by its identifier or its name; one whose picture is not here is left out.
+    ///
+    /// # Errors
+    /// A damaged store, or a picture that cannot be decoded.
+    pub fn relabelled(&self, teacher: &str, classes: &ClassSpace) -> Result<Self> {
+        let mut images = Vec::new();
+        for number in 0..self.len() {
+            let Shown { name, picture, truth, regions, .. } = self.show(number)?;
+            let Some(picture) = picture else { continue };
+            let class = truth.and_then(|class| {
+                let names = [&self.classes.ids, &self.classes.names].into_iter();
+                let mut names = names.filter_map(|names| names.get(class as usize));
+                // A name that several classes share is none of them.
+                names.find_map(|name| classes.find(name).ok().flatten())
+            });
+            let labels = vec![None; regions.len()];
+            images.push(LiveImage { name, picture, truth: class, regions, labels });
+        }
+        Ok(Self::live(&*self.name, teacher, classes.clone(), images))
     }
 
     /// Tells it from other data sets: by its images, its regions and its teacher.
@@ -143,7 +178,7 @@ impl DataSet {
     pub fn len(&self) -> u64 {
         match &self.source {
             Source::Store { store, .. } => store.len(),
-            Source::Live(images) => images.len() as u64,
+            Source::Live { images, .. } => images.len() as u64,
         }
     }
 
@@ -182,7 +217,7 @@ impl DataSet {
     pub fn store(&self) -> Option<&Arc<Store>> {
         match &self.source {
             Source::Store { store, .. } => Some(store),
-            Source::Live(_) => None,
+            Source::Live { .. } => None,
         }
     }
 
@@ -190,7 +225,7 @@ impl DataSet {
     pub fn live_images_mut(&mut self) -> Option<&mut Vec<LiveImage>> {
         match &mut self.source {
             Source::Store { .. } => None,
-            Source::Live(images) => Some(images),
+            Source::Live { images, .. } => Some(images),
         }
     }
 
@@ -198,7 +233,7 @@ impl DataSet {
     pub fn live_images(&self) -> Option<&[LiveImage]> {
         match &self.source {
             Source::Store { .. } => None,
-            Source::Live(images) => Some(images),
+            Source::Live { images, .. } => Some(images),
         }
     }
 
@@ -209,7 +244,10 @@ impl DataSet {
 
     /// The teacher's name.
     pub fn teacher(&self) -> &str {
-        self.store().map_or("efficientnet-lite0", |store| &store.manifest().teacher.name)
+        match &self.source {
+            Source::Store { store, .. } => &store.manifest().teacher.name,
+            Source::Live { teacher, .. } => teacher,
+        }
     }
 
     /// Name of a class for people.
@@ -224,7 +262,7 @@ impl DataSet {
     pub fn census(&self, which: Confidence) -> Result<Census> {
         let images = match &self.source {
             Source::Store { store, .. } => return Census::of_store(store, which),
-            Source::Live(images) => images,
+            Source::Live { images, .. } => images,
         };
         if which == Confidence::Target
             && let Some(image) = images.iter().find(|image| image.truth.is_none())
@@ -245,7 +283,7 @@ impl DataSet {
     pub fn class_of(&self, image: u64) -> Result<Option<u32>> {
         match &self.source {
             Source::Store { store, .. } => store.class(image),
-            Source::Live(images) => Ok(images.get(image as usize).and_then(|image| image.truth)),
+            Source::Live { images, .. } => Ok(images.get(image as usize).and_then(|image| image.truth)),
         }
     }
 
@@ -259,7 +297,7 @@ impl DataSet {
                 let (entry, label) = (store.image(image)?, store.label(image, region)?);
                 return Ok(RegionFound { image: entry.name, truth: entry.class, label: Some(label) });
             }
-            Source::Live(images) => images,
+            Source::Live { images, .. } => images,
         };
         let found = images
             .get(image as usize)
@@ -276,7 +314,7 @@ impl DataSet {
     pub fn regions(&self, image: u64) -> Result<Vec<Region>> {
         match &self.source {
             Source::Store { store, .. } => store.regions(image),
-            Source::Live(images) => images
+            Source::Live { images, .. } => images
                 .get(image as usize)
                 .map(|found| found.regions.clone())
                 .ok_or_else(|| Error::usage("image", format!("there is no image {image}"))),
@@ -320,7 +358,7 @@ impl DataSet {
             Source::Store { store, .. } => store.walk(images, |image, class, labels| {
                 labels.iter().zip(0..).for_each(|(label, region)| visit(image, class, region, label));
             }),
-            Source::Live(all) => {
+            Source::Live { images: all, .. } => {
                 for image in images {
                     let Some(found) = all.get(image as usize) else { continue };
                     for (label, region) in found.labels.iter().zip(0..) {
@@ -340,7 +378,7 @@ impl DataSet {
     pub fn show(&self, image: u64) -> Result<Shown> {
         let (store, pictures) = match &self.source {
             Source::Store { store, pictures } => (store, pictures),
-            Source::Live(images) => {
+            Source::Live { images, .. } => {
                 let found = images
                     .get(image as usize)
                     .ok_or_else(|| Error::usage("image", format!("there is no image {image}")))?;
@@ -448,6 +486,25 @@ mod tests {
         assert_eq!((cat.regions.len(), cat.labels.len()), (48, 48));
         let census = photos.census(Confidence::Max).unwrap();
         assert_eq!(census.regions(), 48 * photos.len());
+    }
+
+    #[test]
+    fn another_teacher_finds_the_same_regions_and_the_classes_that_it_knows() {
+        let mut photos = DataSet::photos(Asset::PhotoLabels.embedded().unwrap()).unwrap();
+        for (number, name) in PHOTOS.iter().enumerate().take(2) {
+            photos.arrive(name, Asset::Photo(number as u8).embedded().unwrap());
+        }
+        let cat = photos.show(0).unwrap();
+        let classes = ClassSpace::of_folders(&["dog".into(), "Egyptian Mau".into()]);
+        let other = photos.relabelled("own.onnx", &classes).unwrap();
+        assert_eq!((other.len(), other.teacher(), other.classes.len()), (2, "own.onnx", 2));
+        let shown = other.show(0).unwrap();
+        assert_eq!((shown.truth, &shown.regions, &shown.picture), (Some(1), &cat.regions, &cat.picture));
+        assert!(shown.labels.len() == 48 && shown.labels.iter().all(Option::is_none));
+        assert_eq!(other.show(1).unwrap().truth, None, "it knows no jaguar");
+        assert_ne!(other.identity(), photos.identity());
+        let back = other.relabelled(SHIPPED_TEACHER, &ClassSpace::imagenet()).unwrap();
+        assert_eq!(back.show(0).unwrap().truth, Some(285));
     }
 
     #[test]

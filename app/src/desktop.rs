@@ -15,6 +15,8 @@ use ferkd_train::config::TrainConfig;
 
 use crate::dataset::{DataSet, Pictures};
 use crate::experiment::Data;
+use crate::onnx_files;
+use crate::onnx_form::is_onnx;
 use crate::run::{CONFIG, METRICS, RunView};
 use crate::run_files;
 use crate::shell::{Pick, Picked, Shell};
@@ -203,6 +205,9 @@ fn open_path(path: &Path, labels: Option<(PathBuf, PathBuf)>) -> Result<Found> {
         let list = ImageList::open(path, Split::Train)?;
         let read = |i: usize| Ok((list.name(i).to_owned(), Arc::from(list.read(i)?.as_ref())));
         return (0..list.len().min(MOST_IMAGES)).map(read).collect::<Result<_>>().map(Found::Files);
+    }
+    if is_onnx(&name) {
+        return onnx_files::with_beside(path).map(Found::Files);
     }
     let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
     Ok(Found::Files(vec![(name, bytes.into())]))

@@ -12,18 +12,22 @@
 //!    lies in the folders of both; `representative`, what of an image is drawn first, and [`growth`], the boxes that grow
 //!    about a region; [`snapshot`], students that were trained before;
 //! 4. [`engine`]: teacher and students on one device; a window never waits for them;
+//!    [`onnx_form`] is what is asked about a teacher of the reader's own before it gets there, `onnx_files` what lies
+//!    beside its file;
 //! 5. [`labels`], the data sets that are loaded with what is counted of them, and above it `study`, what is found out
 //!    about a whole set, a slice a frame;
 //! 6. [`state`]: the subjects, [`State`] that holds them, and [`State::apply`](state::State::apply), the one place
 //!    where actions change it; [`export`] reads it;
 //! 7. [`panes`], which read `&State` and push actions, and `screen` and `thumbnails`, what draws their pictures;
-//! 8. the window: bar, palette, `welcome`, [`tour`], [`layout`], and [`app`], what joins engine, state and panes;
+//! 8. the window: bar, palette, `welcome`, `ask_onnx`, [`tour`], [`layout`], and [`app`], what joins engine, state and
+//!    panes;
 //!    [`desktop`] opens files by path; [`mirror`] says what a frame showed, for a page's screen readers.
 //!
 //! What is computed is core's: no pane has a formula of its own.
 #![warn(missing_docs)]
 
 pub mod app;
+mod ask_onnx;
 pub mod assets;
 mod bar;
 pub mod command;
@@ -44,6 +48,9 @@ pub mod live_image;
 pub mod meter;
 pub mod mirror;
 mod monitor;
+#[cfg(feature = "desktop")]
+mod onnx_files;
+pub mod onnx_form;
 mod palette;
 pub mod pane_kind;
 pub mod panes;

@@ -8,7 +8,7 @@ use crate::slices::Blocks;
 /// What the reader may be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pick {
-    /// Images, or a packed label store.
+    /// Images, a packed label store, or a network in an ONNX file.
     Files,
     /// The folder of a label store, of a run, or of images.
     Folder,

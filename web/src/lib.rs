@@ -3,6 +3,7 @@
 //! - `start`: opens WebGPU, or the page's way without it, and puts the inspector into the canvas.
 //! - `page`: the inspector with what surrounds it here: link, files, what is kept between visits.
 //! - `local`: the engine between two frames of the page; `worker`: the engine in a Web Worker.
+//! - `onnx`: ONNX files in a worker of their own.
 //! - `files`, `drops`: what the reader picks or drops; `sources`: what of it is read by slices.
 //! - `fetch`: photos, weights and labels from beside the page, kept by the browser's cache.
 //! - `mirror`: what the canvas shows, for screen readers.
@@ -27,6 +28,8 @@ mod link;
 mod local;
 #[cfg(target_family = "wasm")]
 mod mirror;
+#[cfg(target_family = "wasm")]
+mod onnx;
 #[cfg(target_family = "wasm")]
 mod page;
 #[cfg(target_family = "wasm")]

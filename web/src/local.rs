@@ -9,6 +9,7 @@ use ferkd_nn::device::SharedWgpu;
 
 use crate::browser::on_hidden;
 use crate::inbox::{Inbox, serve};
+use crate::onnx::OnnxInWorker;
 
 /// An engine between two frames.
 pub struct LocalEngine {
@@ -26,7 +27,8 @@ impl LocalEngine {
             wake();
         };
         // The page draws between two pieces of work.
-        wasm_bindgen_futures::spawn_local(serve(Core::with_wgpu(shared), engine.inbox.clone(), 0.0, reply));
+        let core = Core::with_wgpu(shared).with_onnx(OnnxInWorker);
+        wasm_bindgen_futures::spawn_local(serve(core, engine.inbox.clone(), 0.0, reply));
         let inbox = engine.inbox.clone();
         on_hidden(move |is_hidden| inbox.hide(is_hidden));
         engine

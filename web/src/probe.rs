@@ -5,6 +5,7 @@
 //! the page may look into; `shaders()` promises JSON: every shader against its twin on the page's own device.
 
 use ferkd_app::State;
+use ferkd_app::command::Command;
 use ferkd_app::engine::Request;
 use ferkd_app::experiment::Experiment;
 use ferkd_app::link::{from_fragment, to_fragment};
@@ -125,6 +126,17 @@ fn describe(page: &mut Page) -> Value {
         "thresholds": state.thresholds(&settings).ok(),
         "kinds": state.kinds(&settings).map(kinds),
         "welcome": state.welcome,
+        "labelled_by": state.set().map(ferkd_app::dataset::DataSet::teacher),
+        "own_teacher": {
+            "name": state.own.name(),
+            "is_opening": state.own.is_opening(),
+            "form": state.own.form.as_ref().map(|form| json!({
+                "name": form.name,
+                "side": form.preprocessing.side,
+                "classes": form.naming(),
+                "problem": form.problem(),
+            })),
+        },
         "box": state.teachers.probe.as_ref().map(|probe| own_box(state, probe)),
         "training": {
             "has_begun": state.training.has_begun,
@@ -203,6 +215,9 @@ fn act(state: &mut State, name: &str, json: &str) -> Result<(), String> {
             state.apply([Action::Experiment(Box::new(experiment))]);
         }
         "welcome" => state.welcome = read(json)?,
+        // What the sheet says that asks about an ONNX file, and the way back from one.
+        "use-onnx" => _ = state.apply([Action::UseOnnx]),
+        "shipped-teacher" => _ = state.apply([Command::ShippedTeacher.into()]),
         "box" => {
             let region: Region = read(json)?;
             let size = state.shown().ok_or("no image is shown")?.size;

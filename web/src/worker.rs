@@ -14,6 +14,7 @@ use web_sys::{DedicatedWorkerGlobalScope, MessageEvent, Worker, WorkerOptions, W
 
 use crate::browser::{cover, listen, on_hidden, program, words};
 use crate::inbox::{Inbox, serve as serve_requests};
+use crate::onnx::OnnxInWorker;
 
 /// What computes there, in words.
 pub const DEVICE: &str = "CPU (flex), in a worker";
@@ -138,7 +139,7 @@ pub fn serve() {
         }
     });
     say(&Reply::Device(DEVICE.into()));
-    let core = Core::new(Device::flex());
+    let core = Core::new(Device::flex()).with_onnx(OnnxInWorker);
     wasm_bindgen_futures::spawn_local(serve_requests(core, inbox, DEAF_MS, |reply| say(&reply)));
 }
 

@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         ["lint"] => steps::is_ok(lint::run_all()),
         ["web"] => steps::is_ok(web::build()),
         ["web", "--release"] => steps::is_ok(web::build_release()),
-        ["assemble", program] => steps::is_ok(web::assemble(program)),
+        ["assemble", program, module] => steps::is_ok(web::assemble(program, module)),
         ["serve"] => steps::is_ok(serve("8080")),
         ["serve", port] => steps::is_ok(serve(port)),
         ["build"] => ci::build(),

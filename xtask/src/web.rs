@@ -1,6 +1,7 @@
 //! Builds the page: as its tests want it, in minutes, or as it is published, small.
 
 mod assemble;
+mod module;
 mod offline;
 mod release;
 
@@ -30,30 +31,49 @@ pub fn build() -> Result<(), String> {
     target()?;
     run(&format!("cargo build --locked --package ferkd-web --target {TARGET} --profile {PROFILE}"), &[])?;
     let program = target_folder()?.join(TARGET).join(PROFILE).join("ferkd-web.wasm");
+    let module = module::compile(PROFILE)?;
     // Compiled here rather than before everything else, and in the folder whose lock no test wants.
     let xtask =
         ["run", "--quiet", "--locked", "--package", "xtask", "--features", "page", "--profile", PROFILE];
-    let arguments = xtask.into_iter().chain(["--", "assemble"]).map(OsStr::new).chain([program.as_os_str()]);
+    let programs = [program.as_os_str(), module.as_os_str()];
+    let arguments = xtask.into_iter().chain(["--", "assemble"]).map(OsStr::new).chain(programs);
     run_in(Path::new("."), "cargo", &arguments.collect::<Vec<_>>(), &[])
 }
 
-/// Lays out the page around its compiled program; the second half of [`build`], in a program that has wasm-bindgen.
+/// Lays out the page around its compiled program, with the module that computes ONNX files; the second half of [`build`], in
+/// a program that has wasm-bindgen.
 ///
 /// # Errors
-/// wasm-bindgen is missing or does not understand the program, or `web/index.html` asks for what is not there.
-pub fn assemble(program: &str) -> Result<(), String> {
+/// wasm-bindgen is missing or does not understand one of them, or `web/index.html` asks for what is not there.
+pub fn assemble(program: &str, module: &str) -> Result<(), String> {
     assemble::page(Path::new(WEB), Path::new(program), Path::new(PAGE))?;
+    assemble::bindgen(Path::new(module), module::NAME, Path::new(PAGE))?;
+    module::place(Path::new(WEB), Path::new(PAGE))?;
     offline::complete(Path::new(WEB), Path::new(PAGE))
 }
 
-/// Builds the page that is published into `dist`, by trunk.
+/// Builds the page that is published into `dist`: the page itself by trunk, and beside it the module that computes ONNX
+/// files.
 ///
 /// # Errors
-/// Tools cannot be installed, the program does not compile, or it is larger than it may be.
+/// Tools cannot be installed, a program does not compile, or is larger than it may be.
 pub fn build_release() -> Result<(), String> {
     target()?;
     release::page(Path::new(PAGE))?;
+    release::module(Path::new(WEB), Path::new(PAGE))?;
     offline::complete(Path::new(WEB), Path::new(PAGE))
+}
+
+/// A text in which constants are filled in, each where it stands once; `name` is what errors call it.
+fn fill(text: &str, name: &str, constants: &[(&str, String)]) -> Result<String, String> {
+    let mut filled = text.to_owned();
+    for (place, value) in constants {
+        if filled.matches(place).count() != 1 {
+            return Err(format!("{name}: expected {place} once"));
+        }
+        filled = filled.replace(place, value);
+    }
+    Ok(filled)
 }
 
 /// Installs what compiles for a browser, where it is missing.

@@ -9,13 +9,15 @@ use ferkd_method::{Error, Result};
 use ferkd_nn::classifier::Classifier;
 use ferkd_nn::device::SharedWgpu;
 use ferkd_train::demo::settings::TEACHER;
-use ferkd_train::teacher_pass::TeacherPass;
+use ferkd_train::teacher_pass::Readout;
 use image::RgbImage;
 use web_time::Instant;
 
 use super::cutter::{Cutter, HostCutter, ShaderCutter, Source};
 use super::live::LiveSession;
+use super::onnx::OnnxRuntime;
 use super::opening::Opening;
+use super::teacher::{Cuts, Onnx, Teacher};
 use super::training_data::{Drawing, TrainingData};
 use super::{JobId, LabelJob, Picture, Reply, Request, TrainRequest};
 use crate::snapshot::{FILE, Snapshot};
@@ -32,7 +34,9 @@ const TRAINING: &str = "training";
 /// Teachers and students on one device.
 pub struct Core {
     device: Device,
-    teachers: BTreeMap<String, Classifier>,
+    teachers: BTreeMap<String, Box<dyn Teacher>>,
+    /// What opens ONNX files.
+    onnx: Option<Box<dyn OnnxRuntime>>,
     pictures: VecDeque<(u64, Source)>,
     cutter: Box<dyn Cutter>,
     /// Labels of the scenes, until a training session asks for them; drawing the scenes takes a while.
@@ -67,6 +71,7 @@ impl Core {
         Self {
             device,
             teachers: BTreeMap::new(),
+            onnx: None,
             pictures: VecDeque::new(),
             cutter: Box::new(HostCutter),
             scenes: None,
@@ -83,6 +88,12 @@ impl Core {
     /// The same on a wgpu device, where a shader cuts a teacher's regions: their pixels never leave it.
     pub fn with_wgpu(shared: &SharedWgpu) -> Self {
         Self { cutter: Box::new(ShaderCutter::new(shared)), ..Self::new(shared.device.clone()) }
+    }
+
+    /// The same with what opens ONNX files.
+    #[must_use]
+    pub fn with_onnx(self, runtime: impl OnnxRuntime + 'static) -> Self {
+        Self { onnx: Some(Box::new(runtime)), ..self }
     }
 
     /// Whether students wait to go on: call [`advance`](Self::advance) between requests.
@@ -116,9 +127,17 @@ impl Core {
                 if name == TEACHER {
                     self.scene_teacher = Some(weights);
                 }
-                let classes = teacher.classes.clone();
-                self.teachers.insert(name.clone(), teacher);
-                reply(Reply::Teacher { name, ids: classes.ids, names: classes.names });
+                self.take_teacher(name, Box::new(teacher), reply);
+            }
+            Request::Onnx(asked) => {
+                let name = asked.bytes.name.clone();
+                let absent = || {
+                    Error::usage(&*name, "this program was built without what opens ONNX files")
+                        .remedy("open it in the window or in the page")
+                };
+                let runtime = self.onnx.as_deref_mut().ok_or_else(absent)?;
+                let teacher = Onnx::open(asked, runtime).await?;
+                self.take_teacher(name, Box::new(teacher), reply);
             }
             Request::Forget(name) => _ = self.teachers.remove(&name),
             Request::Scenes(bytes) => self.scenes = Some(bytes),
@@ -155,6 +174,12 @@ impl Core {
             },
         }
         Ok(())
+    }
+
+    fn take_teacher(&mut self, name: String, teacher: Box<dyn Teacher>, reply: &mut dyn FnMut(Reply)) {
+        let classes = teacher.classes().clone();
+        self.teachers.insert(name.clone(), teacher);
+        reply(Reply::Teacher { name, ids: classes.ids, names: classes.names });
     }
 
     /// Begins a training session: [`advance`](Self::advance) opens it.
@@ -266,20 +291,19 @@ impl Core {
         }
         let absent =
             || Error::usage(&*teacher, "this teacher is not loaded yet").remedy("wait for its weights");
-        let teacher = self.teachers.get(&teacher).ok_or_else(absent)?;
+        let network = self.teachers.get_mut(&teacher).ok_or_else(absent)?;
         let source = self.pictures.iter_mut().find(|(k, _)| *k == key).map(|(_, source)| source);
         let source = source.ok_or_else(|| Error::usage("labelling", "the picture did not come along"))?;
-        let all = &teacher.classes;
+        let all = network.classes();
         let outputs: Vec<u32> = match classes.is_empty() {
             true => (0..all.len() as u32).collect(),
-            false => all.map_folders(&classes, &teacher.name)?,
+            false => all.map_folders(&classes, &teacher)?,
         };
-        let pass = TeacherPass::new(teacher, outputs, temperature)?;
-        let view = teacher.input_spec();
+        let readout = Readout::new(&teacher, all.len(), outputs, temperature)?;
         let mut labels = Vec::with_capacity(regions.len());
-        for group in regions.chunks(BATCH) {
-            let input = self.cutter.cut(source, group, &view, &self.device)?;
-            labels.extend(pass.top_k(input, k).await?);
+        for regions in regions.chunks(BATCH) {
+            let cuts = Cuts { source, regions, cutter: &*self.cutter, device: &self.device };
+            labels.extend(readout.top_k(&network.logits(cuts).await?, k)?);
         }
         Ok(labels)
     }

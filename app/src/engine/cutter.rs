@@ -20,6 +20,18 @@ impl Source {
     pub(super) fn new(image: RgbImage) -> Self {
         Self { image, texture: None }
     }
+
+    /// The regions as a network wants to see them, on the host: shape (regions, 3, side, side).
+    ///
+    /// # Errors
+    /// A box outside of the picture.
+    pub(super) fn pixels(&self, regions: &[Region], view: &InputSpec) -> Result<Vec<f32>> {
+        let mut pixels = vec![0.0; regions.len() * view.size()];
+        for (region, out) in regions.iter().zip(pixels.chunks_mut(view.size().max(1))) {
+            view.cut(&self.image, region, out)?;
+        }
+        Ok(pixels)
+    }
 }
 
 /// Makes a teacher's input.
@@ -48,12 +60,8 @@ impl Cutter for HostCutter {
         view: &InputSpec,
         device: &Device,
     ) -> Result<Tensor<4>> {
-        let mut pixels = vec![0.0; regions.len() * view.size()];
-        for (region, out) in regions.iter().zip(pixels.chunks_mut(view.size())) {
-            view.cut(&source.image, region, out)?;
-        }
         let side = view.side as usize;
-        let data = TensorData::new(pixels, [regions.len(), 3, side, side]);
+        let data = TensorData::new(source.pixels(regions, view)?, [regions.len(), 3, side, side]);
         Ok(Tensor::from_data(data, &device.clone().inner()))
     }
 }

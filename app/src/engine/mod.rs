@@ -10,15 +10,21 @@ pub mod core;
 mod cutter;
 mod held_out;
 pub mod live;
+pub mod onnx;
+#[cfg(not(target_family = "wasm"))]
+pub mod onnx_here;
 pub mod opening;
 mod pace;
 mod student;
+mod teacher;
 #[cfg(test)]
 mod tests;
 #[cfg(not(target_family = "wasm"))]
 pub mod thread;
 pub mod training_data;
 
+use ferkd_data::classes::ClassSpace;
+use ferkd_data::pixels::{Filter, Normalisation};
 use ferkd_method::label::TopK;
 use ferkd_method::mining::KindCounts;
 use ferkd_method::region::Region;
@@ -59,6 +65,35 @@ pub struct LabelJob {
     pub k: usize,
 }
 
+/// An ONNX file, and the files beside it that hold its weights, by their names.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OnnxBytes {
+    /// What it is called.
+    pub name: String,
+    /// Its bytes.
+    pub file: Vec<u8>,
+    /// The other files.
+    pub beside: Vec<(String, Vec<u8>)>,
+}
+
+/// A network in an ONNX file as a teacher: the file, and what the reader says of it. Its name is the file's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OnnxTeacher {
+    /// The file.
+    pub bytes: OnnxBytes,
+    /// Side of its input in pixels.
+    pub side: u32,
+    /// How regions are resized.
+    pub filter: Filter,
+    /// How bytes become numbers.
+    pub normalisation: Normalisation,
+    /// The classes of its outputs, in their order. Where none are named, a thousand are ImageNet's, and others are
+    /// called by their numbers.
+    pub classes: Option<ClassSpace>,
+    /// Whether what comes out are probabilities.
+    pub gives_probabilities: bool,
+}
+
 /// How students are to be trained; the rest are the demo's settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrainRequest {
@@ -86,6 +121,8 @@ pub enum Request {
         /// Its weights file.
         weights: Vec<u8>,
     },
+    /// Take up a network in an ONNX file as a teacher.
+    Onnx(OnnxTeacher),
     /// Let a teacher go, by its name.
     Forget(String),
     /// Take up the labels of the demo's scenes: a packed store.
@@ -129,6 +166,7 @@ impl Request {
     pub fn job(&self) -> JobId {
         match self {
             Self::Teacher { name, .. } | Self::Forget(name) => JobId::Teacher(name.clone()),
+            Self::Onnx(teacher) => JobId::Teacher(teacher.bytes.name.clone()),
             Self::Scenes(_) => JobId::Scenes,
             Self::Snapshot(_) => JobId::Snapshot,
             Self::Label(job) => JobId::Label(job.id),

@@ -1,5 +1,6 @@
 //! The students: that they learn, that they are core's own, and that asking is exact.
 
+mod onnx;
 mod snapshot;
 
 use std::path::Path;

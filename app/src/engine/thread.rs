@@ -6,6 +6,7 @@ use burn::tensor::Device;
 use ferkd_nn::device::SharedWgpu;
 
 use super::core::Core;
+use super::onnx_here::OnnxHere;
 use super::{Engine, Reply, Request};
 
 /// An engine on a thread of its own; it ends with its handle.
@@ -38,7 +39,7 @@ impl ThreadEngine {
         let (requests, inbox) = channel();
         let (outbox, replies) = channel();
         std::thread::Builder::new().name("engine".into()).spawn(move || {
-            let mut core = core();
+            let mut core = core().with_onnx(OnnxHere);
             let mut reply = |said| {
                 // No one listens any more: the next look at the inbox ends the thread.
                 let _ = outbox.send(said);

@@ -52,6 +52,12 @@ impl Labels {
         self.changed(data);
     }
 
+    /// Gives a data set away, in whose place another one is to be taken up.
+    pub fn take(&mut self, data: Data) -> Option<DataSet> {
+        self.changed(data);
+        self.sets.remove(&data)
+    }
+
     /// Forgets what was derived from a data set's labels.
     pub fn changed(&mut self, data: Data) {
         self.generation += 1;
@@ -209,18 +215,18 @@ impl Labels {
         Ok(())
     }
 
-    /// Gives an image of the reader's a class.
-    pub fn classify(&mut self, image: u64, class: u32) {
-        let images = self.set_mut(Data::Yours).and_then(DataSet::live_images_mut);
+    /// Gives an image that is labelled while you look on a class.
+    pub fn classify(&mut self, data: Data, image: u64, class: u32) {
+        let images = self.set_mut(data).and_then(DataSet::live_images_mut);
         if let Some(found) = images.and_then(|images| images.get_mut(image as usize)) {
             found.truth = Some(class);
-            self.changed(Data::Yours);
+            self.changed(data);
         }
     }
 
-    /// Regions of the reader's images that have labels, and all of them; none if nothing is being labelled.
-    pub fn labelling(&self) -> Option<(usize, usize)> {
-        let images = self.set_of(Data::Yours)?.live_images()?;
+    /// Regions of a data set that have labels, and all of them; none if nothing is being labelled.
+    pub fn labelling(&self, data: Data) -> Option<(usize, usize)> {
+        let images = self.set_of(data)?.live_images()?;
         let all: usize = images.iter().map(|image| image.labels.len()).sum();
         let done = images.iter().flat_map(|image| &image.labels).flatten().count();
         (done < all).then_some((done, all))

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use ferkd_method::mining::RegionKind;
 use ferkd_method::region::Region;
+use ferkd_nn::preprocessing::InputOverrides;
 
 use super::filters::Boxes;
 use super::selection::Item;
@@ -71,8 +72,14 @@ pub enum Action {
     Box(Option<Region>),
     /// Ask the teacher about the chosen region once more.
     AskAgain,
-    /// Give an image of the reader's a class.
+    /// Give an image that is labelled while you look on a class.
     Classify(u64, u32),
+    /// Say of the ONNX file that waits what it sees; the rest stays as it is.
+    OnnxInput(InputOverrides),
+    /// Let the ONNX file that waits label from now on.
+    UseOnnx,
+    /// Use the ONNX file that waits for nothing.
+    CloseOnnx,
     /// Say who is wrong about a region; saying it again takes it back.
     Decide(u64, u32, Verdict),
 

@@ -82,7 +82,10 @@ impl State {
                 let asked = region.and_then(|region| self.teachers.ask_again(&self.labels, data, region));
                 self.outbox.extend(asked);
             }
-            Action::Classify(image, class) => self.labels.classify(image, class),
+            Action::Classify(image, class) => self.labels.classify(self.experiment.data, image, class),
+            Action::OnnxInput(asked) => self.own.set_input(asked),
+            Action::UseOnnx => self.use_onnx(),
+            Action::CloseOnnx => self.own.form = None,
             Action::Decide(image, region, verdict) => self.decide(image, region, verdict),
 
             Action::Play => self.play_training(),
@@ -139,6 +142,7 @@ impl State {
             Command::NextListed => self.step_review(true),
             Command::PreviousListed => self.step_review(false),
             Command::Decide(verdict) => self.decide_chosen(verdict),
+            Command::ShippedTeacher => self.shipped_teacher(),
             Command::Welcome => self.welcome = true,
             Command::Tour => self.go_to_stop(Some(0)),
             of_the_window => self.asked.push(of_the_window),

@@ -1,10 +1,10 @@
-//! Files that were dropped or picked: images that are labelled here, a label store, a run, or a sweep's table.
+//! Files that were dropped or picked: images that are labelled here, a label store, a run, a sweep's table, or a
+//! network in an ONNX file.
 
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use ferkd_data::classes::ClassSpace;
 use ferkd_data::images::ImageList;
 use ferkd_data::store::{MANIFEST, MemoryFiles, Store};
 use ferkd_method::{Error, Result};
@@ -36,9 +36,11 @@ fn ends_with(path: &str, tail: &str) -> bool {
 }
 
 impl State {
-    /// Takes up files that were dropped or picked: images, the files of a label store, or one packed with tar.
+    /// Takes up files that were dropped or picked: images, the files of a label store, or one packed with tar, an ONNX
+    /// file with what belongs to it.
     pub fn take_files(&mut self, files: Files) {
         let Some(files) = self.take_run_files(files) else { return };
+        let Some(files) = self.take_onnx_files(files) else { return };
         if self.attach_files(&files) {
             return;
         }
@@ -139,9 +141,10 @@ impl State {
                 Path::new("what was dropped"),
                 "there is no image in it, and no label store",
             )
-            .remedy("drop JPEG, PNG or WebP files, all files of a label store, or one packed with tar"));
+            .remedy("drop JPEG, PNG or WebP files, all files of a label store, one packed with tar, or a network in an ONNX file"));
         }
-        Ok(DataSet::live("Yours", ClassSpace::imagenet(), images))
+        let (teacher, classes) = self.photo_teacher();
+        Ok(DataSet::live("Yours", teacher, classes, images))
     }
 }
 

@@ -70,7 +70,11 @@ impl State {
         match reply {
             Reply::Device(name) => self.device = Some(name),
             Reply::Teacher { name, .. } if self.checkpoint_loaded(&name, None) => {}
-            Reply::Teacher { name, ids, names } => self.teachers.insert(name, ClassSpace { ids, names }),
+            Reply::Teacher { name, ids, names } => {
+                if self.own.opened(&name) {
+                    self.teachers.insert(name, ClassSpace { ids, names });
+                }
+            }
             Reply::Labels { id, labels, .. } if self.hear_checkpoint(id, &labels) => {}
             Reply::Labels { id, labels, time_s } => {
                 if let Err(error) = self.teachers.take(id, &labels, time_s, &mut self.labels) {
@@ -85,7 +89,10 @@ impl State {
                         self.fail_checkpoint(*id, &error);
                         self.teachers.fail(*id);
                     }
-                    Some(JobId::Teacher(name)) => _ = self.checkpoint_loaded(name, Some(&error)),
+                    Some(JobId::Teacher(name)) => {
+                        self.checkpoint_loaded(name, Some(&error));
+                        self.own.failed(name);
+                    }
                     _ => {}
                 }
                 self.training.hear(Reply::Failed { job, what, error });

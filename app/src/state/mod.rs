@@ -15,6 +15,7 @@ mod hear;
 mod look;
 pub mod notices;
 pub mod opening;
+pub mod own_teacher;
 mod refresh;
 pub mod runs;
 pub mod selection;
@@ -38,6 +39,7 @@ use ferkd_method::{Error, Result};
 use self::decisions::AllDecisions;
 use self::filters::Filters;
 use self::notices::Notices;
+use self::own_teacher::OwnTeacher;
 use self::runs::Runs;
 use self::selection::Selection;
 use self::teachers::Teachers;
@@ -70,6 +72,8 @@ pub struct State {
     pub filters: Filters,
     /// Teachers, and what they were asked.
     pub teachers: Teachers,
+    /// An ONNX file of the reader's, which labels or waits.
+    pub own: OwnTeacher,
     /// The students.
     pub training: Training,
     /// The runs that were opened.
@@ -240,6 +244,7 @@ impl State {
             }
             Command::SavePickedCsv | Command::SavePickedJsonl => !self.study.gallery.picked.is_empty(),
             Command::Decide(_) => self.experiment.region.is_some(),
+            Command::ShippedTeacher => self.own.name().is_some(),
             _ => true,
         }
     }

@@ -13,6 +13,7 @@ impl State {
         self.seek();
         self.go_on_opening();
         self.follow_log();
+        self.follow_own();
         let data = self.experiment.data;
         if self.labels.has(data) {
             self.experiment.image = self.labels.show(data, self.experiment.image);
@@ -20,7 +21,7 @@ impl State {
         self.count();
         self.follow_training();
         let probe = self.teachers.ask_about_probe(&self.labels, data);
-        let live = self.teachers.ask_about_live(&self.labels);
+        let live = self.teachers.ask_about_live(&self.labels, (data, self.experiment.image));
         let growth = self.ask_about_growth();
         let second = self.ask_checkpoint();
         self.outbox.extend(probe.into_iter().chain(growth).chain(live).chain(second));

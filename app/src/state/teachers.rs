@@ -1,7 +1,7 @@
 //! Teachers that are ready, what they were asked, and what they answered: the reader's own box, a stored region once
 //! more, the reader's own images.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ferkd_data::classes::ClassSpace;
 use ferkd_method::Result;
@@ -16,8 +16,11 @@ use crate::growth::Growth;
 use crate::labels::Labels;
 use crate::live_image::LiveImage;
 
-/// Regions of the user's images that are sent to the teacher at once.
+/// Regions of the user's images that are sent to the teacher at once, at the most.
 const AT_ONCE: usize = 8;
+
+/// Seconds that a slow teacher is left alone with regions of the user's images: other questions wait as long.
+const LEFT_ALONE_S: f64 = 0.5;
 
 /// Pairs kept of a label that is made while you look on.
 pub(super) const TOP_K: usize = 5;
@@ -40,8 +43,10 @@ pub struct Teachers {
     next_job: u64,
     /// The picture that the engine was sent last.
     sent_picture: Option<u64>,
-    /// Whether labelling the reader's images has failed: it waits for others, or for another teacher.
-    live_failed: bool,
+    /// Data sets whose images could not be labelled: they wait for others, or for another teacher.
+    live_failed: BTreeSet<Data>,
+    /// Seconds a region that the teacher took last for images that are labelled while you look on.
+    live_s: Option<f64>,
 }
 
 /// A region of the user's own, and what the teacher says of it.
@@ -90,7 +95,7 @@ enum Job {
     Growth(Data, u64, Region),
     /// Regions that are labelled for the time that it takes.
     Measure,
-    /// Regions of an image of the user's, from this one on.
+    /// Regions of an image that is labelled while you look on, from this one on.
     Live {
         image: u64,
         first: usize,
@@ -108,7 +113,12 @@ impl Teachers {
     /// A teacher is ready.
     pub fn insert(&mut self, name: String, classes: ClassSpace) {
         self.ready.insert(name, classes);
-        self.live_failed = false;
+        self.live_failed.clear();
+    }
+
+    /// A teacher is not needed any more.
+    pub fn remove(&mut self, name: &str) {
+        self.ready.remove(name);
     }
 
     /// The teacher that labels a data set, once it is ready.
@@ -130,10 +140,14 @@ impl Teachers {
     pub fn forget(&mut self, data: Data) {
         self.sent_picture = None;
         self.growth = self.growth.take().filter(|growth| growth.of.0 != data);
-        if data == Data::Yours {
-            self.jobs.retain(|_, (_, job)| !job.is_live());
-            self.live_failed = false;
+        self.asked_again = self.asked_again.take().filter(|asked| asked.data != data);
+        self.jobs.retain(|_, (of, _)| *of != data);
+        let is_pending = self.is_probing();
+        if let Some(probe) = &mut self.probe {
+            probe.is_pending = is_pending;
         }
+        self.live_failed.remove(&data);
+        self.live_s = None;
     }
 
     /// Asks about the user's region, unless the teacher is looking already: the latest region wins.
@@ -191,19 +205,40 @@ impl Teachers {
         )
     }
 
-    /// Asks about the user's images, a few regions at a time: other questions come in between.
-    pub fn ask_about_live(&mut self, labels: &Labels) -> Option<Request> {
-        if self.live_failed || self.jobs.values().any(|(_, job)| job.is_live()) {
+    /// Asks about images that are labelled while you look on, a few regions at a time: other questions come in between.
+    /// The image that is looked at, by its data set and number, comes first.
+    pub fn ask_about_live(&mut self, labels: &Labels, looked_at: (Data, u64)) -> Option<Request> {
+        if self.jobs.values().any(|(_, job)| job.is_live()) {
             return None;
         }
-        let images = labels.set_of(Data::Yours)?.live_images()?;
-        let waiting = |image: &LiveImage| image.labels.iter().any(Option::is_none);
-        let image = images.iter().position(waiting)?;
-        let found = &images[image];
-        let first = found.labels.iter().position(Option::is_none).unwrap_or_default();
-        let regions: Vec<Region> = found.regions[first..].iter().take(AT_ONCE).copied().collect();
-        let (image, count) = (image as u64, regions.len());
-        self.ask(labels, (Data::Yours, image), &found.picture, regions, Job::Live { image, first, count })
+        let others = [Data::Photos, Data::Yours].into_iter().filter(|data| *data != looked_at.0);
+        for data in std::iter::once(looked_at.0).chain(others) {
+            let Some(images) = labels.set_of(data).and_then(DataSet::live_images) else { continue };
+            let waits = |image: &LiveImage| image.labels.iter().any(Option::is_none);
+            let in_sight = usize::try_from(looked_at.1).ok().filter(|_| data == looked_at.0);
+            let in_sight = in_sight.filter(|&image| images.get(image).is_some_and(waits));
+            let next = in_sight.or_else(|| images.iter().position(waits));
+            let Some(image) = next.filter(|_| !self.live_failed.contains(&data)) else { continue };
+            let found = &images[image];
+            let first = found.labels.iter().position(Option::is_none).unwrap_or_default();
+            let regions: Vec<Region> =
+                found.regions.iter().skip(first).take(self.live_at_once()).copied().collect();
+            let (image, count) = (image as u64, regions.len());
+            let job = Job::Live { image, first, count };
+            if let Some(asked) = self.ask(labels, (data, image), &found.picture, regions, job) {
+                return Some(asked);
+            }
+        }
+        None
+    }
+
+    /// Regions that are sent to the teacher at once: fewer to a slow one.
+    fn live_at_once(&self) -> usize {
+        match self.live_s {
+            // How fast it is, is not known yet.
+            None => 1,
+            Some(seconds) => ((LEFT_ALONE_S / seconds.max(1e-6)) as usize).clamp(1, AT_ONCE),
+        }
     }
 
     /// Asks about regions of the shown picture.
@@ -291,12 +326,13 @@ impl Teachers {
                 }
             }
             Job::Live { image, first, count } => {
-                let images = labels.set_mut(Data::Yours).and_then(DataSet::live_images_mut);
+                self.live_s = Some(time_s / count.max(1) as f64);
+                let images = labels.set_mut(data).and_then(DataSet::live_images_mut);
                 if let Some(found) = images.and_then(|images| images.get_mut(image as usize)) {
                     for (slot, label) in found.labels.iter_mut().skip(first).take(count).zip(decoded) {
                         *slot = Some(label);
                     }
-                    labels.changed(Data::Yours);
+                    labels.changed(data);
                 }
             }
         }
@@ -312,7 +348,7 @@ impl Teachers {
     pub fn fail(&mut self, id: u64) {
         // The picture that came with it may not have arrived.
         self.sent_picture = None;
-        let Some((_, job)) = self.jobs.remove(&id) else { return };
+        let Some((data, job)) = self.jobs.remove(&id) else { return };
         match job {
             Job::Probe(region) => {
                 let is_pending = self.is_probing();
@@ -327,7 +363,7 @@ impl Teachers {
                 }
             }
             Job::Measure => {}
-            Job::Live { .. } => self.live_failed = true,
+            Job::Live { .. } => _ = self.live_failed.insert(data),
         }
     }
 }

@@ -186,7 +186,7 @@ fn dropped_pictures_are_labelled_once_the_teacher_is_ready() {
     crate::common::run_until(&mut window, |state| {
         state.experiment.data == Data::Yours
             && state.teachers.ready.len() == 2
-            && state.labels.labelling().is_none()
+            && state.labels.labelling(Data::Yours).is_none()
     });
     let state = window.state_mut().state();
     let image = &state.set().unwrap().live_images().unwrap()[0];

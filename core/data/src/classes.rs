@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 use crate::classes::lookup::{Found, Lookup};
 use ferkd_method::error::{Error, IoContext, Result};
 
+/// Longest list of classes that is read, in bytes.
+const LONGEST_LIST: u64 = 1 << 24;
+
 /// The classes of a model or a store, in output order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClassSpace {
@@ -40,16 +43,24 @@ impl ClassSpace {
     /// # Errors
     /// A file that cannot be read, is not UTF-8 text, holds no class or more than 65,536, or one of them twice.
     pub fn read(path: &Path) -> Result<Self> {
-        let bad = |problem: String| {
-            Error::damaged(path, problem)
-                .remedy("write a class a line, in the order of the teacher's outputs")
-        };
         let size = std::fs::metadata(path).at(path)?.len();
-        if size > 1 << 24 {
-            return Err(bad(format!("{size} bytes are too many for a list of classes")));
+        if size > LONGEST_LIST {
+            return Err(bad_list(path, format!("{size} bytes are too many for a list of classes")));
         }
-        let text = String::from_utf8(std::fs::read(path).at(path)?)
-            .map_err(|_| bad("it is not valid text: expected UTF-8".into()))?;
+        Self::parse(&std::fs::read(path).at(path)?, path)
+    }
+
+    /// The same from a file's bytes; errors name `path`.
+    ///
+    /// # Errors
+    /// Bytes that are not UTF-8 text, hold no class or more than 65,536, or one of them twice.
+    pub fn parse(bytes: &[u8], path: &Path) -> Result<Self> {
+        let bad = |problem: String| bad_list(path, problem);
+        if bytes.len() as u64 > LONGEST_LIST {
+            return Err(bad(format!("{} bytes are too many for a list of classes", bytes.len())));
+        }
+        let text =
+            std::str::from_utf8(bytes).map_err(|_| bad("it is not valid text: expected UTF-8".into()))?;
         let (mut classes, mut seen) = (Self { ids: Vec::new(), names: Vec::new() }, HashSet::new());
         let text = text.trim_start_matches('\u{FEFF}');
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -174,6 +185,10 @@ impl ClassSpace {
         let pick = |list: &[String]| indices.iter().filter_map(|&i| list.get(i as usize).cloned()).collect();
         Self { ids: pick(&self.ids), names: pick(&self.names) }
     }
+}
+
+fn bad_list(path: &Path, problem: String) -> Error {
+    Error::damaged(path, problem).remedy("write a class a line, in the order of the teacher's outputs")
 }
 
 #[cfg(test)]

@@ -21,14 +21,72 @@ pub fn classes_beside(weights: &Path) -> Result<Option<(ClassSpace, String)>> {
     Ok(parse(&bytes, &path)?.map(|classes| (classes, path)))
 }
 
+/// The classes that a reader's own file names, in the order of the outputs: a list as `--classes-file` takes it, or JSON (as
+/// in `config.json`, a list of names, an object from numbers to names), by the ending of its name; `None` for JSON that
+/// names none.
+///
+/// # Errors
+/// A file that names classes in a way that makes no sense.
+pub fn classes_in(bytes: &[u8], name: &str) -> Result<Option<ClassSpace>> {
+    match Path::new(name).extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json")) {
+        true => parse_names(&json(bytes, name)?, name),
+        false => ClassSpace::parse(bytes, Path::new(name)).map(Some),
+    }
+}
+
 fn parse(bytes: &[u8], path: &str) -> Result<Option<ClassSpace>> {
-    let bad = |problem: String| {
-        Error::damaged(path, problem).remedy("correct it, or name the classes by --classes-file")
+    let value = json(bytes, path)?;
+    if let Value::Object(top) = &value {
+        check_network(top, path)?;
+        return named(top, path);
+    }
+    Ok(None)
+}
+
+/// The classes of a `config.json`, of a list of names, or of an object from numbers to names, or to pairs of identifier
+/// and name, as Keras has ImageNet's.
+fn parse_names(value: &Value, path: &str) -> Result<Option<ClassSpace>> {
+    let bad = |problem: String| bad_names(path, problem);
+    let pair = |value: &Value| match value.as_array().map(Vec::as_slice) {
+        Some([Value::String(id), Value::String(name)]) => Some((id.clone(), name.clone())),
+        _ => value.as_str().map(|name| (name.to_owned(), name.to_owned())),
     };
+    let pairs: Option<Vec<(String, String)>> = match value {
+        Value::Array(list) => list.iter().map(pair).collect(),
+        Value::Object(top) if !top.is_empty() && top.keys().all(|key| key.parse::<usize>().is_ok()) => {
+            let mut numbers: Vec<usize> = top.keys().filter_map(|key| key.parse().ok()).collect();
+            numbers.sort_unstable();
+            if !numbers.iter().copied().eq(0..top.len()) {
+                return Err(bad(format!("its numbers are not 0 to {}", top.len() - 1)));
+            }
+            numbers.iter().map(|number| top.get(&number.to_string()).and_then(pair)).collect()
+        }
+        Value::Object(top) => return named(top, path),
+        _ => return Ok(None),
+    };
+    let (ids, names): (Vec<String>, Vec<String>) =
+        pairs.ok_or_else(|| bad("not all of its names are texts".into()))?.into_iter().unzip();
+    match ids.len() {
+        1..=MOST_CLASSES => unique(ids, names).map(Some).map_err(bad),
+        count => Err(bad(format!("{count} classes; 1 to {MOST_CLASSES} are possible"))),
+    }
+}
+
+/// Classes that a file may name: as many as a list of `--classes-file`.
+const MOST_CLASSES: usize = 65_536;
+
+fn json(bytes: &[u8], path: &str) -> Result<Value> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let value: Value = serde_json::from_slice(bytes).map_err(|e| bad(format!("it is not JSON: {e}")))?;
-    let Value::Object(top) = &value else { return Ok(None) };
-    check_network(top, path)?;
+    serde_json::from_slice(bytes).map_err(|e| bad_names(path, format!("it is not JSON: {e}")))
+}
+
+fn bad_names(path: &str, problem: String) -> Error {
+    Error::damaged(path, problem).remedy("correct it, or name the classes by --classes-file")
+}
+
+/// `id2label` or `label_names`, with `label_descriptions`.
+fn named(top: &Map<String, Value>, path: &str) -> Result<Option<ClassSpace>> {
+    let bad = |problem: String| bad_names(path, problem);
     let inner = top.get("pretrained_cfg").and_then(Value::as_object);
     let names = |key: &str| top.get(key).or_else(|| inner?.get(key)).filter(|value| !value.is_null());
     let labels = match (top.get("id2label").and_then(Value::as_object), names("label_names")) {
@@ -44,14 +102,6 @@ fn parse(bytes: &[u8], path: &str) -> Result<Option<ClassSpace>> {
     if labels.iter().enumerate().all(|(i, label)| *label == format!("LABEL_{i}")) {
         return Ok(None);
     }
-    let imagenet = ClassSpace::imagenet();
-    if labels.len() == imagenet.len() && is_imagenet(&labels, &imagenet) {
-        return Ok(Some(imagenet));
-    }
-    let mut seen = std::collections::HashSet::new();
-    if let Some(twice) = labels.iter().find(|label| !seen.insert(*label)) {
-        return Err(bad(format!("class `{twice}` stands there twice")));
-    }
     let names = match names("label_descriptions").and_then(Value::as_object) {
         Some(descriptions) => labels
             .iter()
@@ -59,7 +109,20 @@ fn parse(bytes: &[u8], path: &str) -> Result<Option<ClassSpace>> {
             .collect(),
         None => labels.clone(),
     };
-    Ok(Some(ClassSpace { ids: labels, names }))
+    unique(labels, names).map(Some).map_err(bad)
+}
+
+/// Classes by identifiers and names; ImageNet's, by whichever of its names, keep their WordNet ids.
+fn unique(ids: Vec<String>, names: Vec<String>) -> Result<ClassSpace, String> {
+    let imagenet = ClassSpace::imagenet();
+    if ids.len() == imagenet.len() && is_imagenet(&ids, &imagenet) {
+        return Ok(imagenet);
+    }
+    let mut seen = std::collections::HashSet::new();
+    match ids.iter().find(|id| !seen.insert(*id)) {
+        Some(twice) => Err(format!("class `{twice}` stands there twice")),
+        None => Ok(ClassSpace { ids, names }),
+    }
 }
 
 /// `{"0": "cat", "1": "dog"}`.
@@ -106,6 +169,45 @@ fn check_network(top: &Map<String, Value>, path: &str) -> Result<()> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may panic")]
     use super::*;
+
+    #[test]
+    fn a_readers_own_file_names_classes_as_a_list_or_in_json() {
+        for (name, text) in [
+            ("classes.txt", "a\tcat\nb\tdog\n"),
+            ("classes.json", r#"[["a", "cat"], ["b", "dog"]]"#),
+            ("index.JSON", r#"{"1": ["b", "dog"], "0": ["a", "cat"]}"#),
+        ] {
+            let found = classes_in(text.as_bytes(), name).unwrap().unwrap();
+            assert_eq!(
+                (found.ids, found.names),
+                (vec!["a".into(), "b".into()], vec!["cat".into(), "dog".into()])
+            );
+        }
+        for text in
+            [r#"["cat", "dog"]"#, r#"{"0": "cat", "1": "dog"}"#, r#"{"id2label": {"0": "cat", "1": "dog"}}"#]
+        {
+            assert_eq!(classes_in(text.as_bytes(), "c.json").unwrap().unwrap().ids, ["cat", "dog"], "{text}");
+        }
+        let imagenet = ClassSpace::imagenet();
+        let keras: Map<String, Value> = (imagenet.ids.iter().zip(&imagenet.names).enumerate())
+            .map(|(i, (id, name))| (i.to_string(), serde_json::json!([id, name])))
+            .collect();
+        let text = Value::Object(keras).to_string();
+        assert_eq!(classes_in(text.as_bytes(), "imagenet_class_index.json").unwrap(), Some(imagenet));
+        for text in ["{}", "7", r#"{"mean": [0.5, 0.5, 0.5]}"#] {
+            assert_eq!(classes_in(text.as_bytes(), "c.json").unwrap(), None, "{text}");
+        }
+        for (text, says) in [
+            ("[]", "0 classes"),
+            (r#"["a", 1]"#, "are texts"),
+            (r#"["a", "a"]"#, "`a` stands there twice"),
+            (r#"{"0": "a", "2": "b"}"#, "not 0 to 1"),
+            ("{", "not JSON"),
+        ] {
+            let error = classes_in(text.as_bytes(), "c.json").unwrap_err().to_string();
+            assert!(error.starts_with("c.json: ") && error.contains(says), "{text}: {error}");
+        }
+    }
 
     fn read(text: &str) -> Result<Option<ClassSpace>> {
         parse(text.as_bytes(), "m/config.json")

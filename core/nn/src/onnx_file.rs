@@ -19,6 +19,10 @@ pub struct OnnxFile {
     pub external: BTreeSet<String>,
     /// What computes its first output, such as `Gemm`.
     pub last_operator: Option<String>,
+    /// Sizes of its first input that is no weight; `None` where any goes.
+    pub input: Vec<Option<u64>>,
+    /// Sizes of its first output.
+    pub output: Vec<Option<u64>>,
 }
 
 impl OnnxFile {
@@ -27,10 +31,34 @@ impl OnnxFile {
     /// # Errors
     /// A file that cannot be read, or is no model.
     pub fn read(path: &Path) -> Result<Self> {
-        let parsed = Self::parse(&std::fs::read(path).at(path)?).map_err(|problem| {
+        Self::of_bytes(path, &std::fs::read(path).at(path)?)
+    }
+
+    /// Reads the bytes of a file; `path` is what it is called.
+    ///
+    /// # Errors
+    /// Bytes that are no model.
+    pub fn of_bytes(path: &Path, bytes: &[u8]) -> Result<Self> {
+        let parsed = Self::parse(bytes).map_err(|problem| {
             Error::damaged(path, format!("not an ONNX file: {problem}")).remedy("export or copy it again")
         })?;
         Ok(Self { path: path.to_owned(), ..parsed })
+    }
+
+    /// Side of its input in pixels, where that is fixed and square.
+    pub fn side(&self) -> Option<u32> {
+        match self.input[..] {
+            [_, _, Some(height), Some(width)] if height == width => u32::try_from(height).ok(),
+            _ => None,
+        }
+    }
+
+    /// Number of classes, where it says that.
+    pub fn classes(&self) -> Option<usize> {
+        match self.output[..] {
+            [_, Some(classes)] => usize::try_from(classes).ok(),
+            _ => None,
+        }
     }
 
     /// What the file says in the words of `ferkd export`, if that wrote it.
@@ -84,6 +112,8 @@ impl OnnxFile {
     fn graph(&mut self, bytes: &[u8]) -> Result<(), String> {
         let mut producers = BTreeMap::new();
         let mut first_output = None;
+        // Before IR version 4 weights had to be named among the inputs.
+        let (mut inputs, mut weights) = (Vec::new(), BTreeSet::new());
         for (number, value) in fields(bytes)? {
             match (number, value) {
                 (1, Value::Bytes(node)) => {
@@ -99,13 +129,20 @@ impl OnnxFile {
                         }
                     }
                 }
-                (5, Value::Bytes(tensor)) => self.tensor(tensor)?,
+                (5, Value::Bytes(tensor)) => {
+                    weights.extend(fields(tensor)?.iter().find_map(|field| text(field, 8)));
+                    self.tensor(tensor)?;
+                }
+                (11, Value::Bytes(input)) => inputs.push(port(input)?),
                 (12, Value::Bytes(output)) if first_output.is_none() => {
-                    first_output = fields(output)?.iter().find_map(|field| text(field, 1));
+                    let (name, shape) = port(output)?;
+                    (first_output, self.output) = (Some(name), shape);
                 }
                 _ => {}
             }
         }
+        let input = inputs.into_iter().find(|(name, _)| !weights.contains(name));
+        self.input = input.map(|(_, shape)| shape).unwrap_or_default();
         self.last_operator = first_output.and_then(|output| producers.remove(&output));
         Ok(())
     }
@@ -120,6 +157,29 @@ impl OnnxFile {
         }
         Ok(())
     }
+}
+
+/// `ValueInfoProto`: a name, and the shape where it is a tensor that says one.
+fn port(bytes: &[u8]) -> Result<(String, Vec<Option<u64>>), String> {
+    let port = fields(bytes)?;
+    let name = port.iter().find_map(|field| text(field, 1)).unwrap_or_default();
+    // TypeProto's tensor_type, its shape, and the dimensions of that.
+    let mut at = messages(&port, 2);
+    for number in [1, 2, 1] {
+        let mut below = Vec::new();
+        for (_, message) in at {
+            below.extend(messages(&fields(message)?, number));
+        }
+        at = below;
+    }
+    let size = |(_, dimension): (u32, &[u8])| {
+        let value = fields(dimension)?.iter().find_map(|&(number, value)| match value {
+            Value::Int(size) if number == 1 => Some(size),
+            _ => None,
+        });
+        Ok(value.filter(|&size| size > 0 && size <= i64::MAX.cast_unsigned()))
+    };
+    Ok((name, at.into_iter().map(size).collect::<Result<_, String>>()?))
 }
 
 /// The messages of one field.

@@ -8,13 +8,56 @@ use ferkd_method::label::{TopK, softmax};
 use ferkd_nn::classifier::Classifier;
 use ferkd_nn::device::read::read_async;
 
+/// How a teacher's logits become labels, whatever computed them.
+#[derive(Debug, Clone)]
+pub struct Readout {
+    /// Classes C of the teacher.
+    count: usize,
+    /// The outputs that labels refer to, in the order of their classes.
+    outputs: Vec<u32>,
+    temperature: f32,
+}
+
+impl Readout {
+    /// A softmax at `temperature` over some of the outputs of the teacher `name`, which has `count`; labels number them
+    /// from 0, in the order of `outputs`.
+    ///
+    /// # Errors
+    /// An output that the teacher does not have.
+    pub fn new(name: &str, count: usize, outputs: Vec<u32>, temperature: f32) -> Result<Self> {
+        if let Some(output) = outputs.iter().find(|&&output| output as usize >= count) {
+            let problem = format!("it has {count} outputs, and number {output} is asked for");
+            return Err(Error::mismatch(name, problem));
+        }
+        Ok(Self { count, outputs, temperature })
+    }
+
+    /// The probabilities of each region, of logits of shape (N, C), row by row.
+    ///
+    /// # Errors
+    /// Logits that are not finite.
+    pub fn probabilities(&self, logits: &[f32]) -> Result<Vec<Vec<f32>>> {
+        let row = |row: &[f32]| {
+            let used: Vec<f32> = self.outputs.iter().map(|&output| row[output as usize]).collect();
+            softmax(&used, self.temperature)
+        };
+        logits.chunks_exact(self.count.max(1)).map(row).collect()
+    }
+
+    /// The top `k` of each region, of logits of shape (N, C), row by row.
+    ///
+    /// # Errors
+    /// Logits that are not finite.
+    pub fn top_k(&self, logits: &[f32], k: usize) -> Result<Vec<TopK>> {
+        Ok(self.probabilities(logits)?.iter().map(|p| TopK::of(p, k)).collect())
+    }
+}
+
 /// A teacher, and what it is asked.
 #[derive(Debug)]
 pub struct TeacherPass<'a> {
     teacher: &'a Classifier,
-    /// The outputs that labels refer to, in the order of their classes.
-    outputs: Vec<u32>,
-    temperature: f32,
+    readout: Readout,
 }
 
 impl<'a> TeacherPass<'a> {
@@ -24,12 +67,8 @@ impl<'a> TeacherPass<'a> {
     /// # Errors
     /// An output that the teacher does not have.
     pub fn new(teacher: &'a Classifier, outputs: Vec<u32>, temperature: f32) -> Result<Self> {
-        let count = teacher.classes.len();
-        if let Some(output) = outputs.iter().find(|&&output| output as usize >= count) {
-            let problem = format!("it has {count} outputs, and number {output} is asked for");
-            return Err(Error::mismatch(&*teacher.name, problem));
-        }
-        Ok(Self { teacher, outputs, temperature })
+        let readout = Readout::new(&teacher.name, teacher.classes.len(), outputs, temperature)?;
+        Ok(Self { teacher, readout })
     }
 
     /// Pixels of shape (N, 3, side, side), cut as the teacher's view says, on `device`.
@@ -44,12 +83,7 @@ impl<'a> TeacherPass<'a> {
     /// # Errors
     /// A device that cannot be read from, logits that are not finite.
     pub async fn probabilities(&self, input: Tensor<4>) -> Result<Vec<Vec<f32>>> {
-        let logits = read_async(self.teacher.forward(input)?).await?;
-        let row = |row: &[f32]| {
-            let used: Vec<f32> = self.outputs.iter().map(|&output| row[output as usize]).collect();
-            softmax(&used, self.temperature)
-        };
-        logits.chunks(self.teacher.classes.len()).map(row).collect()
+        self.readout.probabilities(&read_async(self.teacher.forward(input)?).await?)
     }
 
     /// The top `k` of each region of an input of shape (N, 3, side, side).

@@ -134,12 +134,12 @@ np.concatenate(parts).astype('<f4').tofile(sys.argv[4])
 print(session.get_modelmeta().custom_metadata_map['ferkd'])
 ";
 
-#[test]
-fn an_onnx_export_gives_the_programs_logits_in_onnx_runtime() {
+/// Networks of every family, and the side of their images.
+fn onnx_cases() -> [(ModelSpec, u32); 7] {
     let vit = |arch, size| ModelSpec { vit: Some(size), ..ModelSpec::new(arch, 7) };
     let deit = VitSize { side: 40, patch: 8, width: 64, depth: 2, heads: 4 };
     let eva = VitSize { side: 42, patch: 14, width: 88, depth: 2, heads: 4 };
-    let cases = [
+    [
         (ModelSpec { width: Some(8), ..ModelSpec::new(Arch::Resnet8, 5) }, 32),
         (ModelSpec::new(Arch::Resnet18, 7), 64),
         (ModelSpec::new(Arch::Resnet18Cifar, 10), 16),
@@ -148,9 +148,28 @@ fn an_onnx_export_gives_the_programs_logits_in_onnx_runtime() {
         (ModelSpec::new(Arch::EfficientnetLite0, 7), 65),
         (vit(Arch::VitTi16, deit), 40),
         (vit(Arch::EvaG14, eva), 42),
-    ];
+    ]
+}
+
+/// Checks logits of the export of `at/w.safetensors` for some images against the program's own.
+#[track_caller]
+fn same_logits(at: &Path, (spec, side): (ModelSpec, u32), images: Vec<f32>, theirs: &[f32]) {
+    let flex = Device::flex();
+    let model = Classifier::load(&at.join("w.safetensors").to_string_lossy(), &flex).unwrap();
+    let side = side as usize;
+    let input = Tensor::<4>::from_data(TensorData::new(images, [3, 3, side, side]), &flex);
+    let ours = model.forward(input).unwrap().try_into_vec_as::<f32>().unwrap();
+    assert_eq!(ours.len(), theirs.len());
+    let most = ours.iter().fold(0.0, |most: f32, logit| most.max(logit.abs()));
+    let off = ours.iter().zip(theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    println!("{} at {side} pixels: off by {off:e} of {most}", spec.arch);
+    assert!(off < TOLERANCE && most > 0.01, "{}: a logit is off by {off} of {most}", spec.arch);
+}
+
+#[test]
+fn an_onnx_export_gives_the_programs_logits_in_onnx_runtime() {
     let Some(python) = python("numpy, onnxruntime") else { return };
-    for (spec, side) in cases {
+    for (spec, side) in onnx_cases() {
         let at = tempfile::tempdir().unwrap();
         network(at.path(), spec, side);
         ferkd(at.path(), "export w.safetensors --onnx").ok();
@@ -162,15 +181,22 @@ fn an_onnx_export_gives_the_programs_logits_in_onnx_runtime() {
         let card: ModelCard = serde_json::from_str(card.trim()).unwrap();
         assert_eq!((card.spec, card.side, card.classes.len()), (spec, side, spec.classes));
         let theirs = floats(&std::fs::read(at.path().join("logits")).unwrap());
-        let flex = Device::flex();
-        let model = Classifier::load(&path("w.safetensors"), &flex).unwrap();
-        let shape = [3, 3, side as usize, side as usize];
-        let input = Tensor::<4>::from_data(TensorData::new(images, shape), &flex);
-        let ours = model.forward(input).unwrap().try_into_vec_as::<f32>().unwrap();
-        assert_eq!(ours.len(), theirs.len());
-        let most = ours.iter().fold(0.0, |most: f32, logit| most.max(logit.abs()));
-        let off = ours.iter().zip(&theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        println!("{} at {side} pixels: off by {off:e} of {most}", spec.arch);
-        assert!(off < TOLERANCE && most > 0.01, "{}: a logit is off by {off} of {most}", spec.arch);
+        same_logits(at.path(), (spec, side), images, &theirs);
+    }
+}
+
+/// What the window and the page compute ONNX files with.
+#[test]
+fn an_onnx_export_gives_the_programs_logits_in_the_playground() {
+    for (spec, side) in onnx_cases() {
+        let at = tempfile::tempdir().unwrap();
+        network(at.path(), spec, side);
+        ferkd(at.path(), "export w.safetensors --onnx").ok();
+        let file = std::fs::read(at.path().join("student.onnx")).unwrap();
+        let theirs = ferkd_onnx::Network::load(file, Vec::new()).unwrap();
+        assert_eq!((theirs.side(), theirs.classes(side as usize)), (Some(side as usize), Ok(spec.classes)));
+        let images = seeded::images(3, side as usize);
+        let logits = theirs.logits(&images, side as usize).unwrap();
+        same_logits(at.path(), (spec, side), images, &logits);
     }
 }

@@ -35,6 +35,7 @@ mod other_images;
 mod page;
 mod page_data;
 mod page_offline;
+mod page_onnx;
 mod page_reach;
 mod parallel;
 mod pillow;

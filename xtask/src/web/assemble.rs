@@ -12,7 +12,7 @@ pub fn page(web: &Path, program: &Path, dist: &Path) -> Result<(), String> {
         fs::remove_dir_all(dist).map_err(|error| format!("{}: {error}", dist.display()))?;
     }
     fs::create_dir_all(dist).map_err(|error| format!("{}: {error}", dist.display()))?;
-    bindgen(program, dist).map_err(|error| format!("{}: {error}", program.display()))?;
+    bindgen(program, NAME, dist)?;
     let index = web.join("index.html");
     let html = fs::read_to_string(&index).map_err(|error| format!("{}: {error}", index.display()))?;
     let html = html
@@ -27,17 +27,24 @@ pub fn page(web: &Path, program: &Path, dist: &Path) -> Result<(), String> {
     fs::write(&to, html.join("\n") + "\n").map_err(|error| format!("{}: {error}", to.display()))
 }
 
+/// Writes what JavaScript loads of a compiled program, `NAME.js` and `NAME_bg.wasm`, into a folder.
 #[cfg(feature = "page")]
-fn bindgen(program: &Path, dist: &Path) -> Result<(), String> {
+pub fn bindgen(program: &Path, name: &str, dist: &Path) -> Result<(), String> {
     let mut bindgen = wasm_bindgen_cli_support::Bindgen::new();
     // Names are half of the file, and no test reads them.
-    bindgen.input_path(program).out_name(NAME).typescript(false).remove_name_section(true);
-    bindgen.web(true).and_then(|bindgen| bindgen.generate(dist)).map_err(|error| format!("{error:#}"))
+    bindgen.input_path(program).out_name(name).typescript(false).remove_name_section(true);
+    bindgen
+        .web(true)
+        .and_then(|bindgen| bindgen.generate(dist))
+        .map_err(|error| format!("{}: {error:#}", program.display()))
 }
 
 #[cfg(not(feature = "page"))]
-fn bindgen(_: &Path, _: &Path) -> Result<(), String> {
-    Err("xtask was compiled without its feature `page`: `cargo xtask web` has it".into())
+pub fn bindgen(program: &Path, _: &str, _: &Path) -> Result<(), String> {
+    Err(format!(
+        "{}: xtask was compiled without its feature `page`: `cargo xtask web` has it",
+        program.display()
+    ))
 }
 
 /// One `<link data-trunk ...>` of the page.
@@ -157,7 +164,9 @@ mod tests {
     #[test]
     fn the_page_works_in_any_folder() {
         let web = Path::new(env!("CARGO_MANIFEST_DIR")).join("../web");
-        for file in ["index.html", "start.mjs", "worker.js", "sw.js", "manifest.webmanifest"] {
+        for file in
+            ["index.html", "start.mjs", "worker.js", "onnx-worker.js", "sw.js", "manifest.webmanifest"]
+        {
             let text = fs::read_to_string(web.join(file)).unwrap();
             for absolute in ["=\"/", "(\"/", "('/", ": \"/", "\"http"] {
                 assert!(!text.contains(absolute), "{file} holds {absolute}");

@@ -4,6 +4,8 @@ use std::fs;
 use std::hash::{DefaultHasher, Hasher};
 use std::path::Path;
 
+use super::{fill, module};
+
 /// The service worker, with its constants still open.
 const WORKER: &str = "sw.js";
 
@@ -71,17 +73,13 @@ fn version(dist: &Path, files: &[String]) -> Result<String, String> {
     Ok(format!("{:016x}", sum.finish()))
 }
 
-/// The service worker for these files.
+/// The service worker for these files: those of the module that computes ONNX files are kept once it was needed.
 fn filled(worker: &str, version: &str, files: &[String]) -> Result<String, String> {
-    let listed = serde_json::to_string(files).map_err(|error| error.to_string())?;
-    let mut filled = worker.to_owned();
-    for (place, value) in [("\"{version}\"", format!("\"{version}\"")), ("[\"{files}\"]", listed)] {
-        if filled.matches(place).count() != 1 {
-            return Err(format!("{WORKER}: expected {place} once"));
-        }
-        filled = filled.replace(place, &value);
-    }
-    Ok(filled)
+    let (later, first): (Vec<&str>, Vec<&str>) =
+        files.iter().map(String::as_str).partition(|file| module::is_part(file));
+    let listed = |files: &[&str]| serde_json::to_string(files).map_err(|error| error.to_string());
+    let version = ("\"{version}\"", format!("\"{version}\""));
+    fill(worker, WORKER, &[version, ("[\"{files}\"]", listed(&first)?), ("[\"{later}\"]", listed(&later)?)])
 }
 
 /// The page with the absolute address of its preview.
@@ -112,13 +110,15 @@ mod tests {
         let _ = fs::remove_dir_all(&dist);
         fs::create_dir_all(dist.join(ASSETS)).unwrap();
         fs::create_dir_all(dist.join("snippets/a")).unwrap();
-        for file in ["index.html", "ferkd-web.js", "snippets/a/inline.js", "assets/weights", "preview.jpg"] {
+        let files = ["index.html", "ferkd-web.js", "snippets/a/inline.js", "assets/weights", "preview.jpg"];
+        for file in files.into_iter().chain(["ferkd-onnx-12.js"]) {
             fs::write(dist.join(file), file).unwrap();
         }
         complete(&web(), &dist).unwrap();
         let worker = fs::read_to_string(dist.join(WORKER)).unwrap();
         let listed = r#"const FILES = ["ferkd-web.js","index.html","snippets/a/inline.js"];"#;
         assert!(worker.contains(listed), "{worker}");
+        assert!(worker.contains(r#"const LATER = ["ferkd-onnx-12.js"];"#), "{worker}");
         assert!(!worker.contains("{version}"), "{worker}");
         // Laid out again it is the same, with another program another one.
         complete(&web(), &dist).unwrap();

@@ -4,22 +4,51 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::module;
 use crate::steps::{output, run, run_in};
 
 /// The newest trunk that builds with the workspace's Rust.
 const TRUNK: &str = "0.21.14";
 
-/// Bytes of the program, compressed by `gzip -9`, at the most.
-const LIMIT: u64 = 6_000_000;
+/// What is weighed, and the bytes that it may have, compressed by `gzip -9`.
+struct Scale {
+    what: &'static str,
+    aim: u64,
+    limit: u64,
+}
 
-/// Bytes that are aimed at.
-const AIM: u64 = 5_000_000;
+/// The page's own program.
+const PROGRAM: Scale = Scale { what: "program", aim: 5_000_000, limit: 6_000_000 };
+
+/// What computes ONNX files.
+const MODULE: Scale = Scale { what: "module for ONNX files", aim: 500_000, limit: 700_000 };
+
+/// The profile of both.
+const PROFILE: &str = "web";
 
 /// Builds the page into a folder; an error where its program is larger than it may be.
 pub fn page(dist: &Path) -> Result<(), String> {
     tools()?;
     trunk(dist)?;
-    weigh(dist)
+    weigh(program(dist), &PROGRAM)
+}
+
+/// Builds the module that computes ONNX files into a page's folder; an error where it is larger than it may be.
+pub fn module(web: &Path, dist: &Path) -> Result<(), String> {
+    let compiled = module::compile(PROFILE)?;
+    let arguments = [
+        "--target",
+        "web",
+        "--no-typescript",
+        "--remove-name-section",
+        "--out-name",
+        module::NAME,
+        "--out-dir",
+    ];
+    let paths = [dist.as_os_str(), compiled.as_os_str()];
+    run_in(Path::new("."), "wasm-bindgen", &[&arguments.map(OsStr::new)[..], &paths].concat(), &[])?;
+    module::place(web, dist)?;
+    weigh(module::program(dist), &MODULE)
 }
 
 /// Installs what is missing of trunk and wasm-bindgen.
@@ -65,15 +94,15 @@ fn trunk(dist: &Path) -> Result<(), String> {
     run_in(Path::new("web"), "trunk", &[&arguments[..], &[dist.as_os_str()]].concat(), &[])
 }
 
-/// Says how large the page is; an error where the program is larger than it may be.
-fn weigh(dist: &Path) -> Result<(), String> {
-    let program = program(dist).ok_or_else(|| format!("{} holds no .wasm file", dist.display()))?;
+/// Says how large a program is; an error where it is not there, or larger than it may be.
+fn weigh(program: Option<PathBuf>, Scale { what, aim, limit }: &Scale) -> Result<(), String> {
+    let program = program.ok_or_else(|| format!("{what}: no .wasm file was built"))?;
     let bytes = std::fs::metadata(&program).map_err(|error| format!("{}: {error}", program.display()))?.len();
     let packed = Command::new("gzip").args(["-9", "-c"]).arg(&program).stderr(Stdio::inherit()).output();
     let packed = packed.map_err(|error| format!("gzip cannot be started: {error}"))?.stdout.len() as u64;
-    println!("program: {bytes} bytes, {packed} by gzip -9 (aim {AIM}, limit {LIMIT})");
-    if packed > LIMIT {
-        return Err(format!("the program is {} bytes above its limit", packed - LIMIT));
+    println!("{what}: {bytes} bytes, {packed} by gzip -9 (aim {aim}, limit {limit})");
+    if packed > *limit {
+        return Err(format!("the {what} is {} bytes above its limit", packed - limit));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The class of the reader's own image: proposed by the teacher, or found by name.
+//! The class of an image that is labelled while you look on: proposed by the teacher, or found by name.
 
 use egui::Ui;
 
@@ -10,7 +10,7 @@ use crate::state::action::Action;
 /// Classes that are listed at once.
 const LISTED: usize = 12;
 
-/// Asks for the class of the shown image, if it is the reader's own.
+/// Asks for the class of the shown image, if it is labelled while you look on.
 pub fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
     let Some(set) = state.set() else { return };
     let Some(image) = set.live_images().and_then(|images| images.get(state.experiment.image as usize)) else {
@@ -48,7 +48,7 @@ pub fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
         }
         ui.data_mut(|data| data.insert_temp(id, text));
     });
-    if let Some((done, all)) = state.labels.labelling() {
+    if let Some((done, all)) = state.labels.labelling(state.experiment.data) {
         ui.add(egui::ProgressBar::new(done as f32 / all as f32).desired_width(120.0).text("Labelling"));
     }
     if let Some(class) = chosen {
