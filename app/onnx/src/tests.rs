@@ -20,10 +20,15 @@ fn port(name: &str, shape: Shape<'_>) -> Message {
     Message::new().bytes(1, name).message(2, &Message::new().message(1, &tensor))
 }
 
+/// The beginning of a `TensorProto`: its sizes, which are not packed in version 2 of the syntax.
+fn sizes(shape: &[i64]) -> Message {
+    shape.iter().fold(Message::new(), |tensor, &size| tensor.int(1, size))
+}
+
 /// `TensorProto` of 32-bit floats.
 fn weights(name: &str, shape: &[i64], values: &[f32]) -> Message {
     let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-    Message::new().ints(1, shape).int(2, 1).bytes(8, name).bytes(9, bytes)
+    sizes(shape).int(2, 1).bytes(8, name).bytes(9, bytes)
 }
 
 /// `NodeProto` without attributes.
@@ -125,8 +130,7 @@ fn what_is_no_classifier_of_images_is_refused() {
 #[test]
 fn weights_beside_the_file_are_found_by_their_name() {
     let entry = |key: &str, value: &str| Message::new().bytes(1, key).bytes(2, value);
-    let external = Message::new()
-        .ints(1, &[3, 2])
+    let external = sizes(&[3, 2])
         .int(2, 1)
         .bytes(8, "w")
         .message(13, &entry("location", "m.data"))
@@ -169,7 +173,7 @@ fn whatever_is_cut_off_or_changed_is_a_problem_and_no_panic() {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as usize
     };
-    for _ in 0..3000 {
+    for _ in 0..1000 {
         let mut changed = file.clone();
         for _ in 0..1 + next() % 3 {
             let at = next() % changed.len();

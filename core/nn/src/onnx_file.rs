@@ -238,6 +238,40 @@ mod tests {
     }
 
     #[test]
+    fn what_it_takes_and_gives_is_read() {
+        let port = |name: &str, sizes: &[Option<i64>]| {
+            let size = |size: &Option<i64>| match size {
+                Some(size) => Message::new().int(1, *size),
+                None => Message::new().bytes(2, "batch"),
+            };
+            let sizes: Vec<Message> = sizes.iter().map(size).collect();
+            let tensor = Message::new().int(1, 1).message(2, &Message::new().messages(1, &sizes));
+            Message::new().bytes(1, name).message(2, &Message::new().message(1, &tensor))
+        };
+        let read = |inputs: &[Message], output: &Message| {
+            let graph = Message::new()
+                .message(5, &Message::new().bytes(8, "w"))
+                .messages(11, inputs)
+                .message(12, output)
+                .message(12, &port("other", &[Some(1)]));
+            OnnxFile::parse(&Message::new().message(7, &graph).into_bytes()).unwrap()
+        };
+        // A weight that stands among the inputs is none of them.
+        let inputs = [port("w", &[Some(7)]), port("x", &[None, Some(3), Some(96), Some(96)])];
+        let found = read(&inputs, &port("y", &[None, Some(10)]));
+        assert_eq!((found.side(), found.classes()), (Some(96), Some(10)));
+        assert_eq!(found.input, [None, Some(3), Some(96), Some(96)]);
+        for sizes in
+            [&[None, Some(3), None, None][..], &[None, Some(3), Some(96), Some(64)], &[Some(-1)], &[]]
+        {
+            let found = read(&[port("x", sizes)], &port("y", &[None, None]));
+            assert_eq!((found.side(), found.classes()), (None, None), "{sizes:?}");
+        }
+        let nothing = Message::new().bytes(1, "y");
+        assert_eq!(read(&[], &nothing), read(&[port("x", &[])], &nothing));
+    }
+
+    #[test]
     fn a_card_that_contradicts_itself_and_weights_that_lie_elsewhere_are_named() {
         use crate::models::{Arch, ModelSpec};
         use ferkd_data::classes::ClassSpace;

@@ -123,8 +123,9 @@ impl Graph {
     }
 
     fn constant(&mut self, name: &str, kind: DataType, shape: &[usize], raw: &[u8]) {
-        let shape: Vec<i64> = shape.iter().map(|&n| n as i64).collect();
-        let tensor = Message::new().ints(1, &shape).int(2, kind as i64).bytes(8, name).bytes(9, raw);
+        // Not packed: the file's syntax is version 2, and not every reader takes the other one.
+        let sizes = shape.iter().fold(Message::new(), |tensor, &size| tensor.int(1, size as i64));
+        let tensor = sizes.int(2, kind as i64).bytes(8, name).bytes(9, raw);
         self.bytes += raw.len() as u64;
         self.constants.insert(name.to_owned(), tensor);
     }
