@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use xtask::soft_cuda::{Absent, Device, Options};
 
+use crate::steps::is_installed;
 use crate::web::target_folder;
 
 /// What is built, by cargo's name of the target and the name that it is kept by: the program, and the tests of
@@ -14,6 +15,9 @@ const KEPT: [(&str, &str); 2] = [("ferkd", "ferkd"), ("ferkd_nn", "operations")]
 /// Two packages each time, so that both have one set of features, and dependencies are compiled once.
 const PACKAGES: &str = "--locked --package ferkd --package ferkd-nn --features ferkd/cuda";
 
+/// What is added for processes that share a step, each with a device of its own.
+const MPI: &str = ",ferkd/mpi";
+
 /// What is compiled for it, apart from everything else.
 const PROFILE: &str = "unoptimised";
 
@@ -22,14 +26,26 @@ pub fn was_built() -> bool {
     target_folder().is_ok_and(|target| target.join(PROFILE).join("deps").exists())
 }
 
+/// Whether it is built with MPI: where MPI's compiler is, unless its dependencies were compiled without. MPI's bindings
+/// are made by a bindgen that turns features of clang-sys on, and clang-sys lies below what burn is made with: all of that
+/// would be compiled again. `target/unoptimised` has to be removed first.
+fn has_mpi(target: &Path) -> bool {
+    let names = std::fs::read_dir(target.join(PROFILE).join("deps")).into_iter().flatten().flatten();
+    let compiled: Vec<_> = names.map(|entry| entry.file_name()).collect();
+    let is_there = |name: &str| compiled.iter().any(|file| file.to_string_lossy().starts_with(name));
+    is_installed("mpicc") && (!is_there("libburn-") || is_there("libmpi-"))
+}
+
 /// Builds what runs on the device, and puts it beside the device, in `target/soft-cuda`; the program's path.
 ///
 /// # Errors
 /// It does not compile.
 pub fn build() -> Result<PathBuf, String> {
-    let folder = target_folder()?.join("soft-cuda");
-    keep_built(&format!("build {PACKAGES} --profile {PROFILE} --bin ferkd"), &folder)?;
-    keep_built(&format!("test --no-run {PACKAGES} --profile {PROFILE} --lib"), &folder)?;
+    let target = target_folder()?;
+    let folder = target.join("soft-cuda");
+    let mpi = if has_mpi(&target) { MPI } else { "" };
+    keep_built(&format!("build {PACKAGES}{mpi} --profile {PROFILE} --bin ferkd"), &folder)?;
+    keep_built(&format!("test --no-run {PACKAGES}{mpi} --profile {PROFILE} --lib"), &folder)?;
     Ok(folder.join("ferkd"))
 }
 
