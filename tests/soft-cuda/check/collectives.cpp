@@ -52,7 +52,7 @@ static void job(int ranks, const std::function<void(int rank, Id id)> &work) {
     std::vector<pid_t> processes;
     for (int rank = 0; rank < ranks; rank++) {
         pid_t process = fork();
-        if (!process) work(rank, id), exit(0);
+        if (!process) alarm(120), work(rank, id), exit(0); // what hangs has failed
         processes.push_back(process);
     }
     int first = 0;
