@@ -26,14 +26,19 @@ pub fn was_built() -> bool {
     target_folder().is_ok_and(|target| target.join(PROFILE).join("deps").exists())
 }
 
-/// Whether it is built with MPI: where MPI's compiler is, unless its dependencies were compiled without. MPI's bindings
-/// are made by a bindgen that turns features of clang-sys on, and clang-sys lies below what burn is made with: all of that
-/// would be compiled again. `target/unoptimised` has to be removed first.
+/// Whether it is built with MPI: where MPI's compiler is, unless its dependencies were compiled without.
 fn has_mpi(target: &Path) -> bool {
-    let names = std::fs::read_dir(target.join(PROFILE).join("deps")).into_iter().flatten().flatten();
-    let compiled: Vec<_> = names.map(|entry| entry.file_name()).collect();
-    let is_there = |name: &str| compiled.iter().any(|file| file.to_string_lossy().starts_with(name));
-    is_installed("mpicc") && (!is_there("libburn-") || is_there("libmpi-"))
+    let files = std::fs::read_dir(target.join(PROFILE).join("deps")).into_iter().flatten().flatten();
+    let names: Vec<String> = files.map(|file| file.file_name().to_string_lossy().into_owned()).collect();
+    is_installed("mpicc") && mpi_fits(&names)
+}
+
+/// Whether nothing but MPI's own crates is compiled for it, where these files were compiled before. Its bindings are made
+/// by a bindgen that turns features of clang-sys on, and clang-sys lies below what burn is made with: without them before,
+/// all of that would be compiled again. `target/unoptimised` has to be removed first.
+fn mpi_fits(compiled: &[String]) -> bool {
+    let is_there = |name: &str| compiled.iter().any(|file| file.starts_with(name));
+    is_there("libmpi-") || !is_there("libburn-")
 }
 
 /// Builds what runs on the device, and puts it beside the device, in `target/soft-cuda`; the program's path.
@@ -131,6 +136,14 @@ fn parse<'a>(rest: &'a [&'a str]) -> Result<(Options, &'a [&'a str]), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn mpi_is_left_out_where_burn_would_be_compiled_again() {
+        let fits = |names: &[&str]| mpi_fits(&names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>());
+        assert!(fits(&[]));
+        assert!(!fits(&["libburn-8c98.rlib", "libmpi_sys-1.rlib"]));
+        assert!(fits(&["libburn-8c98.rlib", "libmpi-304a.rlib"]));
+    }
 
     #[test]
     fn options_come_before_the_command() {
