@@ -129,13 +129,16 @@ impl Device {
             cudnn.clone(),
         )?;
         let mut driver = files(&sources.join("driver"))?;
+        driver.extend(files(&sources.join("nccl"))?);
         driver.retain(|path| path.extension().is_some_and(|end| end == "cpp"));
         driver.push(cudnn);
         clang("clang++", &format!("{library} -fvisibility=hidden -pthread"), &driver, at("lib/libcuda.so"))?;
         clang("clang++", library, &[sources.join("nvrtc.cpp")], at("lib/libnvrtc.so"))?;
-        // One library by two names. A build that was interrupted may have left the second.
-        let _ = fs::remove_file(at("lib/libcudnn.so"));
-        fs::hard_link(at("lib/libcuda.so"), at("lib/libcudnn.so"))?;
+        // One library by three names. A build that was interrupted may have left the others.
+        for other in ["lib/libcudnn.so", "lib/libnccl.so"].map(at) {
+            let _ = fs::remove_file(&other);
+            fs::hard_link(at("lib/libcuda.so"), other)?;
+        }
         let header = format!("{KERNEL_FLAGS} -x c++-header");
         clang("clang++", &header, &[at("device/device.hpp")], at("device.pch"))?;
         let mut checks = files(&sources.join("check"))?;

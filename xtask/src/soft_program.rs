@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use xtask::soft_cuda::{Absent, Device, Options};
 
+use crate::steps::is_installed;
 use crate::web::target_folder;
 
 /// What is built, by cargo's name of the target and the name that it is kept by: the program, and the tests of
@@ -14,6 +15,9 @@ const KEPT: [(&str, &str); 2] = [("ferkd", "ferkd"), ("ferkd_nn", "operations")]
 /// Two packages each time, so that both have one set of features, and dependencies are compiled once.
 const PACKAGES: &str = "--locked --package ferkd --package ferkd-nn --features ferkd/cuda";
 
+/// What is added for processes that share a step, each with a device of its own.
+const MPI: &str = ",ferkd/mpi";
+
 /// What is compiled for it, apart from everything else.
 const PROFILE: &str = "unoptimised";
 
@@ -22,14 +26,31 @@ pub fn was_built() -> bool {
     target_folder().is_ok_and(|target| target.join(PROFILE).join("deps").exists())
 }
 
+/// Whether it is built with MPI: where MPI's compiler is, unless its dependencies were compiled without.
+fn has_mpi(target: &Path) -> bool {
+    let files = std::fs::read_dir(target.join(PROFILE).join("deps")).into_iter().flatten().flatten();
+    let names: Vec<String> = files.map(|file| file.file_name().to_string_lossy().into_owned()).collect();
+    is_installed("mpicc") && mpi_fits(&names)
+}
+
+/// Whether nothing but MPI's own crates is compiled for it, where these files were compiled before. Its bindings are made
+/// by a bindgen that turns features of clang-sys on, and clang-sys lies below what burn is made with: without them before,
+/// all of that would be compiled again. `target/unoptimised` has to be removed first.
+fn mpi_fits(compiled: &[String]) -> bool {
+    let is_there = |name: &str| compiled.iter().any(|file| file.starts_with(name));
+    is_there("libmpi-") || !is_there("libburn-")
+}
+
 /// Builds what runs on the device, and puts it beside the device, in `target/soft-cuda`; the program's path.
 ///
 /// # Errors
 /// It does not compile.
 pub fn build() -> Result<PathBuf, String> {
-    let folder = target_folder()?.join("soft-cuda");
-    keep_built(&format!("build {PACKAGES} --profile {PROFILE} --bin ferkd"), &folder)?;
-    keep_built(&format!("test --no-run {PACKAGES} --profile {PROFILE} --lib"), &folder)?;
+    let target = target_folder()?;
+    let folder = target.join("soft-cuda");
+    let mpi = if has_mpi(&target) { MPI } else { "" };
+    keep_built(&format!("build {PACKAGES}{mpi} --profile {PROFILE} --bin ferkd"), &folder)?;
+    keep_built(&format!("test --no-run {PACKAGES}{mpi} --profile {PROFILE} --lib"), &folder)?;
     Ok(folder.join("ferkd"))
 }
 
@@ -115,6 +136,14 @@ fn parse<'a>(rest: &'a [&'a str]) -> Result<(Options, &'a [&'a str]), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn mpi_is_left_out_where_burn_would_be_compiled_again() {
+        let fits = |names: &[&str]| mpi_fits(&names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>());
+        assert!(fits(&[]));
+        assert!(!fits(&["libburn-8c98.rlib", "libmpi_sys-1.rlib"]));
+        assert!(fits(&["libburn-8c98.rlib", "libmpi-304a.rlib"]));
+    }
 
     #[test]
     fn options_come_before_the_command() {

@@ -11,6 +11,8 @@
 
 extern "C" {
 int cuInit(unsigned);
+int cuDevicePrimaryCtxRetain(void **context, int device);
+int cuCtxSetCurrent(void *context);
 int cuModuleLoadData(void **module, const void *image);
 int cuModuleGetFunction(void **function, void *module, const char *name);
 int cuFuncSetAttribute(void *function, int attribute, int value);
@@ -103,4 +105,4 @@ struct Check {
     const char *words = nullptr;
 };
 std::vector<Check> together_checks(), matrix_checks(), async_checks(), tile_checks(), stream_checks(), convolution_checks(),
-    error_checks();
+    collective_checks(), error_checks();

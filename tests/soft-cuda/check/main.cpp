@@ -6,7 +6,8 @@
 int main() {
     setvbuf(stdout, nullptr, _IOLBF, 0);
     int failures = 0;
-    for (auto checks : {together_checks, matrix_checks, async_checks, tile_checks, stream_checks, convolution_checks, error_checks})
+    for (auto checks : {together_checks, matrix_checks, async_checks, tile_checks, stream_checks, convolution_checks,
+                        collective_checks, error_checks})
         for (const Check &check : checks()) {
             int ends[2];
             DEMAND(!pipe(ends));

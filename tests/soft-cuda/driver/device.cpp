@@ -41,11 +41,13 @@ API Result cuDeviceGetAttribute(int *value, int attribute, int device) {
 
 // A device has one context, its primary one.
 static thread_local Handle current = (Handle)16;
+/// Without a context it is the first, as in the runtime that NCCL asks.
+int soft::current_device() { return current ? (int)((uintptr_t)current / 16) - 1 : 0; }
 API Result cuDevicePrimaryCtxRetain(Handle *context, int device) { return *context = (Handle)(16ull * (device + 1)), OK; }
 API Result cuDevicePrimaryCtxRelease_v2(int) { return OK; }
 API Result cuCtxSetCurrent(Handle context) { return current = context, OK; }
 API Result cuCtxGetCurrent(Handle *context) { return *context = current, OK; }
-API Result cuCtxSynchronize() { return soft::finish_all(); }
+API Result cuCtxSynchronize() { return soft::finish_device(); }
 API Result cuCtxGetStreamPriorityRange(int *least, int *greatest) { return *least = 0, *greatest = -5, OK; }
 
 API Result cuGetErrorName(Result, const char **name) { return *name = "SOFT_CUDA", OK; }

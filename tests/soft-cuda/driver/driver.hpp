@@ -25,12 +25,18 @@ enum class Order { Forward, Reverse, Random };
 /// What the environment asks for; the README says which variables there are.
 struct Settings {
     int architecture, devices, workers;
+    int patience_s; // for other ranks of a collective
     Order order;
     uint32_t seed;
     bool late, poison, guard, skip_probes, stop_at_errors;
     std::string summary;
 };
 const Settings &settings();
+
+// ---- device.cpp
+constexpr int MOST_DEVICES = 8;
+/// The device whose context is current on this thread.
+int current_device();
 
 // ---- report.cpp
 struct Kernel;
@@ -52,12 +58,19 @@ struct Allocation {
 };
 /// The allocation in whose pages an address lies; null where there is none.
 const Allocation *allocation_near(Pointer address);
+/// Where so many bytes lie on the device; reports it where they do not lie in one allocation, and is null then.
+char *on_device(Pointer at, size_t bytes);
 
 // ---- streams.cpp
-/// Has work done in a stream: at once, or as late as CUDA allows.
-void enqueue(Handle stream, std::function<void()> work);
-Result finish_stream(Handle stream);
-Result finish_all();
+/// Has work done in a stream: at once, or as late as CUDA allows; its number there.
+unsigned long enqueue(Handle stream, std::function<void()> work);
+/// Does a stream's work up to a number, or all of it.
+Result finish_stream(Handle stream, unsigned long number = ~0ul);
+/// Does all work of the current device's streams.
+Result finish_device();
+int device_of_stream(Handle stream);
+/// In a stream's work that waits for another process: other streams go on for a moment.
+void let_others_work();
 /// Milliseconds of the device's own clock, which is made up.
 extern double device_ms;
 
@@ -83,3 +96,4 @@ Counts counts();
 } // namespace soft
 
 #define API extern "C" __attribute__((visibility("default")))
+API Result cuCtxSetCurrent(Handle context);

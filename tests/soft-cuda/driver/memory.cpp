@@ -13,6 +13,8 @@ static const size_t MOST_POISONED = 256u << 20;
 /// CUDA aligns what it gives out to 256 bytes.
 static const size_t ALIGNMENT = 256;
 
+using soft::on_device;
+
 static std::mutex lock;
 static std::map<Pointer, soft::Allocation> allocations;
 static size_t total;
@@ -48,7 +50,7 @@ static Result release(Pointer pointer) {
     total -= found->second.bytes;
     return allocations.erase(found), OK;
 }
-API Result cuMemFree_v2(Pointer pointer) { return soft::finish_all(), release(pointer); }
+API Result cuMemFree_v2(Pointer pointer) { return soft::finish_device(), release(pointer); }
 API Result cuMemAllocAsync(Pointer *pointer, size_t bytes, Handle) { return cuMemAlloc_v2(pointer, bytes); }
 // In its stream's turn: another stream's work that comes later finds it gone.
 API Result cuMemFreeAsync(Pointer pointer, Handle stream) {
@@ -61,7 +63,7 @@ API Result cuMemAllocHost_v2(Handle *pointer, size_t bytes) {
     return pinned[(char *)*pointer] = bytes, OK;
 }
 API Result cuMemFreeHost(Handle pointer) {
-    soft::finish_all();
+    soft::finish_device();
     std::lock_guard guard(lock);
     return pinned.erase((char *)pointer), free(pointer), OK;
 }
@@ -74,15 +76,14 @@ static bool is_pinned(const void *address) {
     --after;
     return (char *)address < after->first + after->second;
 }
-/// Where a copy's bytes lie on the device, if they lie in one allocation; reports it where they do not.
-static char *on_device(Pointer at, size_t bytes) {
+char *soft::on_device(Pointer at, size_t bytes) {
     std::lock_guard guard(lock);
     auto after = allocations.upper_bound(at);
     if (after != allocations.begin()) {
-        const soft::Allocation &a = std::prev(after)->second;
+        const Allocation &a = std::prev(after)->second;
         if (at + bytes <= a.at + a.bytes) return (char *)at;
     }
-    soft::error("a copy of %zu bytes at %#llx, which do not lie in one allocation", bytes, at);
+    error("a copy of %zu bytes at %#llx, which do not lie in one allocation", bytes, at);
     return nullptr;
 }
 static void move(char *to, const char *from, size_t bytes) {

@@ -1,4 +1,5 @@
 // What the environment asks of the device.
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include "driver.hpp"
@@ -15,8 +16,9 @@ const Settings &settings() {
     static const Settings &found = *new Settings([] {
         Settings s;
         s.architecture = number("SOFT_CUDA_ARCH", 80);
-        s.devices = number("SOFT_CUDA_DEVICES", 1);
+        s.devices = std::clamp(number("SOFT_CUDA_DEVICES", 1), 1, MOST_DEVICES);
         s.workers = number("SOFT_CUDA_WORKERS", 2);
+        s.patience_s = number("SOFT_CUDA_PATIENCE", 300);
         s.late = number("SOFT_CUDA_LATE", 1);
         s.poison = number("SOFT_CUDA_POISON", 1);
         s.guard = number("SOFT_CUDA_GUARD", 1);

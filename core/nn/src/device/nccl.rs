@@ -1,8 +1,8 @@
 //! Sums over CUDA devices of several processes, by NCCL, in CubeCL's streams and on its buffers.
 //!
 //! burn adds up over devices of one process alone: it keeps NCCL's identifiers in a static. Here one process makes the
-//! identifier, the launcher's process hands it to all, and every device joins with a number of its own. It
-//! compiles, and has never run.
+//! identifier, the launcher's process hands it to all, and every device joins with a number of its own. It has run on the
+//! software CUDA device alone (docs/cuda.md).
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -164,4 +164,40 @@ fn enqueue(
 thread_local! {
     /// Communicators of the devices that this thread launches for: one. They live as long as the process.
     static COMMUNICATORS: RefCell<HashMap<DeviceId, sys::ncclComm_t>> = RefCell::default();
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test may panic, and says what it skips")]
+mod tests {
+    use super::*;
+    use crate::device::open;
+    use crate::device::read::read;
+
+    /// Two devices join as those of two processes do, and add up what kernels have made just before.
+    #[test]
+    fn devices_that_have_joined_add_up() {
+        let (Ok(first), Ok(second)) = (open("cuda:0"), open("cuda:1")) else {
+            eprintln!("skipped: there are no two cuda devices");
+            return;
+        };
+        if !is_here() {
+            eprintln!("skipped: NCCL is not here");
+            return;
+        }
+        let id = identifier().unwrap();
+        let work = |device: Device, rank: usize| {
+            join(&device, &id, rank, 2).unwrap();
+            let mut row = Tensor::<1>::ones([1000], &device).mul_scalar(rank as f32 + 1.0);
+            for _ in 0..3 {
+                row = sum(row.add_scalar(1.0));
+            }
+            read(row).unwrap()
+        };
+        let sums = std::thread::scope(|scope| {
+            let other = scope.spawn(|| work(second, 1));
+            [work(first, 0), other.join().unwrap()]
+        });
+        // (1 + 1) + (2 + 1) = 5, then twice 2 (x + 1).
+        assert_eq!(sums, [vec![26.0; 1000], vec![26.0; 1000]]);
+    }
 }
