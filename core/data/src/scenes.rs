@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use image::codecs::png::PngEncoder;
 use image::{Rgb, RgbImage};
 use rayon::prelude::*;
 
@@ -127,10 +128,11 @@ impl SceneMaker {
     /// # Errors
     /// None that a scene of this size could meet.
     pub fn png(&self, digit: usize, copy: u32) -> Result<Vec<u8>> {
-        let mut bytes = std::io::Cursor::new(Vec::new());
-        let written = self.scene(digit, copy).picture.write_to(&mut bytes, image::ImageFormat::Png);
+        let mut bytes = Vec::new();
+        // By its own encoder: by the format's name a program would hold those of all formats.
+        let written = self.scene(digit, copy).picture.write_with_encoder(PngEncoder::new(&mut bytes));
         written.map_err(|e| Error::damaged(self.name(digit, copy), e.to_string()))?;
-        Ok(bytes.into_inner())
+        Ok(bytes)
     }
 
     /// Writes `per_digit` scenes of every digit of a half into `folder/<class>/`.
