@@ -41,6 +41,12 @@ pub async fn has_web_gpu() -> bool {
     JsFuture::from(has_web_gpu_promise()).await.is_ok_and(|there| there == JsValue::TRUE)
 }
 
+/// Threads that the browser says the machine has; one where it does not say.
+pub fn cores() -> usize {
+    let said = web_sys::window().map_or(1.0, |window| window.navigator().hardware_concurrency());
+    (said as usize).max(1)
+}
+
 /// Lets the browser do its work, and goes on after some time.
 pub async fn sleep(time: Duration) {
     let milliseconds = u32::try_from(time.as_millis()).unwrap_or(u32::MAX);

@@ -81,7 +81,7 @@ fn kinds(counts: KindCounts) -> Value {
     RegionKind::ALL
         .into_iter()
         .map(|kind| (kind.name().to_owned(), json!(counts.of(kind))))
-        .collect::<serde_json::Map<_, _>>()
+        .collect::<Map<_, _>>()
         .into()
 }
 

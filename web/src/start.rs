@@ -1,13 +1,16 @@
 //! The start: WebGPU where the browser offers it, else WebGL and the CPU; else plain words.
 
+use std::rc::Rc;
+
 use eframe::egui_wgpu::{WgpuSetup, WgpuSetupExisting};
 use eframe::{AppCreator, Renderer, WebOptions, WebRunner};
 use ferkd_app::engine::Engine;
+use ferkd_app::engine::team::Team;
 use ferkd_app::experiment::Experiment;
 use wasm_bindgen::prelude::*;
 use web_sys::{HtmlCanvasElement, UrlSearchParams};
 
-use crate::browser::{cover, has_web_gl, has_web_gpu, words};
+use crate::browser::{cores, cover, has_web_gl, has_web_gpu, words};
 use crate::fetch::PageFetch;
 use crate::link::Link;
 use crate::local::LocalEngine;
@@ -80,7 +83,26 @@ async fn with_gpu(
     start(runner, options, creator(experiment, complaint, None, Some(name), engine)).await
 }
 
-/// The engine computes in a worker, the window is drawn by WebGL.
+/// Workers for students at the most: each has the program's memory once more.
+const MOST_WORKERS: usize = 4;
+
+/// A worker labels, others train students; where there is one core alone, one worker does both.
+fn workers(wake: Wake) -> Result<Box<dyn Engine>, JsValue> {
+    let wake: Rc<dyn Fn()> = wake.into();
+    let start = move || {
+        let wake = wake.clone();
+        WorkerEngine::start(move || wake())
+    };
+    let first = start()?;
+    Ok(match cores() {
+        0 | 1 => Box::new(first),
+        cores => Box::new(Team::new(first, cores.min(MOST_WORKERS), move || {
+            start().map_err(|error| log::warn!("no worker for students: {}", words(&error))).ok()
+        })),
+    })
+}
+
+/// The engine computes in workers, the window is drawn by WebGL.
 async fn with_cpu(
     runner: &WebRunner,
     notice: &str,
@@ -88,9 +110,8 @@ async fn with_cpu(
     complaint: Option<String>,
 ) -> Result<(), JsValue> {
     let options = WebOptions { renderer: Renderer::Glow, ..WebOptions::default() };
-    let engine = |wake| WorkerEngine::start(wake).map(|engine| Box::new(engine) as Box<dyn Engine>);
     let notice = Some(notice.to_owned());
-    start(runner, options, creator(experiment, complaint, notice, Some(DEVICE.into()), engine)).await
+    start(runner, options, creator(experiment, complaint, notice, Some(DEVICE.into()), workers)).await
 }
 
 type Wake = Box<dyn Fn()>;

@@ -52,6 +52,8 @@ pub struct Core {
     begun: Option<Begun>,
     live: Option<LiveSession>,
     steps_per_s: u32,
+    /// The step that students do not go beyond.
+    hold: Option<u64>,
 }
 
 /// A training session that is on its way.
@@ -82,6 +84,7 @@ impl Core {
             begun: None,
             live: None,
             steps_per_s: 0,
+            hold: None,
         }
     }
 
@@ -168,6 +171,12 @@ impl Core {
                     live.limit(steps_per_s);
                 }
             }
+            Request::Hold(step) => {
+                self.hold = Some(step);
+                if let Some(live) = &mut self.live {
+                    live.hold(step);
+                }
+            }
             Request::Pause => match &mut self.live {
                 Some(live) => live.pause(reply),
                 None => reply(Reply::Paused),
@@ -238,6 +247,7 @@ impl Core {
         match went {
             Ok((Some(mut live), _)) => {
                 live.limit(self.steps_per_s);
+                self.hold.into_iter().for_each(|step| live.hold(step));
                 reply(Reply::TrainingOpened {
                     supervisions: begun.request.supervisions,
                     steps: live.steps(),

@@ -36,6 +36,8 @@ pub struct LiveSession {
     /// Steps between two evaluations.
     evaluate_every: u64,
     pace: Pace,
+    /// The step that no round goes beyond.
+    hold: u64,
     /// Whether something failed, so that a round may be left open.
     has_failed: bool,
 }
@@ -73,6 +75,7 @@ impl LiveSession {
             evaluated_at: None,
             evaluate_every,
             pace: Pace::default(),
+            hold: u64::MAX,
             has_failed: false,
         })
     }
@@ -103,8 +106,13 @@ impl LiveSession {
 
     /// Whether there is work to go on with.
     pub fn is_playing(&self) -> bool {
-        let goes_on = self.left != Some(0) || !self.is_between_rounds();
+        let goes_on = (self.left != Some(0) && !self.is_held()) || !self.is_between_rounds();
         !self.has_failed && (self.evaluation.is_some() || goes_on)
+    }
+
+    /// Whether students stand at the step that they are not to go beyond, though more are to come.
+    fn is_held(&self) -> bool {
+        self.step() >= self.hold && self.step() < self.steps()
     }
 
     /// How long it is until the next step may begin.
@@ -152,6 +160,11 @@ impl LiveSession {
         self.tuning = Some(*tuning);
     }
 
+    /// Lets no round begin at or beyond a step, until it is told of a later one. Students rest meanwhile without a word.
+    pub fn hold(&mut self, step: u64) {
+        self.hold = step;
+    }
+
     /// Limits the rounds per second; no limit if 0.
     pub fn limit(&mut self, steps_per_s: u32) {
         self.pace.limit(steps_per_s);
@@ -168,6 +181,9 @@ impl LiveSession {
         if self.is_between_rounds() {
             if self.left == Some(0) || self.step() >= self.steps() {
                 self.rest(reply);
+                return Ok(());
+            }
+            if self.is_held() {
                 return Ok(());
             }
             let now = Instant::now();

@@ -17,6 +17,7 @@ pub mod opening;
 mod pace;
 mod student;
 mod teacher;
+pub mod team;
 #[cfg(test)]
 mod tests;
 #[cfg(not(target_family = "wasm"))]
@@ -144,6 +145,8 @@ pub enum Request {
     Pace(u32),
     /// Stop once every student has taken the step at hand.
     Pause,
+    /// Take no step beyond so many of a run, until more are allowed: engines that share students keep together by it.
+    Hold(u64),
 }
 
 /// Which work a request belongs to: a failure names it, so that it ends nothing else.
@@ -175,7 +178,8 @@ impl Request {
             | Self::Tune(_)
             | Self::Play(_)
             | Self::Pace(_)
-            | Self::Pause => JobId::Training,
+            | Self::Pause
+            | Self::Hold(_) => JobId::Training,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod onnx;
 mod snapshot;
+mod team;
 
 use std::path::Path;
 use std::sync::OnceLock;
