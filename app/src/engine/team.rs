@@ -222,21 +222,13 @@ impl<E: Engine> Team<E> {
 
     /// Takes in what an engine says.
     fn hear(&mut self, i: usize, reply: Reply) {
-        match reply {
-            Reply::TrainingOpened { .. }
-            | Reply::Step(_)
-            | Reply::Evaluated { .. }
-            | Reply::Playing(_)
-            | Reply::Paused
-            | Reply::Failed { job: Some(JobId::Training | JobId::Snapshot), .. } => {
-                if self.members[i].is_active {
-                    self.hear_student(i, reply);
-                }
-            }
+        match is_of_training(&reply) {
+            // Students that are no more have nothing to say.
+            true if self.members[i].is_active => self.hear_student(i, reply),
+            true => {}
             // The others have nothing else to say that the first has not said.
-            reply if i == 0 => self.said.push(reply),
-            Reply::Failed { job: None, .. } => self.said.push(reply),
-            _ => {}
+            false if i == 0 || matches!(reply, Reply::Failed { job: None, .. }) => self.said.push(reply),
+            false => {}
         }
     }
 
@@ -336,6 +328,18 @@ impl<E: Engine> Engine for Team<E> {
         }
         self.go_on();
         std::mem::take(&mut self.said)
+    }
+}
+
+fn is_of_training(reply: &Reply) -> bool {
+    match reply {
+        Reply::TrainingOpened { .. }
+        | Reply::Step(_)
+        | Reply::Evaluated { .. }
+        | Reply::Playing(_)
+        | Reply::Paused => true,
+        Reply::Failed { job, .. } => matches!(job, Some(JobId::Training | JobId::Snapshot)),
+        Reply::Device(_) | Reply::Teacher { .. } | Reply::Labels { .. } => false,
     }
 }
 
