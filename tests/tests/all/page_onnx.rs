@@ -40,7 +40,7 @@ fn write(at: &Path, file: &[u8]) -> Vec<PathBuf> {
     files.into_iter().map(write).collect()
 }
 
-/// The probabilities of a region of the first photo by the same network of ours.
+/// The probabilities of a region of the cat by the same network of ours.
 fn on_the_cpu(region: &Region) -> Vec<f32> {
     let bytes = std::fs::read(repository("assets/playground/photos/n02124075/chelsea.jpg")).unwrap();
     let picture = decode(&bytes, "chelsea.jpg", OrientationRule::Apply).unwrap().image;
@@ -67,8 +67,13 @@ fn use_it(browser: &mut Browser, files: &[PathBuf]) {
 
 fn label_by_the_readers_network(with_webgpu: bool) {
     let Some(mut visit) = visit(with_webgpu) else { return };
-    let before = open(&mut visit);
+    open(&mut visit);
     let browser = &mut visit.browser;
+    browser.act("experiment", json!({ "image": 0 }));
+    let before = browser.until("the cat", |state| {
+        state["shown"]["name"] == "n02124075/chelsea.jpg"
+            && state["shown"]["labels"] == state["shown"]["regions"]
+    });
     let at = tempfile::tempdir().unwrap();
     let file = network().to_onnx(SIDE as usize, CLASSES.len(), &BTreeMap::new()).unwrap();
     use_it(browser, &write(at.path(), &file));
