@@ -160,9 +160,6 @@ impl Tools {
         let (w, h) = if columns_first { (region.width, height) } else { (width, region.height) };
         let mut between = target(&mut self.between, w, h)?;
         self.resizer.resize_typed(&source, &mut between, &options).map_err(|e| e.to_string())?;
-        // The same type of view as before, so that the resizer is compiled once.
-        let between = TypedImageRef::<U8x3>::from_buffer(w, h, &self.between).map_err(|e| e.to_string())?;
-        let between = TypedCroppedImage::from_ref(&between, 0, 0, w, h).map_err(|e| e.to_string())?;
         let mut out = target(&mut self.out, width, height)?;
         self.resizer.resize_typed(&between, &mut out, &options).map_err(|e| e.to_string())?;
         Ok(&self.out[..3 * width as usize * height as usize])
