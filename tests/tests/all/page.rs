@@ -179,6 +179,34 @@ fn without_webgpu_a_worker_computes_and_the_page_says_so() {
     no_complaint(browser);
 }
 
+#[test]
+fn students_in_several_workers_stop_at_the_same_step() {
+    let Some(mut visit) = visit(false) else { return };
+    open(&mut visit);
+    let browser = &mut visit.browser;
+    browser
+        .until("labels and teacher of the scenes", |state| state["teachers"].as_array().unwrap().len() == 2);
+    let training = json!({ "supervisions": ["hard", "kd", "ferkd"], "seed": 1 });
+    browser.act("experiment", json!({ "data": "scenes", "training": training }));
+    browser.until("the scenes' counts", |state| {
+        state["experiment"]["data"] == "scenes" && !state["kinds"].is_null()
+    });
+    let steps = |state: &Value| -> Vec<u64> {
+        let students = state["training"]["students"].as_array().into_iter().flatten();
+        students.filter_map(|student| student["step"].as_u64()).collect()
+    };
+    browser.act("play", Value::Null);
+    browser.until("some steps", |state| steps(state).iter().any(|step| *step >= 6));
+    browser.act("pause", Value::Null);
+    let state = browser.until("a pause", |state| state["training"]["is_playing"] == false);
+    let stopped = steps(&state);
+    assert!(stopped.len() == 3 && stopped.iter().all(|step| *step == stopped[0]), "{stopped:?}");
+    // And on from there, together.
+    browser.act("play", json!(2));
+    browser.until("two more", |state| steps(state) == [stopped[0] + 2; 3]);
+    no_complaint(browser);
+}
+
 /// The places where the mouse can take a threshold of the histogram: the cursor says so.
 fn threshold(browser: &mut Browser) -> (f64, f64) {
     for y in (160..460).step_by(40) {
