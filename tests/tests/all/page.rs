@@ -207,6 +207,50 @@ fn students_in_several_workers_stop_at_the_same_step() {
     no_complaint(browser);
 }
 
+/// How long all students take from the start without WebGPU: a figure of docs/performance.md.
+#[test]
+#[ignore = "a measurement, which takes minutes: --ignored --nocapture"]
+fn five_students_from_the_start() {
+    let Some(mut visit) = visit(false) else { return };
+    open(&mut visit);
+    let browser = &mut visit.browser;
+    browser
+        .until("labels and teacher of the scenes", |state| state["teachers"].as_array().unwrap().len() == 2);
+    let supervisions = json!(["hard", "kd", "fkd", "ferkd", "ferkd+selfmix"]);
+    // Another seed than that of the trained ones, so that they begin from the start.
+    let training = json!({ "supervisions": supervisions, "seed": 1 });
+    browser.act("experiment", json!({ "data": "scenes", "training": training }));
+    browser.until("the scenes' counts", |state| {
+        state["experiment"]["data"] == "scenes" && !state["kinds"].is_null()
+    });
+    let begun = Instant::now();
+    browser.act("play", Value::Null);
+    let mut passed = std::collections::BTreeMap::new();
+    loop {
+        let state = browser.state();
+        for student in state["training"]["students"].as_array().into_iter().flatten() {
+            let accuracy = student["accuracy"].as_array().and_then(|all| all.last()).and_then(Value::as_f64);
+            if accuracy.is_some_and(|share| share >= 0.6) {
+                let name = student["supervision"].as_str().unwrap().to_owned();
+                passed.entry(name).or_insert((begun.elapsed().as_secs_f64(), student["step"].clone()));
+            }
+        }
+        let is_over = state["training"]["students"].as_array().is_some_and(|students| {
+            !students.is_empty()
+                && students.iter().all(|student| student["step"] == state["training"]["steps"])
+        });
+        if is_over {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    println!(
+        "seconds and steps until 60 %: {passed:?}; all steps after {:.1} s",
+        begun.elapsed().as_secs_f64()
+    );
+    no_complaint(browser);
+}
+
 /// The places where the mouse can take a threshold of the histogram: the cursor says so.
 fn threshold(browser: &mut Browser) -> (f64, f64) {
     for y in (160..460).step_by(40) {
