@@ -163,7 +163,7 @@ impl Core {
                     live.play(steps);
                     reply(Reply::Playing(steps));
                 }
-                None => return Err(Error::usage(TRAINING, "no training has begun").remedy("train anew")),
+                None => return Err(no_training()),
             },
             Request::Pace(steps_per_s) => {
                 self.steps_per_s = steps_per_s;
@@ -331,10 +331,15 @@ impl Core {
     }
 }
 
+/// Students are told to go on, and there are none.
+pub(super) fn no_training() -> Error {
+    Error::usage(TRAINING, "no training has begun").remedy("train anew")
+}
+
 fn no_labels() -> Error {
     Error::usage(TRAINING, "the scenes' labels are not here yet").remedy("wait for them")
 }
 
-fn failed(job: JobId, error: &Error) -> Reply {
+pub(super) fn failed(job: JobId, error: &Error) -> Reply {
     Reply::Failed { what: job.to_string(), job: Some(job), error: error.to_string() }
 }

@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 use ferkd_train::config::Supervision;
 use ferkd_train::demo::settings::TEACHER;
 
+use super::core::{failed, no_training};
 use super::{Engine, JobId, Reply, Request, TrainRequest};
 
 /// Steps that an engine may be ahead of the slowest one: enough for a frame of the page to pass meanwhile.
@@ -34,21 +35,8 @@ pub struct Team<E> {
     said: Vec<Reply>,
 }
 
-/// How a session begins.
-#[derive(Debug, Clone, Copy)]
-enum Begin {
-    Learn,
-    Resume,
-}
-
-impl Begin {
-    fn request(self, of: TrainRequest) -> Request {
-        match self {
-            Self::Learn => Request::Learn(of),
-            Self::Resume => Request::Resume(of),
-        }
-    }
-}
+/// How a session begins: [`Request::Learn`] or [`Request::Resume`].
+type Begin = fn(TrainRequest) -> Request;
 
 /// What all engines of a session have in common.
 #[derive(Default)]
@@ -129,22 +117,20 @@ impl<E: Engine> Team<E> {
             self.next = Some((begin, request));
             return;
         }
-        let mut shares = shares(&request.supervisions, self.most);
-        while self.members.len() <= shares.len() {
+        let wanted = self.most.min(request.supervisions.len()).max(1);
+        while self.members.len() <= wanted {
             let Some(mut engine) = (self.start)() else { break };
             self.known.iter().for_each(|known| engine.send(known.clone()));
             self.members.push(Member::new(engine));
         }
         let others = self.members.len() - 1;
-        if others < shares.len() {
-            shares = shares_of(&request.supervisions, others.max(1));
-        }
+        let shares = shares(&request.supervisions, others.min(wanted));
         let first = usize::from(others > 0);
         for (i, member) in self.members.iter_mut().enumerate() {
             match i.checked_sub(first).and_then(|i| shares.get(i)) {
                 Some(share) => {
                     let own = TrainRequest { supervisions: share.clone(), ..request.clone() };
-                    member.begin(begin.request(own));
+                    member.begin(begin(own));
                 }
                 None => member.leave(),
             }
@@ -210,11 +196,7 @@ impl<E: Engine> Team<E> {
     /// What an engine says that has no students.
     fn without_session(&mut self, request: &Request) {
         match request {
-            Request::Play(_) => {
-                let error = "no training has begun (train anew)".to_owned();
-                let job = JobId::Training;
-                self.said.push(Reply::Failed { what: job.to_string(), job: Some(job), error });
-            }
+            Request::Play(_) => self.said.push(failed(JobId::Training, &no_training())),
             Request::Pause => self.said.push(Reply::Paused),
             _ => {}
         }
@@ -290,7 +272,7 @@ impl<E: Engine> Team<E> {
         let Some(&(steps, step, parameters)) = opened.first() else { return };
         if opened.iter().any(|(_, other, _)| *other != step) {
             // Some had to begin from the start: so do all.
-            self.begin(Begin::Learn, asked);
+            self.begin(Request::Learn, asked);
             return;
         }
         self.session.hold = step;
@@ -307,11 +289,11 @@ impl<E: Engine> Engine for Team<E> {
             // What was to be told to the session before is nothing to this one.
             Request::Learn(asked) => {
                 self.waiting.clear();
-                self.begin(Begin::Learn, asked);
+                self.begin(Request::Learn, asked);
             }
             Request::Resume(asked) => {
                 self.waiting.clear();
-                self.begin(Begin::Resume, asked);
+                self.begin(Request::Resume, asked);
             }
             Request::Tune(_) | Request::Play(_) | Request::Pause | Request::Hold(_) => self.ask(request),
             Request::Teacher { .. } | Request::Onnx(_) | Request::Forget(_) | Request::Label(_) => {
@@ -343,18 +325,13 @@ fn is_of_training(reply: &Reply) -> bool {
     }
 }
 
-/// Divides students among as many engines as there are students, up to `most`.
-fn shares(of: &[Supervision], most: usize) -> Vec<Vec<Supervision>> {
-    shares_of(of, most.min(of.len()).max(1))
-}
-
-/// Divides students among engines so that none has much more to do than another: who asks a teacher at every step counts
-/// for two.
-fn shares_of(of: &[Supervision], engines: usize) -> Vec<Vec<Supervision>> {
+/// Divides students among so many engines, one at least and no more than there are students, so that none has much more to
+/// do than another: who asks a teacher at every step counts for two.
+fn shares(of: &[Supervision], engines: usize) -> Vec<Vec<Supervision>> {
     let work = |supervision: &Supervision| if supervision.needs_teacher() { 2 } else { 1 };
     let mut ordered = of.to_vec();
     ordered.sort_by_key(|supervision| std::cmp::Reverse(work(supervision)));
-    let mut shares = vec![Vec::new(); engines];
+    let mut shares = vec![Vec::new(); engines.min(of.len()).max(1)];
     for supervision in ordered {
         let least =
             shares.iter_mut().min_by_key(|share: &&mut Vec<Supervision>| share.iter().map(work).sum::<u32>());

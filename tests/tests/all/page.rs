@@ -52,17 +52,19 @@ fn on_the_cpu() -> Vec<f32> {
     probabilities
 }
 
-/// Trains one student for forty steps, of a seed that no student comes trained with; the means of its first and last ten losses.
-fn forty_steps(browser: &mut Browser) -> (f64, f64) {
+/// Looks at the scenes, with students of these settings, once everything that they need is there.
+fn look_at_scenes(browser: &mut Browser, training: &Value) {
     browser
         .until("labels and teacher of the scenes", |state| state["teachers"].as_array().unwrap().len() == 2);
-    browser.act(
-        "experiment",
-        json!({ "data": "scenes", "training": { "supervisions": ["ferkd"], "lr": 0.03, "seed": 1 } }),
-    );
+    browser.act("experiment", json!({ "data": "scenes", "training": training }));
     browser.until("the scenes' counts", |state| {
         state["experiment"]["data"] == "scenes" && !state["kinds"].is_null()
     });
+}
+
+/// Trains one student for forty steps, of a seed that no student comes trained with; the means of its first and last ten losses.
+fn forty_steps(browser: &mut Browser) -> (f64, f64) {
+    look_at_scenes(browser, &json!({ "supervisions": ["ferkd"], "lr": 0.03, "seed": 1 }));
     browser.act("play", json!(40));
     let state = browser.until("forty steps", |state| state["training"]["students"][0]["step"] == 40);
     let loss: Vec<f64> = state["training"]["students"][0]["loss"]
@@ -184,13 +186,7 @@ fn students_in_several_workers_stop_at_the_same_step() {
     let Some(mut visit) = visit(false) else { return };
     open(&mut visit);
     let browser = &mut visit.browser;
-    browser
-        .until("labels and teacher of the scenes", |state| state["teachers"].as_array().unwrap().len() == 2);
-    let training = json!({ "supervisions": ["hard", "kd", "ferkd"], "seed": 1 });
-    browser.act("experiment", json!({ "data": "scenes", "training": training }));
-    browser.until("the scenes' counts", |state| {
-        state["experiment"]["data"] == "scenes" && !state["kinds"].is_null()
-    });
+    look_at_scenes(browser, &json!({ "supervisions": ["hard", "kd", "ferkd"], "seed": 1 }));
     let steps = |state: &Value| -> Vec<u64> {
         let students = state["training"]["students"].as_array().into_iter().flatten();
         students.filter_map(|student| student["step"].as_u64()).collect()
@@ -214,15 +210,9 @@ fn five_students_from_the_start() {
     let Some(mut visit) = visit(false) else { return };
     open(&mut visit);
     let browser = &mut visit.browser;
-    browser
-        .until("labels and teacher of the scenes", |state| state["teachers"].as_array().unwrap().len() == 2);
     let supervisions = json!(["hard", "kd", "fkd", "ferkd", "ferkd+selfmix"]);
     // Another seed than that of the trained ones, so that they begin from the start.
-    let training = json!({ "supervisions": supervisions, "seed": 1 });
-    browser.act("experiment", json!({ "data": "scenes", "training": training }));
-    browser.until("the scenes' counts", |state| {
-        state["experiment"]["data"] == "scenes" && !state["kinds"].is_null()
-    });
+    look_at_scenes(browser, &json!({ "supervisions": supervisions, "seed": 1 }));
     let begun = Instant::now();
     browser.act("play", Value::Null);
     let mut passed = std::collections::BTreeMap::new();
