@@ -2,6 +2,7 @@
 
 use egui::{Button, ComboBox, DragValue, Grid, RichText, Ui};
 use ferkd_data::pixels::{Filter, Normalisation};
+use ferkd_nn::config_file::SIDES;
 use ferkd_nn::preprocessing::InputOverrides;
 
 use crate::onnx_form::OnnxForm;
@@ -72,7 +73,7 @@ fn questions(form: &OnnxForm, cx: &mut PaneContext, ui: &mut Ui) {
         Some(side) => _ = ui.label(format!("{side} pixels, as the file says")),
         None => {
             let mut side = seen.side;
-            let drag = DragValue::new(&mut side).range(8..=4096).suffix(" pixels");
+            let drag = DragValue::new(&mut side).range(SIDES).suffix(" pixels");
             if ui.add(drag).labelled_by(name.id).changed() {
                 cx.push(Action::OnnxInput(InputOverrides { side: Some(side), ..InputOverrides::default() }));
             }

@@ -49,6 +49,9 @@ photos![
     "n07920052/coffee.jpg",
 ];
 
+/// The teacher of photos that ships.
+pub const SHIPPED_TEACHER: &str = "efficientnet-lite0";
+
 /// Number of the photo that a reader sees first: the one of all whose regions are of every kind at the usual settings.
 pub const FIRST_PHOTO: u8 = 11;
 
@@ -91,7 +94,7 @@ impl Asset {
     /// Name of the teacher whose weights these are.
     pub fn teacher(self) -> Option<&'static str> {
         match self {
-            Self::Lite0 => Some("efficientnet-lite0"),
+            Self::Lite0 => Some(SHIPPED_TEACHER),
             Self::Digits => Some(ferkd_train::demo::settings::TEACHER),
             Self::PhotoLabels | Self::Photo(_) | Self::Scenes | Self::Students => None,
         }

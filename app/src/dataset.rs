@@ -15,6 +15,7 @@ use ferkd_method::region::Region;
 use ferkd_method::{Error, Result};
 use image::RgbImage;
 
+use crate::assets::SHIPPED_TEACHER;
 use crate::live_image::LiveImage;
 use crate::scenes::{in_memory, scene_of, store_seed};
 
@@ -39,9 +40,6 @@ enum Source {
     Store { store: Arc<Store>, pictures: Pictures },
     Live { images: Vec<LiveImage>, teacher: String },
 }
-
-/// The teacher of photos that ships.
-pub const SHIPPED_TEACHER: &str = "efficientnet-lite0";
 
 /// Where the pictures of a store's images come from.
 pub enum Pictures {

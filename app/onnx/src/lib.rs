@@ -12,6 +12,6 @@ mod problem;
 #[cfg(test)]
 mod tests;
 
-pub use network::{Network, USUAL_SIDE};
+pub use network::Network;
 pub use operators::OPERATORS;
 pub use problem::Problem;

@@ -7,9 +7,6 @@ use rten_tensor::{NdTensor, NdTensorView};
 use crate::operators::registry;
 use crate::problem::Problem;
 
-/// Side in pixels that is tried where a file takes any.
-pub const USUAL_SIDE: usize = 224;
-
 /// Largest side in pixels: that of `ferkd label`.
 const MOST_SIDE: usize = 4096;
 

@@ -14,6 +14,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::Value;
 
+pub use checks::SIDES;
 pub(crate) use checks::{check_crop, check_normalisation};
 pub use stated::Stated;
 

@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::config_file::{Stated, check_crop, check_normalisation};
+use crate::config_file::{SIDES, Stated, check_crop, check_normalisation};
 use crate::models::Arch;
 use ferkd_data::batches::batch::InputSpec;
 use ferkd_data::pixels::{CropMode, Filter, Normalisation};
@@ -107,7 +107,7 @@ impl Preprocessing {
     /// Numbers out of range, or one of mean and standard deviation where the other one would be assumed.
     pub fn with_overrides(mut self, asked: &InputOverrides) -> Result<Self> {
         if let Some(side) = asked.side {
-            if !(8..=4096).contains(&side) {
+            if !SIDES.contains(&side) {
                 return Err(Error::usage("side", format!("{side} pixels; 8 to 4096 are possible")));
             }
             (self.side, self.side_from) = (side, Source::Flag);

@@ -1,13 +1,18 @@
 //! Which values are possible, and known here.
 
+use std::ops::RangeInclusive;
+
 use serde_json::Value;
 
 use ferkd_data::pixels::{CropMode, Filter, Normalisation};
 
+/// Sides of an input that are possible, in pixels.
+pub const SIDES: RangeInclusive<u32> = 8..=4096;
+
 /// A side in pixels; the error is the problem, as of all that follow.
 pub(super) fn side_of(side: f64) -> Result<u32, String> {
     match side {
-        side if (8.0..=4096.0).contains(&side) && side.fract() == 0.0 => Ok(side as u32),
+        side if side.fract() == 0.0 && SIDES.contains(&(side as u32)) => Ok(side as u32),
         other => Err(format!("a side of {other}; 8 to 4096 pixels are possible")),
     }
 }
