@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
+use clap::builder::RangedU64ValueParser;
 use ferkd_data::scenes::{Half, SceneMaker};
 use ferkd_method::mining::RegionKind;
 use ferkd_method::{Error, Result};
 use ferkd_train::demo::run::{StudentResult, demo};
-use ferkd_train::demo::settings::{HELD_OUT_COPIES, SUPERVISIONS};
+use ferkd_train::demo::settings::{Budget, EPOCHS, HELD_OUT_COPIES, SUPERVISIONS, WARMUP_EPOCHS};
 use ferkd_train::sweep::markdown::with_interval;
 
 use crate::cli::output::{Output, percent};
@@ -33,6 +34,14 @@ pub struct Args {
     /// times the time.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=100))]
     seeds: u64,
+    /// Epochs of each student: with fewer it ends sooner and shows less.
+    #[arg(long, value_name = "N", default_value_t = EPOCHS, value_parser = epochs())]
+    epochs: usize,
+}
+
+/// More epochs than the learning rate rises for.
+fn epochs() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(WARMUP_EPOCHS as u64 + 1..)
 }
 
 /// A supervision's line of the table.
@@ -50,7 +59,8 @@ impl Args {
             return self.write_scenes(per_digit);
         }
         let mut terminal = Terminal::new();
-        let summary = demo(&self.out, self.seed, self.seeds, &STOP, &mut |e| terminal.hear(e))?;
+        let budget = Budget { seed: self.seed, seeds: self.seeds, epochs: self.epochs };
+        let summary = demo(&self.out, budget, &STOP, &mut |e| terminal.hear(e))?;
         let images = summary.held_out_images;
         let mut text = match self.seeds {
             1 => format!(

@@ -7,13 +7,20 @@
 use burn::module::Param;
 use burn::nn::Linear;
 use burn::nn::conv::Conv2d;
-use burn::tensor::module::{attention as plain_attention, linear as plain_linear};
+use burn::tensor::module::attention as plain_attention;
+#[cfg(not(target_family = "wasm"))]
+use burn::tensor::module::linear as affine;
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{DType, Tensor};
 
+#[cfg(target_family = "wasm")]
+use crate::models::ops::affine;
 use crate::models::ops::{attend, convolve};
 use crate::models::padding::padding;
+
+/// Whether this is a page's program: it has convolutions and products of our own alone, for burn's are a large part of it.
+const IS_PAGE: bool = cfg!(target_family = "wasm");
 
 /// A parameter's value in another type; the parameter itself stays as it is.
 fn cast<const D: usize>(parameter: &Param<Tensor<D>>, dtype: DType) -> Param<Tensor<D>> {
@@ -22,17 +29,20 @@ fn cast<const D: usize>(parameter: &Param<Tensor<D>>, dtype: DType) -> Param<Ten
 
 /// A convolution in the type of `x`, shape (N, channels, height, width).
 pub(super) fn conv(layer: &Conv2d, x: Tensor<4>) -> Tensor<4> {
-    let dtype = x.dtype();
-    if layer.bias.is_none() {
+    let (device, dtype) = (x.device(), x.dtype());
+    if layer.bias.is_none() && crate::device::is_cuda(&device) {
+        // Cast and laid out with channels last at once, as it will be read.
+        let weight = layer.weight.val().permute([0, 2, 3, 1]).cast(dtype).permute([0, 3, 1, 2]);
         let options = options(layer, x.dims());
-        if crate::device::is_cuda(&x.device()) {
-            // Cast and laid out with channels last at once, as it will be read.
-            let weight = layer.weight.val().permute([0, 2, 3, 1]).cast(dtype).permute([0, 3, 1, 2]);
-            return convolve(x, weight, options);
-        }
-        if crate::device::is_flex(&x.device()) {
-            return convolve(x, layer.weight.val().cast(dtype), options);
-        }
+        return convolve(x, weight, options);
+    }
+    if IS_PAGE || layer.bias.is_none() && crate::device::is_flex(&device) {
+        let options = options(layer, x.dims());
+        let y = convolve(x, layer.weight.val().cast(dtype), options);
+        return match &layer.bias {
+            Some(bias) => y + bias.val().cast(dtype).reshape([1, -1, 1, 1]),
+            None => y,
+        };
     }
     if dtype == DType::F32 {
         return layer.forward(x);
@@ -56,23 +66,19 @@ pub(super) fn patches(layer: &Conv2d, x: Tensor<4>) -> Tensor<3> {
     let x = x.reshape([n, channels, down, side, across, side]).permute([0, 2, 4, 1, 3, 5]);
     let x = x.reshape([n, down * across, channels * side * side]);
     let weight = layer.weight.val().reshape([outputs, channels * side * side]).swap_dims(0, 1).cast(dtype);
-    plain_linear(x, weight, layer.bias.as_ref().map(|bias| bias.val().cast(dtype)))
+    affine(x, weight, layer.bias.as_ref().map(|bias| bias.val().cast(dtype)))
 }
 
 /// A linear layer in the type of `x`, shape (..., inputs).
 pub(super) fn linear<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
     let dtype = x.dtype();
-    if dtype == DType::F32 {
-        return layer.forward(x);
-    }
-    let bias = layer.bias.as_ref().map(|bias| cast(bias, dtype));
-    Linear { weight: cast(&layer.weight, dtype), bias }.forward(x)
+    affine(x, layer.weight.val().cast(dtype), layer.bias.as_ref().map(|bias| bias.val().cast(dtype)))
 }
 
 /// Self-attention of `heads` heads from queries, keys and values side by side: (N, tokens, 3 width) to (N, tokens,
 /// width). Both products are in the type of the input, the softmax in f32.
 pub(super) fn attention(qkv: Tensor<3>, heads: usize) -> Tensor<3> {
-    if qkv.dtype() != DType::F32 || qkv.device().is_autodiff() {
+    if IS_PAGE || qkv.dtype() != DType::F32 || qkv.device().is_autodiff() {
         return attend(qkv, heads);
     }
     // burn's own holds no scores where it need not remember them.

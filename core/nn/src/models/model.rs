@@ -7,6 +7,7 @@ use crate::models::forward::Forward;
 #[cfg(feature = "flex")]
 use crate::models::host::{Builder, HostNet};
 use crate::models::macs::macs;
+use crate::models::mixed;
 use crate::models::network::Network;
 use crate::models::registry::Model;
 
@@ -29,7 +30,7 @@ impl Model {
 
     /// The last linear layer: features of shape (N, features) to logits of shape (N, C).
     pub fn classify(&self, features: Tensor<2>) -> Tensor<2> {
-        self.head().forward(features)
+        mixed::linear(self.head(), features)
     }
 
     /// Numbers that the last linear layer sees of an image.

@@ -8,8 +8,9 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::TrainConfig;
 use crate::demo::page::{Shown, page};
-use crate::demo::settings::{BASELINE, HELD_OUT_COPIES, REGIONS, TEACHER, student_config, students};
+use crate::demo::settings::{BASELINE, Budget, HELD_OUT_COPIES, REGIONS, TEACHER, student_config, students};
 use crate::demo::truth::Truth;
 use crate::labelling::{LabelConfig, label};
 use crate::run::write_json;
@@ -130,12 +131,12 @@ fn label_config(seed: u64) -> LabelConfig {
     LabelConfig { regions: REGIONS, temperature: 2.0, seed, device: "flex".into(), ..LabelConfig::default() }
 }
 
-/// Runs the demo in the folder `out`, with students of `seeds` seeds, from `seed` on. What an earlier demo of the same seed
-/// left there is used again.
+/// Runs the demo in the folder `out`. What an earlier demo of the same seed left there is used again.
 ///
 /// # Errors
 /// A folder that holds something else; [`Interrupted`](ferkd_method::ErrorKind::Interrupted) when `stop` was set.
-pub fn demo(out: &Path, seed: u64, seeds: u64, stop: &AtomicBool, listen: Listener) -> Result<DemoSummary> {
+pub fn demo(out: &Path, budget: Budget, stop: &AtomicBool, listen: Listener) -> Result<DemoSummary> {
+    let Budget { seed, seeds, epochs } = budget;
     let begun = Instant::now();
     claim(out, seed)?;
     let scenes = out.join("scenes");
@@ -152,10 +153,10 @@ pub fn demo(out: &Path, seed: u64, seeds: u64, stop: &AtomicBool, listen: Listen
     atomic::write(out.join("mining.toml"), mined.to_toml().as_bytes())?;
     let truth = Truth::of(&maker, &store, &mined)?;
 
-    let config = student_config(out, seed);
+    let config = TrainConfig { epochs, ..student_config(out, seed) };
     let written = toml::to_string(&config).map_err(|e| Error::usage("demo settings", e.to_string()))?;
     atomic::write(out.join("train.toml"), written.as_bytes())?;
-    let plan = students(out, seed, seeds)?;
+    let plan = students(out, budget)?;
     let mut analysis = sweep(&plan, &out.join("students"), stop, listen)?.analysis;
     if seeds == 1 {
         vary_images(&mut analysis);

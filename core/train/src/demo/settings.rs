@@ -32,12 +32,24 @@ pub const SUPERVISIONS: [Supervision; 5] =
 /// The supervision that the others are held against.
 pub const BASELINE: &str = "fkd";
 
-/// The students, as a sweep: every supervision with the seeds `seed`, `seed + 1` and so on.
+/// How long the demo trains, and how often.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    /// Seed of scenes and regions, and the first one of weights and order.
+    pub seed: u64,
+    /// Seeds of weights and order: `seed`, `seed + 1` and so on.
+    pub seeds: u64,
+    /// Epochs of each student.
+    pub epochs: usize,
+}
+
+/// The students, as a sweep: every supervision with every seed.
 ///
 /// # Errors
 /// No seed.
 #[cfg(not(target_family = "wasm"))]
-pub fn students(out: &Path, seed: u64, seeds: u64) -> Result<SweepPlan> {
+pub fn students(out: &Path, budget: Budget) -> Result<SweepPlan> {
+    let Budget { seed, seeds, epochs } = budget;
     let shared = student_config(out, seed);
     let mut train = ferkd_data::config::table(&shared)?;
     // What each run has of its own.
@@ -50,7 +62,7 @@ pub fn students(out: &Path, seed: u64, seeds: u64) -> Result<SweepPlan> {
     };
     let config = SweepConfig {
         teacher: TEACHER.into(),
-        epochs: vec![shared.epochs],
+        epochs: vec![epochs],
         seeds: (seed..seed.saturating_add(seeds)).collect(),
         baseline: Some(BASELINE.into()),
         train,
@@ -62,6 +74,12 @@ pub fn students(out: &Path, seed: u64, seeds: u64) -> Result<SweepPlan> {
 
 /// Regions of an image (M): of the store, and drawn for students without labels.
 pub const REGIONS: u32 = 16;
+
+/// Epochs of a student.
+pub const EPOCHS: usize = 48;
+
+/// Epochs in which the learning rate rises.
+pub const WARMUP_EPOCHS: usize = 4;
 
 /// Highest learning rate of the students.
 pub const LR: f64 = 3.2e-2;
@@ -75,13 +93,13 @@ pub fn student_config(out: &Path, seed: u64) -> TrainConfig {
         arch: Arch::Resnet8,
         width: Some(8),
         side: 16,
-        epochs: 48,
+        epochs: EPOCHS,
         batch: 64,
         regions_per_step: 2,
         regions: REGIONS,
         optimizer: Some(OptimizerName::Adamw),
         lr: Some(LR),
-        warmup_epochs: Some(4),
+        warmup_epochs: Some(WARMUP_EPOCHS),
         weight_decay: Some(0.05),
         eval_every: 4,
         log_every: 40,

@@ -144,3 +144,23 @@ pub(super) fn address(tensors: &[&CubeTensor]) -> AddressType {
 pub(super) fn elem_type(tensor: &CubeTensor) -> ElemType {
     burn::backend::cubecl::dtype_to_elem_type(tensor.dtype)
 }
+
+#[cfg(all(test, feature = "wgpu"))]
+thread_local! {
+    static TAKES_OURS: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Whether convolutions and products are computed as in a page, by kernels of our own: a test asked for it.
+#[cfg(all(test, feature = "wgpu"))]
+pub(super) fn takes_ours() -> bool {
+    TAKES_OURS.get()
+}
+
+/// Calls a function for which convolutions and products are computed as in a page.
+#[cfg(all(test, feature = "wgpu"))]
+pub(super) fn with_ours<T>(compute: impl FnOnce() -> T) -> T {
+    TAKES_OURS.set(true);
+    let done = compute();
+    TAKES_OURS.set(false);
+    done
+}

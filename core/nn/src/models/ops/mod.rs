@@ -21,6 +21,7 @@ mod elements;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod kernels;
 mod max_pool;
+mod product;
 mod rows;
 #[cfg(all(test, feature = "flex"))]
 mod testing;
@@ -32,4 +33,6 @@ pub use batch_norm::{BatchParts, with_batch_parts};
 pub(super) use batch_norm::{batch_norm, batch_norm_add};
 pub(super) use convolution::convolve;
 pub(super) use max_pool::max_pool;
+#[cfg(target_family = "wasm")]
+pub(super) use product::affine;
 pub(super) use rows::layer_norm;

@@ -17,6 +17,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Dispatch, TensorMetadata, backend_extension};
 use burn::tensor::{Shape, Tensor};
 
+use super::product::ProductOps;
 use super::rows::RowOps;
 
 /// What each backend computes attention with.
@@ -29,7 +30,7 @@ use super::rows::RowOps;
     Flex: cfg(feature = "flex"),
     Fusion: cfg(feature = "cuda")
 )]
-pub(crate) trait AttentionOps: RowOps {
+pub(crate) trait AttentionOps: RowOps + ProductOps {
     /// Queries, keys and values, cut out.
     #[fusion(meta = specs::split_heads)]
     fn split_heads(
@@ -51,9 +52,9 @@ pub(crate) trait AttentionOps: RowOps {
         let [n, tokens, three] = qkv.shape().dims();
         let scale = scale(three / 3 / heads);
         let (q, k, v) = Self::split_heads(qkv, heads);
-        let scores = Self::float_matmul(q, Self::float_swap_dims(k, 2, 3));
+        let scores = Self::product(q, Self::float_swap_dims(k, 2, 3));
         let attn_weights = Self::softmax_rows(scores, scale);
-        let seen = Self::float_swap_dims(Self::float_matmul(attn_weights.clone(), v), 1, 2);
+        let seen = Self::float_swap_dims(Self::product(attn_weights.clone(), v), 1, 2);
         (Self::float_reshape(seen, Shape::new([n, tokens, three / 3])), attn_weights)
     }
 
@@ -69,11 +70,11 @@ pub(crate) trait AttentionOps: RowOps {
         let (q, k, v) = Self::split_heads(qkv, heads);
         let grad = Self::float_reshape(grad, Shape::new([n, tokens, heads, head]));
         let grad = Self::float_swap_dims(grad, 1, 2);
-        let to_v = Self::float_matmul(Self::float_swap_dims(attn_weights.clone(), 2, 3), grad.clone());
-        let to_attn_weights = Self::float_matmul(grad, Self::float_swap_dims(v, 2, 3));
+        let to_v = Self::product(Self::float_swap_dims(attn_weights.clone(), 2, 3), grad.clone());
+        let to_attn_weights = Self::product(grad, Self::float_swap_dims(v, 2, 3));
         let to_scores = Self::softmax_rows_backward(to_attn_weights, attn_weights, scale(head));
-        let to_q = Self::float_matmul(to_scores.clone(), k);
-        let to_k = Self::float_matmul(Self::float_swap_dims(to_scores, 2, 3), q);
+        let to_q = Self::product(to_scores.clone(), k);
+        let to_k = Self::product(Self::float_swap_dims(to_scores, 2, 3), q);
         Self::merge_heads(to_q, to_k, to_v)
     }
 

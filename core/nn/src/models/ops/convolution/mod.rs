@@ -1,13 +1,18 @@
 //! Convolutions without a bias: on the CPU by kernels of our own (`ferkd-kernels`), on CUDA by cuDNN where it is
-//! installed, else by burn's own kernels, as on every other device.
+//! installed, else by burn's own kernels, as on every other device. A page has direct kernels of our own for WebGPU:
+//! burn's, with all that they may be tuned to, would be a tenth of its program.
 
 mod autodiff;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod cube;
 #[cfg(feature = "cuda")]
 pub(crate) mod cudnn;
+#[cfg(all(feature = "wgpu", any(target_family = "wasm", test)))]
+mod direct;
 #[cfg(feature = "flex")]
 mod flex;
+#[cfg(all(feature = "wgpu", any(target_family = "wasm", test)))]
+mod kernels;
 #[cfg(all(test, feature = "flex"))]
 mod tests;
 
@@ -55,7 +60,11 @@ pub(crate) trait ConvolutionOps: Backend {
 }
 
 /// The shape of what comes out.
-#[cfg(feature = "cuda")]
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+#[cfg_attr(
+    not(any(feature = "cuda", target_family = "wasm")),
+    allow(dead_code, reason = "tests have it everywhere")
+)]
 fn output(x: [usize; 4], weight: [usize; 4], options: &ConvOptions<2>) -> [usize; 4] {
     let side = |i: usize| {
         let (before, after) = options.padding[i];

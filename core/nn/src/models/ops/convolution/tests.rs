@@ -79,6 +79,28 @@ fn every_device_convolves_as_burn_does_on_the_cpu() {
     }
 }
 
+/// Natively on wgpu: a page has them there alone.
+#[cfg(feature = "wgpu")]
+#[test]
+fn the_kernels_of_a_page_convolve_as_burn_does_on_the_cpu() {
+    use crate::models::ops::cubes::with_ours;
+
+    let Some((_, device)) = devices().find(|(name, _)| *name == "wgpu") else { return };
+    let more: [Sizes; 3] = [
+        // Several tiles of a group, several shares of a weight's gradient.
+        ([4, 16, 16], [24, 16], 3, 2, (1, 1), 1),
+        ([2, 13, 6], [12, 20], 3, 1, (1, 1), 4),
+        ([1, 9, 9], [6, 10], 5, 3, (2, 2), 2),
+    ];
+    for sizes in SIZES.iter().chain(&more) {
+        let expected = step(by_burn, &Device::flex().autodiff(), FloatDType::F32, sizes);
+        let found = with_ours(|| step(convolve, &device.clone().autodiff(), FloatDType::F32, sizes));
+        for (found, expected) in found.iter().zip(&expected) {
+            same(&format!("{sizes:?}"), found, expected, 1e-5);
+        }
+    }
+}
+
 /// Each operation by itself on tensors that lie with channels last: nothing else is computed, so that this holds where
 /// a program fakes CUDA's driver and for cuDNN (`examples/cuda/simulate.sh` tells how).
 #[test]
