@@ -3,11 +3,12 @@
 use burn::module::Param;
 use burn::nn::conv::Conv2d;
 use burn::nn::pool::MaxPool2d;
-use burn::nn::{BatchNorm, LayerNorm, Linear};
+use burn::nn::{BatchNorm, Linear};
 use burn::tensor::Tensor;
 
 use crate::memory::tape::{Tape, Value};
 use crate::models::Model;
+use crate::models::blank::LayerNorm;
 use crate::models::network::{Network, Ops};
 use crate::models::ops::activation::Activation;
 

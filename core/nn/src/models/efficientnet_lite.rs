@@ -2,10 +2,11 @@
 //! padding.
 
 use burn::module::Module;
-use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig, PaddingConfig2d};
+use burn::nn::conv::Conv2d;
+use burn::nn::{BatchNorm, Linear, PaddingConfig2d};
 use burn::tensor::Device;
 
+use crate::models::blank;
 use crate::models::network::{Network, Ops, Shapes};
 use crate::models::ops::activation::Activation;
 
@@ -53,16 +54,11 @@ struct MbConv {
 }
 
 fn conv(channels: [usize; 2], kernel: usize, stride: usize, groups: usize, device: &Device) -> Conv2d {
-    Conv2dConfig::new(channels, [kernel, kernel])
-        .with_stride([stride, stride])
-        .with_groups(groups)
-        .with_padding(PaddingConfig2d::Same)
-        .with_bias(false)
-        .init(device)
+    blank::conv(channels, kernel, stride, groups, PaddingConfig2d::Same, device)
 }
 
 fn norm(channels: usize, device: &Device) -> BatchNorm {
-    BatchNormConfig::new(channels).with_epsilon(1e-3).with_momentum(0.01).init(device)
+    blank::batch_norm(channels, 1e-3, 0.01, device)
 }
 
 impl MbConv {
@@ -124,7 +120,7 @@ impl EfficientNetLite {
                 blocks,
                 conv_head: conv([channels(LAST), 1280], 1, 1, 1, device),
                 bn1: norm(1280, device),
-                fc: LinearConfig::new(1280, classes).init(device),
+                fc: blank::linear(1280, classes, true, device),
             },
         }
     }

@@ -6,9 +6,10 @@
 use burn::module::Param;
 use burn::nn::conv::Conv2d;
 use burn::nn::pool::MaxPool2d;
-use burn::nn::{BatchNorm, LayerNorm, Linear};
+use burn::nn::{BatchNorm, Linear};
 use burn::tensor::{DType, FloatDType, Tensor};
 
+use crate::models::blank::LayerNorm;
 use crate::models::drop_path::DropPath;
 use crate::models::mixed;
 use crate::models::network::Ops;
@@ -71,7 +72,7 @@ impl Ops for Forward<'_> {
     }
 
     fn layer_norm(&mut self, norm: &LayerNorm, epsilon: f64, x: Tensor<3>) -> Tensor<3> {
-        ops::layer_norm(norm, x, epsilon, self.dtype.into())
+        ops::layer_norm(x, norm.parameters(), epsilon, self.dtype.into())
     }
 
     fn linear(&mut self, linear: &Linear, x: Tensor<3>) -> Tensor<3> {
@@ -117,6 +118,6 @@ impl Ops for Forward<'_> {
     }
 
     fn feature_norm(&mut self, norm: &LayerNorm, epsilon: f64, x: Tensor<2>) -> Tensor<2> {
-        ops::layer_norm(norm, x, epsilon, FloatDType::F32)
+        ops::layer_norm(x, norm.parameters(), epsilon, FloatDType::F32)
     }
 }

@@ -3,6 +3,7 @@
 //! From the bottom: operations of our own (`ops`), what a network is made of (`network`), the networks, each in a
 //! file of its own, and the `registry` of those that there are.
 
+pub(crate) mod blank;
 mod drop_path;
 mod efficientnet_lite;
 mod forward;

@@ -8,9 +8,10 @@
 use burn::module::Param;
 use burn::nn::conv::Conv2d;
 use burn::nn::pool::MaxPool2d;
-use burn::nn::{BatchNorm, LayerNorm, Linear};
+use burn::nn::{BatchNorm, Linear};
 use burn::tensor::Tensor;
 
+use crate::models::blank::LayerNorm;
 use crate::models::ops::activation::Activation;
 
 /// What networks are made of.
@@ -53,7 +54,7 @@ pub(crate) trait Ops {
         x: Self::Tokens,
     ) -> Self::Tokens;
 
-    /// A layer norm of each token. `epsilon` is the layer's, which burn lets no one read.
+    /// A layer norm of each token. `epsilon` is the network's.
     fn layer_norm(&mut self, norm: &LayerNorm, epsilon: f64, x: Self::Tokens) -> Self::Tokens;
 
     /// A linear layer on each token.

@@ -2,11 +2,12 @@
 //! that is customary for small pictures.
 
 use burn::module::Module;
-use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::conv::Conv2d;
 use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
-use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig, PaddingConfig2d};
+use burn::nn::{BatchNorm, Linear, PaddingConfig2d};
 use burn::tensor::Device;
 
+use crate::models::blank;
 use crate::models::network::{Network, Ops, Shapes};
 use crate::models::ops::activation::Activation;
 
@@ -62,15 +63,12 @@ pub(super) struct Shortcut {
 /// A square convolution without bias, padded by half its kernel.
 pub(super) fn conv(inputs: usize, outputs: usize, kernel: usize, stride: usize, device: &Device) -> Conv2d {
     let half = kernel / 2;
-    Conv2dConfig::new([inputs, outputs], [kernel, kernel])
-        .with_stride([stride, stride])
-        .with_padding(PaddingConfig2d::Explicit(half, half, half, half))
-        .with_bias(false)
-        .init(device)
+    let padding = PaddingConfig2d::Explicit(half, half, half, half);
+    blank::conv([inputs, outputs], kernel, stride, 1, padding, device)
 }
 
 pub(super) fn norm(channels: usize, device: &Device) -> BatchNorm {
-    BatchNormConfig::new(channels).init(device)
+    blank::batch_norm(channels, 1e-5, 0.1, device)
 }
 
 impl Block {
@@ -172,7 +170,7 @@ impl ResNet {
             layer2: layer(1),
             layer3: layer(2),
             layer4: layer(3),
-            fc: LinearConfig::new(512 * expansion, classes).init(device),
+            fc: blank::linear(512 * expansion, classes, true, device),
         }
     }
 

@@ -2,9 +2,10 @@
 
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
-use burn::nn::{BatchNorm, Linear, LinearConfig};
+use burn::nn::{BatchNorm, Linear};
 use burn::tensor::Device;
 
+use crate::models::blank::linear;
 use crate::models::network::{Network, Ops, Shapes};
 use crate::models::ops::activation::Activation;
 use crate::models::resnet::{Block, Stem, conv, norm};
@@ -38,7 +39,7 @@ impl ResNetCifar {
             layer1: stage(width, width, 1),
             layer2: stage(width, 2 * width, 2),
             layer3: stage(2 * width, 4 * width, 2),
-            fc: LinearConfig::new(4 * width, classes).init(device),
+            fc: linear(4 * width, classes, true, device),
         }
     }
 

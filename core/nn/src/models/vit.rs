@@ -1,10 +1,11 @@
 //! Vision transformers under timm's names: DeiT's (Touvron et al. 2021) and EVA's giant (Fang et al. 2022).
 
 use burn::module::{Module, Param};
-use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use burn::nn::Linear;
+use burn::nn::conv::Conv2d;
 use burn::tensor::{Device, Tensor};
 
+use crate::models::blank::{LayerNorm, layer_norm, linear, patches, zeros};
 use crate::models::network::{Network, Ops, Shapes};
 use crate::models::vit_size::{VitSize, VitStyle};
 
@@ -54,23 +55,14 @@ struct Mlp {
 /// What layer norms add to a variance, as timm's transformers do.
 const EPSILON: f64 = 1e-6;
 
-fn norm(width: usize, device: &Device) -> LayerNorm {
-    LayerNormConfig::new(width).with_epsilon(EPSILON).init(device)
-}
-
-/// A parameter of zeros, made when it is first needed: a network can be counted without its weights.
-fn zeros<const D: usize>(shape: [usize; D], device: &Device) -> Param<Tensor<D>> {
-    burn::nn::Initializer::Zeros.init(shape, device)
-}
-
 impl Attention {
     fn new(style: VitStyle, size: &VitSize, device: &Device) -> Self {
         let (width, separate) = (size.width, style == VitStyle::Eva);
         Self {
-            qkv: LinearConfig::new(width, 3 * width).with_bias(!separate).init(device),
+            qkv: linear(width, 3 * width, !separate, device),
             q_bias: separate.then(|| zeros([width], device)),
             v_bias: separate.then(|| zeros([width], device)),
-            proj: LinearConfig::new(width, width).init(device),
+            proj: linear(width, width, true, device),
             heads: size.heads,
         }
     }
@@ -89,13 +81,10 @@ impl VitBlock {
     fn new(style: VitStyle, size: &VitSize, device: &Device) -> Self {
         let (width, hidden) = (size.width, size.hidden(style));
         Self {
-            norm1: norm(width, device),
+            norm1: layer_norm(width, device),
             attn: Attention::new(style, size, device),
-            norm2: norm(width, device),
-            mlp: Mlp {
-                fc1: LinearConfig::new(width, hidden).init(device),
-                fc2: LinearConfig::new(hidden, width).init(device),
-            },
+            norm2: layer_norm(width, device),
+            mlp: Mlp { fc1: linear(width, hidden, true, device), fc2: linear(hidden, width, true, device) },
         }
     }
 
@@ -117,15 +106,13 @@ impl Vit {
         let (width, patch, grid) = (size.width, size.patch, size.grid());
         let pooled = style == VitStyle::Eva;
         Self {
-            patch_embed: PatchEmbed {
-                proj: Conv2dConfig::new([3, width], [patch, patch]).with_stride([patch, patch]).init(device),
-            },
+            patch_embed: PatchEmbed { proj: patches(3, width, patch, device) },
             cls_token: zeros([1, 1, width], device),
             pos_embed: zeros([1, 1 + grid * grid, width], device),
             blocks: (0..size.depth).map(|_| VitBlock::new(style, size, device)).collect(),
-            norm: (!pooled).then(|| norm(width, device)),
-            fc_norm: pooled.then(|| norm(width, device)),
-            head: LinearConfig::new(width, classes).init(device),
+            norm: (!pooled).then(|| layer_norm(width, device)),
+            fc_norm: pooled.then(|| layer_norm(width, device)),
+            head: linear(width, classes, true, device),
         }
     }
 

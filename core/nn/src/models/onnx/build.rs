@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use burn::module::{Module, Param, ParamId};
 use burn::nn::conv::Conv2d;
 use burn::nn::pool::MaxPool2d;
-use burn::nn::{BatchNorm, LayerNorm, Linear, PaddingConfig2d};
+use burn::nn::{BatchNorm, Linear, PaddingConfig2d};
 use burn::tensor::Tensor;
 
 use crate::device::read::read;
+use crate::models::blank::LayerNorm;
 use crate::models::network::Ops;
 use crate::models::onnx::graph::{Attribute, Graph};
 use crate::models::ops::activation::Activation;
@@ -108,12 +109,9 @@ impl Builder {
     }
 
     fn norm(&mut self, norm: &LayerNorm, epsilon: f64, x: &str) -> String {
-        let mut inputs = vec![x.to_owned(), self.param(&norm.gamma)];
-        if let Some(beta) = &norm.beta {
-            inputs.push(self.param(beta));
-        }
-        let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+        let (gamma, beta) = (self.param(&norm.gamma), self.param(&norm.beta));
         let epsilon = Attribute::Float(epsilon as f32);
+        let inputs = [x, gamma.as_str(), beta.as_str()];
         self.graph.node("LayerNormalization", &inputs, &[("axis", Attribute::Int(-1)), ("epsilon", epsilon)])
     }
 

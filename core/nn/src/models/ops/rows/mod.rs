@@ -16,7 +16,6 @@ mod tests;
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, backend_extension};
-use burn::nn::LayerNorm;
 use burn::tensor::{FloatDType, Tensor};
 
 /// What each backend computes rows with: the last axis of tensors of any shape.
@@ -98,15 +97,13 @@ mod specs {
     }
 }
 
-/// A layer norm of `x`, shape (..., C), of any type; what comes out is in `dtype`. `epsilon` is the layer's, which it
-/// tells no one.
+/// A layer norm of `x`, shape (..., C), of any type; what comes out is in `dtype`. Gamma and beta have shape (C).
 pub(crate) fn layer_norm<const D: usize>(
-    layer: &LayerNorm,
     x: Tensor<D>,
+    [gamma, beta]: [Tensor<1>; 2],
     epsilon: f64,
     dtype: FloatDType,
 ) -> Tensor<D> {
-    let Some(beta) = &layer.beta else { return layer.forward(x).cast(dtype) };
-    let (x, gamma, beta) = (x.into_dispatch(), layer.gamma.val().into_dispatch(), beta.val().into_dispatch());
+    let (x, gamma, beta) = (x.into_dispatch(), gamma.into_dispatch(), beta.into_dispatch());
     Tensor::from_dispatch(Dispatch::normalise_rows(x, gamma, beta, epsilon, dtype))
 }

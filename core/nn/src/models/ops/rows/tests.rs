@@ -1,5 +1,5 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
-use burn::nn::LayerNormConfig;
+use burn::nn::{LayerNorm, LayerNormConfig};
 use burn::tensor::{DType, Device, TensorData};
 
 use super::*;
@@ -21,6 +21,10 @@ fn layer(width: usize, device: &Device) -> LayerNorm {
     layer.gamma = replace(layer.gamma, elements(0.5, 0.25));
     layer.beta = layer.beta.map(|beta| replace(beta, elements(-0.3, 0.1)));
     layer
+}
+
+fn parameters(layer: &LayerNorm) -> [Tensor<1>; 2] {
+    [layer.gamma.val(), layer.beta.as_ref().unwrap().val()]
 }
 
 /// Output and gradients of input, gamma and beta.
@@ -54,10 +58,16 @@ fn every_device_computes_what_burns_layer_norm_computes() {
         for (seed, shape) in SHAPES.into_iter().enumerate() {
             let (x, weights) = (random(shape, seed as u64), random(shape, 50 + seed as u64));
             let expected = step(LayerNorm::forward, &Device::flex(), &x, &weights);
-            let found = step(|l, x| layer_norm(l, x, EPSILON, FloatDType::F32), &device, &x, &weights);
+            let found =
+                step(|l, x| layer_norm(x, parameters(l), EPSILON, FloatDType::F32), &device, &x, &weights);
             close(&format!("{name}, {shape:?}"), &found, &expected, 3e-5);
             if device.supports_dtype(FloatDType::BF16) {
-                let found = step(|l, x| layer_norm(l, x, EPSILON, FloatDType::BF16), &device, &x, &weights);
+                let found = step(
+                    |l, x| layer_norm(x, parameters(l), EPSILON, FloatDType::BF16),
+                    &device,
+                    &x,
+                    &weights,
+                );
                 assert_eq!(found[0].dtype(), DType::BF16);
                 assert_eq!(found[1].dtype(), DType::F32);
                 close(&format!("{name}, {shape:?}, bf16"), &found, &expected, 2e-2);
@@ -71,7 +81,7 @@ fn a_layer_norm_needs_no_gradient_to_be_computed() {
     for (name, device) in devices() {
         let x = random([4, 3, 30], 3);
         let tensor = |device: &Device| Tensor::<3>::from_data(x.clone(), device) + 500.0;
-        let found = layer_norm(&layer(30, &device), tensor(&device), EPSILON, FloatDType::F32);
+        let found = layer_norm(tensor(&device), parameters(&layer(30, &device)), EPSILON, FloatDType::F32);
         let expected = layer(30, &Device::flex()).forward(tensor(&Device::flex()));
         same(name, &found.into_data(), &expected.into_data(), 1e-3);
     }
@@ -137,9 +147,14 @@ fn a_row_that_is_made_anew_is_the_same() {
     let gradient = |device: Device| {
         let x = Tensor::<3>::from_data(x.clone(), &device).require_grad();
         let weights = Tensor::<3>::from_data(weights.clone(), &device);
-        let y = layer_norm(&layer(20, &device), x.clone() * weights.clone(), EPSILON, FloatDType::F32);
+        let y = layer_norm(
+            x.clone() * weights.clone(),
+            parameters(&layer(20, &device)),
+            EPSILON,
+            FloatDType::F32,
+        );
         // The second norm keeps what the first one makes, or asks for it again.
-        let y = layer_norm(&layer(20, &device), y, EPSILON, FloatDType::F32);
+        let y = layer_norm(y, parameters(&layer(20, &device)), EPSILON, FloatDType::F32);
         let grads = (softmax(y, 0.5) * weights).sum().backward();
         x.grad(&grads).unwrap().into_data()
     };
