@@ -207,9 +207,8 @@ pub(super) fn convolve_to_weight<F: Float>(
     #[comptime] tiles: Tiles,
     #[define(F)] _dtype: ElemType,
 ) {
-    if CUBE_POS >= cubes {
-        terminate!();
-    }
+    // Cubes beyond the last do nothing, but do not end either: all units of a cube must meet where it is in step.
+    let is_one = CUBE_POS < cubes;
     let (rest, share) = share_count.div_mod(CUBE_POS);
     let across = rest % comptime![window.kernel[1]];
     let rest = rest / comptime![window.kernel[1]];
@@ -226,7 +225,7 @@ pub(super) fn convolve_to_weight<F: Float>(
         sums[i] = 0.0f32;
     }
     let start = share * pixels_of_share;
-    let end = clamp_max(start + pixels_of_share, pixels_in_all);
+    let end = select(is_one, clamp_max(start + pixels_of_share, pixels_in_all), start);
     let mut at = start + UNIT_POS as usize;
     while at < end {
         let (rest, pixel) = extents.pixels.div_mod(at);
@@ -277,7 +276,8 @@ pub(super) fn convolve_to_weight<F: Float>(
     }
     sync_cube();
     let mut i = UNIT_POS as usize;
-    while i < count {
+    let last = select(is_one, count.runtime(), 0usize);
+    while i < last {
         let to =
             (share * outputs + output + i / tiles.channels) * extents.channels + channel + i % tiles.channels;
         let to = (to * comptime![window.kernel[0]] + down) * comptime![window.kernel[1]] + across;
