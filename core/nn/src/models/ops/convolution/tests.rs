@@ -148,3 +148,41 @@ fn what_needs_no_gradient_has_none_and_checkpointing_changes_nothing() {
     let grads = plain.sum().backward();
     assert!(x.grad(&grads).is_none() && weight.grad(&grads).is_some());
 }
+
+/// Forward and backward of a small student's convolutions on wgpu, by burn's kernels and by a page's, in turns.
+#[cfg(feature = "wgpu")]
+#[test]
+#[ignore = "a measurement"]
+#[allow(clippy::print_stdout, reason = "it is what a measurement is for")]
+fn a_pages_kernels_beside_burns() {
+    use std::time::Instant;
+
+    use crate::models::ops::cubes::with_ours;
+
+    let Some((_, device)) = devices().find(|(name, _)| *name == "wgpu") else { return };
+    let device = device.autodiff();
+    let sizes: [Sizes; 7] = [
+        ([64, 16, 16], [3, 8], 3, 1, (1, 1), 1),
+        ([64, 16, 16], [8, 8], 3, 1, (1, 1), 1),
+        ([64, 16, 16], [8, 16], 3, 2, (1, 1), 1),
+        ([64, 8, 8], [16, 16], 3, 1, (1, 1), 1),
+        ([64, 8, 8], [16, 32], 3, 2, (1, 1), 1),
+        ([64, 4, 4], [32, 32], 3, 1, (1, 1), 1),
+        // A teacher's.
+        ([8, 28, 28], [48, 288], 1, 1, (0, 0), 1),
+    ];
+    for sizes in &sizes {
+        let mut times = [f64::INFINITY; 2];
+        for turn in 0..8 {
+            let begun = Instant::now();
+            let done = match turn % 2 {
+                0 => step(convolve, &device, FloatDType::F32, sizes),
+                _ => with_ours(|| step(convolve, &device, FloatDType::F32, sizes)),
+            };
+            assert!(done.iter().all(|part| part.num_elements() > 0));
+            times[turn % 2] = times[turn % 2].min(begun.elapsed().as_secs_f64());
+        }
+        let [burns, ours] = times.map(|time| 1e3 * time);
+        println!("{sizes:?}: burn's {burns:.1} ms, ours {ours:.1} ms, {:.2}", ours / burns);
+    }
+}
