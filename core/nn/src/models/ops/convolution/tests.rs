@@ -149,7 +149,8 @@ fn what_needs_no_gradient_has_none_and_checkpointing_changes_nothing() {
     assert!(x.grad(&grads).is_none() && weight.grad(&grads).is_some());
 }
 
-/// Forward and backward of a small student's convolutions on wgpu, by burn's kernels and by a page's, in turns.
+/// A small student's convolutions and one of a teacher's on wgpu, forward and both gradients, by burn's kernels and by a
+/// page's, in turns.
 #[cfg(feature = "wgpu")]
 #[test]
 #[ignore = "a measurement"]
@@ -160,7 +161,6 @@ fn a_pages_kernels_beside_burns() {
     use crate::models::ops::cubes::with_ours;
 
     let Some((_, device)) = devices().find(|(name, _)| *name == "wgpu") else { return };
-    let device = device.autodiff();
     let sizes: [Sizes; 7] = [
         ([64, 16, 16], [3, 8], 3, 1, (1, 1), 1),
         ([64, 16, 16], [8, 8], 3, 1, (1, 1), 1),
@@ -168,21 +168,37 @@ fn a_pages_kernels_beside_burns() {
         ([64, 8, 8], [16, 16], 3, 1, (1, 1), 1),
         ([64, 8, 8], [16, 32], 3, 2, (1, 1), 1),
         ([64, 4, 4], [32, 32], 3, 1, (1, 1), 1),
-        // A teacher's.
         ([8, 28, 28], [48, 288], 1, 1, (0, 0), 1),
     ];
     for sizes in &sizes {
-        let mut times = [f64::INFINITY; 2];
-        for turn in 0..8 {
-            let begun = Instant::now();
-            let done = match turn % 2 {
-                0 => step(convolve, &device, FloatDType::F32, sizes),
-                _ => with_ours(|| step(convolve, &device, FloatDType::F32, sizes)),
+        let mut seed = 0;
+        let [x, weight, grad] = shapes(sizes).map(|shape| {
+            seed += 1;
+            Tensor::<4>::from_data(random(shape, seed), &device)
+        });
+        let pass = |pass: usize| {
+            let [grad, x, weight] = [&grad, &x, &weight].map(|tensor| tensor.clone().into_dispatch());
+            let found = match pass {
+                0 => Dispatch::convolve(x, weight, options(sizes)),
+                1 => Dispatch::convolve_to_x(grad, x, weight, options(sizes)),
+                _ => Dispatch::convolve_to_weight(grad, x, weight, options(sizes)),
             };
-            assert!(done.iter().all(|part| part.num_elements() > 0));
-            times[turn % 2] = times[turn % 2].min(begun.elapsed().as_secs_f64());
+            // One number is read: the device has computed by then.
+            Tensor::<4>::from_dispatch(found).slice([0..1, 0..1, 0..1, 0..1]).into_data()
+        };
+        for (number, name) in ["forward", "to pictures", "to weight"].into_iter().enumerate() {
+            let mut times = [f64::INFINITY; 2];
+            for turn in 0..12 {
+                let begun = Instant::now();
+                let done = match turn % 2 {
+                    0 => pass(number),
+                    _ => with_ours(|| pass(number)),
+                };
+                assert_eq!(done.num_elements(), 1);
+                times[turn % 2] = times[turn % 2].min(begun.elapsed().as_secs_f64());
+            }
+            let [burns, ours] = times.map(|time| 1e3 * time);
+            println!("{sizes:?} {name}: burn's {burns:.1} ms, ours {ours:.1} ms, {:.2}", ours / burns);
         }
-        let [burns, ours] = times.map(|time| 1e3 * time);
-        println!("{sizes:?}: burn's {burns:.1} ms, ours {ours:.1} ms, {:.2}", ours / burns);
     }
 }
