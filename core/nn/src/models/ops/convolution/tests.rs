@@ -183,8 +183,9 @@ fn a_pages_kernels_beside_burns() {
                 1 => Dispatch::convolve_to_x(grad, x, weight, options(sizes)),
                 _ => Dispatch::convolve_to_weight(grad, x, weight, options(sizes)),
             };
-            // One number is read: the device has computed by then.
-            Tensor::<4>::from_dispatch(found).slice([0..1, 0..1, 0..1, 0..1]).into_data()
+            // A number is looked at: until then the device may not have begun.
+            let number = Tensor::<4>::from_dispatch(found).slice([0..1, 0..1, 0..1, 0..1]).into_data();
+            number.try_to_vec::<f32>().unwrap()[0]
         };
         for (number, name) in ["forward", "to pictures", "to weight"].into_iter().enumerate() {
             let mut times = [f64::INFINITY; 2];
@@ -194,7 +195,7 @@ fn a_pages_kernels_beside_burns() {
                     0 => pass(number),
                     _ => with_ours(|| pass(number)),
                 };
-                assert_eq!(done.num_elements(), 1);
+                assert!(done.is_finite());
                 times[turn % 2] = times[turn % 2].min(begun.elapsed().as_secs_f64());
             }
             let [burns, ours] = times.map(|time| 1e3 * time);
