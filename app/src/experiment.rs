@@ -6,6 +6,7 @@ use ferkd_method::mining::{Confidence, Rule, Thresholds};
 use ferkd_method::selfmix::{Mix, MixPartners, MixStrength};
 use ferkd_train::config::{Supervision, TrainConfig};
 use ferkd_train::demo::settings::LR;
+pub use ferkd_train::demo::settings::WARMUP_EPOCHS;
 use serde::{Deserialize, Serialize};
 
 use crate::assets::FIRST_PHOTO;
@@ -16,9 +17,6 @@ pub const VERSION: u32 = 1;
 
 /// Regions of an image in a step: an epoch visits every so many images once. The demo's, as all that is not said here.
 pub const REGIONS_PER_STEP: usize = 2;
-
-/// Epochs in which the learning rate rises.
-pub const WARMUP_EPOCHS: usize = 4;
 
 /// Epochs of the shortest run.
 pub const FEWEST_EPOCHS: usize = 4;

@@ -11,7 +11,7 @@
 //! What still has its checksum gets that time back; everything else counts as changed now. So no file is ever older than
 //! what it holds.
 //!
-//! The list is of no use where somebody else has built into TARGET since, for that may be of other sources and is
+//! The list does not count where something else was built into TARGET since, for that may be of other sources and is
 //! younger; where the last run was interrupted; or where the clone lies elsewhere, for programs know their clone. Then
 //! all counts as changed.
 

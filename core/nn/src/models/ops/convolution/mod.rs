@@ -60,11 +60,7 @@ pub(crate) trait ConvolutionOps: Backend {
 }
 
 /// The shape of what comes out.
-#[cfg(any(feature = "cuda", feature = "wgpu"))]
-#[cfg_attr(
-    not(any(feature = "cuda", target_family = "wasm")),
-    allow(dead_code, reason = "tests have it everywhere")
-)]
+#[cfg(any(feature = "cuda", all(feature = "wgpu", any(target_family = "wasm", test))))]
 fn output(x: [usize; 4], weight: [usize; 4], options: &ConvOptions<2>) -> [usize; 4] {
     let side = |i: usize| {
         let (before, after) = options.padding[i];
