@@ -44,6 +44,48 @@ pub(super) struct Window {
     pub dilation: [usize; 2],
 }
 
+/// Sums that have not begun.
+#[cube]
+fn zeros(#[comptime] count: usize) -> Array<f32> {
+    let mut sums = Array::<f32>::new(count);
+    #[unroll]
+    for i in 0..count {
+        sums[i] = 0.0f32;
+    }
+    sums
+}
+
+/// Where along an axis an output reads through a number of its window, and whether that lies within what comes in.
+#[cube]
+fn read_place(
+    output: usize,
+    number: usize,
+    extent: usize,
+    #[comptime] window: Window,
+    #[comptime] axis: usize,
+) -> (usize, bool) {
+    let padded = output * comptime![window.stride[axis]] + number * comptime![window.dilation[axis]];
+    let padding = comptime![window.padding[axis]];
+    (padded - padding, padded >= padding && padded < extent + padding)
+}
+
+/// Which output along an axis reads a place through a number of its window, and whether there is one.
+#[cube]
+fn reading_output(
+    place: usize,
+    number: usize,
+    extent: usize,
+    #[comptime] window: Window,
+    #[comptime] axis: usize,
+) -> (usize, bool) {
+    let behind = place + comptime![window.padding[axis]];
+    let ahead = number * comptime![window.dilation[axis]];
+    let distance = select(behind >= ahead, behind - ahead, 0usize);
+    let output = distance / comptime![window.stride[axis]];
+    let is_read = behind >= ahead && output * comptime![window.stride[axis]] == distance && output < extent;
+    (output, is_read)
+}
+
 /// The convolution: a unit computes `tile` outputs at one pixel.
 #[cube(launch, address_type = "dynamic")]
 pub(super) fn convolve<F: Float>(
@@ -68,23 +110,15 @@ pub(super) fn convolve<F: Float>(
     let group = extents.tiles.div(tiles);
     let output = tiles * tile;
     let from = picture * x_steps.first + group * extents.channels * x_steps.second;
-    let mut sums = Array::<f32>::new(tile);
-    #[unroll]
-    for i in 0..tile {
-        sums[i] = 0.0f32;
-    }
+    let mut sums = zeros(tile);
     for down in 0..window.kernel[0] {
-        let in_row = row * comptime![window.stride[0]] + down * comptime![window.dilation[0]];
-        let is_in =
-            in_row >= comptime![window.padding[0]] && in_row < extents.height + comptime![window.padding[0]];
+        let (in_row, is_in) = read_place(row, down, extents.height, window, 0usize);
         if is_in {
-            let from = from + (in_row - comptime![window.padding[0]]) * x_steps.row;
+            let from = from + in_row * x_steps.row;
             for across in 0..window.kernel[1] {
-                let in_pixel = pixel * comptime![window.stride[1]] + across * comptime![window.dilation[1]];
-                let is_in = in_pixel >= comptime![window.padding[1]]
-                    && in_pixel < extents.width + comptime![window.padding[1]];
+                let (in_pixel, is_in) = read_place(pixel, across, extents.width, window, 1usize);
                 if is_in {
-                    let mut place = from + (in_pixel - comptime![window.padding[1]]) * x_steps.pixel;
+                    let mut place = from + in_pixel * x_steps.pixel;
                     let mut factor =
                         output * weight_steps.first + down * weight_steps.row + across * weight_steps.pixel;
                     for _ in 0..extents.channels {
@@ -132,28 +166,12 @@ pub(super) fn convolve_to_x<F: Float>(
     let output = group * extents.outputs;
     let from = picture * grad_steps.first + output * grad_steps.second;
     let first_factor = output * weight_steps.first + tile_of_group * tile * weight_steps.second;
-    let mut sums = Array::<f32>::new(tile);
-    #[unroll]
-    for i in 0..tile {
-        sums[i] = 0.0f32;
-    }
+    let mut sums = zeros(tile);
     for down in 0..window.kernel[0] {
-        // The output's row that reads this one here, if there is one.
-        let behind = row + comptime![window.padding[0]];
-        let ahead = down * comptime![window.dilation[0]];
-        let distance = select(behind >= ahead, behind - ahead, 0usize);
-        let out_row = distance / comptime![window.stride[0]];
-        let is_read =
-            behind >= ahead && out_row * comptime![window.stride[0]] == distance && out_row < extents.height;
+        let (out_row, is_read) = reading_output(row, down, extents.height, window, 0usize);
         if is_read {
             for across in 0..window.kernel[1] {
-                let behind = pixel + comptime![window.padding[1]];
-                let ahead = across * comptime![window.dilation[1]];
-                let distance = select(behind >= ahead, behind - ahead, 0usize);
-                let out_pixel = distance / comptime![window.stride[1]];
-                let is_read = behind >= ahead
-                    && out_pixel * comptime![window.stride[1]] == distance
-                    && out_pixel < extents.width;
+                let (out_pixel, is_read) = reading_output(pixel, across, extents.width, window, 1usize);
                 if is_read {
                     let mut place = from + out_row * grad_steps.row + out_pixel * grad_steps.pixel;
                     let mut factor = first_factor + down * weight_steps.row + across * weight_steps.pixel;
@@ -219,32 +237,24 @@ pub(super) fn convolve_to_weight<F: Float>(
     let (output, channel) = (output_tile * tiles.outputs, channel_tile * tiles.channels);
     let group = output / extents.outputs;
     let count = comptime![tiles.outputs * tiles.channels];
-    let mut sums = Array::<f32>::new(count);
-    #[unroll]
-    for i in 0..count {
-        sums[i] = 0.0f32;
-    }
+    let mut sums = zeros(count);
     let start = share * pixels_of_share;
     let end = select(is_one, clamp_max(start + pixels_of_share, pixels_in_all), start);
     let mut at = start + UNIT_POS as usize;
     while at < end {
         let (rest, pixel) = extents.pixels.div_mod(at);
         let (picture, row) = extents.rows.div_mod(rest);
-        let in_row = row * comptime![window.stride[0]] + down * comptime![window.dilation[0]];
-        let in_pixel = pixel * comptime![window.stride[1]] + across * comptime![window.dilation[1]];
-        let is_in = in_row >= comptime![window.padding[0]]
-            && in_row < extents.height + comptime![window.padding[0]]
-            && in_pixel >= comptime![window.padding[1]]
-            && in_pixel < extents.width + comptime![window.padding[1]];
-        if is_in {
+        let (in_row, is_row) = read_place(row, down, extents.height, window, 0usize);
+        let (in_pixel, is_pixel) = read_place(pixel, across, extents.width, window, 1usize);
+        if is_row && is_pixel {
             let from = picture * grad_steps.first
                 + output * grad_steps.second
                 + row * grad_steps.row
                 + pixel * grad_steps.pixel;
             let place = picture * x_steps.first
                 + (group * extents.channels + channel) * x_steps.second
-                + (in_row - comptime![window.padding[0]]) * x_steps.row
-                + (in_pixel - comptime![window.padding[1]]) * x_steps.pixel;
+                + in_row * x_steps.row
+                + in_pixel * x_steps.pixel;
             #[unroll]
             for i in 0..tiles.outputs {
                 let gradient = f32::cast_from(grad[from + i * grad_steps.second]);
