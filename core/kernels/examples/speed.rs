@@ -1,5 +1,5 @@
-//! How fast the kernels are on this machine: process CPU time of each convolution of a few networks, the best of
-//! several turns.
+//! How fast the kernels are on this machine: the time of each convolution of a few networks, the best of several turns:
+//! forward, gradient of the input, gradient of the weight, and for inference one picture on one thread.
 //!
 //! ```text
 //! cargo run --release --package ferkd-kernels --example speed -- 1
@@ -8,7 +8,8 @@
 
 use std::time::Instant;
 
-use ferkd_kernels::{ConvShape, data_gradient, forward, weight_gradient};
+use ferkd_kernels::norm::Bounds;
+use ferkd_kernels::{ConvShape, Prepared, data_gradient, forward, weight_gradient};
 
 /// How often, input side, channels, outputs, kernel, stride, groups.
 type Layer = (usize, usize, usize, usize, usize, usize, usize);
@@ -56,19 +57,29 @@ const LITE0: &[Layer] = &[
     (1, 28, 144, 40, 1, 1, 1),
     (2, 28, 40, 240, 1, 1, 1),
     (1, 28, 240, 240, 5, 1, 240),
+    (1, 28, 240, 40, 1, 1, 1),
     (1, 28, 240, 240, 3, 2, 240),
+    (1, 14, 240, 80, 1, 1, 1),
     (3, 14, 80, 480, 1, 1, 1),
     (2, 14, 480, 480, 3, 1, 480),
+    (2, 14, 480, 80, 1, 1, 1),
+    (1, 14, 480, 480, 5, 1, 480),
+    (1, 14, 480, 112, 1, 1, 1),
     (3, 14, 112, 672, 1, 1, 1),
     (2, 14, 672, 672, 5, 1, 672),
+    (2, 14, 672, 112, 1, 1, 1),
     (1, 14, 672, 672, 5, 2, 672),
+    (1, 7, 672, 192, 1, 1, 1),
     (4, 7, 192, 1152, 1, 1, 1),
     (3, 7, 1152, 1152, 5, 1, 1152),
-    (4, 7, 1152, 192, 1, 1, 1),
+    (3, 7, 1152, 192, 1, 1, 1),
+    (1, 7, 1152, 1152, 3, 1, 1152),
+    (1, 7, 1152, 320, 1, 1, 1),
+    (1, 7, 320, 1280, 1, 1, 1),
 ];
 
 /// The best of several turns, in milliseconds.
-fn best(mut work: impl FnMut() -> Vec<f32>) -> f64 {
+fn best<T>(mut work: impl FnMut() -> T) -> f64 {
     let mut best = f64::INFINITY;
     let start = Instant::now();
     let mut turns = 0;
@@ -92,7 +103,7 @@ fn main() {
         ("resnet20", 128, RESNET20),
         ("lite0", 16, LITE0),
     ] {
-        let mut total = [0.0; 3];
+        let mut total = [0.0; 4];
         for &(count, side, channels, outputs, kernel, stride, groups) in layers {
             let shape = ConvShape {
                 batch,
@@ -114,25 +125,35 @@ fn main() {
                 best(|| forward(&shape, &x, &w)),
                 if channels == 3 { 0.0 } else { best(|| data_gradient(&shape, &y, &w)) },
                 best(|| weight_gradient(&shape, &y, &x)),
+                {
+                    let one = ConvShape { batch: 1, ..shape };
+                    let bias = vec![0.0; outputs];
+                    let prepared = Prepared::new(&one, &w, &bias, Bounds { low: 0.0, high: 6.0 });
+                    let mut out = vec![0.0; one.output_len()];
+                    best(|| prepared.apply(&one, &x[..one.input_len()], None, &mut out))
+                },
             ];
             let gflop = 2.0 * (shape.output_len() * shape.weight_len() / outputs) as f64 / 1e6;
             println!(
-                "{name} {count} x {side:3} {channels:4} -> {outputs:4} {kernel}x{kernel}/{stride} groups {groups:4}: ms {:7.3} {:7.3} {:7.3}, GFLOP/s {:5.1} {:5.1} {:5.1}",
+                "{name} {count} x {side:3} {channels:4} -> {outputs:4} {kernel}x{kernel}/{stride} groups {groups:4}: ms {:7.3} {:7.3} {:7.3} {:7.3}, GFLOP/s {:5.1} {:5.1} {:5.1} {:5.1}",
                 times[0],
                 times[1],
                 times[2],
+                times[3],
                 gflop / times[0],
                 gflop / times[1],
-                gflop / times[2]
+                gflop / times[2],
+                gflop / batch as f64 / times[3]
             );
-            (0..3).for_each(|i| total[i] += count as f64 * times[i]);
+            (0..4).for_each(|i| total[i] += count as f64 * times[i]);
         }
         println!(
-            "{name} batch {batch}: ms {:.1} {:.1} {:.1}, all {:.1}",
+            "{name} batch {batch}: ms {:.1} {:.1} {:.1}, all {:.1}; one picture {:.3}",
             total[0],
             total[1],
             total[2],
-            total.iter().sum::<f64>()
+            total[..3].iter().sum::<f64>(),
+            total[3],
         );
     }
 }

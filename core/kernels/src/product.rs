@@ -138,17 +138,24 @@ impl Task<'_> {
             for first in (0..depth).step_by(part) {
                 for panel in self.panels.clone() {
                     let is_last = tap + group >= taps && first + part >= depth;
+                    let used = width.min(columns - panel * width);
                     let sums = Sums {
                         finish: self.finish.as_ref().filter(|_| is_last),
                         weights: self.weights.data[panel * depth * width..].as_ptr(),
+                        width,
                         tap_len: panels * depth * width,
                         first,
                         depth: part.min(depth - first),
                         column: panel * width,
-                        used: width.min(columns - panel * width),
+                        used,
                     };
+                    // Of the last panel one vector may be all that is used.
+                    let is_narrow = V > 1 && used <= S::F32_LANES;
                     for at in self.blocks.clone() {
-                        self.block::<S, V>(simd, at, tap..tap + group, &sums);
+                        match is_narrow {
+                            true => self.block::<S, 1>(simd, at, tap..tap + group, &sums),
+                            false => self.block::<S, V>(simd, at, tap..tap + group, &sums),
+                        }
                     }
                 }
             }
@@ -211,7 +218,8 @@ struct Sums<'a> {
     /// What follows, after the last part.
     finish: Option<&'a Finish<'a>>,
     weights: *const f32,
-    /// Numbers from one tap to the next.
+    /// Columns of a panel, and numbers from one tap to the next.
+    width: usize,
     tap_len: usize,
     /// The first of the depth, and how many.
     first: usize,
@@ -238,7 +246,7 @@ unsafe fn tile<S: Simd, const R: usize, const V: usize>(simd: S, rows: &Rows<'_>
                 let at = *rows.from.add(i * rows.step + r);
                 from[r] = if at == ZEROS { rows.zeros } else { rows.x.add(at as usize + sums.first) };
             });
-            let mut weights = sums.weights.add(*tap as usize * sums.tap_len + sums.first * V * lanes);
+            let mut weights = sums.weights.add(*tap as usize * sums.tap_len + sums.first * sums.width);
             for d in 0..sums.depth {
                 let mut b = [simd.splat_f32s(0.0); V];
                 unroll!(pair V, v, {
@@ -251,7 +259,7 @@ unsafe fn tile<S: Simd, const R: usize, const V: usize>(simd: S, rows: &Rows<'_>
                     });
                     keep_order();
                 });
-                weights = weights.add(V * lanes);
+                weights = weights.add(sums.width);
             }
         }
         if let Some(finish) = sums.finish {
