@@ -8,24 +8,64 @@ use crate::pixels::Way;
 use crate::pointer::Output;
 use crate::scratch::Scratch;
 use crate::shape::ConvShape;
-use crate::simd::{clamp, load, store, unroll};
+use crate::simd::{WIDEST, clamp, load, store, unroll};
 
-/// Pixels of a row whose sums stay in registers, with two vectors of channels each.
-const PIXELS: usize = 4;
+/// Pixels of a row whose sums stay in registers, at most.
+const MOST: usize = 7;
+/// Pixels where that many would leave more of them computed twice.
+const FEW: usize = 4;
 /// Numbers of a task, about.
 const TASK: usize = 1 << 15;
+/// In place of a pixel that is padding, and what it reads.
+const PADDING: u32 = u32::MAX;
+static ZEROS: [f32; WIDEST] = [0.0; WIDEST];
 
-/// Pixels of a row that read through the same taps, each a step further than the one before it.
+/// Pixels of a row that are computed together.
 #[derive(Debug)]
-struct Segment {
-    /// The first pixel, from one to the next, and how many.
+struct Group {
+    /// The first pixel, from one to the next, and how many: `MOST`, `FEW` or one.
     first: usize,
     step: usize,
     count: usize,
-    /// Taps, and what the first pixel reads through each.
-    taps: Vec<[usize; 2]>,
-    /// From one pixel's input to the next's.
-    advance: usize,
+    taps: Vec<Tap>,
+}
+
+/// What the pixels of a group read through a column of taps.
+#[derive(Debug)]
+struct Tap {
+    across: usize,
+    from: [u32; MOST],
+    /// Whether each reads `advance` pixels behind the one before it, and none padding.
+    in_line: bool,
+}
+
+impl Group {
+    /// None where all of a tap is padding.
+    fn new(shape: &ConvShape, way: Way, first: usize, step: usize, count: usize, advance: usize) -> Self {
+        let taps = (0..shape.kernel[1]).filter_map(|across| {
+            let mut from = [PADDING; MOST];
+            for (p, from) in from.iter_mut().enumerate().take(count) {
+                *from = way.axis(shape, 1, first + p * step, across).map_or(PADDING, |x| x as u32);
+            }
+            let used = &from[..count];
+            let in_line = used.iter().enumerate().all(|(p, &x)| {
+                x != PADDING && used[0] != PADDING && x as usize == used[0] as usize + p * advance
+            });
+            used.iter().any(|&x| x != PADDING).then_some(Tap { across, from, in_line })
+        });
+        Self { first, step, count, taps: taps.collect() }
+    }
+}
+
+/// How many of `count` pixels are computed together.
+fn together(count: usize) -> usize {
+    let computed = |size: usize| count.div_ceil(size) * size;
+    match count {
+        0..FEW => 1,
+        FEW..MOST => FEW,
+        _ if computed(MOST) <= computed(FEW) => MOST,
+        _ => FEW,
+    }
 }
 
 /// The rows and columns of what is written.
@@ -33,7 +73,9 @@ struct Segment {
 pub(crate) struct Grid {
     /// Of each row: taps, and the rows that are read through them.
     rows: Vec<Vec<[usize; 2]>>,
-    columns: Vec<Segment>,
+    columns: Vec<Group>,
+    /// From one pixel's input to the next's.
+    advance: usize,
     /// Width of what is read and of what is written.
     read_width: usize,
     width: usize,
@@ -41,37 +83,26 @@ pub(crate) struct Grid {
 
 impl Grid {
     pub(crate) fn new(shape: &ConvShape, way: Way) -> Self {
-        let taps = |axis: usize, at: usize| -> Vec<[usize; 2]> {
-            let taps = 0..shape.kernel[axis];
-            taps.filter_map(|tap| Some([tap, way.axis(shape, axis, at, tap)?])).collect()
-        };
         let [height, width] = way.written(shape);
         let (step, advance) = match way {
             Way::Forward => (1, shape.stride[1]),
             Way::Backward => (shape.stride[1], 1),
         };
-        let mut columns: Vec<Segment> = Vec::new();
+        let mut columns = Vec::new();
         for phase in 0..step.min(width) {
-            let mut open = false;
-            for x in (phase..width).step_by(step) {
-                let taps = taps(1, x);
-                if let Some(last) = columns.last_mut().filter(|_| open) {
-                    let goes_on = taps.len() == last.taps.len()
-                        && taps
-                            .iter()
-                            .zip(&last.taps)
-                            .all(|(new, old)| new[0] == old[0] && new[1] == old[1] + last.count * advance);
-                    if goes_on {
-                        last.count += 1;
-                        continue;
-                    }
-                }
-                columns.push(Segment { first: x, step, count: 1, taps, advance });
-                open = true;
+            let count = (width - phase).div_ceil(step);
+            let size = together(count);
+            for at in (0..count).step_by(size) {
+                // The last group begins early enough to be whole: some pixels are written twice, with the same numbers.
+                let first = phase + at.min(count - size) * step;
+                columns.push(Group::new(shape, way, first, step, size, advance));
             }
         }
-        let rows = (0..height).map(|y| taps(0, y)).collect();
-        Self { rows, columns, read_width: way.read(shape)[1], width }
+        let row = |y: usize| -> Vec<[usize; 2]> {
+            let taps = 0..shape.kernel[0];
+            taps.filter_map(|tap| Some([tap, way.axis(shape, 0, y, tap)?])).collect()
+        };
+        Self { rows: (0..height).map(row).collect(), columns, advance, read_width: way.read(shape)[1], width }
     }
 }
 
@@ -180,58 +211,70 @@ impl Row<'_> {
 
     #[inline(always)]
     fn channels<S: Simd, const V: usize>(&self, simd: S, channel: usize) {
-        for segment in &self.grid.columns {
-            let whole = segment.count - segment.count % PIXELS;
-            for at in (0..whole).step_by(PIXELS) {
-                self.pixels::<S, PIXELS, V>(simd, channel, segment, at);
-            }
-            for at in whole..segment.count {
-                self.pixels::<S, 1, V>(simd, channel, segment, at);
+        for group in &self.grid.columns {
+            match group.count {
+                MOST if V == 1 || S::REGISTER_COUNT >= 32 => self.pixels::<S, MOST, V>(simd, channel, group),
+                MOST => {
+                    self.pixels::<S, MOST, 1>(simd, channel, group);
+                    self.pixels::<S, MOST, 1>(simd, channel + S::F32_LANES, group);
+                }
+                FEW => self.pixels::<S, FEW, V>(simd, channel, group),
+                _ => self.pixels::<S, 1, V>(simd, channel, group),
             }
         }
     }
 
-    /// `P` pixels of a segment by `V` vectors of channels.
+    /// The `P` pixels of a group by `V` vectors of channels.
     #[inline(always)]
-    fn pixels<S: Simd, const P: usize, const V: usize>(
-        &self,
-        simd: S,
-        channel: usize,
-        segment: &Segment,
-        at: usize,
-    ) {
+    fn pixels<S: Simd, const P: usize, const V: usize>(&self, simd: S, channel: usize, group: &Group) {
         let (lanes, channels) = (S::F32_LANES, self.filters.channels);
-        let advance = segment.advance * channels;
+        let advance = self.grid.advance * channels;
         let mut total = [[simd.splat_f32s(0.0); V]; P];
-        // SAFETY: taps lead to pixels of the picture, as `Way::axis` promises, and a block's channels are there; the
-        // row of the output is this task's alone.
+        // SAFETY: taps lead to pixels of the picture, as `Way::axis` promises, or to zeros, and a block's channels are
+        // there; the row of the output is this task's alone.
         unsafe {
             for &[down, y] in &self.grid.rows[self.y] {
-                for &[across, x] in &segment.taps {
-                    let tap = (down * self.filters.width + across) * channels + channel;
-                    let pixel = (y * self.grid.read_width + x + at * segment.advance) * channels + channel;
-                    let filter = self.filters.numbers.as_ptr().add(tap);
-                    let pixel = self.from.as_ptr().add(pixel);
+                let line = self.from.as_ptr().add(y * self.grid.read_width * channels + channel);
+                for tap in &group.taps {
+                    let at = (down * self.filters.width + tap.across) * channels + channel;
+                    let from = self.filters.numbers.as_ptr().add(at);
+                    let mut filter = [simd.splat_f32s(0.0); V];
                     unroll!(pair V, v, {
-                        let filter = load::<S>(filter.add(v * lanes));
-                        unroll!(four P, p, {
-                            let pixel = load::<S>(pixel.add(p * advance + v * lanes));
-                            total[p][v] = simd.mul_add_e_f32s(pixel, filter, total[p][v]);
-                        });
+                        filter[v] = load::<S>(from.add(v * lanes));
                     });
+                    if tap.in_line {
+                        let pixel = line.add(tap.from[0] as usize * channels);
+                        unroll!(seven P, p, {
+                            unroll!(pair V, v, {
+                                let pixel = load::<S>(pixel.add(p * advance + v * lanes));
+                                total[p][v] = simd.mul_add_e_f32s(pixel, filter[v], total[p][v]);
+                            });
+                        });
+                    } else {
+                        unroll!(seven P, p, {
+                            let pixel = match tap.from[p] {
+                                PADDING => ZEROS.as_ptr(),
+                                x => line.add(x as usize * channels),
+                            };
+                            unroll!(pair V, v, {
+                                let pixel = load::<S>(pixel.add(v * lanes));
+                                total[p][v] = simd.mul_add_e_f32s(pixel, filter[v], total[p][v]);
+                            });
+                        });
+                    }
                 }
             }
             if let Some((bias, bounds)) = self.filters.finish {
                 let bounds = [simd.splat_f32s(bounds.low), simd.splat_f32s(bounds.high)];
                 unroll!(pair V, v, {
                     let bias = load::<S>(bias.as_ptr().add(channel + v * lanes));
-                    unroll!(four P, p, {
+                    unroll!(seven P, p, {
                         total[p][v] = clamp(simd, simd.add_f32s(total[p][v], bias), bounds);
                     });
                 });
             }
-            unroll!(four P, p, {
-                let pixel = segment.first + (at + p) * segment.step;
+            unroll!(seven P, p, {
+                let pixel = group.first + p * group.step;
                 let out = self.to.at(self.out + pixel * channels + channel);
                 unroll!(pair V, v, {
                     store::<S>(out.add(v * lanes), total[p][v]);
@@ -240,6 +283,9 @@ impl Row<'_> {
         }
     }
 }
+
+/// Pixels of a row that a weight's gradient adds up side by side.
+const PIXELS: usize = 4;
 
 /// The gradient of the weight, of its shape (channels, 1, height, width): a sum for each picture, and their sum in the
 /// pictures' order.

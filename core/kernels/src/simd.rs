@@ -78,11 +78,12 @@ pub(crate) fn keep_order() {
 }
 
 /// The body for `$i` of 0 to `$n`, written out: arrays that are indexed by literals stay in registers. At most 12 rows;
-/// `unroll!(pair ...)` is for at most 2 vectors and `unroll!(four ...)` for 4 pixels, since what is written out in vain
-/// has to be compiled too.
+/// `unroll!(pair ...)` is for at most 2 vectors, `unroll!(four ...)` and `unroll!(seven ...)` for as many pixels, since
+/// what is written out in vain has to be compiled too.
 macro_rules! unroll {
     (pair $n:expr, $i:ident, $body:block) => { unroll!(@ $n, $i, $body, 0 1) };
     (four $n:expr, $i:ident, $body:block) => { unroll!(@ $n, $i, $body, 0 1 2 3) };
+    (seven $n:expr, $i:ident, $body:block) => { unroll!(@ $n, $i, $body, 0 1 2 3 4 5 6) };
     (@ $n:expr, $i:ident, $body:block, $($at:literal)*) => { $( if $at < $n { let $i: usize = $at; $body } )* };
     ($n:expr, $i:ident, $body:block) => { unroll!(@ $n, $i, $body, 0 1 2 3 4 5 6 7 8 9 10 11) };
 }
