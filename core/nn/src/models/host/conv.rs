@@ -103,6 +103,18 @@ impl Conv {
         conv.groups == 1
     }
 
+    /// Numbers of the weights of a convolution that adds up over channels, and its outputs.
+    pub(super) fn weights(&self) -> Option<[usize; 2]> {
+        let filter = self.window.kernel * self.window.kernel;
+        let is_dense = self.groups == 1;
+        is_dense.then_some([self.inputs * self.outputs * filter, self.outputs])
+    }
+
+    /// Height and width of the output of a picture of `size`.
+    pub(super) fn output(&self, size: [usize; 2]) -> [usize; 2] {
+        self.window.shape(size, [self.inputs, self.outputs], self.groups).output()
+    }
+
     /// Convolves `from` into `to`; `shortcut`, of the shape of `to`, is added before the activation.
     pub(super) fn apply(&self, from: &Map, shortcut: Option<&Map>, to: &mut Map) {
         let shape = self.window.shape([from.height, from.width], [self.inputs, self.outputs], self.groups);
@@ -124,6 +136,11 @@ pub(super) struct Pool(Window);
 impl Pool {
     pub(super) fn of(pool: &MaxPool2d) -> Self {
         Self(Window { kernel: pool.kernel_size[0], stride: pool.stride[0], padding: pool.padding.clone() })
+    }
+
+    /// Height and width of the output of a picture of `size`.
+    pub(super) fn output(&self, size: [usize; 2]) -> [usize; 2] {
+        self.0.axes(size).map(|axis| axis.out)
     }
 
     /// Pools `from` into `to`.

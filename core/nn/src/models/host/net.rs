@@ -13,8 +13,8 @@ thread_local! {
     static WORKSPACE: RefCell<Workspace> = const { RefCell::new(Vec::new()) };
 }
 
-/// What a thread needs for one picture: a picture a place.
-type Workspace = Vec<Map>;
+/// What a thread needs for the pictures that it takes together: of each a picture a place.
+type Workspace = Vec<Vec<Map>>;
 
 /// A layer, and the places of the pictures that it reads and writes: never the same one.
 #[derive(Debug)]
@@ -48,6 +48,45 @@ pub(crate) struct HostNet {
 
 /// Pictures whose features go through the last layer together.
 const ROWS: usize = 8;
+/// Pictures that go side by side through the layers with more weights than pixels: the weights, which no cache holds
+/// together, are read once for all of them.
+const TOGETHER: usize = 4;
+/// A layer is one of those if so many times its weights are more than the numbers that it writes for a picture.
+const WEIGHT: usize = 2;
+
+impl Layer {
+    fn to(&self) -> usize {
+        let (Self::Conv { to, .. } | Self::MaxPool { to, .. }) = self;
+        *to
+    }
+
+    /// Whether it reads what lies at a place.
+    fn reads(&self, place: usize) -> bool {
+        match self {
+            Self::Conv { from, shortcut, .. } => *from == place || *shortcut == Some(place),
+            Self::MaxPool { from, .. } => *from == place,
+        }
+    }
+
+    /// Height and width of what it writes, of what it reads.
+    fn output(&self, sizes: &[[usize; 2]]) -> [usize; 2] {
+        match self {
+            Self::Conv { conv, from, .. } => conv.output(sizes[*from]),
+            Self::MaxPool { pool, from, .. } => pool.output(sizes[*from]),
+        }
+    }
+
+    fn apply(&self, maps: &mut [Map]) {
+        let mut out = std::mem::take(&mut maps[self.to()]);
+        match self {
+            Self::Conv { conv, from, shortcut, .. } => {
+                conv.apply(&maps[*from], shortcut.map(|place| &maps[place]), &mut out);
+            }
+            Self::MaxPool { pool, from, .. } => pool.apply(&maps[*from], &mut out),
+        }
+        maps[self.to()] = out;
+    }
+}
 
 impl HostNet {
     /// What the last layer sees, row by row, of planar pictures of shape (N, 3, side, side).
@@ -56,11 +95,51 @@ impl HostNet {
         let size = 3 * side * side;
         let count = pixels.len() / size.max(1);
         let mut pooled = vec![0.0; count * features];
-        let pictures = pixels.par_chunks_exact(size.max(1)).zip(pooled.par_chunks_mut(features));
-        pictures.for_each(|(picture, pooled)| {
-            WORKSPACE.with_borrow_mut(|maps| self.pool(picture, side, maps, pooled));
+        // None waits while there are threads for more.
+        let together = count.div_ceil(rayon::current_num_threads()).clamp(1, TOGETHER);
+        let split = self.split(side);
+        let pictures = pixels[..count * size].par_chunks(together * size.max(1));
+        pictures.zip(pooled.par_chunks_mut(together * features)).for_each(|(pictures, pooled)| {
+            WORKSPACE.with_borrow_mut(|work| self.pool(pictures, side, split, work, pooled));
         });
         pooled
+    }
+
+    /// The first layer from which on pictures go side by side, and the place of the one picture that is read from there
+    /// on.
+    fn split(&self, side: usize) -> [usize; 2] {
+        let mut sizes = vec![[side; 2]; self.places];
+        let mut is_heavy = Vec::with_capacity(self.layers.len());
+        for layer in &self.layers {
+            let [height, width] = layer.output(&sizes);
+            sizes[layer.to()] = [height, width];
+            is_heavy.push(match layer {
+                Layer::Conv { conv, .. } => conv
+                    .weights()
+                    .is_none_or(|[weights, outputs]| WEIGHT * weights >= height * width * outputs),
+                Layer::MaxPool { .. } => false,
+            });
+        }
+        let heavy = is_heavy.iter().rev().take_while(|is_heavy| **is_heavy).count();
+        let splits = (self.layers.len() - heavy..self.layers.len()).filter_map(|at| {
+            let mut kept = (0..self.places).filter(|&place| self.is_kept(place, at));
+            let place = kept.next()?;
+            kept.next().is_none().then_some([at, place])
+        });
+        splits.into_iter().next().unwrap_or([self.layers.len(), self.last])
+    }
+
+    /// Whether what lies at a place is read in layer `at` or behind it.
+    fn is_kept(&self, place: usize, at: usize) -> bool {
+        for layer in &self.layers[at..] {
+            if layer.reads(place) {
+                return true;
+            }
+            if layer.to() == place {
+                return false;
+            }
+        }
+        place == self.last
     }
 
     /// Logits, row by row, of planar pictures of shape (N, 3, side, side).
@@ -83,28 +162,43 @@ impl HostNet {
         logits
     }
 
-    /// What the last layer sees of one picture: the mean of every channel.
-    fn pool(&self, picture: &[f32], side: usize, maps: &mut Workspace, pooled: &mut [f32]) {
-        if maps.len() < self.places {
+    /// What the last layer sees of a few pictures: the mean of every channel.
+    fn pool(
+        &self,
+        pictures: &[f32],
+        side: usize,
+        [split, kept]: [usize; 2],
+        work: &mut Workspace,
+        pooled: &mut [f32],
+    ) {
+        let size = 3 * side * side;
+        let count = pictures.len() / size.max(1);
+        if work.len() < count {
+            work.resize_with(count, Vec::new);
+        }
+        for maps in work.iter_mut().filter(|maps| maps.len() < self.places) {
             maps.resize_with(self.places, Map::default);
         }
-        let images = &mut maps[self.first];
-        images.reshape(side, side, 3);
-        for (channel, plane) in picture.chunks_exact(side * side).enumerate() {
-            let pixels = images.view_mut().chunks_exact_mut(3);
-            pixels.zip(plane).for_each(|(pixel, value)| pixel[channel] = *value);
-        }
-        for layer in &self.layers {
-            let (Layer::Conv { to, .. } | Layer::MaxPool { to, .. }) = *layer;
-            let mut out = std::mem::take(&mut maps[to]);
-            match layer {
-                Layer::Conv { conv, from, shortcut, .. } => {
-                    conv.apply(&maps[*from], shortcut.map(|place| &maps[place]), &mut out);
-                }
-                Layer::MaxPool { pool, from, .. } => pool.apply(&maps[*from], &mut out),
+        // In one workspace, whose large pictures stay in the cache; the first picture last, as it stays there.
+        for (i, picture) in pictures.chunks_exact(size.max(1)).enumerate().rev() {
+            let (maps, others) = work.split_at_mut(1);
+            let images = &mut maps[0][self.first];
+            images.reshape(side, side, 3);
+            for (channel, plane) in picture.chunks_exact(side * side).enumerate() {
+                let pixels = images.view_mut().chunks_exact_mut(3);
+                pixels.zip(plane).for_each(|(pixel, value)| pixel[channel] = *value);
             }
-            maps[to] = out;
+            self.layers[..split].iter().for_each(|layer| layer.apply(&mut maps[0]));
+            if let Some(own) = i.checked_sub(1) {
+                std::mem::swap(&mut maps[0][kept], &mut others[own][kept]);
+            }
         }
-        kernels::mean(maps[self.last].view(), pooled);
+        for layer in &self.layers[split..] {
+            work[..count].iter_mut().for_each(|maps| layer.apply(maps));
+        }
+        let features = self.weight.len() / self.bias.len().max(1);
+        for (maps, pooled) in work.iter().zip(pooled.chunks_exact_mut(features.max(1))) {
+            kernels::mean(maps[self.last].view(), pooled);
+        }
     }
 }
