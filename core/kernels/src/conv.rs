@@ -147,7 +147,7 @@ fn by_runs(
 }
 
 /// A vector of `len` numbers, all of which `fill` writes.
-fn filled(len: usize, fill: impl FnOnce(Output)) -> Vec<f32> {
+pub(crate) fn filled(len: usize, fill: impl FnOnce(Output)) -> Vec<f32> {
     let mut out = Vec::with_capacity(len);
     if len > 0 {
         fill(Output::room(&mut out));

@@ -2,7 +2,7 @@
 //!
 //! No tensors and no framework: [`ConvShape`] says what is convolved, and three functions compute it: [`forward`],
 //! [`data_gradient`] and [`weight_gradient`]; [`norm`] has what a batch norm and its activation
-//! take, [`max_pool`] and [`max_pool_gradient`] are a stem's. For inference, [`Prepared`] packs weights once and finishes
+//! take, [`max_pool`] and [`max_pool_gradient`] are a stem's, [`gelu`] is a transformer's activation. For inference, [`Prepared`] packs weights once and finishes
 //! an output in the same pass. Pictures are slices of shape (N, height, width, channels), weights of
 //! (outputs, channels / groups, height, width), as PyTorch and burn keep them; all in f32.
 //!
@@ -26,6 +26,7 @@
 
 mod conv;
 mod depthwise;
+mod gelu;
 mod layout;
 pub mod norm;
 mod outer;
@@ -43,6 +44,7 @@ mod simd;
 mod table;
 
 pub use conv::{data_gradient, forward, weight_gradient};
+pub use gelu::{gelu, gelu_gradient};
 pub use layout::channels_last;
 pub use pool::{PoolShape, max_pool, max_pool_gradient};
 pub use prepared::Prepared;

@@ -96,7 +96,7 @@ impl Ops for Forward<'_> {
     }
 
     fn gelu(&mut self, x: Tensor<3>) -> Tensor<3> {
-        burn::tensor::activation::gelu(x)
+        ops::gelu(x)
     }
 
     fn add_branch(&mut self, x: Tensor<3>, branch: Tensor<3>, block: usize, half: usize) -> Tensor<3> {

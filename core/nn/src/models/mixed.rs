@@ -9,14 +9,12 @@ use burn::nn::Linear;
 use burn::nn::conv::Conv2d;
 use burn::tensor::module::attention as plain_attention;
 #[cfg(not(target_family = "wasm"))]
-use burn::tensor::module::linear as affine;
+use burn::tensor::module::linear as burns_linear;
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{DType, Tensor};
 
-#[cfg(target_family = "wasm")]
-use crate::models::ops::affine;
-use crate::models::ops::{attend, convolve};
+use crate::models::ops::{affine, attend, convolve};
 use crate::models::padding::padding;
 
 /// Whether this is a page's program: it has convolutions and products of our own alone, for burn's are a large part of it.
@@ -66,13 +64,22 @@ pub(super) fn patches(layer: &Conv2d, x: Tensor<4>) -> Tensor<3> {
     let x = x.reshape([n, channels, down, side, across, side]).permute([0, 2, 4, 1, 3, 5]);
     let x = x.reshape([n, down * across, channels * side * side]);
     let weight = layer.weight.val().reshape([outputs, channels * side * side]).swap_dims(0, 1).cast(dtype);
-    affine(x, weight, layer.bias.as_ref().map(|bias| bias.val().cast(dtype)))
+    rows(x, weight, layer.bias.as_ref().map(|bias| bias.val().cast(dtype)))
+}
+
+/// Rows of `x`, shape (..., inputs), times a matrix of shape (inputs, outputs), and a bias, all of one type.
+fn rows<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<D> {
+    #[cfg(not(target_family = "wasm"))]
+    if !crate::device::is_flex(&x.device()) || x.dtype() != DType::F32 {
+        return burns_linear(x, weight, bias);
+    }
+    affine(x, weight, bias)
 }
 
 /// A linear layer in the type of `x`, shape (..., inputs).
 pub(super) fn linear<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
     let dtype = x.dtype();
-    affine(x, layer.weight.val().cast(dtype), layer.bias.as_ref().map(|bias| bias.val().cast(dtype)))
+    rows(x, layer.weight.val().cast(dtype), layer.bias.as_ref().map(|bias| bias.val().cast(dtype)))
 }
 
 /// Self-attention of `heads` heads from queries, keys and values side by side: (N, tokens, 3 width) to (N, tokens,

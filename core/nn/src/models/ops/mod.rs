@@ -1,6 +1,6 @@
 //! Operations of our own, each with its gradient and its truth on the CPU, for what burn computes in many passes over
 //! an activation: norms and the activations behind them, softmax, and attention; and what the CPU computes by kernels of
-//! our own: convolutions and pools. AdamW is one launch a parameter where burn fuses nothing.
+//! our own: convolutions, products, pools and GELU. AdamW is one launch a parameter where burn fuses nothing.
 //!
 //! Each is a trait of backends ([`burn::backend::backend_extension`]): loops for burn-flex, kernels for CubeCL's
 //! backends, and a gradient for autodiff that keeps as little as it can.
@@ -18,6 +18,7 @@ mod convolution;
 mod cubes;
 #[cfg(feature = "flex")]
 mod elements;
+mod gelu;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod kernels;
 mod max_pool;
@@ -32,7 +33,7 @@ pub(super) use attention::attend;
 pub use batch_norm::{BatchParts, with_batch_parts};
 pub(super) use batch_norm::{batch_norm, batch_norm_add};
 pub(super) use convolution::convolve;
+pub(super) use gelu::gelu;
 pub(super) use max_pool::max_pool;
-#[cfg(target_family = "wasm")]
 pub(super) use product::affine;
 pub(super) use rows::layer_norm;

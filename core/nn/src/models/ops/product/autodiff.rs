@@ -6,18 +6,12 @@ use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, AutodiffBackend, TensorMetadata};
+use burn::backend::{Autodiff, AutodiffBackend};
 
 use super::ProductOps;
 
 #[derive(Debug)]
 struct Product;
-
-/// Rows and columns swapped.
-fn transposed<B: ProductOps>(matrices: FloatTensor<B>) -> FloatTensor<B> {
-    let rank = matrices.shape().num_dims();
-    B::float_swap_dims(matrices, rank - 2, rank - 1)
-}
 
 impl<B: ProductOps> Backward<B, 2> for Product {
     /// Both matrices.
@@ -28,11 +22,11 @@ impl<B: ProductOps> Backward<B, 2> for Product {
         let grad = grads.consume::<B>(&ops.node);
         if let Some(node) = to_a {
             let b = checkpointer.retrieve_node_output::<FloatTensor<B>>(ops.state.1);
-            grads.register::<B>(node, B::product(grad.clone(), transposed::<B>(b)));
+            grads.register::<B>(node, B::product_to_a(grad.clone(), b));
         }
         if let Some(node) = to_b {
             let a = checkpointer.retrieve_node_output::<FloatTensor<B>>(ops.state.0);
-            grads.register::<B>(node, B::product(transposed::<B>(a), grad));
+            grads.register::<B>(node, B::product_to_b(grad, a));
         }
     }
 }

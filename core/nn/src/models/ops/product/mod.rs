@@ -1,18 +1,21 @@
-//! Matrix products: on WebGPU in a page by a kernel of our own, everywhere else by burn's. Burn's, with all that they may be
-//! tuned to, would be a tenth of a page's program, and a page's networks are small.
+//! Matrix products: on the CPU in f32 by the kernels that convolve, on WebGPU in a page by a kernel of our own, everywhere
+//! else by burn's. Burn's for WebGPU, with all that they may be tuned to, would be a tenth of a page's program, and a page's
+//! networks are small.
 
 mod autodiff;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod cube;
 #[cfg(all(feature = "wgpu", any(target_family = "wasm", test)))]
 mod direct;
+#[cfg(feature = "flex")]
+mod flex;
 #[cfg(all(feature = "wgpu", any(target_family = "wasm", test)))]
 mod kernels;
 #[cfg(all(test, feature = "flex"))]
 mod tests;
 
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Backend, Dispatch, backend_extension};
+use burn::backend::{Backend, Dispatch, TensorMetadata, backend_extension};
 use burn::tensor::Tensor;
 
 /// What each backend multiplies matrices with.
@@ -29,13 +32,27 @@ pub(crate) trait ProductOps: Backend {
     fn product(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self> {
         Self::float_matmul(a, b)
     }
+
+    /// The gradient of `a`, from that of the product.
+    #[fusion(default)]
+    fn product_to_a(grad: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self> {
+        Self::product(grad, transposed::<Self>(b))
+    }
+
+    /// The gradient of `b`, from that of the product.
+    #[fusion(default)]
+    fn product_to_b(grad: FloatTensor<Self>, a: FloatTensor<Self>) -> FloatTensor<Self> {
+        Self::product(transposed::<Self>(a), grad)
+    }
 }
 
-#[cfg(feature = "flex")]
-impl ProductOps for burn::backend::Flex {}
+/// Rows and columns swapped.
+fn transposed<B: Backend>(matrices: FloatTensor<B>) -> FloatTensor<B> {
+    let rank = matrices.shape().num_dims();
+    B::float_swap_dims(matrices, rank - 2, rank - 1)
+}
 
 /// Rows of `x`, shape (..., inputs), times a matrix of shape (inputs, outputs), and a bias of the same type.
-#[cfg_attr(not(target_family = "wasm"), allow(dead_code, reason = "tests have it everywhere"))]
 pub(crate) fn affine<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<D> {
     let mut shape = x.dims();
     let [inputs, outputs] = weight.dims();

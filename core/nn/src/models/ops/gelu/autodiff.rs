@@ -1,0 +1,46 @@
+//! The gradient of GELU.
+
+use burn::backend::autodiff::NodeId;
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, AutodiffBackend};
+
+use super::GeluOps;
+
+#[derive(Debug)]
+struct Gelu;
+
+impl<B: GeluOps> Backward<B, 1> for Gelu {
+    /// What was activated.
+    type State = NodeId;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
+        let [to_x] = ops.parents.map(|parent| parent.map(|node| node.id));
+        let grad = grads.consume::<B>(&ops.node);
+        if let Some(node) = to_x {
+            let x = checkpointer.retrieve_node_output::<FloatTensor<B>>(ops.state);
+            grads.register::<B>(node, B::gelu_to_x(grad, x));
+        }
+    }
+}
+
+/// Of both operations the activation alone has a gradient.
+impl<B: GeluOps, C: CheckpointStrategy> GeluOps for Autodiff<B, C> {
+    fn gelu_of(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        match Gelu.prepare::<C>([x.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(mut node) => {
+                let kept = node.checkpoint(&x);
+                node.finish(kept, B::gelu_of(Self::inner(x)))
+            }
+            OpsKind::UnTracked(node) => node.finish(B::gelu_of(Self::inner(x))),
+        }
+    }
+
+    fn gelu_to_x(grad: FloatTensor<Self>, x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let [grad, x] = [grad, x].map(Self::inner);
+        Self::from_inner(B::gelu_to_x(grad, x))
+    }
+}
