@@ -16,7 +16,7 @@ use ferkd_method::label::{Codec, TopK};
 use ferkd_method::region::RegionSampler;
 use ferkd_method::rng::{Purpose, Stream};
 
-/// Width and height of made-up pictures: about ImageNet's median.
+/// Width and height of made-up pictures where none are asked for: about ImageNet's median.
 pub(super) const SIZE: (u32, u32) = (500, 375);
 /// Pairs kept of a label.
 const K: usize = 5;
@@ -56,10 +56,9 @@ pub(super) fn class_of(number: u64, count: u64, space: &ClassSpace) -> usize {
     (u128::from(number) * space.len() as u128 / u128::from(count.max(1))) as usize
 }
 
-/// The entry of made-up image `number` of `count`.
-pub(super) fn entry(number: u64, count: u64, space: &ClassSpace) -> ImageEntry {
+/// The entry of made-up image `number` of `count`, of `size` (width, height).
+pub(super) fn entry(number: u64, count: u64, space: &ClassSpace, (width, height): (u32, u32)) -> ImageEntry {
     let class = class_of(number, count, space);
-    let (width, height) = SIZE;
     ImageEntry {
         // Names ascend with the number, whatever the order of the classes' identifiers.
         name: format!("{class:05}/{number:08}.jpg"),
@@ -141,9 +140,9 @@ fn label(number: u64, classes: u32) -> TopK {
     top
 }
 
-/// The JPEG file of made-up picture `number`.
-pub(super) fn picture(number: u64) -> Result<Arc<[u8]>> {
-    photo(number as u32, SIZE)
+/// The JPEG file of made-up picture `number`, of `size` (width, height).
+pub(super) fn picture(number: u64, size: (u32, u32)) -> Result<Arc<[u8]>> {
+    photo(number as u32, size)
 }
 
 /// Bytes that a store's folder takes.
@@ -164,7 +163,7 @@ mod tests {
         let scratch = Scratch::new().unwrap();
         let folder = scratch.path().to_owned();
         let space = ClassSpace::imagenet();
-        let images: Vec<ImageEntry> = (0..2000).map(|number| entry(number, 2000, &space)).collect();
+        let images: Vec<ImageEntry> = (0..2000).map(|number| entry(number, 2000, &space, SIZE)).collect();
         let store = store(&folder, &images, 2, &space).unwrap();
         assert!(ferkd_data::store::verify(&folder, 1).unwrap().is_sound());
         assert_eq!(store.truth(1999).unwrap(), 999);
@@ -179,8 +178,9 @@ mod tests {
 
     #[test]
     fn made_up_pictures_are_jpegs() {
-        let decoded = ferkd_data::pixels::decode(&picture(3).unwrap(), "x", OrientationRule::Apply).unwrap();
+        let decoded =
+            ferkd_data::pixels::decode(&picture(3, SIZE).unwrap(), "x", OrientationRule::Apply).unwrap();
         assert_eq!(decoded.image.dimensions(), SIZE);
-        assert_ne!(picture(3).unwrap(), picture(4).unwrap());
+        assert_ne!(picture(3, SIZE).unwrap(), picture(4, SIZE).unwrap());
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use rayon::prelude::*;
 
-use super::generated::{Scratch, entry, size_of, store};
+use super::generated::{SIZE, Scratch, entry, size_of, store};
 use super::report::Report;
 use super::timing::Timing;
 use super::yardstick::Yardstick;
@@ -34,7 +34,7 @@ pub(super) fn open(given: Option<&PathBuf>, regions: u64) -> Result<(Store, Opti
     let scratch = Scratch::new()?;
     let space = ClassSpace::imagenet();
     let count = regions.div_ceil(PER_IMAGE).max(1);
-    let images: Vec<_> = (0..count).map(|number| entry(number, count, &space)).collect();
+    let images: Vec<_> = (0..count).map(|number| entry(number, count, &space, SIZE)).collect();
     let store = store(scratch.path(), &images, PER_IMAGE.min(regions.max(1)) as u32, &space)?;
     let bytes = size_of(scratch.path())?;
     Ok((store, Some(scratch), bytes))

@@ -36,6 +36,8 @@ pub struct StepBench {
     pub batch: usize,
     /// Regions of an image per step (n).
     pub regions_per_step: usize,
+    /// Width and height of the pictures that regions are cut from, in pixels.
+    pub picture: (u32, u32),
     /// Numbers of convolutions, linear layers and attention's products.
     pub precision: Arithmetic,
     /// Device: auto, flex, wgpu or cuda:N.
@@ -109,6 +111,7 @@ pub fn step(what: &StepBench, timing: Timing, yardstick: Option<&Yardstick>) -> 
     report.fact("side_px", what.side);
     report.fact("batch", what.batch);
     report.fact("regions_per_step", what.regions_per_step);
+    report.fact("picture_px", vec![what.picture.0, what.picture.1]);
     report.fact("precision", if what.precision == Arithmetic::Bf16 { "bf16" } else { "f32" });
     report.fact("device", what.device.as_str());
     if let Some(who) = ferkd_nn::device::conv_backend(&what.device) {
@@ -135,11 +138,11 @@ fn trainer(what: &StepBench, scratch: &Scratch) -> Result<Trainer> {
     let space = ClassSpace::imagenet();
     // A step takes each picture once.
     let images = IMAGES.max(what.batch.div_ceil(what.regions_per_step.max(1))) as u64;
-    let entries: Vec<_> = (0..images).map(|number| entry(number, images, &space)).collect();
+    let entries: Vec<_> = (0..images).map(|number| entry(number, images, &space, what.picture)).collect();
     let store = store(scratch.path(), &entries, REGIONS, &space)?;
     let file = |(number, entry): (usize, &ImageEntry)| {
         let folder = space.ids[class_of(number as u64, images, &space)].clone();
-        Ok((entry.name.clone(), folder, picture(number as u64)?))
+        Ok((entry.name.clone(), folder, picture(number as u64, what.picture)?))
     };
     let files: Result<Vec<_>> = entries.par_iter().enumerate().map(file).collect();
     let images = ImageList::in_memory(files?)?;
@@ -213,6 +216,7 @@ mod tests {
             side: 8,
             batch,
             regions_per_step: 4,
+            picture: (48, 36),
             precision: Arithmetic::F32,
             device: "flex".into(),
         }

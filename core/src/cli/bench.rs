@@ -103,6 +103,9 @@ enum Bench {
         /// Regions of an image per step.
         #[arg(long, default_value_t = 4)]
         regions_per_step: usize,
+        /// Size of the pictures that regions are cut from, in pixels.
+        #[arg(long, value_name = "WIDTHxHEIGHT", default_value = "500x375", value_parser = size)]
+        picture: (u32, u32),
         /// Numbers of convolutions, linear layers and attention's products: f32 or bf16.
         #[arg(long, value_enum, default_value = "f32")]
         precision: Arithmetic,
@@ -145,11 +148,21 @@ impl Args {
                 }
                 report
             }
-            Bench::Step { arch, width, side, batch, regions_per_step, precision, device } => {
-                let what = StepBench { arch, width, side, batch, regions_per_step, precision, device };
+            Bench::Step { arch, width, side, batch, regions_per_step, picture, precision, device } => {
+                let what =
+                    StepBench { arch, width, side, batch, regions_per_step, picture, precision, device };
                 step(&what, timing, yardstick)?
             }
         };
         Output::new(report.table(), &report.json())
+    }
+}
+
+/// A size such as 500x375, of at most 4096 pixels a side.
+fn size(text: &str) -> std::result::Result<(u32, u32), String> {
+    let sides = text.split_once('x').map(|(width, height)| (width.parse(), height.parse()));
+    match sides {
+        Some((Ok(width @ 1..=4096), Ok(height @ 1..=4096))) => Ok((width, height)),
+        _ => Err("expected width and height from 1 to 4096, as 500x375".into()),
     }
 }
