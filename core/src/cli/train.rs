@@ -7,6 +7,7 @@ use ferkd_method::{Error, ErrorKind, Result};
 use ferkd_nn::memory::{MemoryEstimate, Moment};
 use ferkd_train::image_check::ImageCheck;
 use ferkd_train::parallel::processes;
+use ferkd_train::run::check_folder;
 use ferkd_train::tensorboard::Board;
 use ferkd_train::{Processes, TrainConfig, TrainSummary, Trainer, train, train_together};
 
@@ -78,7 +79,7 @@ impl Args {
         let leads = launched.as_ref().is_none_or(Processes::leads);
         if self.run.dry_run {
             // Processes that compute nothing together end one by one.
-            return if leads { dry_run(config) } else { Ok(Output::silent()) };
+            return if leads { dry_run(config, run, *resume) } else { Ok(Output::silent()) };
         }
         let mut terminal = Terminal::new();
         let mut notices = Notices::default();
@@ -144,7 +145,7 @@ pub(super) fn report(run: &Path, summary: &TrainSummary) -> Result<Output> {
 }
 
 /// What a run would do. Whatever can be known to be wrong is found as in a run; nothing is written.
-pub(super) fn dry_run(config: TrainConfig) -> Result<Output> {
+pub(super) fn dry_run(config: TrainConfig, run: &Path, resume: bool) -> Result<Output> {
     let mut terminal = Terminal::new();
     let listen = &mut |event: &Event| terminal.hear(event);
     let trainer = Trainer::open(config, ImageCheck { folder: None, validates: true, stop: &STOP, listen })?;
@@ -171,7 +172,7 @@ pub(super) fn dry_run(config: TrainConfig) -> Result<Output> {
         text += &format!("# {} images that cannot be decoded are left out\n", trainer.left_out());
     }
     text += &memory_table(&memory);
-    let json = serde_json::json!({
+    let mut json = serde_json::json!({
         "config": trainer.config(),
         "images": trainer.batcher().images.len(),
         "validation_images": validation,
@@ -184,6 +185,11 @@ pub(super) fn dry_run(config: TrainConfig) -> Result<Output> {
         "warnings": trainer.warnings(),
         "notices": trainer.notices(),
     });
+    let step = check_folder(trainer, run, resume)?;
+    json["first_step"] = step.into();
+    if resume {
+        text += &format!("# it goes on after step {step}\n");
+    }
     Output::new(text, &json)
 }
 

@@ -43,10 +43,10 @@ impl Args {
         let base = toml::Table::try_from(&start).map_err(|e| Error::usage("transfer", e.to_string()))?;
         let config = self.run.config(vec![("transfer".into(), base)])?;
         check(&config, &start)?;
-        if self.run.dry_run {
-            return dry_run(config);
-        }
         let RunArgs { run, resume, .. } = &self.run;
+        if self.run.dry_run {
+            return dry_run(config, run, *resume);
+        }
         let mut terminal = Terminal::new();
         let mut board = Board::new(run, self.run.tensorboard);
         let summary = train(&config, run, *resume, &STOP, &mut |event| {

@@ -29,6 +29,7 @@ use ferkd_method::error::{Error, ErrorKind, IoContext, Result};
 use ferkd_nn::weights::{Precision, StateDict};
 
 const LAST: &str = "last.safetensors";
+const METRICS: &str = "metrics.jsonl";
 /// File that a trainer locks in its run's folder.
 const LOCK: &str = "trainer.lock";
 
@@ -89,17 +90,26 @@ fn train_claimed(
     listen: Listener,
 ) -> Result<TrainSummary> {
     trainer.check_parts()?;
-    let claim = claim.map_or_else(|| Claim::of(folder, resume), Ok)?;
-    let opened = Opened::of(claim, folder, &trainer)?;
-    let origin = folder.display().to_string();
-    let session = match opened.checkpoint {
-        Some((dict, ref path)) => Session::resume(trainer, origin, dict, &path.display().to_string())?,
-        None => Session::new(trainer, origin),
-    };
+    let Claim { lock, resumes } = claim.map_or_else(|| Claim::of(folder, resume), Ok)?;
+    let Opened { session, inputs, written } = Opened::of(folder, resumes, trainer)?;
     // Only now: what a checkpoint that is refused lies beside stays as it is.
-    keep_inputs(folder, &opened.inputs)?;
-    let files = Files::begin(folder, opened.written, opened.lock, session.trainer())?;
+    keep_inputs(folder, &inputs)?;
+    let files = Files::begin(folder, written, lock, session.trainer())?;
     drive(session, Run { files: Some(files) }, stop, listen)
+}
+
+/// Reads `folder` as [`train_with`] does before the first step, and changes nothing in it: the step from which it would
+/// go on.
+///
+/// # Errors
+/// What [`train`] says of the folder.
+pub fn check_folder(trainer: Trainer, folder: &Path, resume: bool) -> Result<u64> {
+    let resumes = holds_run(folder, resume)?;
+    let opened = Opened::of(folder, resumes, trainer)?;
+    if resumes {
+        metrics::kept(&folder.join(METRICS), opened.written)?;
+    }
+    Ok(opened.session.trainer().step())
 }
 
 /// All of a session, once every process has the first one's state.
@@ -187,48 +197,51 @@ struct Claim {
 impl Claim {
     /// Creates the folder, or takes the run that is there.
     fn of(folder: &Path, resume: bool) -> Result<Self> {
-        let name = folder.display().to_string();
-        let path = folder.join("config.toml");
-        if resume && !path.exists() {
-            return Err(Error::usage(name, "there is no run to resume").remedy("leave --resume out"));
-        }
+        // Before anything is created.
+        holds_run(folder, resume)?;
         let checkpoints = folder.join("checkpoints");
         fs::create_dir_all(&checkpoints).at(&checkpoints)?;
         let lock = FolderLock::acquire(folder, LOCK, "training in this folder")?;
-        let resumes = path.exists();
-        if resumes && !resume {
-            return Err(Error::usage(name, "a run is there already")
-                .remedy("go on with --resume, or choose another folder with --run"));
-        }
-        Ok(Self { lock, resumes })
+        Ok(Self { lock, resumes: holds_run(folder, resume)? })
+    }
+}
+
+/// Whether a run is there; it has to be where `resume` is set, and must not where it is not.
+fn holds_run(folder: &Path, resume: bool) -> Result<bool> {
+    let name = folder.display().to_string();
+    match (folder.join("config.toml").exists(), resume) {
+        (false, true) => Err(Error::usage(name, "there is no run to resume").remedy("leave --resume out")),
+        (true, false) => Err(Error::usage(name, "a run is there already")
+            .remedy("go on with --resume, or choose another folder with --run")),
+        (is_there, _) => Ok(is_there),
     }
 }
 
 /// A run's folder before its first step.
 struct Opened {
-    lock: FolderLock,
+    /// From the last checkpoint on, if there is one.
+    session: Session,
     /// What it is trained on.
     inputs: toml::Table,
     written: Written,
-    /// The last checkpoint, and where it is.
-    checkpoint: Option<(StateDict, PathBuf)>,
 }
 
 impl Opened {
     /// Reads what the folder holds; nothing in it is changed.
-    fn of(claim: Claim, folder: &Path, trainer: &Trainer) -> Result<Self> {
+    fn of(folder: &Path, resumes: bool, trainer: Trainer) -> Result<Self> {
         let last = folder.join("checkpoints").join(LAST);
-        let (mut written, mut checkpoint) = (Written::default(), None);
-        let inputs = inputs(trainer);
-        if claim.resumes {
+        let origin = folder.display().to_string();
+        let inputs = inputs(&trainer);
+        if resumes {
             same_run(folder, trainer.config(), &inputs)?;
             if last.exists() {
                 let mut dict = StateDict::read(&last)?;
-                written = Written::take(&mut dict, &last)?;
-                checkpoint = Some((dict, last));
+                let written = Written::take(&mut dict, &last)?;
+                let session = Session::resume(trainer, origin, dict, &last.display().to_string())?;
+                return Ok(Self { session, inputs, written });
             }
         }
-        Ok(Self { lock: claim.lock, inputs, written, checkpoint })
+        Ok(Self { session: Session::new(trainer, origin), inputs, written: Written::default() })
     }
 }
 
@@ -349,7 +362,7 @@ impl Files {
     fn begin(folder: &Path, written: Written, lock: FolderLock, trainer: &Trainer) -> Result<Self> {
         atomic::write(folder.join("config.toml"), settings(trainer)?.as_bytes())?;
         write_json(&folder.join("environment.json"), &Environment::of(trainer))?;
-        let path = folder.join("metrics.jsonl");
+        let path = folder.join(METRICS);
         let log = fs::OpenOptions::new().create(true).append(true).open(&path).at(&path)?;
         // What was written after the checkpoint will be written again.
         let kept = metrics::kept(&path, written)?;
@@ -359,7 +372,7 @@ impl Files {
 
     /// Appends a line to `metrics.jsonl`.
     fn log(&mut self, event: &Event) -> Result<()> {
-        let path = self.folder.join("metrics.jsonl");
+        let path = self.folder.join(METRICS);
         let mut line = serde_json::to_vec(event).map_err(|e| Error::damaged(&path, e.to_string()))?;
         line.push(b'\n');
         self.metrics.write_all(&line).at(&path)?;
@@ -375,7 +388,7 @@ impl Files {
             Checkpoint::Best => weights("best.safetensors"),
             Checkpoint::Numbered(step) => weights(&format!("step-{step:07}.safetensors")),
             Checkpoint::Last => {
-                self.metrics.sync_data().at(self.folder.join("metrics.jsonl"))?;
+                self.metrics.sync_data().at(self.folder.join(METRICS))?;
                 let mut dict = pollster::block_on(session.checkpoint())?;
                 self.written.put(&mut dict)?;
                 let path = path(LAST);
@@ -389,7 +402,7 @@ impl Files {
 
     /// Writes the report and the summary.
     fn close(&self, trainer: &Trainer, summary: &TrainSummary) -> Result<()> {
-        let events = read_metrics(&self.folder.join("metrics.jsonl"))?;
+        let events = read_metrics(&self.folder.join(METRICS))?;
         let page = run_report(trainer, summary, &events)?;
         atomic::write(self.folder.join("report.html"), page.as_bytes())?;
         // Last: where a summary is, the run is whole.
