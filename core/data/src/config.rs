@@ -54,6 +54,12 @@ impl Key {
     pub fn name(&self) -> String {
         self.field.replace('_', "-")
     }
+
+    /// Whether this is its name.
+    fn is(&self, name: &str) -> bool {
+        let own = self.field.bytes().map(|byte| if byte == b'_' { b'-' } else { byte });
+        own.eq(name.bytes())
+    }
 }
 
 /// Keys that, given in a later layer, take the place of others: absolute thresholds would win over quantiles.
@@ -82,22 +88,29 @@ fn merge_layer(over: &mut toml::Table, layer: &toml::Table) {
 pub fn resolve<T: Options>(layers: &[(String, toml::Table)]) -> Result<T> {
     let mut merged = toml::Table::new();
     for (origin, layer) in layers {
-        for (key, value) in layer {
-            check_key::<T>(origin, key)?;
-            // Each layer is read alone first, so that a wrong value is blamed on the layer that holds it.
-            let alone = toml::Table::from_iter([(key.clone(), value.clone())]);
-            toml::Value::Table(alone).try_into::<T>().map_err(|e| {
-                let known = T::KEYS.iter().find(|known| known.name() == *key);
-                let meaning = known.map_or("", |known| known.doc.trim().trim_end_matches('.'));
-                Error::usage(format!("{origin}: `{key}`"), first_line(&e.to_string()))
-                    .remedy(format!("`{key}` is: {meaning}"))
-            })?;
+        layer.keys().try_for_each(|key| check_key::<T>(origin, key))?;
+        // Each layer is read alone first, so that a wrong value is blamed on the layer that holds it.
+        if read::<T>(layer.clone()).is_err() {
+            layer.iter().try_for_each(|(key, value)| check_value::<T>(origin, key, value))?;
         }
         merge_layer(&mut merged, layer);
     }
-    toml::Value::Table(merged)
-        .try_into::<T>()
-        .map_err(|e| Error::usage("configuration", first_line(&e.to_string())))
+    read(merged).map_err(|problem| Error::usage("configuration", problem))
+}
+
+/// A table's values over the defaults, or what is wrong with them.
+fn read<T: Options>(values: toml::Table) -> std::result::Result<T, String> {
+    toml::Value::Table(values).try_into().map_err(|e| first_line(&e.to_string()))
+}
+
+/// Reads one value alone.
+fn check_value<T: Options>(origin: &str, key: &str, value: &toml::Value) -> Result<()> {
+    let alone = toml::Table::from_iter([(key.to_owned(), value.clone())]);
+    read::<T>(alone).map(drop).map_err(|problem| {
+        let known = T::KEYS.iter().find(|known| known.is(key));
+        let meaning = known.map_or("", |known| known.doc.trim().trim_end_matches('.'));
+        Error::usage(format!("{origin}: `{key}`"), problem).remedy(format!("`{key}` is: {meaning}"))
+    })
 }
 
 /// A configuration as a table, as its file would hold it: numbers of 32 bits in their shortest form.
@@ -118,10 +131,10 @@ fn first_line(text: &str) -> String {
 }
 
 fn check_key<T: Options>(origin: &str, key: &str) -> Result<()> {
-    let names: Vec<String> = T::KEYS.iter().map(Key::name).collect();
-    if names.iter().any(|name| name == key) {
+    if T::KEYS.iter().any(|known| known.is(key)) {
         return Ok(());
     }
+    let names: Vec<String> = T::KEYS.iter().map(Key::name).collect();
     let error = Error::usage(origin, format!("unknown key `{key}`"));
     Err(match nearest(key, names.iter().map(String::as_str)) {
         Some(name) => error.remedy(format!("did you mean `{name}`?")),
