@@ -6,10 +6,12 @@
 
 use std::error::Error as _;
 use std::io;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle, Scope, ScopedJoinHandle};
+use std::time::Duration;
 
-use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
+use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder, Yield};
 
 use ferkd_method::error::{Error, ErrorKind, Result};
 
@@ -20,20 +22,55 @@ const BESIDES: usize = 8;
 /// Starts the pool that all work shares, with `threads` threads: as many as the machine has, or as
 /// `RAYON_NUM_THREADS` says, where it is none. A pool that is there already stays.
 ///
+/// With `joins` the calling thread is one of them, for as long as it lives: for what computes step after step. A thread
+/// outside hands each loop over and sleeps until it is done, and a small network's step has a hundred of them. Of one
+/// thread it stays outside, for what waits for others would wait for ever.
+///
 /// # Errors
 /// A system that allows fewer threads.
-pub fn start(threads: Option<usize>) -> Result<()> {
+pub fn start(threads: Option<usize>, joins: bool) -> Result<()> {
     if threads == Some(0) {
         return Err(
             Error::usage("threads", "at least one is needed").remedy("leave it out to take all cores")
         );
     }
-    match ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).build_global() {
+    let count = threads.unwrap_or_else(usual);
+    let builder = ThreadPoolBuilder::new().num_threads(count);
+    let builder = if joins && count > 1 { builder.use_current_thread() } else { builder };
+    match builder.build_global() {
         // Without a cause: there is a pool.
         Err(error) if error.source().is_some() => return Err(refused(&error)),
         _ => {}
     }
     can_start(BESIDES)
+}
+
+/// Threads where none are asked for, as rayon counts them.
+fn usual() -> usize {
+    let asked = std::env::var("RAYON_NUM_THREADS").ok().and_then(|text| text.parse().ok());
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    asked.filter(|&count: &usize| count > 0).unwrap_or_else(cores)
+}
+
+/// What the queue holds next, or none where no one fills it any more. A thread of a pool takes part in the pool's work
+/// until it is there.
+pub fn wait_for<T>(queue: &Receiver<T>) -> Option<T> {
+    /// For what nobody tells of: a job that comes meanwhile.
+    const BRIEFLY: Duration = Duration::from_micros(100);
+    loop {
+        match queue.try_recv() {
+            Err(TryRecvError::Empty) => {}
+            found => return found.ok(),
+        }
+        match rayon::yield_now() {
+            None => return queue.recv().ok(),
+            Some(Yield::Executed) => {}
+            Some(Yield::Idle) => match queue.recv_timeout(BRIEFLY) {
+                Err(RecvTimeoutError::Timeout) => {}
+                found => return found.ok(),
+            },
+        }
+    }
 }
 
 /// A pool of `threads` threads of its own.
@@ -109,11 +146,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn who_waits_in_a_pool_does_its_work() {
+        let (send, queue) = std::sync::mpsc::sync_channel(1);
+        // Of one thread: what is to be sent is only ever made if the one who waits makes it.
+        pool(1).unwrap().install(move || {
+            rayon::spawn(move || send.send(7).unwrap());
+            assert_eq!(wait_for(&queue), Some(7));
+            assert_eq!(wait_for(&queue), None);
+        });
+        let (send, queue) = std::sync::mpsc::sync_channel(1);
+        std::thread::spawn(move || send.send(8));
+        assert_eq!((wait_for(&queue), wait_for(&queue)), (Some(8), None));
+    }
+
+    #[test]
     fn a_pool_that_is_there_stays_and_none_at_all_is_refused() {
-        assert!(start(Some(0)).unwrap_err().to_string().contains("at least one"));
-        start(Some(2)).unwrap();
+        assert!(start(Some(0), false).unwrap_err().to_string().contains("at least one"));
+        start(Some(2), false).unwrap();
         let threads = rayon::current_num_threads();
-        start(Some(threads + 1)).unwrap();
+        start(Some(threads + 1), true).unwrap();
         assert_eq!(rayon::current_num_threads(), threads);
     }
 

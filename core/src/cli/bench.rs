@@ -121,6 +121,11 @@ impl Args {
         matches!(self.bench, Bench::Input { .. } | Bench::Labels { .. }).then_some(1)
     }
 
+    /// Whether it takes a training's steps.
+    pub fn computes(&self) -> bool {
+        matches!(self.bench, Bench::Step { .. })
+    }
+
     pub fn run(self) -> Result<Output> {
         let timing = Timing { repetitions: self.repetitions, seconds: self.seconds };
         let yardstick = self.yardstick.map(|line| Yardstick { line });

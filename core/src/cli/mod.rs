@@ -96,6 +96,15 @@ impl Command {
             _ => None,
         }
     }
+
+    /// Whether the thread that calls it computes step after step.
+    fn computes(&self) -> bool {
+        match self {
+            Self::Train(_) | Self::Transfer(_) => true,
+            Self::Bench(args) => args.computes(),
+            _ => false,
+        }
+    }
 }
 
 pub fn main() -> ExitCode {
@@ -111,7 +120,7 @@ pub fn main() -> ExitCode {
     };
     stop::listen();
     let threads = threads.or_else(|| command.threads());
-    match ferkd_data::threads::start(threads).and_then(|()| command.run()) {
+    match ferkd_data::threads::start(threads, command.computes()).and_then(|()| command.run()) {
         Ok(output) => {
             processes::finish();
             answer(&output, json)

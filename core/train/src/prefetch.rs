@@ -99,7 +99,7 @@ impl Iterator for Prefetch {
     fn next(&mut self) -> Option<Result<DeviceBatch>> {
         match &mut self.0 {
             #[cfg(not(target_family = "wasm"))]
-            Source::Ahead(queue) => queue.recv().ok(),
+            Source::Ahead(queue) => threads::wait_for(queue),
             #[cfg(not(target_family = "wasm"))]
             Source::Refused(error) => error.take().map(Err),
             Source::OnDemand { batcher, share, step, order } => {
