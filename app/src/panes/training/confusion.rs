@@ -37,14 +37,15 @@ pub(super) fn ui(state: &State, look: &mut Look, ui: &mut Ui) {
 }
 
 fn matrix(student: &StudentState, look: &mut Look, width: f32, ui: &mut Ui) {
-    let mut counts = [[0_u32; CLASSES as usize]; CLASSES as usize];
-    for (scene, &prediction) in held_out().iter().zip(&student.predictions) {
-        let cell = counts.get_mut(scene.class as usize).and_then(|row| row.get_mut(prediction as usize));
-        cell.into_iter().for_each(|count| *count += 1);
-    }
+    let counts = counts(student);
     let margin = 18.0;
     let side = ((width - margin) / CLASSES as f32).floor();
-    let (rect, _) = ui.allocate_exact_size(egui::Vec2::splat(margin + side * CLASSES as f32), Sense::hover());
+    let size = egui::Vec2::splat(margin + side * CLASSES as f32);
+    let (rect, response) = ui.allocate_exact_size(size, Sense::hover());
+    response.widget_info(|| {
+        let name = format!("Confusions of {}: {}", student.supervision.name(), in_words(&counts));
+        egui::WidgetInfo::labeled(egui::Role::Figure, true, name)
+    });
     let visuals = ui.visuals().clone();
     let text = |at, text: String, color| {
         ui.painter().text(at, Align2::CENTER_CENTER, text, FontId::proportional(11.0), color);
@@ -97,6 +98,38 @@ fn matrix(student: &StudentState, look: &mut Look, width: f32, ui: &mut Ui) {
             }
         }
     }
+}
+
+/// How many scenes of a digit, row by row, are seen as which.
+type Counts = [[u32; CLASSES as usize]; CLASSES as usize];
+
+fn counts(student: &StudentState) -> Counts {
+    let mut counts = Counts::default();
+    for (scene, &prediction) in held_out().iter().zip(&student.predictions) {
+        let cell = counts.get_mut(scene.class as usize).and_then(|row| row.get_mut(prediction as usize));
+        cell.into_iter().for_each(|count| *count += 1);
+    }
+    counts
+}
+
+/// What the matrix says to the eye: how many are right, and the most frequent errors.
+fn in_words(counts: &Counts) -> String {
+    /// Errors that are named.
+    const NAMED: usize = 3;
+    let all: u32 = counts.iter().flatten().sum();
+    let right: u32 = counts.iter().enumerate().map(|(class, row)| row[class]).sum();
+    let cells = counts.iter().enumerate().flat_map(|(truth, row)| {
+        row.iter().enumerate().map(move |(prediction, count)| (*count, truth, prediction))
+    });
+    let mut errors: Vec<_> =
+        cells.filter(|(count, truth, prediction)| *count > 0 && truth != prediction).collect();
+    errors.sort_by_key(|(count, ..)| std::cmp::Reverse(*count));
+    let mut said = format!("{right} of {all} scenes right");
+    for (i, (count, truth, prediction)) in errors.iter().take(NAMED).enumerate() {
+        let lead = if i == 0 { "; most often " } else { ", " };
+        said += &format!("{lead}{truth} taken for {prediction} ({count})");
+    }
+    said
 }
 
 /// The scenes of the open cell.

@@ -161,6 +161,11 @@ fn a_cell_opens_its_scenes_and_a_scene_its_guesses() {
     let first = held_out().iter().find(|scene| scene.class == 3).unwrap();
     for width in [380.0, 900.0] {
         let mut harness = harness(width, taught());
+        let (all, name) = (held_out().len(), SUPERVISIONS[0].name());
+        let right = all - threes;
+        harness.get_by_label(&format!(
+            "Confusions of {name}: {right} of {all} scenes right; most often 3 taken for 8 ({threes})"
+        ));
         let cell = format!("3 taken for 8: {threes} scenes");
         harness.get_by_role_and_label(Role::Button, &cell).click();
         harness.run_steps(2);
