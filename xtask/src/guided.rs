@@ -27,6 +27,8 @@ const KEPT_BYTES: u64 = 32 << 10;
 const KEPT_FILES: usize = 64;
 /// What libFuzzer's lines of a find hold: what is wrong, where the input lies, and what a signal says.
 const TOLD: [&str; 5] = ["find in ", "rror:", "ERROR", "SUMMARY", "Test unit written to"];
+/// How libFuzzer ends where it is interrupted: nothing is found then.
+const INTERRUPTED: i32 = 72;
 /// Time between two lines of progress.
 const PROGRESS: Duration = Duration::from_secs(20);
 
@@ -166,7 +168,7 @@ fn watch(name: &str, command: &mut Command) -> Result<(u64, bool), String> {
         }
     }
     let status = child.wait().map_err(failed)?;
-    Ok((tried, status.success()))
+    Ok((tried, status.success() || status.code() == Some(INTERRUPTED)))
 }
 
 /// Keeps for everyone the few inputs of a target that reach the most, the small ones first.
