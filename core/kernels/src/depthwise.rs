@@ -40,7 +40,8 @@ struct Tap {
 }
 
 impl Group {
-    /// None where all of a tap is padding.
+    /// Columns of taps that all of its pixels see padding through are left out; of others padding is a zero times the
+    /// weight.
     fn new(shape: &ConvShape, way: Way, first: usize, step: usize, count: usize, advance: usize) -> Self {
         let taps = (0..shape.kernel[1]).filter_map(|across| {
             let mut from = [PADDING; MOST];

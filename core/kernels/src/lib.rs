@@ -2,7 +2,8 @@
 //!
 //! No tensors and no framework: [`ConvShape`] says what is convolved, and three functions compute it: [`forward`],
 //! [`data_gradient`] and [`weight_gradient`]; [`norm`] has what a batch norm and its activation
-//! take, [`max_pool`] and [`max_pool_gradient`] are a stem's, [`gelu`] is a transformer's activation. For inference, [`Prepared`] packs weights once and finishes
+//! take, [`max_pool`] and [`max_pool_gradient`] are a stem's, [`gelu`] and [`softmax`]
+//! are a transformer's. For inference, [`Prepared`] packs weights once and finishes
 //! an output in the same pass. Pictures are slices of shape (N, height, width, channels), weights of
 //! (outputs, channels / groups, height, width), as PyTorch and burn keep them; all in f32.
 //!
@@ -41,15 +42,17 @@ mod runs;
 mod scratch;
 mod shape;
 mod simd;
+mod softmax;
 mod table;
 
 pub use conv::{data_gradient, forward, weight_gradient};
-pub use gelu::{gelu, gelu_gradient};
+pub use gelu::{gelu, gelu_gradient, gelu_into};
 pub use layout::channels_last;
 pub use pool::{PoolShape, max_pool, max_pool_gradient};
 pub use prepared::Prepared;
 pub use scratch::release_buffers;
 pub use shape::ConvShape;
+pub use softmax::softmax;
 
 /// Lets everything that asks `pulp` for vectors have wasm's simd128: for a page, once at its start.
 ///

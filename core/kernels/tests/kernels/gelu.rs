@@ -1,7 +1,7 @@
-//! GELU beside sums in f64.
+//! GELU and softmax beside sums in f64.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use ferkd_kernels::{gelu, gelu_gradient};
+use ferkd_kernels::{gelu, gelu_gradient, softmax};
 
 /// `erf(z)` for `z` of at least 0: its series, and behind 3 its continued fraction.
 fn erf(z: f64) -> f64 {
@@ -41,6 +41,31 @@ fn it_is_the_sum_in_f64_within_its_rounding() {
 #[test]
 fn what_is_no_number_stays_none() {
     assert!(gelu(&[f32::NAN])[0].is_nan() && gelu_gradient(&[f32::NAN], &[1.0])[0].is_nan());
-    assert_eq!(gelu(&[f32::INFINITY, f32::MIN]), [f32::INFINITY, 0.0].map(|y: f32| y));
+    assert_eq!(gelu(&[f32::INFINITY, f32::MIN]), [f32::INFINITY, 0.0]);
+    assert!(gelu(&[f32::NEG_INFINITY])[0].is_nan());
+    let far = [-f32::MAX, -1e30, 1e30, f32::MAX, f32::INFINITY];
+    let slopes = gelu_gradient(&far, &[1.0; 5]);
+    assert!(slopes.iter().zip([0.0, 0.0, 1.0, 1.0, 1.0]).all(|(a, b)| (a - b).abs() < 1e-6), "{slopes:?}");
     assert_eq!((gelu(&[]), gelu_gradient(&[], &[])), (vec![], vec![]));
+}
+
+#[test]
+fn a_softmax_is_the_sum_in_f64_within_its_rounding() {
+    for (width, scale) in [(1, 1.0), (7, 0.5), (16, 0.125), (197, 2.0)] {
+        let x: Vec<f32> = (0..5 * width).map(|i| ((i * 7919) % 1009) as f32 / 50.0 - 10.0).collect();
+        let mut found = x.clone();
+        softmax(&mut found, width, scale);
+        for (x, found) in x.chunks(width).zip(found.chunks(width)) {
+            let most = x.iter().fold(f32::MIN, |most, x| most.max(*x));
+            let of = |x: f32| (f64::from(scale) * f64::from(x - most)).exp();
+            let all: f64 = x.iter().map(|&x| of(x)).sum();
+            for (x, found) in x.iter().zip(found) {
+                assert!((f64::from(*found) - of(*x) / all).abs() < 1e-6, "{x}: {found}, {}", of(*x) / all);
+            }
+        }
+    }
+    let mut row = [1.0, f32::NAN];
+    softmax(&mut row, 2, 1.0);
+    assert!(row.iter().all(|x| x.is_nan()));
+    softmax(&mut [], 0, 1.0);
 }

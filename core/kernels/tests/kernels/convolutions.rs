@@ -1,6 +1,5 @@
 //! Convolutions beside the textbook in f64.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
-mod reference;
 
 use ferkd_kernels::norm::Bounds;
 use ferkd_kernels::{ConvShape, Prepared, data_gradient, forward, weight_gradient};
@@ -8,7 +7,7 @@ use ferkd_kernels::{ConvShape, Prepared, data_gradient, forward, weight_gradient
 /// Batch, height and width, channels, outputs, kernel, stride, padding before and after, dilation, groups.
 type Sizes = (usize, [usize; 2], [usize; 2], [usize; 2], [usize; 2], (usize, usize), usize, usize);
 
-const SIZES: [Sizes; 26] = [
+const SIZES: [Sizes; 29] = [
     (1, [1, 1], [1, 1], [1, 1], [1, 1], (0, 0), 1, 1),
     (2, [9, 7], [3, 8], [3, 3], [1, 1], (1, 1), 1, 1),
     (3, [16, 16], [64, 70], [3, 3], [1, 1], (1, 1), 1, 1),
@@ -28,6 +27,10 @@ const SIZES: [Sizes; 26] = [
     (2, [15, 13], [19, 19], [5, 5], [2, 2], (2, 2), 1, 19),
     (1, [14, 14], [3, 3], [5, 5], [1, 1], (2, 2), 1, 3),
     (1, [20, 20], [32, 32], [3, 3], [2, 2], (0, 1), 1, 32),
+    // Rows of seven pixels, of eleven, and of two, with fewer channels than two vectors.
+    (2, [7, 14], [12, 12], [5, 5], [1, 1], (2, 2), 1, 12),
+    (2, [9, 11], [20, 20], [3, 3], [1, 1], (2, 2), 2, 20),
+    (2, [5, 2], [36, 36], [3, 3], [1, 1], (1, 1), 1, 36),
     // Taps that see nothing but padding.
     (2, [1, 1], [40, 40], [5, 5], [1, 1], (2, 2), 1, 40),
     (2, [1, 2], [24, 20], [5, 5], [1, 1], (2, 2), 1, 1),
@@ -93,9 +96,9 @@ fn sums_are_those_of_f64_within_a_millionth_of_the_largest() {
         let shape = shape(sizes);
         let [x, weight, grad] = operands(&shape);
         let expected = [
-            reference::forward(&shape, &x, &weight),
-            reference::data_gradient(&shape, &grad, &weight),
-            reference::weight_gradient(&shape, &grad, &x),
+            crate::reference::forward(&shape, &x, &weight),
+            crate::reference::data_gradient(&shape, &grad, &weight),
+            crate::reference::weight_gradient(&shape, &grad, &x),
         ];
         for (what, (found, expected)) in
             ["output", "data gradient", "weight gradient"].iter().zip(all(&shape).iter().zip(&expected))
@@ -156,7 +159,7 @@ fn a_prepared_convolution_adds_bias_and_shortcut_and_clamps() {
         let bias = numbers(shape.outputs, 4);
         let shortcut = (!depthwise(&shape)).then(|| numbers(shape.output_len(), 5));
         let bounds = Bounds { low: 0.0, high: 0.75 };
-        let mut expected = reference::forward(&shape, &x, &weight);
+        let mut expected = crate::reference::forward(&shape, &x, &weight);
         let largest = expected.iter().fold(1.0f64, |largest, value| largest.max(value.abs()));
         for (i, value) in expected.iter_mut().enumerate() {
             *value += f64::from(bias[i % shape.outputs]);
