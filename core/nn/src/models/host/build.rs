@@ -12,7 +12,8 @@ use burn::tensor::Tensor;
 use crate::device::read::read;
 use crate::models::blank::LayerNorm;
 use crate::models::host::conv::{Conv, Pool};
-use crate::models::host::net::{HostNet, Layer};
+use crate::models::host::net::{HostNet, Layer, What};
+use crate::models::host::tokens::{Embed, Norm};
 use crate::models::network::{Network, Ops};
 use crate::models::ops::activation::Activation;
 use ferkd_method::error::{Error, Result};
@@ -22,9 +23,7 @@ use ferkd_method::error::{Error, Result};
 pub(crate) struct Builder {
     layers: Vec<Layer>,
     places: Rc<RefCell<Places>>,
-    /// Where the picture lies whose means are the features.
-    last: usize,
-    /// The first convolution that cannot be computed.
+    /// The first layer that cannot be computed, or not be read.
     problem: Option<Error>,
     /// Whether there was something that is computed on burn.
     foreign: bool,
@@ -62,7 +61,7 @@ impl Builder {
         let mut layers = Self::default();
         let images = layers.place();
         let first = images.0.number;
-        network.apply(&mut layers, images);
+        let last = network.apply(&mut layers, images).0.number;
         if layers.foreign {
             return Ok(None);
         }
@@ -77,32 +76,22 @@ impl Builder {
             None => vec![0.0; outputs],
         };
         let places = layers.places.borrow().count;
-        Ok(Some(HostNet {
-            layers: layers.layers,
-            places,
-            first,
-            last: layers.last,
-            weight: read(weight)?,
-            bias,
-        }))
+        Ok(Some(HostNet { layers: layers.layers, places, first, last, weight: read(weight)?, bias }))
     }
 
-    /// A convolution, its norm, what is added, and the activation behind it.
-    fn conv(
+    /// A layer that reads `x`, and `shortcut`.
+    fn layer(
         &mut self,
-        conv: &Conv2d,
-        norm: &BatchNorm,
-        x: Picture,
+        x: &Picture,
         shortcut: Option<Picture>,
-        then: Activation,
+        what: impl FnOnce() -> Result<What>,
     ) -> Picture {
         let y = self.place();
         // What is computed on burn, or cannot be computed, needs no weights.
         if !self.foreign && self.problem.is_none() {
-            let (from, to) = (x.0.number, y.0.number);
-            let shortcut = shortcut.map(|shortcut| shortcut.0.number);
-            match Conv::folded(conv, norm, then) {
-                Ok(conv) => self.layers.push(Layer::Conv { conv, from, shortcut, to }),
+            let (from, shortcut, to) = (x.0.number, shortcut.map(|shortcut| shortcut.0.number), y.0.number);
+            match what() {
+                Ok(what) => self.layers.push(Layer { what, from, shortcut, to }),
                 Err(problem) => self.problem = Some(problem),
             }
         }
@@ -125,11 +114,11 @@ impl Builder {
 
 impl Ops for Builder {
     type Map = Picture;
-    type Tokens = ();
-    type Features = ();
+    type Tokens = Picture;
+    type Features = Picture;
 
     fn conv_norm(&mut self, conv: &Conv2d, norm: &BatchNorm, x: Picture, then: Activation) -> Picture {
-        self.conv(conv, norm, x, None, then)
+        self.layer(&x, None, || Conv::folded(conv, norm, then).map(What::Conv))
     }
 
     fn conv_norm_add(
@@ -141,40 +130,76 @@ impl Ops for Builder {
         then: Activation,
     ) -> Picture {
         self.foreign |= !Conv::takes_shortcut(conv);
-        self.conv(conv, norm, x, Some(shortcut), then)
+        self.layer(&x, Some(shortcut), || Conv::folded(conv, norm, then).map(What::Conv))
     }
 
     fn max_pool(&mut self, pool: &MaxPool2d, x: Picture) -> Picture {
-        let y = self.place();
-        self.layers.push(Layer::MaxPool { pool: Pool::of(pool), from: x.0.number, to: y.0.number });
-        y
+        self.layer(&x, None, || Ok(What::MaxPool(Pool::of(pool))))
     }
 
-    fn global_pool(&mut self, x: Picture) {
-        self.last = x.0.number;
+    fn global_pool(&mut self, x: Picture) -> Picture {
+        self.layer(&x, None, || Ok(What::Mean { skipped: 0 }))
     }
 
-    fn patches(&mut self, _: &Conv2d, _: Picture) {
-        self.foreign = true;
+    fn patches(&mut self, conv: &Conv2d, images: Picture) -> Picture {
+        self.layer(&images, None, || Conv::patches(conv).map(What::Conv))
     }
 
-    fn embed(&mut self, _: &Param<Tensor<3>>, _: &Param<Tensor<3>>, (): ()) {}
+    fn embed(&mut self, class: &Param<Tensor<3>>, positions: &Param<Tensor<3>>, x: Picture) -> Picture {
+        let embed = || Ok(Embed { class: read(class.val())?, positions: read(positions.val())? });
+        self.layer(&x, None, || embed().map(What::Embed))
+    }
 
-    fn layer_norm(&mut self, _: &LayerNorm, _: f64, (): ()) {}
+    fn layer_norm(&mut self, norm: &LayerNorm, epsilon: f64, x: Picture) -> Picture {
+        let norm = || Ok(Norm { gamma: read(norm.gamma.val())?, beta: read(norm.beta.val())?, epsilon });
+        self.layer(&x, None, || norm().map(What::Norm))
+    }
 
-    fn linear(&mut self, _: &Linear, (): ()) {}
+    fn linear(&mut self, linear: &Linear, x: Picture) -> Picture {
+        self.layer(&x, None, || Conv::linear(linear).map(What::Conv))
+    }
 
-    fn query_value_bias(&mut self, _: &Param<Tensor<1>>, _: &Param<Tensor<1>>, (): ()) {}
+    fn query_value_bias(
+        &mut self,
+        query: &Param<Tensor<1>>,
+        value: &Param<Tensor<1>>,
+        x: Picture,
+    ) -> Picture {
+        let bias = || {
+            let query = read(query.val())?;
+            let keys = vec![0.0; query.len()];
+            Ok(What::Add([query, keys, read(value.val())?].concat()))
+        };
+        self.layer(&x, None, bias)
+    }
 
-    fn attention(&mut self, (): (), _: usize) {}
+    fn attention(&mut self, qkv: Picture, heads: usize) -> Picture {
+        self.layer(&qkv, None, || Ok(What::Attention(heads)))
+    }
 
-    fn gelu(&mut self, (): ()) {}
+    fn gelu(&mut self, x: Picture) -> Picture {
+        self.layer(&x, None, || Ok(What::Gelu))
+    }
 
-    fn add_branch(&mut self, (): (), (): (), _: usize, _: usize) {}
+    /// The linear layer that the branch ends with adds what went around it. Nothing is dropped in inference.
+    fn add_branch(&mut self, x: Picture, branch: Picture, _: usize, _: usize) -> Picture {
+        let ends = |layer: &&mut Layer| layer.to == branch.0.number && matches!(layer.what, What::Conv(_));
+        match self.layers.last_mut().filter(ends) {
+            Some(layer) => layer.shortcut = Some(x.0.number),
+            None => self.foreign |= self.problem.is_none(),
+        }
+        branch
+    }
 
-    fn class_token(&mut self, (): ()) {}
+    fn class_token(&mut self, x: Picture) -> Picture {
+        self.layer(&x, None, || Ok(What::Token))
+    }
 
-    fn token_mean(&mut self, (): ()) {}
+    fn token_mean(&mut self, x: Picture) -> Picture {
+        self.layer(&x, None, || Ok(What::Mean { skipped: 1 }))
+    }
 
-    fn feature_norm(&mut self, _: &LayerNorm, _: f64, (): ()) {}
+    fn feature_norm(&mut self, norm: &LayerNorm, epsilon: f64, x: Picture) -> Picture {
+        self.layer_norm(norm, epsilon, x)
+    }
 }

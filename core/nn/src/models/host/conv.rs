@@ -2,7 +2,7 @@
 
 use burn::nn::conv::Conv2d;
 use burn::nn::pool::MaxPool2d;
-use burn::nn::{BatchNorm, PaddingConfig2d};
+use burn::nn::{BatchNorm, Linear, PaddingConfig2d};
 use burn::tensor::Tensor;
 
 use crate::device::read::read;
@@ -93,8 +93,38 @@ impl Conv {
         let weight: Vec<f32> =
             weight.iter().enumerate().map(|(i, weight)| (weight * scale[i / filter]) as f32).collect();
         let bias: Vec<f32> = bias.into_iter().map(|b| b as f32).collect();
-        let prepared = Prepared::new(&shape, &weight, &bias, then.bounds());
-        Ok(Self { window, inputs: inputs * groups, outputs, groups, prepared })
+        Ok(Self::of(window, &shape, &weight, &bias, then))
+    }
+
+    /// A convolution of patches that do not overlap, whose kernels are as far apart as they are wide.
+    ///
+    /// # Errors
+    /// Weights that cannot be read.
+    pub(super) fn patches(conv: &Conv2d) -> Result<Self> {
+        let [outputs, inputs, kernel, _] = conv.weight.val().dims();
+        let window = Window { kernel, stride: kernel, padding: PaddingConfig2d::Valid };
+        let shape = window.shape([kernel; 2], [inputs, outputs], 1);
+        let bias = conv.bias.as_ref().map_or_else(|| Ok(vec![0.0; outputs]), |bias| read(bias.val()))?;
+        Ok(Self::of(window, &shape, &read(conv.weight.val())?, &bias, Activation::None))
+    }
+
+    /// A linear layer on each pixel: a convolution of one.
+    ///
+    /// # Errors
+    /// Weights that cannot be read.
+    pub(super) fn linear(linear: &Linear) -> Result<Self> {
+        let weight = linear.weight.val();
+        let [inputs, outputs] = weight.dims();
+        let window = Window { kernel: 1, stride: 1, padding: PaddingConfig2d::Valid };
+        let shape = window.shape([1; 2], [inputs, outputs], 1);
+        let bias = linear.bias.as_ref().map_or_else(|| Ok(vec![0.0; outputs]), |bias| read(bias.val()))?;
+        Ok(Self::of(window, &shape, &read(weight.swap_dims(0, 1))?, &bias, Activation::None))
+    }
+
+    fn of(window: Window, shape: &ConvShape, weight: &[f32], bias: &[f32], then: Activation) -> Self {
+        let prepared = Prepared::new(shape, weight, bias, then.bounds());
+        let ConvShape { channels: inputs, outputs, groups, .. } = *shape;
+        Self { window, inputs, outputs, groups, prepared }
     }
 
     /// Whether a shortcut can be added to what comes out before it is written: not where each channel has a filter of

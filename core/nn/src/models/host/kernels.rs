@@ -5,10 +5,40 @@ use pulp::Arch;
 
 use crate::models::ops::activation::Activation;
 
-/// `out = a b` for row-major `a` of shape (rows, inner), `b` of shape (inner, columns), `out` of shape (rows, columns).
-pub(super) fn product(a: &[f32], b: &[f32], out: &mut [f32], [rows, inner, columns]: [usize; 3]) {
-    assert!(a.len() >= rows * inner && b.len() >= inner * columns && out.len() >= rows * columns);
-    // SAFETY: the lengths have just been checked, all strides are those of dense row-major matrices, and `out` is
+/// A matrix as it lies: how many numbers it is from one row to the next, and from one column to the next.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Matrix<'a> {
+    pub numbers: &'a [f32],
+    pub rows: usize,
+    pub columns: usize,
+}
+
+impl Matrix<'_> {
+    /// Rows and columns swapped.
+    pub(super) fn turned(self) -> Self {
+        Self { rows: self.columns, columns: self.rows, ..self }
+    }
+
+    /// Whether so many rows and columns lie there.
+    fn holds(&self, [rows, columns]: [usize; 2]) -> bool {
+        rows == 0
+            || columns == 0
+            || (rows - 1) * self.rows + (columns - 1) * self.columns < self.numbers.len()
+    }
+}
+
+/// `out = a b` for `a` of shape (rows, inner), `b` of shape (inner, columns); of `out` one row is `step` numbers behind
+/// the one before it.
+pub(super) fn product(
+    a: Matrix<'_>,
+    b: Matrix<'_>,
+    out: &mut [f32],
+    step: usize,
+    [rows, inner, columns]: [usize; 3],
+) {
+    assert!(a.holds([rows, inner]) && b.holds([inner, columns]) && step >= columns);
+    assert!(Matrix { numbers: out, rows: step, columns: 1 }.holds([rows, columns]));
+    // SAFETY: what is read and written lies there, as has just been checked, rows of `out` do not overlap, and `out` is
     // borrowed for writing alone.
     unsafe {
         gemm::gemm(
@@ -17,14 +47,14 @@ pub(super) fn product(a: &[f32], b: &[f32], out: &mut [f32], [rows, inner, colum
             inner,
             out.as_mut_ptr(),
             1,
-            columns as isize,
+            step as isize,
             false,
-            a.as_ptr(),
-            1,
-            inner as isize,
-            b.as_ptr(),
-            1,
-            columns as isize,
+            a.numbers.as_ptr(),
+            a.columns as isize,
+            a.rows as isize,
+            b.numbers.as_ptr(),
+            b.columns as isize,
+            b.rows as isize,
             0.0f32,
             1.0f32,
             false,
@@ -104,8 +134,13 @@ mod tests {
     #[test]
     fn the_product_is_the_textbooks() {
         let (a, b) = ([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [1.0, -1.0, 0.5, 2.0, 0.0, 3.0]);
-        let mut out = [9.0; 4];
-        product(&a, &b, &mut out, [2, 3, 2]);
-        assert_eq!(out, [2.0, 12.0, 6.5, 24.0]);
+        let lies = |numbers, rows| Matrix { numbers, rows, columns: 1 };
+        let mut out = [9.0; 5];
+        product(lies(&a, 3), lies(&b, 2), &mut out, 3, [2, 3, 2]);
+        assert_eq!(out, [2.0, 12.0, 9.0, 6.5, 24.0]);
+        // The same of what lies with rows and columns swapped.
+        let (a, b) = ([1.0, 4.0, 2.0, 5.0, 3.0, 6.0], [1.0, 0.5, 0.0, -1.0, 2.0, 3.0]);
+        product(lies(&a, 2).turned(), lies(&b, 3).turned(), &mut out, 3, [2, 3, 2]);
+        assert_eq!(out, [2.0, 12.0, 9.0, 6.5, 24.0]);
     }
 }

@@ -5,8 +5,9 @@ use std::cell::RefCell;
 use rayon::prelude::*;
 
 use crate::models::host::conv::{Conv, Pool};
-use crate::models::host::kernels;
+use crate::models::host::kernels::{self, Matrix};
 use crate::models::host::map::Map;
+use crate::models::host::tokens::{self, Embed, Norm};
 use crate::models::ops::activation::Activation;
 
 thread_local! {
@@ -18,26 +19,40 @@ type Workspace = Vec<Vec<Map>>;
 
 /// A layer, and the places of the pictures that it reads and writes: never the same one.
 #[derive(Debug)]
-pub(super) enum Layer {
-    Conv {
-        conv: Conv,
-        from: usize,
-        /// What is added before the activation.
-        shortcut: Option<usize>,
-        to: usize,
+pub(super) struct Layer {
+    pub what: What,
+    pub from: usize,
+    /// What is added before a convolution's activation.
+    pub shortcut: Option<usize>,
+    pub to: usize,
+}
+
+/// What a layer computes. Tokens are a picture one pixel high.
+#[derive(Debug)]
+pub(super) enum What {
+    /// A convolution, or a linear layer on each token.
+    Conv(Conv),
+    MaxPool(Pool),
+    /// The mean of every channel over all pixels but the first few.
+    Mean {
+        skipped: usize,
     },
-    MaxPool {
-        pool: Pool,
-        from: usize,
-        to: usize,
-    },
+    /// The first token.
+    Token,
+    Embed(Embed),
+    Norm(Norm),
+    /// Adds a number to each channel.
+    Add(Vec<f32>),
+    /// Of so many heads.
+    Attention(usize),
+    Gelu,
 }
 
 /// A network for inference.
 #[derive(Debug)]
 pub(crate) struct HostNet {
     pub(super) layers: Vec<Layer>,
-    /// Places for pictures; where the images lie, and those whose means are the features.
+    /// Places for pictures; where the images lie, and the features.
     pub(super) places: usize,
     pub(super) first: usize,
     pub(super) last: usize,
@@ -51,40 +66,62 @@ const ROWS: usize = 8;
 /// Pictures that go side by side through the layers with more weights than pixels: the weights, which no cache holds
 /// together, are read once for all of them.
 const TOGETHER: usize = 4;
-/// A layer is one of those if so many times its weights are more than the numbers that it writes for a picture.
+/// A layer is one of those if so many times its weights are no fewer than the numbers that it writes for a picture.
 const WEIGHT: usize = 2;
 
 impl Layer {
-    fn to(&self) -> usize {
-        let (Self::Conv { to, .. } | Self::MaxPool { to, .. }) = self;
-        *to
-    }
-
     /// Whether it reads what lies at a place.
     fn reads(&self, place: usize) -> bool {
-        match self {
-            Self::Conv { from, shortcut, .. } => *from == place || *shortcut == Some(place),
-            Self::MaxPool { from, .. } => *from == place,
-        }
+        self.from == place || self.shortcut == Some(place)
     }
 
     /// Height and width of what it writes, of what it reads.
-    fn output(&self, sizes: &[[usize; 2]]) -> [usize; 2] {
-        match self {
-            Self::Conv { conv, from, .. } => conv.output(sizes[*from]),
-            Self::MaxPool { pool, from, .. } => pool.output(sizes[*from]),
+    fn output(&self, [height, width]: [usize; 2]) -> [usize; 2] {
+        match &self.what {
+            What::Conv(conv) => conv.output([height, width]),
+            What::MaxPool(pool) => pool.output([height, width]),
+            What::Mean { .. } | What::Token => [1, 1],
+            What::Embed(_) => [1, 1 + height * width],
+            What::Norm(_) | What::Add(_) | What::Attention(_) | What::Gelu => [height, width],
+        }
+    }
+
+    /// Whether its weights outnumber what it writes, of so many pixels. What has next to none, as a filter a channel, has
+    /// no say and goes with the others.
+    fn is_heavy(&self, pixels: usize) -> bool {
+        match &self.what {
+            What::Conv(conv) => {
+                conv.weights().is_none_or(|[weights, outputs]| WEIGHT * weights >= pixels * outputs)
+            }
+            What::MaxPool(_) => false,
+            _ => true,
         }
     }
 
     fn apply(&self, maps: &mut [Map]) {
-        let mut out = std::mem::take(&mut maps[self.to()]);
-        match self {
-            Self::Conv { conv, from, shortcut, .. } => {
-                conv.apply(&maps[*from], shortcut.map(|place| &maps[place]), &mut out);
+        let mut out = std::mem::take(&mut maps[self.to]);
+        let (from, to) = (&maps[self.from], &mut out);
+        match &self.what {
+            What::Conv(conv) => conv.apply(from, self.shortcut.map(|place| &maps[place]), to),
+            What::MaxPool(pool) => pool.apply(from, to),
+            What::Mean { skipped } => {
+                to.reshape(1, 1, from.channels);
+                kernels::mean(&from.view()[skipped * from.channels..], to.view_mut());
             }
-            Self::MaxPool { pool, from, .. } => pool.apply(&maps[*from], &mut out),
+            What::Token => {
+                to.reshape(1, 1, from.channels);
+                to.view_mut().copy_from_slice(&from.view()[..from.channels]);
+            }
+            What::Embed(embed) => embed.apply(from, to),
+            What::Norm(norm) => norm.apply(from, to),
+            What::Add(bias) => tokens::add(bias, from, to),
+            What::Attention(heads) => tokens::attention(*heads, from, to),
+            What::Gelu => {
+                to.reshape(from.height, from.width, from.channels);
+                ferkd_kernels::gelu_into(from.view(), to.view_mut());
+            }
         }
-        maps[self.to()] = out;
+        maps[self.to] = out;
     }
 }
 
@@ -107,18 +144,13 @@ impl HostNet {
 
     /// The first layer from which on pictures go side by side, and the place of the one picture that is read from there
     /// on.
-    fn split(&self, side: usize) -> [usize; 2] {
+    pub(super) fn split(&self, side: usize) -> [usize; 2] {
         let mut sizes = vec![[side; 2]; self.places];
         let mut is_heavy = Vec::with_capacity(self.layers.len());
         for layer in &self.layers {
-            let [height, width] = layer.output(&sizes);
-            sizes[layer.to()] = [height, width];
-            is_heavy.push(match layer {
-                Layer::Conv { conv, .. } => conv
-                    .weights()
-                    .is_none_or(|[weights, outputs]| WEIGHT * weights >= height * width * outputs),
-                Layer::MaxPool { .. } => false,
-            });
+            let [height, width] = layer.output(sizes[layer.from]);
+            sizes[layer.to] = [height, width];
+            is_heavy.push(layer.is_heavy(height * width));
         }
         let heavy = is_heavy.iter().rev().take_while(|is_heavy| **is_heavy).count();
         let splits = (self.layers.len() - heavy..self.layers.len()).filter_map(|at| {
@@ -135,7 +167,7 @@ impl HostNet {
             if layer.reads(place) {
                 return true;
             }
-            if layer.to() == place {
+            if layer.to == place {
                 return false;
             }
         }
@@ -154,15 +186,18 @@ impl HostNet {
         let mut logits = vec![0.0; count * self.bias.len()];
         logits.par_chunks_mut(ROWS * self.bias.len()).zip(pooled.par_chunks(ROWS * features)).for_each(
             |(logits, pooled)| {
-                let shape = [pooled.len() / features, features, self.bias.len()];
-                kernels::product(pooled, &self.weight, logits, shape);
+                let classes = self.bias.len();
+                let shape = [pooled.len() / features, features, classes];
+                let pooled = Matrix { numbers: pooled, rows: features, columns: 1 };
+                let weight = Matrix { numbers: &self.weight, rows: classes, columns: 1 };
+                kernels::product(pooled, weight, logits, classes, shape);
                 kernels::finish(logits, &self.bias, Activation::None);
             },
         );
         logits
     }
 
-    /// What the last layer sees of a few pictures: the mean of every channel.
+    /// What the last layer sees of a few pictures.
     fn pool(
         &self,
         pictures: &[f32],
@@ -198,7 +233,7 @@ impl HostNet {
         }
         let features = self.weight.len() / self.bias.len().max(1);
         for (maps, pooled) in work.iter().zip(pooled.chunks_exact_mut(features.max(1))) {
-            kernels::mean(maps[self.last].view(), pooled);
+            pooled.copy_from_slice(maps[self.last].view());
         }
     }
 }

@@ -57,7 +57,11 @@ fn a_picture_alone_gives_what_it_gives_among_others() {
     let net = model(Arch::EfficientnetLite0, 7, 3).host().unwrap().unwrap();
     let mut draw = Stream::new(2, Purpose::Scene, 0, 0);
     let pixels: Vec<f32> = (0..5 * size).map(|_| draw.uniform(-2.0, 2.0) as f32).collect();
-    let together = net.logits(&pixels, side);
+    // On one thread some of them go side by side, from a layer within the network on.
+    let [split, _] = net.split(side);
+    assert!(0 < split && split < net.layers.len(), "{split} of {}", net.layers.len());
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let together = pool.install(|| net.logits(&pixels, side));
     for (picture, expected) in pixels.chunks(size).zip(together.chunks(7)) {
         for (a, b) in net.logits(picture, side).iter().zip(expected) {
             assert!((a - b).abs() < 1e-5, "{a}, {b}");
@@ -75,8 +79,26 @@ fn what_is_no_number_stays_none() {
 }
 
 #[test]
-fn a_transformer_is_computed_on_burn() {
-    let size = VitSize { side: 32, patch: 16, width: 24, depth: 2, heads: 2 };
-    let spec = ModelSpec { vit: Some(size), ..ModelSpec::new(Arch::VitTi16, 3) };
-    assert!(spec.init(1, &Device::flex()).unwrap().host().unwrap().is_none());
+fn transformers_give_burns_logits() {
+    for (arch, side, patch) in [(Arch::VitTi16, 32, 8), (Arch::VitTi16, 48, 16), (Arch::EvaG14, 28, 14)] {
+        let size = VitSize { side, patch, width: 24, depth: 2, heads: 3 };
+        let spec = ModelSpec { vit: Some(size), ..ModelSpec::new(arch, 5) };
+        let fresh = spec.init(4, &Device::flex()).unwrap();
+        let mut dict = StateDict::of(&fresh).unwrap();
+        let mut draw = Stream::new(4, Purpose::Weights, 1, 0);
+        // Biases and positions are zeros at first.
+        for tensor in dict.tensors.values_mut() {
+            tensor.values.iter_mut().for_each(|value| *value += draw.uniform(-0.2, 0.2) as f32);
+        }
+        let model = dict.load_into(fresh, "test").unwrap().valid();
+        let pixels: Vec<f32> = (0..5 * 3 * side * side).map(|_| draw.uniform(-2.0, 2.0) as f32).collect();
+        let data = TensorData::new(pixels.clone(), [5, 3, side, side]);
+        let expected = read(model.forward(Tensor::<4>::from_data(data, &Device::flex()))).unwrap();
+        let found = model.host().unwrap().unwrap().logits(&pixels, side);
+        let largest = expected.iter().fold(1.0f32, |most, z| most.max(z.abs()));
+        assert_eq!(found.len(), expected.len());
+        for (a, b) in found.iter().zip(&expected) {
+            assert!((a - b).abs() < 1e-5 * largest, "{arch} at {side}: {a}, burn {b}");
+        }
+    }
 }

@@ -26,10 +26,14 @@ fn pixels(rows: usize, [inner, columns]: [usize; 2]) -> ConvShape {
     }
 }
 
-/// Whether these are two matrices of f32.
-fn are_ours(a: &FlexTensor, b: &FlexTensor) -> bool {
-    let is_ours = |x: &FlexTensor| x.dtype() == DType::F32 && x.shape().num_dims() == 2;
-    is_ours(a) && is_ours(b)
+/// Rows and columns of a matrix in f32.
+fn size(x: &FlexTensor) -> Option<[usize; 2]> {
+    (x.dtype() == DType::F32 && x.shape().num_dims() == 2).then(|| x.shape().dims())
+}
+
+/// The convolution of `rows` with a matrix, if it is one that kernels of our own take.
+fn ours(rows: Option<usize>, matrix: Option<[usize; 2]>) -> Option<ConvShape> {
+    Some(pixels(rows?, matrix?)).filter(ConvShape::is_supported)
 }
 
 fn matrix(numbers: Vec<f32>, shape: [usize; 2]) -> FlexTensor {
@@ -38,33 +42,31 @@ fn matrix(numbers: Vec<f32>, shape: [usize; 2]) -> FlexTensor {
 
 impl ProductOps for Flex {
     fn product(a: FlexTensor, b: FlexTensor) -> FlexTensor {
-        if !are_ours(&a, &b) {
+        let Some(shape) = ours(size(&a).map(|[rows, _]| rows), size(&b)) else {
             return Self::float_matmul(a, b);
-        }
-        let ([rows, _], [inner, columns]) = (a.shape().dims(), b.shape().dims());
+        };
         let (a, b) = (a.to_contiguous(), b.to_contiguous());
-        let y = ferkd_kernels::data_gradient(&pixels(rows, [inner, columns]), elements(&a), elements(&b));
-        matrix(y, [rows, columns])
+        let y = ferkd_kernels::data_gradient(&shape, elements(&a), elements(&b));
+        matrix(y, [shape.input[1], shape.channels])
     }
 
     fn product_to_a(grad: FlexTensor, b: FlexTensor) -> FlexTensor {
-        if !are_ours(&grad, &b) {
+        let Some(shape) = ours(size(&grad).map(|[rows, _]| rows), size(&b)) else {
             return Self::float_matmul(grad, transposed::<Self>(b));
-        }
-        let ([rows, _], [inner, columns]) = (grad.shape().dims(), b.shape().dims());
+        };
         let (grad, b) = (grad.to_contiguous(), b.to_contiguous());
-        let to_a = ferkd_kernels::forward(&pixels(rows, [inner, columns]), elements(&grad), elements(&b));
-        matrix(to_a, [rows, inner])
+        let to_a = ferkd_kernels::forward(&shape, elements(&grad), elements(&b));
+        matrix(to_a, [shape.input[1], shape.outputs])
     }
 
     fn product_to_b(grad: FlexTensor, a: FlexTensor) -> FlexTensor {
-        if !are_ours(&grad, &a) {
+        let (of_grad, of_a) = (size(&grad), size(&a));
+        let matrix_of = of_a.zip(of_grad).map(|([_, inner], [_, columns])| [inner, columns]);
+        let Some(shape) = ours(of_grad.map(|[rows, _]| rows), matrix_of) else {
             return Self::float_matmul(transposed::<Self>(a), grad);
-        }
-        let ([rows, columns], [_, inner]) = (grad.shape().dims(), a.shape().dims());
+        };
         let (grad, a) = (grad.to_contiguous(), a.to_contiguous());
-        let shape = pixels(rows, [inner, columns]);
         let to_b = ferkd_kernels::weight_gradient(&shape, elements(&a), elements(&grad));
-        matrix(to_b, [inner, columns])
+        matrix(to_b, [shape.outputs, shape.channels])
     }
 }

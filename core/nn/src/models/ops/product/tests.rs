@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 use burn::tensor::module::linear;
-use burn::tensor::{Device, TensorData};
+use burn::tensor::{DType, Device, TensorData};
 
 use super::*;
 use crate::models::ops::testing::{devices, random, same};
@@ -29,7 +29,7 @@ fn step(
 #[test]
 fn a_linear_layer_by_products_is_burns_with_its_gradients() {
     for (name, device) in devices() {
-        for sizes in [[1, 1, 1, 1], [2, 5, 7, 3], [3, 4, 8, 10], [1, 64, 33, 12]] {
+        for sizes in [[1, 1, 1, 1], [2, 5, 7, 3], [3, 4, 8, 10], [1, 64, 33, 12], [5, 70, 40, 48]] {
             let expected = step(linear, &Device::flex().autodiff(), sizes);
             let found = step(affine, &device.clone().autodiff(), sizes);
             // Matrix units round the factors of f32 products on CUDA.
@@ -67,4 +67,14 @@ fn the_kernel_of_a_page_multiplies_as_burn_does() {
         let found = with_ours(|| Tensor::<4>::from_dispatch(Dispatch::product(x, y)).into_data());
         same(&format!("{outer} {matrices} {rows} {inner} {columns}"), &found, &expected, 1e-5);
     }
+}
+
+#[test]
+fn what_the_kernels_do_not_take_is_burns() {
+    let device = Device::flex();
+    // No rows, and another type.
+    let empty = affine(Tensor::<2>::zeros([0, 3], &device), Tensor::zeros([3, 4], &device), None);
+    assert_eq!(empty.dims(), [0, 4]);
+    let [x, weight] = [[2, 3], [3, 4]].map(|shape| Tensor::<2>::ones(shape, &device).cast(DType::BF16));
+    assert_eq!(affine(x, weight, None).cast(DType::F32).into_data().try_to_vec::<f32>().unwrap(), [3.0; 8]);
 }
