@@ -45,7 +45,7 @@ pub fn start(threads: Option<usize>, joins: bool) -> Result<()> {
     can_start(BESIDES)
 }
 
-/// Threads where none are asked for, as rayon counts them.
+/// Threads where none are asked for.
 fn usual() -> usize {
     let asked = std::env::var("RAYON_NUM_THREADS").ok().and_then(|text| text.parse().ok());
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
@@ -55,7 +55,7 @@ fn usual() -> usize {
 /// What the queue holds next, or none where no one fills it any more. A thread of a pool takes part in the pool's work
 /// until it is there.
 pub fn wait_for<T>(queue: &Receiver<T>) -> Option<T> {
-    /// For what nobody tells of: a job that comes meanwhile.
+    /// Until jobs are looked for again: none wakes who waits for the queue.
     const BRIEFLY: Duration = Duration::from_micros(100);
     loop {
         match queue.try_recv() {

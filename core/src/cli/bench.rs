@@ -14,6 +14,7 @@ use ferkd_train::Processes;
 use ferkd_train::arithmetic::Arithmetic;
 
 use crate::cli::output::Output;
+use crate::cli::train::is_one_cpu;
 
 /// Measure how fast this machine is at each part of the work.
 ///
@@ -121,9 +122,9 @@ impl Args {
         matches!(self.bench, Bench::Input { .. } | Bench::Labels { .. }).then_some(1)
     }
 
-    /// Whether it takes a training's steps.
+    /// Whether the thread that calls it computes all of a training's step.
     pub fn computes(&self) -> bool {
-        matches!(self.bench, Bench::Step { .. })
+        matches!(&self.bench, Bench::Step { device, .. } if is_one_cpu(device))
     }
 
     pub fn run(self) -> Result<Output> {

@@ -97,10 +97,11 @@ impl Command {
         }
     }
 
-    /// Whether the thread that calls it computes step after step.
+    /// Whether the thread that calls it computes step after step, and waits for no device or other thread.
     fn computes(&self) -> bool {
         match self {
-            Self::Train(_) | Self::Transfer(_) => true,
+            Self::Train(args) => args.computes(),
+            Self::Transfer(args) => args.computes(),
             Self::Bench(args) => args.computes(),
             _ => false,
         }

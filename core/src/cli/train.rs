@@ -7,7 +7,7 @@ use ferkd_method::{Error, ErrorKind, Result};
 use ferkd_nn::memory::{MemoryEstimate, Moment};
 use ferkd_train::image_check::ImageCheck;
 use ferkd_train::parallel::processes;
-use ferkd_train::run::check_folder;
+use ferkd_train::run::{check_folder, holds_run};
 use ferkd_train::tensorboard::Board;
 use ferkd_train::{Processes, TrainConfig, TrainSummary, Trainer, train, train_together};
 
@@ -65,6 +65,13 @@ pub(super) struct RunArgs {
 }
 
 impl RunArgs {
+    /// Whether the thread that calls it computes all of a step: where nothing else, a device or another thread, is waited
+    /// for.
+    pub(super) fn computes(&self) -> bool {
+        // What is wrong with the settings is said later.
+        self.config(Vec::new()).is_ok_and(|config| is_one_cpu(&config.device))
+    }
+
     /// The settings: `layers`, then the files, then the flags.
     pub(super) fn config(&self, layers: Vec<(String, toml::Table)>) -> Result<TrainConfig> {
         self.settings.resolve_over(layers, &self.files)
@@ -72,6 +79,11 @@ impl RunArgs {
 }
 
 impl Args {
+    /// Whether the thread that calls it computes all of a step.
+    pub fn computes(&self) -> bool {
+        self.run.computes()
+    }
+
     pub fn run(self) -> Result<Output> {
         let RunArgs { run, resume, .. } = &self.run;
         let config = self.run.config(Vec::new())?;
@@ -119,6 +131,11 @@ impl Args {
     }
 }
 
+/// Whether a device is the CPU, once.
+pub(super) fn is_one_cpu(device: &str) -> bool {
+    !device.contains(',') && ferkd_nn::device::is_cpu(device)
+}
+
 /// How a run ended, for people and for programs.
 pub(super) fn report(run: &Path, summary: &TrainSummary) -> Result<Output> {
     let mut text = format!("{}: {} steps in {}", run.display(), summary.steps, duration(summary.time_s));
@@ -146,6 +163,8 @@ pub(super) fn report(run: &Path, summary: &TrainSummary) -> Result<Output> {
 
 /// What a run would do. Whatever can be known to be wrong is found as in a run; nothing is written.
 pub(super) fn dry_run(config: TrainConfig, run: &Path, resume: bool) -> Result<Output> {
+    // Before all images are looked at.
+    holds_run(run, resume)?;
     let mut terminal = Terminal::new();
     let listen = &mut |event: &Event| terminal.hear(event);
     let trainer = Trainer::open(config, ImageCheck { folder: None, validates: true, stop: &STOP, listen })?;
@@ -185,10 +204,11 @@ pub(super) fn dry_run(config: TrainConfig, run: &Path, resume: bool) -> Result<O
         "warnings": trainer.warnings(),
         "notices": trainer.notices(),
     });
-    let step = check_folder(trainer, run, resume)?;
-    json["first_step"] = step.into();
+    let steps = trainer.steps();
+    let done = check_folder(trainer, run, resume)?;
+    json["steps_done"] = done.into();
     if resume {
-        text += &format!("# it goes on after step {step}\n");
+        text += &format!("# {done} of {steps} steps are done\n");
     }
     Output::new(text, &json)
 }

@@ -37,6 +37,11 @@ pub struct Args {
 }
 
 impl Args {
+    /// Whether the thread that calls it computes all of a step.
+    pub fn computes(&self) -> bool {
+        self.run.computes()
+    }
+
     pub fn run(self) -> Result<Output> {
         let mut start = starting_point(&self.from, self.probe)?;
         start.images = self.folder;

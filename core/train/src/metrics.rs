@@ -53,7 +53,8 @@ impl Written {
 pub(super) fn kept(path: &Path, written: Written) -> Result<u64> {
     let Written { lines: expected, xxh3: checksum } = written;
     const REMEDY: &str = "copy the run's folder again, or begin another run with --run";
-    let text = fs::read(path).at(path)?;
+    // Before the first line there is none.
+    let text = if expected == 0 && !path.exists() { Vec::new() } else { fs::read(path).at(path)? };
     let (mut bytes, mut lines, mut hash) = (0, 0, 0);
     for line in text.split_inclusive(|&byte| byte == b'\n').take(expected as usize) {
         let event = serde_json::from_slice(line)

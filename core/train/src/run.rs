@@ -98,13 +98,14 @@ fn train_claimed(
     drive(session, Run { files: Some(files) }, stop, listen)
 }
 
-/// Reads `folder` as [`train_with`] does before the first step, and changes nothing in it: the step from which it would
-/// go on.
+/// Reads `folder` as [`train_with`] does before the first step, and changes nothing in it: how many steps are done.
 ///
 /// # Errors
-/// What [`train`] says of the folder.
+/// What [`train`] says of a run that is there, or is not, and of what it holds. Whether something else trains in it is not
+/// looked at.
 pub fn check_folder(trainer: Trainer, folder: &Path, resume: bool) -> Result<u64> {
     let resumes = holds_run(folder, resume)?;
+    trainer.check_parts()?;
     let opened = Opened::of(folder, resumes, trainer)?;
     if resumes {
         metrics::kept(&folder.join(METRICS), opened.written)?;
@@ -197,8 +198,10 @@ struct Claim {
 impl Claim {
     /// Creates the folder, or takes the run that is there.
     fn of(folder: &Path, resume: bool) -> Result<Self> {
-        // Before anything is created.
-        holds_run(folder, resume)?;
+        // Before anything is created. Whether another one trains there is said before that it holds a run.
+        if resume {
+            holds_run(folder, resume)?;
+        }
         let checkpoints = folder.join("checkpoints");
         fs::create_dir_all(&checkpoints).at(&checkpoints)?;
         let lock = FolderLock::acquire(folder, LOCK, "training in this folder")?;
@@ -207,7 +210,10 @@ impl Claim {
 }
 
 /// Whether a run is there; it has to be where `resume` is set, and must not where it is not.
-fn holds_run(folder: &Path, resume: bool) -> Result<bool> {
+///
+/// # Errors
+/// It is otherwise.
+pub fn holds_run(folder: &Path, resume: bool) -> Result<bool> {
     let name = folder.display().to_string();
     match (folder.join("config.toml").exists(), resume) {
         (false, true) => Err(Error::usage(name, "there is no run to resume").remedy("leave --resume out")),

@@ -118,6 +118,34 @@ fn what_is_wrong_with_validation_is_said_before_the_first_step() {
     assert_eq!(dry["validation_images"], 20);
 }
 
+/// What a dry run says of a run's folder is what a run finds there, and nothing is changed.
+#[test]
+fn a_dry_run_looks_into_the_runs_folder() {
+    let at = tempfile::tempdir().unwrap();
+    some_scenes(at.path(), 20, 2);
+    let line = format!("{TRAIN} --run run");
+    let dry = |flags: &str| ferkd(at.path(), &format!("{line} --dry-run {flags}"));
+    dry("--resume").fails(2, &["run", "there is no run to resume"]);
+    assert_eq!(dry("--json").ok().json()["steps_done"], 0);
+    assert!(!at.path().join("run").exists());
+
+    let done = ferkd(at.path(), &line).ok();
+    let before = files(&at.path().join("run"));
+    dry("").fails(2, &["run", "a run is there already", "--resume"]);
+    let found = dry("--resume --json").ok().json();
+    assert!(found["steps"].as_u64().unwrap() > 0, "{}", done.stderr);
+    assert_eq!(found["steps_done"], found["steps"]);
+    dry("--resume --lr 0.5").fails(1, &["config.toml", "lr"]);
+    assert_eq!(files(&at.path().join("run")), before);
+
+    fs::write(at.path().join("run/checkpoints/last.safetensors"), b"no checkpoint").unwrap();
+    dry("--resume").fails(1, &["last.safetensors"]);
+    // Killed before the first checkpoint and the first line.
+    fs::remove_file(at.path().join("run/checkpoints/last.safetensors")).unwrap();
+    fs::remove_file(at.path().join("run/metrics.jsonl")).unwrap();
+    assert_eq!(dry("--resume --json").ok().json()["steps_done"], 0);
+}
+
 /// An image that breaks while the run goes on: the evaluation fails after the checkpoint, and goes on without it.
 #[test]
 fn an_evaluation_that_fails_costs_no_step() {

@@ -15,7 +15,7 @@ use ferkd_method::error::{Error, Result};
 
 /// Settings that may differ from sitting to sitting, and from process to process: no weight depends on them. What
 /// `skip-bad` leaves out is seen by the images' names.
-const FREE: [&str; 7] =
+const RUNTIME_ONLY_KEYS: [&str; 7] =
     ["device", "prefetch", "cache-mb", "log-every", "checkpoint-every", "keep-every", "skip-bad"];
 
 /// Settings that say where something lies: that may differ, and what lies there may not. Here stands what of it is
@@ -118,7 +118,8 @@ pub(crate) fn data(images: &ImageList, validation: Option<&ImageList>, store: Op
 /// The settings that decide what is trained and differ, those apart that say where something lies.
 pub(super) fn differences(there: &toml::Table, now: &toml::Table) -> Vec<String> {
     let keys: BTreeSet<&String> = there.keys().chain(now.keys()).collect();
-    let counts = |key: &str| !FREE.contains(&key) && PLACES.iter().all(|(place, _)| *place != key);
+    let counts =
+        |key: &str| !RUNTIME_ONLY_KEYS.contains(&key) && PLACES.iter().all(|(place, _)| *place != key);
     keys.into_iter()
         .filter(|key| counts(key) && there.get(*key) != now.get(*key))
         .map(|key| difference(key, there.get(key), now.get(key)))
@@ -137,7 +138,8 @@ fn difference(key: &str, there: Option<&toml::Value>, now: Option<&toml::Value>)
 /// Settings that cannot be written.
 pub(super) fn shared(trainer: &Trainer) -> Result<toml::Table> {
     let mut settings = table(trainer.config())?;
-    settings.retain(|key, _| !FREE.contains(&key) && PLACES.iter().all(|(place, _)| *place != key));
+    settings
+        .retain(|key, _| !RUNTIME_ONLY_KEYS.contains(&key) && PLACES.iter().all(|(place, _)| *place != key));
     let inputs = inputs(trainer);
     for (key, what) in PLACES.into_iter().filter(|(key, _)| *key != "val") {
         if let Some(value) = inputs.get(key) {
