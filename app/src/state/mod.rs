@@ -6,6 +6,8 @@
 
 pub mod action;
 mod apply;
+mod ask_checkpoint;
+mod ask_own_teacher;
 mod ask_training;
 pub mod checkpoint;
 pub mod decisions;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ferkd_data::pixels::Normalisation;
 use ferkd_method::label::TopK;
+use ferkd_nn::preprocessing::InputOverrides;
 
 use super::*;
 use crate::command::Command;
