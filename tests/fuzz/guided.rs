@@ -23,9 +23,6 @@ use ferkd_method::{Error, Result};
 use libfuzzer_sys as _;
 use targets::Target;
 
-/// What errors must call the file.
-const NAME: &str = "corrupted";
-
 thread_local! {
     /// The one target; libFuzzer has one thread.
     static TARGET: RefCell<Option<Target>> = const { RefCell::new(None) };

@@ -24,8 +24,6 @@ use ferkd_method::{Error, Result};
 use ferkd_tests::{files, repository};
 use targets::Target;
 
-/// What errors must call the file.
-const NAME: &str = "corrupted";
 /// Finds of a target that are shown and kept.
 const SHOWN: usize = 5;
 

@@ -1,4 +1,7 @@
-//! A folder as one file, so that what corrupts files can corrupt folders.
+//! What a corrupted file is called, and a folder as one file, so that what corrupts files can corrupt folders.
+
+/// What errors must call the file.
+pub const NAME: &str = "corrupted";
 
 /// A folder as one file: the length of each of its files, then their bytes.
 pub fn pack(files: &[(String, Vec<u8>)]) -> Vec<u8> {

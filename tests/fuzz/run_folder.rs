@@ -14,8 +14,7 @@ use ferkd_train::run::check_folder;
 use ferkd_train::run_report::read_metrics;
 use ferkd_train::{Inputs, TrainConfig, Trainer, train};
 
-use crate::NAME;
-use crate::packed::{pack, unpack};
+use crate::packed::{NAME, pack, unpack};
 use crate::seeds::put;
 use crate::small_store::images;
 

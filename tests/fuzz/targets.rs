@@ -20,10 +20,10 @@ use ferkd_train::TrainConfig;
 use ferkd_train::run_report::read_metrics;
 use ferkd_train::sweep::SweepConfig;
 
-use crate::packed::pack;
+use crate::packed::{NAME, pack};
 use crate::seeds::{self, archive, below, put, read_all};
 use crate::small_store::{read_packed, read_store, small_store};
-use crate::{NAME, run_folder, teacher_files};
+use crate::{run_folder, teacher_files};
 
 /// Every target.
 pub const NAMES: [&str; 23] = [

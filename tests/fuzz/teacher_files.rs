@@ -17,7 +17,7 @@ use ferkd_nn::onnx_file::OnnxFile;
 use ferkd_nn::weights::{Precision, StateDict};
 use ferkd_tests::repository;
 
-use crate::NAME;
+use crate::packed::NAME;
 use crate::seeds::{put, read_all};
 
 /// Sound files, and what reads one.

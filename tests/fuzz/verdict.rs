@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use ferkd_method::Error;
 
+use crate::memory;
+use crate::packed::NAME;
 use crate::targets::Target;
-use crate::{NAME, memory};
 
 /// Longer than any answer takes, the largest picture on a busy machine included.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -1,23 +1,26 @@
 //! Builds the page: as its tests want it, in minutes, or as it is published, small.
 
 mod assemble;
+mod constants;
 mod module;
 mod offline;
 mod release;
+mod target;
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use target::TARGET;
 
 use crate::steps::{output, run, run_in};
+
+pub use target::target_folder;
 
 /// Where the page is put.
 pub const PAGE: &str = "dist";
 
 /// Where the page's sources are.
 const WEB: &str = "web";
-
-/// What a browser runs.
-const TARGET: &str = "wasm32-unknown-unknown";
 
 /// The profile of a page that tests open: what compiles fastest.
 const PROFILE: &str = "web-dev";
@@ -64,18 +67,6 @@ pub fn build_release() -> Result<(), String> {
     offline::complete(Path::new(WEB), Path::new(PAGE))
 }
 
-/// A text in which constants are filled in, each where it stands once; `name` is what errors call it.
-fn fill(text: &str, name: &str, constants: &[(&str, String)]) -> Result<String, String> {
-    let mut filled = text.to_owned();
-    for (place, value) in constants {
-        if filled.matches(place).count() != 1 {
-            return Err(format!("{name}: expected {place} once"));
-        }
-        filled = filled.replace(place, value);
-    }
-    Ok(filled)
-}
-
 /// Installs what compiles for a browser, where it is missing.
 fn target() -> Result<(), String> {
     let installed = output("rustc", &["--print", "target-libdir", "--target", TARGET]);
@@ -83,14 +74,4 @@ fn target() -> Result<(), String> {
         return Ok(());
     }
     run(&format!("rustup target add {TARGET}"), &[])
-}
-
-/// Where cargo puts what it compiles.
-pub fn target_folder() -> Result<PathBuf, String> {
-    let arguments = ["metadata", "--no-deps", "--format-version", "1", "--locked"];
-    let metadata = output("cargo", &arguments).ok_or("cargo metadata failed")?;
-    let metadata: serde_json::Value =
-        serde_json::from_str(&metadata).map_err(|error| format!("cargo metadata: {error}"))?;
-    let folder = metadata["target_directory"].as_str().ok_or("cargo metadata names no target folder")?;
-    Ok(folder.into())
 }

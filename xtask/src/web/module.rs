@@ -5,7 +5,8 @@ use std::fs;
 use std::hash::{DefaultHasher, Hasher};
 use std::path::{Path, PathBuf};
 
-use super::{TARGET, fill, target_folder};
+use super::constants::fill;
+use super::target::{TARGET, target_folder};
 use crate::steps::run;
 
 /// What its files' names begin with.

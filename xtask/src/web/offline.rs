@@ -4,7 +4,8 @@ use std::fs;
 use std::hash::{DefaultHasher, Hasher};
 use std::path::Path;
 
-use super::{fill, module};
+use super::constants::fill;
+use super::module;
 
 /// The service worker, with its constants still open.
 const WORKER: &str = "sw.js";
