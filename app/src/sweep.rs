@@ -84,15 +84,17 @@ impl SweepView {
             let [arm, epochs, seed, accuracy] =
                 columns.map(|column| row.get(column).map(String::as_str).unwrap_or_default());
             let whole = |what: &str, text: &str| {
-                text.parse::<u64>().map_err(|_| bad(line + 1, format!("`{text}` is no number of {what}")))
+                text.parse::<u64>()
+                    .map_err(|_| bad(line + 1, format!("invalid {what} `{text}`, expected a whole number")))
             };
-            let (epochs, seed) = (whole("epochs", epochs)?, whole("a seed", seed)?);
+            let (epochs, seed) = (whole("epochs", epochs)?, whole("seed", seed)?);
             let cell = self.cell(arm, epochs);
             // A run without validation images has none.
             if !accuracy.is_empty() {
                 let share = accuracy.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
-                let share =
-                    share.ok_or_else(|| bad(line + 1, format!("`{accuracy}` is no accuracy in 0..1")))?;
+                let share = share.ok_or_else(|| {
+                    bad(line + 1, format!("invalid accuracy `{accuracy}`, expected 0 to 1"))
+                })?;
                 cell.accuracies.insert(seed, share);
             }
         }
@@ -218,8 +220,11 @@ mod tests {
     fn a_table_that_is_none_is_named_with_its_line() {
         for (text, said) in [
             ("", "line 1: there is no column `arm`"),
-            ("arm,epochs,seed,accuracy\nfkd,4,x,0.5\n", "line 2: `x` is no number of a seed"),
-            ("arm,epochs,seed,accuracy\nfkd,4,1,0.5\nfkd,4,1,7\n", "line 3: `7` is no accuracy"),
+            ("arm,epochs,seed,accuracy\nfkd,4,x,0.5\n", "line 2: invalid seed `x`, expected a whole number"),
+            (
+                "arm,epochs,seed,accuracy\nfkd,4,1,0.5\nfkd,4,1,7\n",
+                "line 3: invalid accuracy `7`, expected 0 to 1",
+            ),
         ] {
             let error = SweepView::new("s").take_results("s/results.csv", text).unwrap_err().to_string();
             assert!(error.contains(said) && error.contains("s/results.csv"), "{error}");

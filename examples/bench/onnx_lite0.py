@@ -1,10 +1,16 @@
-"""Yardstick of `ferkd bench teacher`: EfficientNet-Lite0 under ONNX Runtime, on the same weights and threads.
+"""Yardstick of `ferkd bench teacher`: EfficientNet-Lite0, or any other ONNX file, under ONNX Runtime, on the same
+weights and threads.
 
 The ONNX file is built in a temporary folder from the safetensors file that ships with ferkd, batch norms folded
 into the convolutions; ONNX Runtime optimises it further when it loads it.
 
     pip install numpy onnx onnxruntime safetensors
     ferkd bench teacher --yardstick "python3 examples/bench/onnx_lite0.py --threads 2 --batch 8"
+
+Another network, from its weights:
+
+    ferkd export resnet18.pth --onnx --out resnet18.onnx
+    ferkd bench teacher --teacher resnet18.pth --yardstick "python3 examples/bench/onnx_lite0.py --model resnet18.onnx"
 
 With --check tests/data/lite0-crops.safetensors the logits are compared with the recorded ones first.
 """
@@ -97,6 +103,7 @@ def build(path, weights):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", type=pathlib.Path, default=WEIGHTS)
+    parser.add_argument("--model", type=pathlib.Path, help="an ONNX file of one input (n, 3, side, side)")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=2.0)
@@ -107,8 +114,9 @@ def main():
         build(str(args.save), load_file(args.weights))
         return
     with tempfile.TemporaryDirectory() as folder:
-        path = str(pathlib.Path(folder) / "lite0.onnx")
-        build(path, load_file(args.weights))
+        path = str(args.model or pathlib.Path(folder) / "lite0.onnx")
+        if not args.model:
+            build(path, load_file(args.weights))
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = args.threads
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
@@ -120,11 +128,13 @@ def main():
         print(f"largest difference from the recorded logits: {off:.2e}")
         if not off < 1e-3:
             raise SystemExit("these are other logits")
-    images = np.random.default_rng(0).uniform(-1, 1, (args.batch, 3, 224, 224)).astype(np.float32)
-    session.run(None, {"images": images})
+    (asked,) = session.get_inputs()
+    side = asked.shape[-1]
+    images = np.random.default_rng(0).uniform(-1, 1, (args.batch, 3, side, side)).astype(np.float32)
+    session.run(None, {asked.name: images})
     done, begun = 0, time.perf_counter()
     while (elapsed := time.perf_counter() - begun) < args.seconds:
-        session.run(None, {"images": images})
+        session.run(None, {asked.name: images})
         done += args.batch
     print(f"ONNX Runtime {onnxruntime.__version__}, {args.threads} threads: {done / elapsed:.2f} crops/s")
 

@@ -220,7 +220,7 @@ fn strangers_beside_the_classes_are_passed_over_and_said_once() {
         "__MACOSX",
         "@eaDir",
         "LICENSE",
-        "6 files that are no images",
+        "6 files that are not images",
         "3/gone.png",
         "not UTF-8",
     ] {

@@ -36,8 +36,8 @@ impl Passed {
             (Self::EmptyFolder, false) => "folders without images",
             (Self::ForeignFolder, true) => "folder of the system",
             (Self::ForeignFolder, false) => "folders of the system",
-            (Self::NoImage, true) => "file that is no image",
-            (Self::NoImage, false) => "files that are no images",
+            (Self::NoImage, true) => "file that is not an image",
+            (Self::NoImage, false) => "files that are not images",
             (Self::DanglingLink, true) => "link to a file that is not there",
             (Self::DanglingLink, false) => "links to files that are not there",
             (Self::SpecialFile, true) => "pipe, socket or device",
@@ -52,8 +52,8 @@ impl Passed {
             (Self::Archive, false) => "archives whose names say no split",
             (Self::ArchiveBeside, true) => "archive beside the splits' folders",
             (Self::ArchiveBeside, false) => "archives beside the splits' folders",
-            (Self::ArchiveLink, true) => "link that is no image",
-            (Self::ArchiveLink, false) => "links that are no images",
+            (Self::ArchiveLink, true) => "link that is not an image",
+            (Self::ArchiveLink, false) => "links that are not images",
         }
     }
 }
@@ -134,7 +134,7 @@ mod tests {
         assert_eq!(
             notes.sentences("d"),
             [
-                "d: passed over 1 folder without images (`lost`); 5 files that are no images (`a/0`, `a/1`, `a/2`, ...)"
+                "d: passed over 1 folder without images (`lost`); 5 files that are not images (`a/0`, `a/1`, `a/2`, ...)"
             ]
         );
     }

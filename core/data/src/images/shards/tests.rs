@@ -96,9 +96,11 @@ fn what_lies_beside_images_is_passed_over() {
         (vec!["a/1.jpg", "b/2.jpg"], &["a".to_owned(), "b".to_owned()][..])
     );
     let said = list.notices().join(" ");
-    for text in
-        ["1 folder without images (`c`)", "`__MACOSX`", "2 files that are no images (`LICENSE`, `README.md`)"]
-    {
+    for text in [
+        "1 folder without images (`c`)",
+        "`__MACOSX`",
+        "2 files that are not images (`LICENSE`, `README.md`)",
+    ] {
         assert!(said.contains(text), "{said}");
     }
 }
