@@ -1,9 +1,12 @@
 //! The tour's stop at hand: what is to be understood, and what is to be done.
 
-use egui::{CornerRadius, LayerId, Order, Rect, Stroke, StrokeKind, Ui, pos2};
+use egui::text::{LayoutJob, TextFormat};
+use egui::{CornerRadius, LayerId, Order, Rect, Stroke, StrokeKind, TextStyle, Ui, pos2};
 
+use crate::explain::Stage;
 use crate::layout::Layout;
 use crate::panes::context::PaneContext;
+use crate::panes::shared::describe;
 use crate::state::State;
 use crate::state::action::Action;
 use crate::state::tour_stops::STOPS;
@@ -34,9 +37,24 @@ pub fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
             cx.push(Action::Tour(None));
         }
     });
+    way(stop.stage, ui);
     ui.label(stop.text);
     let mark = if tour.is_done { "Done:" } else { "→" };
     ui.label(egui::RichText::new(format!("{mark} {}", stop.task)).strong());
+}
+
+/// The stages of the pipeline in a line, the stop's among them marked.
+fn way(at: Stage, ui: &mut Ui) {
+    let mut line = LayoutJob::default();
+    let font = TextStyle::Small.resolve(ui.style());
+    for (i, stage) in Stage::ALL.into_iter().enumerate() {
+        let color = if stage == at { theme::accent(ui.visuals()) } else { theme::weak(ui.visuals()) };
+        let lead = if i == 0 { "" } else { "  ›  " };
+        line.append(lead, 0.0, TextFormat::simple(font.clone(), theme::weak(ui.visuals())));
+        line.append(stage.title(), 0.0, TextFormat::simple(font.clone(), color));
+    }
+    let response = ui.label(line);
+    describe(&response, || format!("This stop is about the stage {}", at.title()));
 }
 
 /// Dims all panes but the one that the stop at hand is about; they go on working.

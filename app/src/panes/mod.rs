@@ -20,7 +20,7 @@ mod regions;
 mod review;
 mod run;
 mod selfmix;
-mod shared;
+pub(crate) mod shared;
 #[cfg(test)]
 pub(crate) mod testing;
 mod training;

@@ -5,6 +5,7 @@ use ferkd_method::mining::RegionKind;
 use super::State;
 use super::tour::Tour;
 use crate::experiment::{Data, Experiment};
+use crate::explain::Stage;
 use crate::pane_kind::PaneKind;
 
 /// Steps that students take before a stop about them is done.
@@ -14,6 +15,8 @@ const STEPS: u64 = 40;
 pub struct Stop {
     /// What it is called.
     pub title: &'static str,
+    /// Where in the pipeline it is, which the diagram shows.
+    pub stage: Stage,
     /// What is to be understood.
     pub text: &'static str,
     /// What is to be done.
@@ -28,6 +31,7 @@ pub struct Stop {
 pub const STOPS: [Stop; 12] = [
     Stop {
         title: "Regions",
+        stage: Stage::Regions,
         text: "A teacher looked at many regions of this photo, one time, and wrote down what it saw. A student will learn \
                from these labels without the teacher. Every box is a region; its letter and colour say what FerKD does with it.",
         task: "Move the pointer over the boxes on the photo",
@@ -36,6 +40,7 @@ pub const STOPS: [Stop; 12] = [
     },
     Stop {
         title: "A label",
+        stage: Stage::Teacher,
         text: "A label is the teacher's belief: a probability for every class. Its highest probability is called the confidence c.",
         task: "Click a box, and read its label below the photo",
         pane: PaneKind::Label,
@@ -43,6 +48,7 @@ pub const STOPS: [Stop; 12] = [
     },
     Stop {
         title: "Four kinds",
+        stage: Stage::Mining,
         text: "Three thresholds on c make four kinds. D: nothing of the object, not trained on. C: context. I: important, what \
                distillation feeds on. T: trivial, nothing left to learn.",
         task: "Drag the line called mid in the histogram, and watch the counts",
@@ -51,6 +57,7 @@ pub const STOPS: [Stop; 12] = [
     },
     Stop {
         title: "Calibration",
+        stage: Stage::Calibration,
         text: "In context the teacher guesses: it sees a table and says \"desk\". FerKD replaces the guess by the image's own class, \
                softened by ε.",
         task: "Click a box with the letter C (drag mid to the right if there is none)",
@@ -59,6 +66,7 @@ pub const STOPS: [Stop; 12] = [
     },
     Stop {
         title: "How soft",
+        stage: Stage::Calibration,
         text: "ε is the probability that a calibrated label leaves to the other classes. The adapted label beside the teacher's \
                follows it.",
         task: "Change ε below the histogram",
@@ -67,6 +75,7 @@ pub const STOPS: [Stop; 12] = [
     },
     Stop {
         title: "Ask the teacher",
+        stage: Stage::Teacher,
         text: "The teacher itself runs here. It looks at whatever you draw, and its confidence, kind and label follow your hand.",
         task: "Draw a box of your own on the photo: around the object, then on the background",
         pane: PaneKind::Image,
@@ -74,6 +83,7 @@ pub const STOPS: [Stop; 12] = [
     },
     Stop {
         title: "SelfMix",
+        stage: Stage::Selfmix,
         text: "Mixing two images blurs two objects and their labels. FerKD mixes regions of one image: both labels speak of the \
                same object, so the mixture stays near its parents.",
         task: "Move the weight l in the SelfMix pane",
@@ -82,6 +92,7 @@ pub const STOPS: [Stop; 12] = [
     },
     Stop {
         title: "Where the truth is known",
+        stage: Stage::Mining,
         text: "The scenes are made: one digit among clutter. So it is known how much of the digit every region shows, and mining \
                can be held against it.",
         task: "Choose Scenes in the bar at the top",
@@ -90,6 +101,7 @@ pub const STOPS: [Stop; 12] = [
     },
     Stop {
         title: "Mistakes",
+        stage: Stage::Mining,
         text: "Below the histogram stands the visible share of the digit in each region. A filled number is a mistake: the digit \
                is hidden in a region that counts as important, or seen in one that does not.",
         task: "Click one of the numbers, or go to another scene",
@@ -101,6 +113,7 @@ pub const STOPS: [Stop; 12] = [
     },
     Stop {
         title: "Students",
+        stage: Stage::Student,
         text: "Five students learn from the same scenes in the same order: from the ground truth, an online teacher, the stored \
                labels, and the adapted ones. They have learned for a while already; the bands show how far other seeds of them \
                lie apart. What you change takes effect while they go on.",
@@ -110,6 +123,7 @@ pub const STOPS: [Stop; 12] = [
     },
     Stop {
         title: "Your own thresholds",
+        stage: Stage::Mining,
         text: "A grey line in the histogram says how often the teacher is right. Where it crosses one half, a label begins to be \
                worth more than the class: that is where `auto` puts mid. Choose thresholds of your own; the students of FerKD \
                follow them while they learn.",
@@ -119,6 +133,7 @@ pub const STOPS: [Stop; 12] = [
     },
     Stop {
         title: "What they do",
+        stage: Stage::Student,
         text: "ferkd and ferkd+selfmix learn by your thresholds now; hard, kd and fkd look at none. Below the curves stands what \
                each has gained since. A gain that the others share is time's, and one within the bands may be noise.",
         task: "Let students go on for forty steps more (press play), and read the sentence below the curves",

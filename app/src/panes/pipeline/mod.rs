@@ -17,11 +17,14 @@ use super::shared::keep_together;
 use crate::explain::Stage;
 use crate::state::State;
 use crate::state::action::Action;
+use crate::state::tour_stops::STOPS;
 use crate::theme;
 
 /// Draws the pane.
 pub fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
     let mut walk: Walk = ui.data(|data| data.get_temp(Walk::id())).unwrap_or_default();
+    let stop = state.tour.as_ref().and_then(|tour| Some((tour.stop, STOPS.get(tour.stop)?.stage)));
+    walk.follow(stop);
     controls(state, &mut walk, cx, ui);
     go_on(state, &mut walk, cx, ui);
     let contents = Contents::of(state);

@@ -13,6 +13,8 @@ use crate::pane_kind::PaneKind;
 use crate::panes::context::PaneContext;
 use crate::panes::testing::frame;
 use crate::state::State;
+use crate::state::tour::Tour;
+use crate::state::tour_stops::STOPS;
 
 fn harness<'a>(width: f32) -> Harness<'a, State> {
     let experiment = Experiment { region: Some(3), ..Experiment::default() };
@@ -131,4 +133,19 @@ fn the_teachers_stage_asks_the_teacher_and_compares() {
     harness.state_mut().hear(Reply::Labels { id: job.id, labels: vec![top], time_s: 0.25 });
     harness.run_steps(2);
     harness.get_by_label_contains("Asked again, in 0.25 s: total variation 0.0000");
+}
+
+#[test]
+fn the_tour_leads_the_region_to_its_stages() {
+    let mut harness = harness(900.0);
+    let now = harness.state().experiment.clone();
+    for (stop, stage) in STOPS.iter().map(|stop| stop.stage).enumerate() {
+        harness.state_mut().tour = Some(Tour::at(stop, &now));
+        harness.run_steps(2);
+        harness.get_by_label(&format!("Now: {}", stage.title()));
+        harness.get_by_label(stage.text());
+    }
+    harness.state_mut().tour = None;
+    harness.run_steps(2);
+    harness.get_by_label("Click a stage to read what it does");
 }

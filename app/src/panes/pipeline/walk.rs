@@ -21,11 +21,20 @@ pub(super) struct Walk {
     pub chosen: Stage,
     /// When the last step was taken, in seconds.
     since_s: f64,
+    /// The stop of the tour that has led it.
+    led: Option<usize>,
 }
 
 impl Default for Walk {
     fn default() -> Self {
-        Self { at: None, is_playing: false, stages_per_s: 1.0, chosen: Stage::Mining, since_s: 0.0 }
+        Self {
+            at: None,
+            is_playing: false,
+            stages_per_s: 1.0,
+            chosen: Stage::Mining,
+            since_s: 0.0,
+            led: None,
+        }
     }
 }
 
@@ -37,6 +46,19 @@ impl Walk {
     /// Whether a stage has been reached.
     pub fn has_reached(&self, stage: Stage) -> bool {
         self.at.is_none_or(|at| stage <= at)
+    }
+
+    /// Follows the tour: each stop leads the region to its stage, once. The tour's end shows all stages.
+    pub fn follow(&mut self, stop: Option<(usize, Stage)>) {
+        let number = stop.map(|(number, _)| number);
+        if self.led == number {
+            return;
+        }
+        self.led = number;
+        self.stop();
+        if let Some((_, stage)) = stop {
+            (self.at, self.chosen) = (Some(stage), stage);
+        }
     }
 
     /// Goes on by itself from now on, or stops.
