@@ -5,7 +5,7 @@ use std::rc::Rc;
 use eframe::egui_wgpu::{WgpuSetup, WgpuSetupExisting};
 use eframe::{AppCreator, Renderer, WebOptions, WebRunner};
 use ferkd_app::engine::Engine;
-use ferkd_app::engine::team::Team;
+use ferkd_app::engine::engine_group::EngineGroup;
 use ferkd_app::experiment::Experiment;
 use wasm_bindgen::prelude::*;
 use web_sys::{HtmlCanvasElement, UrlSearchParams};
@@ -96,7 +96,7 @@ fn workers(wake: Wake) -> Result<Box<dyn Engine>, JsValue> {
     let first = start()?;
     Ok(match cores() {
         0 | 1 => Box::new(first),
-        cores => Box::new(Team::new(first, cores.min(MOST_WORKERS), move || {
+        cores => Box::new(EngineGroup::new(first, cores.min(MOST_WORKERS), move || {
             start().map_err(|error| log::warn!("no worker for students: {}", words(&error))).ok()
         })),
     })

@@ -8,6 +8,7 @@
 
 pub mod core;
 mod cutter;
+pub mod engine_group;
 mod held_out;
 pub mod live;
 pub mod onnx;
@@ -17,7 +18,6 @@ pub mod opening;
 mod pace;
 mod student;
 mod teacher;
-pub mod team;
 #[cfg(test)]
 mod tests;
 #[cfg(not(target_family = "wasm"))]

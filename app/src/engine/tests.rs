@@ -1,8 +1,8 @@
 //! The students: that they learn, that they are core's own, and that asking is exact.
 
+mod engine_group;
 mod onnx;
 mod snapshot;
-mod team;
 
 use std::path::Path;
 use std::sync::OnceLock;

@@ -80,7 +80,7 @@ impl State {
                 false => self.insert(Data::Photos, photos),
             }
         }
-        self.relabel_yours(&name, &classes);
+        self.relabel_own_images(&name, &classes);
         self.notices.say(format!(
             "{name} labels the photos and images of your own from now on: {} classes",
             classes.len()
@@ -96,7 +96,7 @@ impl State {
             self.replace(Data::Photos, photos);
         }
         if has_labelled {
-            self.relabel_yours(SHIPPED_TEACHER, &ClassSpace::imagenet());
+            self.relabel_own_images(SHIPPED_TEACHER, &ClassSpace::imagenet());
         }
     }
 
@@ -106,7 +106,7 @@ impl State {
     }
 
     /// Has images of the reader's labelled again, where a teacher labels them at all.
-    fn relabel_yours(&mut self, teacher: &str, classes: &ClassSpace) {
+    fn relabel_own_images(&mut self, teacher: &str, classes: &ClassSpace) {
         let is_live = self.labels.set_of(Data::Yours).is_some_and(|set| set.live_images().is_some());
         if let Some(yours) = is_live.then(|| self.labels.take(Data::Yours)).flatten()
             && !self.relabel(Data::Yours, &yours, teacher, classes)

@@ -217,7 +217,15 @@ fn pack(
     let blocks = range.len().div_ceil(tile.rows);
     let mut a = Scratch::of(blocks * pixels * tile.rows);
     let rows = (0..*pictures).flat_map(|n| output.clone().map(move |y| (item.picture + n) * height + y));
-    lay(rows, [width, shape.outputs], &operands.grad[range.start..], range.len(), tile.rows, pixels, &mut a);
+    copy_blocks(
+        rows,
+        [width, shape.outputs],
+        &operands.grad[range.start..],
+        range.len(),
+        tile.rows,
+        pixels,
+        &mut a,
+    );
     if columns.runs {
         return [a, Scratch::of(0)];
     }
@@ -225,12 +233,12 @@ fn pack(
     let pixels = pictures * input.len() * width;
     let mut b = Scratch::of(columns.count.div_ceil(tile.columns()) * pixels * tile.columns());
     let rows = (0..*pictures).flat_map(|n| input.clone().map(move |y| (item.picture + n) * height + y));
-    lay(rows, [width, columns.pitch], operands.x, columns.count, tile.columns(), pixels, &mut b);
+    copy_blocks(rows, [width, columns.pitch], operands.x, columns.count, tile.columns(), pixels, &mut b);
     [a, b]
 }
 
 /// Lays `used` channels of the pixels of `rows` out as (block, pixel, `block` channels).
-fn lay(
+fn copy_blocks(
     rows: impl Iterator<Item = usize>,
     [width, pitch]: [usize; 2],
     from: &[f32],

@@ -72,7 +72,7 @@ impl ModelCard {
         origin: &str,
     ) -> Result<ClassSpace> {
         let Some(classes) = named.or(card.map(|card| &card.classes)) else {
-            return Self::known(outputs, origin);
+            return Self::imagenet_or_error(outputs, origin);
         };
         if classes.len() != outputs {
             let problem = format!("it has {outputs} outputs, and {} classes are named for it", classes.len());
@@ -83,7 +83,7 @@ impl ModelCard {
     }
 
     /// The classes of a file that does not name them.
-    fn known(outputs: usize, origin: &str) -> Result<ClassSpace> {
+    fn imagenet_or_error(outputs: usize, origin: &str) -> Result<ClassSpace> {
         if outputs == 1000 {
             return Ok(ClassSpace::imagenet());
         }
@@ -125,7 +125,8 @@ impl ModelCard {
         }
         let spec = dict.infer_spec_as(arch, origin)?;
         let (side, normalisation) = Self::usual(&spec);
-        let classes = classes.map_or_else(|| Self::known(spec.classes, origin), |named| Ok(named.clone()))?;
+        let classes = classes
+            .map_or_else(|| Self::imagenet_or_error(spec.classes, origin), |named| Ok(named.clone()))?;
         Ok(Self { spec, side, normalisation, classes })
     }
 

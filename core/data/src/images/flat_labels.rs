@@ -77,7 +77,7 @@ pub(super) fn find(names: &Names, folders: &[&Path]) -> Result<FlatLabels> {
         if let Some(at) = lines.iter().position(|line| !is_wordnet_id(line)) {
             return Err(damaged(&file, at, "no WordNet id"));
         }
-        return Ok(known(names.iter().map(|name| of_number(name, &lines)), file));
+        return Ok(labels_in(names.iter().map(|name| of_number(name, &lines)), file));
     }
     if imagenet && let Some(file) = place(KAGGLE) {
         let rows = rows(&file, |line| line.split_once(','))?;
@@ -103,7 +103,7 @@ pub(super) fn find(names: &Names, folders: &[&Path]) -> Result<FlatLabels> {
     }
 }
 
-fn known(classes: impl Iterator<Item = String>, file: PathBuf) -> FlatLabels {
+fn labels_in(classes: impl Iterator<Item = String>, file: PathBuf) -> FlatLabels {
     FlatLabels::Known { classes: classes.collect(), file }
 }
 
@@ -178,7 +178,7 @@ fn by_ground_truth(names: &Names, file: PathBuf, ids: Option<PathBuf>) -> Result
         id.ok_or_else(|| damaged(&file, at, "no ILSVRC id of the table beside it"))
     };
     let classes = numbers.iter().enumerate().map(class).collect::<Result<Vec<_>>>()?;
-    Ok(known(names.iter().map(|name| of_number(name, &classes)), file))
+    Ok(labels_in(names.iter().map(|name| of_number(name, &classes)), file))
 }
 
 fn is_wordnet_id(text: &str) -> bool {

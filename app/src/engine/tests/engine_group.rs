@@ -10,7 +10,7 @@ use ferkd_train::trainer::Tuning;
 
 use super::{LABELS, WEIGHTS, open, request, rounds, run};
 use crate::engine::core::Core;
-use crate::engine::team::Team;
+use crate::engine::engine_group::EngineGroup;
 use crate::engine::{Engine, JobId, Reply, Request, StudentStep, TrainRequest};
 
 /// An engine that works only when it is looked at: so many pieces of work each time.
@@ -41,23 +41,23 @@ impl Engine for Direct {
     }
 }
 
-/// A team of so many engines for students, which work unequally fast; with labels and teacher.
-fn team(most: usize) -> Team<Direct> {
+/// A group of so many engines for students, which work unequally fast; with labels and teacher.
+fn group(most: usize) -> EngineGroup<Direct> {
     let mut started = 0;
-    let mut team = Team::new(Direct::new(1), most, move || {
+    let mut group = EngineGroup::new(Direct::new(1), most, move || {
         started += 1;
         (started <= most).then(|| Direct::new([9, 2, 5][(started - 1) % 3]))
     });
-    team.send(Request::Scenes(LABELS.to_vec()));
-    team.send(Request::Teacher { name: TEACHER.into(), weights: WEIGHTS.to_vec() });
-    team
+    group.send(Request::Scenes(LABELS.to_vec()));
+    group.send(Request::Teacher { name: TEACHER.into(), weights: WEIGHTS.to_vec() });
+    group
 }
 
 /// Looks until something is said; all that was said till then.
-fn until(team: &mut Team<Direct>, is_it: impl Fn(&Reply) -> bool) -> Vec<Reply> {
+fn until(group: &mut EngineGroup<Direct>, is_it: impl Fn(&Reply) -> bool) -> Vec<Reply> {
     let mut said = Vec::new();
     for _ in 0..100_000 {
-        let new = team.replies();
+        let new = group.replies();
         let found = new.iter().any(&is_it);
         said.extend(new);
         if found {
@@ -100,18 +100,18 @@ fn several_engines_take_the_steps_of_one() {
     alone.play(Some(6));
     let alone = run(&mut alone);
     for engines in [1, 2] {
-        let mut team = team(engines);
-        team.send(Request::Learn(request.clone()));
-        team.send(Request::Play(Some(6)));
-        let said = until(&mut team, is_paused);
+        let mut group = group(engines);
+        group.send(Request::Learn(request.clone()));
+        group.send(Request::Play(Some(6)));
+        let said = until(&mut group, is_paused);
         let opened: Vec<&Reply> = said.iter().filter(|reply| is_opened(reply)).collect();
         let [Reply::TrainingOpened { supervisions, step: 0, .. }] = opened[..] else { panic!("{opened:?}") };
         assert_eq!(*supervisions, request.supervisions, "in the order in which they were asked for");
         assert_eq!(by_student(&said), by_student(&alone), "{engines} engines");
         assert_eq!(said.iter().filter(|reply| matches!(reply, Reply::Playing(Some(6)))).count(), 1);
         // And on from there.
-        team.send(Request::Play(Some(1)));
-        let more = until(&mut team, is_paused);
+        group.send(Request::Play(Some(1)));
+        let more = until(&mut group, is_paused);
         assert!(by_student(&more).values().all(|steps| steps.len() == 1 && steps[0].step == 6));
     }
 }
@@ -119,15 +119,15 @@ fn several_engines_take_the_steps_of_one() {
 #[test]
 fn all_are_told_and_stop_at_the_same_step() {
     let request = request(&[Supervision::Fkd, Supervision::Kd, Supervision::Ferkd]);
-    let mut team = team(3);
-    team.send(Request::Learn(request.clone()));
-    team.send(Request::Play(None));
+    let mut group = group(3);
+    group.send(Request::Learn(request.clone()));
+    group.send(Request::Play(None));
     let reached = |step: u64| move |reply: &Reply| matches!(reply, Reply::Step(steps) if steps.iter().any(|taken| taken.step >= step));
-    let mut said = until(&mut team, reached(5));
-    team.send(Request::Tune(Tuning { lr: 1e-3, ..request.tuning }));
-    said.extend(until(&mut team, reached(12)));
-    team.send(Request::Pause);
-    said.extend(until(&mut team, is_paused));
+    let mut said = until(&mut group, reached(5));
+    group.send(Request::Tune(Tuning { lr: 1e-3, ..request.tuning }));
+    said.extend(until(&mut group, reached(12)));
+    group.send(Request::Pause);
+    said.extend(until(&mut group, is_paused));
     let mut far = BTreeMap::new();
     for step in rounds(&said).into_iter().flatten() {
         far.insert(step.supervision.name(), step.step);
@@ -146,13 +146,13 @@ fn all_are_told_and_stop_at_the_same_step() {
 #[test]
 fn sessions_that_follow_each_other_at_once_are_not_confused() {
     let (first, second) = (request(&[Supervision::Fkd, Supervision::Hard]), request(&[Supervision::Ferkd]));
-    let mut team = team(2);
-    team.send(Request::Learn(first));
-    team.send(Request::Play(None));
-    team.replies();
-    team.send(Request::Learn(second));
-    team.send(Request::Play(Some(2)));
-    let said = until(&mut team, is_paused);
+    let mut group = group(2);
+    group.send(Request::Learn(first));
+    group.send(Request::Play(None));
+    group.replies();
+    group.send(Request::Learn(second));
+    group.send(Request::Play(Some(2)));
+    let said = until(&mut group, is_paused);
     let opened: Vec<&Reply> = said.iter().filter(|reply| is_opened(reply)).collect();
     let [Reply::TrainingOpened { supervisions, .. }] = opened[..] else { panic!("{opened:?}") };
     assert_eq!(*supervisions, [Supervision::Ferkd]);
@@ -165,25 +165,25 @@ fn sessions_that_follow_each_other_at_once_are_not_confused() {
 
 #[test]
 fn a_failure_is_said_once_and_stops_all() {
-    let mut team = team(2);
-    team.send(Request::Pause);
-    team.send(Request::Play(None));
-    let said = until(&mut team, |reply| matches!(reply, Reply::Failed { .. }));
+    let mut group = group(2);
+    group.send(Request::Pause);
+    group.send(Request::Play(None));
+    let said = until(&mut group, |reply| matches!(reply, Reply::Failed { .. }));
     assert!(said.contains(&Reply::Paused));
     assert!(failures(&said)[0].1.contains("no training"), "{said:?}");
     let wild = request(&[Supervision::Fkd, Supervision::Ferkd]);
     let wild = TrainRequest { tuning: Tuning { lr: 1e30, ..wild.tuning }, ..wild };
-    team.send(Request::Learn(wild));
-    team.send(Request::Play(None));
-    let mut said = until(&mut team, |reply| matches!(reply, Reply::Failed { .. }));
-    said.extend((0..200).flat_map(|_| team.replies()));
+    group.send(Request::Learn(wild));
+    group.send(Request::Play(None));
+    let mut said = until(&mut group, |reply| matches!(reply, Reply::Failed { .. }));
+    said.extend((0..200).flat_map(|_| group.replies()));
     let failed = failures(&said);
     assert!(failed.len() == 1 && failed[0].0 == Some(JobId::Training), "{failed:?}");
     let steps = by_student(&said).values().map(Vec::len).max().unwrap_or(0);
     assert!(steps < 12, "{steps} steps: the other goes on");
     // Students that were never trained before cannot be resumed: said once, and all begin from the start.
-    team.send(Request::Resume(request(&[Supervision::Fkd, Supervision::Hard])));
-    let said = until(&mut team, is_opened);
+    group.send(Request::Resume(request(&[Supervision::Fkd, Supervision::Hard])));
+    let said = until(&mut group, is_opened);
     let failed = failures(&said);
     assert!(failed.len() == 1 && failed[0].0 == Some(JobId::Snapshot), "{failed:?}");
 }
@@ -191,10 +191,10 @@ fn a_failure_is_said_once_and_stops_all() {
 #[test]
 fn where_no_other_engine_starts_the_first_one_trains() {
     let request = request(&[Supervision::Fkd, Supervision::Hard]);
-    let mut team = Team::new(Direct::new(3), 2, || None);
-    team.send(Request::Scenes(LABELS.to_vec()));
-    team.send(Request::Learn(request));
-    team.send(Request::Play(Some(2)));
-    let said = until(&mut team, is_paused);
+    let mut group = EngineGroup::new(Direct::new(3), 2, || None);
+    group.send(Request::Scenes(LABELS.to_vec()));
+    group.send(Request::Learn(request));
+    group.send(Request::Play(Some(2)));
+    let said = until(&mut group, is_paused);
     assert_eq!(by_student(&said).values().map(Vec::len).collect::<Vec<_>>(), [2, 2]);
 }

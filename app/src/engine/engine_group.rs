@@ -18,7 +18,7 @@ use super::{Engine, JobId, Reply, Request, TrainRequest};
 const AHEAD: u64 = 4;
 
 /// Engines that share the students of a session.
-pub struct Team<E> {
+pub struct EngineGroup<E> {
     /// The first one labels.
     members: Vec<Member<E>>,
     /// Engines for students at the most.
@@ -85,7 +85,7 @@ impl<E: Engine> Member<E> {
     }
 }
 
-impl<E: Engine> Team<E> {
+impl<E: Engine> EngineGroup<E> {
     /// An engine, and up to `most` more for students, which `start` gives when they are needed.
     pub fn new(first: E, most: usize, start: impl FnMut() -> Option<E> + 'static) -> Self {
         Self {
@@ -280,7 +280,7 @@ impl<E: Engine> Team<E> {
     }
 }
 
-impl<E: Engine> Engine for Team<E> {
+impl<E: Engine> Engine for EngineGroup<E> {
     fn send(&mut self, request: Request) {
         match request {
             Request::Scenes(_) | Request::Snapshot(_) | Request::Pace(_) => self.tell_all(request),
