@@ -17,7 +17,8 @@ use ferkd_app::pane_kind::PaneKind;
 use ferkd_app::shell::Nobody;
 use ferkd_app::state::teachers::Probe;
 use ferkd_app::{Inspector, State};
-use ferkd_method::mining::Thresholds;
+use ferkd_method::label::SoftLabel;
+use ferkd_method::mining::{RegionKind, Thresholds};
 use ferkd_method::region::Region;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -77,12 +78,27 @@ fn prepare(state: &mut State, name: &str, pane: PaneKind) -> bool {
         let region = Region { top: 20, left: 150, height: 150, width: 170, flip: false };
         state.teachers.probe = Some(Probe::new(region));
     }
+    // A region whose label FerKD changes.
+    if name.starts_with("pane-") && state.experiment.data == Data::Photos {
+        state.experiment.region = context(state).or(state.experiment.region);
+    }
     let learns = pane == PaneKind::Training;
     // The pane takes up the trained students by itself.
     let have_learned = state.training.has_begun
         && state.training.students.iter().all(|student| !student.predictions.is_empty());
     let has_answered = state.teachers.probe.as_ref().is_none_or(|probe| probe.label.is_some());
     state.teachers.ready.len() == 2 && has_answered && (have_learned || !learns)
+}
+
+/// The first region of the shown image that is context.
+fn context(state: &State) -> Option<u32> {
+    let shown = state.shown()?;
+    let is_context = |label: &Option<SoftLabel>| {
+        let judged = state.judge(&state.experiment.settings, label.as_ref()?, shown.truth);
+        judged.filter(|(_, kind)| *kind == RegionKind::Context)
+    };
+    let at = shown.labels.iter().position(|label| is_context(label).is_some())?;
+    u32::try_from(at).ok()
 }
 
 /// What is drawn: a name, the experiment, and the pane in front.
