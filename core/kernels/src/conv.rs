@@ -6,7 +6,7 @@ use crate::depthwise;
 use crate::outer::{self, Operands};
 use crate::pack::pack;
 use crate::plan::{Plan, columns};
-use crate::pointer::Output;
+use crate::pointer::{Output, filled};
 use crate::product::{Pictures, product};
 use crate::runs;
 use crate::scratch::Scratch;
@@ -144,17 +144,6 @@ fn by_runs(
     };
     // SAFETY: the table was made for these pictures, which are padded as it takes them to be.
     unsafe { product(table, pictures, &x, &packed, out) }
-}
-
-/// A vector of `len` numbers, all of which `fill` writes.
-pub(crate) fn filled(len: usize, fill: impl FnOnce(Output)) -> Vec<f32> {
-    let mut out = Vec::with_capacity(len);
-    if len > 0 {
-        fill(Output::room(&mut out));
-    }
-    // SAFETY: there is room for them, and every row of the output is written: a table has all of its pixels.
-    unsafe { out.set_len(len) };
-    out
 }
 
 fn check(shape: &ConvShape, slices: &[(&[f32], usize)]) {

@@ -6,7 +6,7 @@
 use pulp::Arch;
 use rayon::prelude::*;
 
-use crate::conv::filled;
+use crate::pointer::filled;
 use crate::softmax::exp;
 
 /// Numbers of a task.

@@ -7,7 +7,7 @@
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use crate::pointer::Output;
+use crate::pointer::{Output, filled};
 
 /// Numbers of a block.
 const BLOCK: usize = 1 << 14;
@@ -215,13 +215,8 @@ unsafe fn mapped<F: Map>(a: *const f32, b: *const f32, out: Output, len: usize, 
 /// The same into a vector.
 fn into_vec<F: Map>(a: &[f32], b: &[f32], channels: usize, of: F) -> Vec<f32> {
     assert_eq!(a.len(), b.len(), "numbers in the same place");
-    let mut out = Vec::with_capacity(a.len());
-    // SAFETY: all `len` numbers are written, each once.
-    unsafe {
-        mapped(a.as_ptr(), b.as_ptr(), Output::room(&mut out), a.len(), channels, of);
-        out.set_len(a.len());
-    }
-    out
+    // SAFETY: all `len` numbers are there, and written, each once.
+    filled(a.len(), |out| unsafe { mapped(a.as_ptr(), b.as_ptr(), out, a.len(), channels, of) })
 }
 
 /// The same over the first of the two.

@@ -19,7 +19,7 @@ impl Output {
     }
 
     /// Where the numbers will lie that `out` has room for: to be written before they are read.
-    pub(crate) fn room(out: &mut Vec<f32>) -> Self {
+    fn room(out: &mut Vec<f32>) -> Self {
         Self { start: out.as_mut_ptr(), len: out.capacity() }
     }
 
@@ -55,4 +55,16 @@ impl Output {
         // SAFETY: as the caller promises.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(at), len) }
     }
+}
+
+/// A vector of `len` numbers, all of which `fill` writes: a convolution by tables that have every pixel, others part by
+/// part.
+pub(crate) fn filled(len: usize, fill: impl FnOnce(Output)) -> Vec<f32> {
+    let mut out = Vec::with_capacity(len);
+    if len > 0 {
+        fill(Output::room(&mut out));
+    }
+    // SAFETY: there is room for them, and all are written.
+    unsafe { out.set_len(len) };
+    out
 }
