@@ -153,12 +153,12 @@ impl HostNet {
             is_heavy.push(layer.is_heavy(height * width));
         }
         let heavy = is_heavy.iter().rev().take_while(|is_heavy| **is_heavy).count();
-        let splits = (self.layers.len() - heavy..self.layers.len()).filter_map(|at| {
+        let split = (self.layers.len() - heavy..self.layers.len()).find_map(|at| {
             let mut kept = (0..self.places).filter(|&place| self.is_kept(place, at));
             let place = kept.next()?;
             kept.next().is_none().then_some([at, place])
         });
-        splits.into_iter().next().unwrap_or([self.layers.len(), self.last])
+        split.unwrap_or([self.layers.len(), self.last])
     }
 
     /// Whether what lies at a place is read in layer `at` or behind it.

@@ -5,15 +5,13 @@ use std::cell::RefCell;
 use ferkd_kernels::softmax;
 
 use crate::models::host::kernels::{Matrix, product};
-use crate::models::host::map::Map;
+use crate::models::host::map::{Map, grow};
+use crate::models::ops::normalise_row;
 
 thread_local! {
     /// What each token makes of every other, of one head.
     static SCORES: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
-
-/// Numbers that are added up side by side.
-const LANES: usize = 16;
 
 /// A class token that is put before the others, and positions that are added to all.
 #[derive(Debug)]
@@ -49,39 +47,17 @@ impl Norm {
         to.reshape(from.height, from.width, from.channels);
         pulp::Arch::new().dispatch(|| {
             for (y, x) in to.view_mut().chunks_exact_mut(width).zip(from.view().chunks_exact(width)) {
-                // Distances to the first number: a mean far from zero costs no digits.
-                let origin = x.first().copied().unwrap_or_default();
-                let middle = sum_of(x, |x| x - origin) / width as f64;
-                let squares = sum_of(x, |x| (x - origin) * (x - origin)) / width as f64;
-                let variance = (squares - middle * middle).max(0.0);
-                let mean = (middle + f64::from(origin)) as f32;
-                let scale = (1.0 / libm::sqrt(variance + self.epsilon)) as f32;
-                for (((y, x), gamma), beta) in y.iter_mut().zip(x).zip(&self.gamma).zip(&self.beta) {
-                    *y = (x - mean) * scale * gamma + beta;
-                }
+                normalise_row(x, &self.gamma, &self.beta, self.epsilon, y);
             }
         });
     }
 }
 
-/// The sum of something of each number: side by side in f32, then in f64.
-#[inline(always)]
-fn sum_of(x: &[f32], of: impl Fn(f32) -> f32) -> f64 {
-    let mut sums = [0.0f32; LANES];
-    let (whole, rest) = x.as_chunks::<LANES>();
-    for x in whole {
-        sums.iter_mut().zip(x).for_each(|(sum, x)| *sum += of(*x));
-    }
-    sums.iter_mut().zip(rest).for_each(|(sum, x)| *sum += of(*x));
-    sums.iter().map(|&sum| f64::from(sum)).sum()
-}
-
 /// Adds a number to each channel.
 pub(super) fn add(bias: &[f32], from: &Map, to: &mut Map) {
     to.reshape(from.height, from.width, from.channels);
-    for (y, x) in
-        to.view_mut().chunks_exact_mut(bias.len().max(1)).zip(from.view().chunks_exact(bias.len().max(1)))
-    {
+    let width = bias.len().max(1);
+    for (y, x) in to.view_mut().chunks_exact_mut(width).zip(from.view().chunks_exact(width)) {
         y.iter_mut().zip(x).zip(bias).for_each(|((y, x), bias)| *y = x + bias);
     }
 }
@@ -94,7 +70,7 @@ pub(super) fn attention(heads: usize, from: &Map, to: &mut Map) {
     to.reshape(1, tokens, width);
     let (x, y) = (from.view(), to.view_mut());
     SCORES.with_borrow_mut(|scores| {
-        super::map::grow(scores, tokens * tokens);
+        grow(scores, tokens * tokens);
         let scores = &mut scores[..tokens * tokens];
         for first in (0..width).step_by(head.max(1)) {
             let part = |part: usize| Matrix { numbers: &x[part * width + first..], rows: all, columns: 1 };

@@ -14,7 +14,7 @@ const LANES: usize = 16;
 pub(super) const WORTH: usize = 1 << 14;
 
 /// A number of an activation.
-pub(super) trait Number: Element + bytemuck::Pod + Send + Sync {
+pub(in crate::models) trait Number: Element + bytemuck::Pod + Send + Sync {
     fn wide(self) -> f32;
     fn narrow(wide: f32) -> Self;
 }

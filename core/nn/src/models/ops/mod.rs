@@ -37,3 +37,5 @@ pub(super) use gelu::gelu;
 pub(super) use max_pool::max_pool;
 pub(super) use product::affine;
 pub(super) use rows::layer_norm;
+#[cfg(feature = "flex")]
+pub(super) use rows::normalise_row;

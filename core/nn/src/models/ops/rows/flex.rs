@@ -31,20 +31,33 @@ fn layer_norm<I: Number, O: Number>(
     let mut statistics = vec![0.0f32; x.len() / width * 2];
     let rows = out.par_chunks_mut(width).zip(x.par_chunks(width)).zip(statistics.par_chunks_mut(2));
     rows.with_min_len(min_rows_per_thread(width)).for_each(|((out, x), statistics)| {
-        // Sums of distances to the row's first number: a mean far from zero costs no digits.
-        let origin = x.first().map_or(0.0, |x| x.wide());
-        let [sum, squares] = row_sums(x, x, |x, _| (x - origin, x - origin));
-        let middle = sum / width as f64;
-        let variance = (squares / width as f64 - middle * middle).max(0.0);
-        let (mean, scale) = ((middle + f64::from(origin)) as f32, (1.0 / (variance + epsilon).sqrt()) as f32);
-        statistics.copy_from_slice(&[mean, scale]);
-        for (((y, x), gamma), beta) in out.iter_mut().zip(x).zip(gamma).zip(beta) {
-            *y = O::narrow((x.wide() - mean) * scale * gamma + beta);
-        }
+        statistics.copy_from_slice(&normalise_row(x, gamma, beta, epsilon, out));
     });
     let rows = statistics.len() / 2;
     let statistics = FlexTensor::from_data(TensorData::new(statistics, [rows, 2]));
     (FlexTensor::from_data(TensorData::new(out, shape)), statistics)
+}
+
+/// Writes a row's layer norm; its mean, and what its distances to it were scaled by.
+#[inline(always)]
+pub(in crate::models) fn normalise_row<I: Number, O: Number>(
+    x: &[I],
+    gamma: &[f32],
+    beta: &[f32],
+    epsilon: f64,
+    out: &mut [O],
+) -> [f32; 2] {
+    let width = x.len() as f64;
+    // Sums of distances to the row's first number: a mean far from zero costs no digits.
+    let origin = x.first().map_or(0.0, |x| x.wide());
+    let [sum, squares] = row_sums(x, x, |x, _| (x - origin, x - origin));
+    let middle = sum / width;
+    let variance = (squares / width - middle * middle).max(0.0);
+    let (mean, scale) = ((middle + f64::from(origin)) as f32, (1.0 / (variance + epsilon).sqrt()) as f32);
+    for (((y, x), gamma), beta) in out.iter_mut().zip(x).zip(gamma).zip(beta) {
+        *y = O::narrow((x.wide() - mean) * scale * gamma + beta);
+    }
+    [mean, scale]
 }
 
 /// A row's gradient: what comes through the numbers themselves, less what comes through mean and variance.

@@ -14,6 +14,9 @@ mod kernels;
 #[cfg(all(test, feature = "flex"))]
 mod tests;
 
+#[cfg(feature = "flex")]
+pub(in crate::models) use flex::normalise_row;
+
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, backend_extension};
 use burn::tensor::{FloatDType, Tensor};
