@@ -171,6 +171,13 @@ pub fn is_cpu(name: &str) -> bool {
     kind(name) == "flex"
 }
 
+/// Whether a name means the CPU alone, and once, whatever devices there are: none is looked for, so that it can be asked
+/// before threads are started. `auto` in a program that knows other devices may be any of them.
+pub fn is_only_cpu(name: &str) -> bool {
+    let knows_others = cfg!(any(feature = "wgpu", feature = "cuda"));
+    name == "flex" || name == "cpu" || name == "auto" && !knows_others
+}
+
 /// The best device that is no CPU, where there is one.
 fn hardware() -> Option<Result<Device>> {
     first_cuda().or_else(|| wgpu().and_then(reject_software_adapter).ok().map(Ok))
@@ -309,6 +316,12 @@ fn no_adapter(error: burn::tensor::wgpu::WgpuInitError) -> Error {
 #[cfg(all(test, feature = "flex"))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_cpu_alone_is_known_without_looking_for_devices() {
+        assert!(is_only_cpu("flex") && is_only_cpu("cpu"));
+        assert!(!["flex,flex", "cuda:0", "wgpu", "cpus"].into_iter().any(is_only_cpu));
+    }
 
     #[test]
     fn lists_name_devices_of_one_kind() {

@@ -9,12 +9,12 @@ use crate::bench::{
 use clap::Subcommand;
 use ferkd_method::mining::Confidence;
 use ferkd_method::{Error, Result};
+use ferkd_nn::device::is_only_cpu;
 use ferkd_nn::models::Arch;
 use ferkd_train::Processes;
 use ferkd_train::arithmetic::Arithmetic;
 
 use crate::cli::output::Output;
-use crate::cli::train::is_one_cpu;
 
 /// Measure how fast this machine is at each part of the work.
 ///
@@ -124,7 +124,7 @@ impl Args {
 
     /// Whether the thread that calls it computes all of a training's step.
     pub fn computes(&self) -> bool {
-        matches!(&self.bench, Bench::Step { device, .. } if is_one_cpu(device))
+        matches!(&self.bench, Bench::Step { device, .. } if is_only_cpu(device))
     }
 
     pub fn run(self) -> Result<Output> {

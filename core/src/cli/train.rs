@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use ferkd_data::events::{Event, warn};
 use ferkd_method::{Error, ErrorKind, Result};
+use ferkd_nn::device::is_only_cpu;
 use ferkd_nn::memory::{MemoryEstimate, Moment};
 use ferkd_train::image_check::ImageCheck;
 use ferkd_train::parallel::processes;
@@ -69,7 +70,7 @@ impl RunArgs {
     /// for.
     pub(super) fn computes(&self) -> bool {
         // What is wrong with the settings is said later.
-        self.config(Vec::new()).is_ok_and(|config| is_one_cpu(&config.device))
+        self.config(Vec::new()).is_ok_and(|config| is_only_cpu(&config.device))
     }
 
     /// The settings: `layers`, then the files, then the flags.
@@ -129,11 +130,6 @@ impl Args {
             }
         }
     }
-}
-
-/// Whether a device is the CPU, once.
-pub(super) fn is_one_cpu(device: &str) -> bool {
-    !device.contains(',') && ferkd_nn::device::is_cpu(device)
 }
 
 /// How a run ended, for people and for programs.
