@@ -49,9 +49,9 @@ impl Group {
                 *from = way.axis(shape, 1, first + p * step, across).map_or(PADDING, |x| x as u32);
             }
             let used = &from[..count];
-            let in_line = used.iter().enumerate().all(|(p, &x)| {
-                x != PADDING && used[0] != PADDING && x as usize == used[0] as usize + p * advance
-            });
+            let follows =
+                |(p, &x): (usize, &u32)| x != PADDING && x as usize == used[0] as usize + p * advance;
+            let in_line = used.iter().enumerate().all(follows);
             used.iter().any(|&x| x != PADDING).then_some(Tap { across, from, in_line })
         });
         Self { first, step, count, taps: taps.collect() }

@@ -5,7 +5,8 @@ use pulp::Arch;
 /// Numbers that are compared and added up side by side.
 const LANES: usize = 16;
 
-/// `e` to a power of at most 0, within 3e-7 of itself; below -80 it stays what it is there, 2e-35. What is not a number stays so.
+/// `e` to a power of at most 0, within 3e-7 of itself; below -80 it stays what it is there, 2e-35. What is not a number
+/// stays so.
 #[inline(always)]
 pub(crate) fn exp(power: f32) -> f32 {
     /// `1 / k!`: with `|r|` at most `ln 2 / 2` the first term that is left out is below 1.2e-7.

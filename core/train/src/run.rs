@@ -29,7 +29,8 @@ use ferkd_method::error::{Error, ErrorKind, IoContext, Result};
 use ferkd_nn::weights::{Precision, StateDict};
 
 const LAST: &str = "last.safetensors";
-const METRICS: &str = "metrics.jsonl";
+/// The log of a run.
+pub(crate) const METRICS: &str = "metrics.jsonl";
 /// File that a trainer locks in its run's folder.
 const LOCK: &str = "trainer.lock";
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::TrainConfig;
-use crate::run::TrainSummary;
+use crate::run::{METRICS, TrainSummary};
 use crate::run_report::read_metrics;
 use crate::sweep::config::SweepPlan;
 use crate::sweep::finished::Finished;
@@ -38,7 +38,7 @@ impl Task {
         let summary: TrainSummary = serde_json::from_slice(&bytes).map_err(|e| {
             Error::damaged(&path, e.to_string()).remedy("remove this run's folder: the sweep does it again")
         })?;
-        let events = read_metrics(&self.folder.join("metrics.jsonl"))?;
+        let events = read_metrics(&self.folder.join(METRICS))?;
         Ok(Finished { cell: self.index, arm: self.arm, config: self.config.clone(), summary, events })
     }
 }
