@@ -249,6 +249,7 @@ impl Core {
                 live.limit(self.steps_per_s);
                 self.hold.into_iter().for_each(|step| live.hold(step));
                 reply(Reply::TrainingOpened {
+                    number: begun.request.number,
                     supervisions: begun.request.supervisions,
                     steps: live.steps(),
                     step: live.step(),

@@ -276,7 +276,8 @@ impl<E: Engine> EngineGroup<E> {
             return;
         }
         self.session.hold = step;
-        self.said.push(Reply::TrainingOpened { supervisions: asked.supervisions, steps, step, parameters });
+        let TrainRequest { number, supervisions, .. } = asked;
+        self.said.push(Reply::TrainingOpened { number, supervisions, steps, step, parameters });
     }
 }
 

@@ -98,6 +98,9 @@ pub struct OnnxTeacher {
 /// How students are to be trained; the rest are the demo's settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrainRequest {
+    /// Which of the window's requests it is: the reply says the same, so that one that was on its way when another
+    /// request was made is known.
+    pub number: u64,
     /// What each student learns from.
     pub supervisions: Vec<Supervision>,
     /// Epochs of a run.
@@ -221,6 +224,8 @@ pub enum Reply {
     },
     /// A training session is open.
     TrainingOpened {
+        /// The request that it answers: [`TrainRequest::number`].
+        number: u64,
         /// Its students, in order.
         supervisions: Vec<Supervision>,
         /// Steps of every student's run.

@@ -44,6 +44,7 @@ fn thresholds() -> Thresholds {
 
 fn request(supervisions: &[Supervision]) -> TrainRequest {
     TrainRequest {
+        number: 0,
         supervisions: supervisions.to_vec(),
         epochs: 24,
         seed: 1,

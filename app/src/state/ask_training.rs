@@ -41,6 +41,7 @@ impl State {
     pub fn training_wanted(&self) -> Result<TrainRequest> {
         let training = &self.experiment.training;
         Ok(TrainRequest {
+            number: self.training.asked.as_ref().map_or(0, |asked| asked.number + 1),
             supervisions: training.supervisions.clone(),
             epochs: training.epochs,
             seed: training.seed,
@@ -170,7 +171,8 @@ impl State {
     /// Whether students would have to be drawn again to follow the settings at hand.
     pub fn training_is_outdated(&self) -> bool {
         let (Some(asked), Ok(wanted)) = (&self.training.asked, self.training_wanted()) else { return false };
-        TrainRequest { tuning: asked.tuning, samples: asked.samples.clone(), ..wanted } != *asked
+        let (number, tuning, samples) = (asked.number, asked.tuning, asked.samples.clone());
+        TrainRequest { number, tuning, samples, ..wanted } != *asked
     }
 
     /// Tells running students what has changed: once a frame at most, and nothing while nothing changes.

@@ -211,7 +211,7 @@ mod tests {
         (state.experiment.training.supervisions, state.experiment.training.epochs) =
             (supervisions.clone(), 4);
         state.resume_training();
-        state.hear(Reply::TrainingOpened { supervisions, steps: 20, step: 10, parameters: 9 });
+        state.hear(Reply::TrainingOpened { number: 0, supervisions, steps: 20, step: 10, parameters: 9 });
         let goes = |state: &mut State, steps: std::ops::Range<u64>| {
             let of = |step| StudentStep {
                 supervision: Supervision::Ferkd,

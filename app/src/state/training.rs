@@ -84,7 +84,10 @@ impl Training {
     /// Takes a reply in.
     pub fn hear(&mut self, reply: Reply) {
         match reply {
-            Reply::TrainingOpened { supervisions, steps, step, parameters } => {
+            // Of a request that another has taken the place of.
+            Reply::TrainingOpened { number, .. }
+                if self.asked.as_ref().is_some_and(|asked| asked.number != number) => {}
+            Reply::TrainingOpened { supervisions, steps, step, parameters, .. } => {
                 (self.is_opening, self.has_begun) = (false, true);
                 (self.steps, self.begun_at, self.parameters) = (steps, step, parameters);
                 let record = self.record.clone().filter(|record| step > 0 && record.step == step);
@@ -174,6 +177,7 @@ mod tests {
     fn replies_fold_into_curves_and_cells() {
         let mut training = Training { is_opening: true, ..Training::default() };
         training.hear(Reply::TrainingOpened {
+            number: 0,
             supervisions: vec![Supervision::Ferkd],
             steps: 2,
             step: 0,
@@ -230,6 +234,7 @@ mod tests {
         let record = Arc::new(crate::snapshot::tests::snapshot().record);
         let mut training = Training { record: Some(record), ..Training::default() };
         let opened = |step| Reply::TrainingOpened {
+            number: 0,
             supervisions: vec![Supervision::Ferkd],
             steps: 20,
             step,
@@ -258,6 +263,7 @@ mod tests {
         let mut training = Training::default();
         let supervisions = vec![Supervision::Fkd, Supervision::Ferkd];
         training.hear(Reply::TrainingOpened {
+            number: 0,
             supervisions: supervisions.clone(),
             steps: 20,
             step: 0,

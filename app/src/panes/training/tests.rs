@@ -49,6 +49,7 @@ fn taught() -> State {
     state.begin_training();
     state.outbox.clear();
     state.hear(Reply::TrainingOpened {
+        number: 0,
         supervisions: SUPERVISIONS.to_vec(),
         steps: 1014,
         step: 0,
@@ -254,13 +255,14 @@ fn trained_students_come_by_themselves_once_and_again_when_asked_for() {
     let mut harness = harness(900.0, with_trained());
     let asked = std::mem::take(&mut harness.state_mut().outbox);
     assert!(matches!(&asked[..], [Request::Resume(_)]), "{asked:?}");
-    let opened = |step| Reply::TrainingOpened {
+    let opened = |number, step| Reply::TrainingOpened {
+        number,
         supervisions: vec![Supervision::Ferkd],
         steps: 20,
         step,
         parameters: 9,
     };
-    harness.state_mut().hear(opened(10));
+    harness.state_mut().hear(opened(0, 10));
     harness.run_steps(8);
     harness.get_by_label_contains("Step 10 of 20, epoch 2.0");
     harness.get_by_label_contains("Held-out accuracy by step. After step 0: ferkd 10.0 %");
@@ -268,12 +270,17 @@ fn trained_students_come_by_themselves_once_and_again_when_asked_for() {
     harness.run_steps(2);
     let asked = std::mem::take(&mut harness.state_mut().outbox);
     assert!(matches!(&asked[..], [Request::Learn(_)]), "{asked:?}");
-    harness.state_mut().hear(opened(0));
+    harness.state_mut().hear(opened(1, 0));
     harness.run_steps(2);
     harness.get_by_role_and_label(Role::Button, "Trained students").click();
     harness.run_steps(2);
     let asked = std::mem::take(&mut harness.state_mut().outbox);
     assert!(matches!(&asked[..], [Request::Resume(_)]), "{asked:?}");
+    // What was asked for before is answered late: nothing is shown of it.
+    harness.state_mut().hear(opened(1, 0));
+    assert!(harness.state().training.is_opening && harness.state().training.students.is_empty());
+    harness.state_mut().hear(opened(2, 10));
+    assert_eq!(harness.state().training.step(), 10);
 }
 
 #[test]
