@@ -8,7 +8,7 @@ use crate::pixels::Way;
 use crate::pointer::Output;
 use crate::scratch::Scratch;
 use crate::shape::ConvShape;
-use crate::simd::{WIDEST, clamp, load, store, unroll};
+use crate::simd::{WIDEST, clamp, load, most_rows, store, unroll};
 
 /// Pixels of a row whose sums stay in registers, at most.
 const MOST: usize = 7;
@@ -214,7 +214,9 @@ impl Row<'_> {
     fn channels<S: Simd, const V: usize>(&self, simd: S, channel: usize) {
         for group in &self.grid.columns {
             match group.count {
-                MOST if V == 1 || S::REGISTER_COUNT >= 32 => self.pixels::<S, MOST, V>(simd, channel, group),
+                MOST if V == 1 || most_rows::<S>(V) >= MOST => {
+                    self.pixels::<S, MOST, V>(simd, channel, group)
+                }
                 MOST => {
                     self.pixels::<S, MOST, 1>(simd, channel, group);
                     self.pixels::<S, MOST, 1>(simd, channel + S::F32_LANES, group);
