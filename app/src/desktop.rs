@@ -66,8 +66,9 @@ pub fn open_device(name: &str) -> Result<Opened> {
                 Ok(cpu(options, Some(format!("No GPU that can be used ({error}): the CPU computes"))))
             }
         },
-        other => Err(Error::usage("device", format!("`{other}` is not a valid device of the inspector"))
-            .remedy("auto, flex or wgpu")),
+        other => {
+            Err(Error::usage("device", format!("invalid device `{other}`: expected auto, flex or wgpu")))
+        }
     }
 }
 

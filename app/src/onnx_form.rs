@@ -93,8 +93,11 @@ impl OnnxForm {
         }
         let bytes = beside.iter().map(|(_, bytes)| bytes.len()).sum::<usize>() + file.len();
         if bytes > MOST_BYTES {
-            return Err(Error::damaged(&*name, format!("{bytes} bytes, and {MOST_BYTES} are possible here"))
-                .remedy("label images with it by `ferkd label`, and open the label store"));
+            return Err(Error::damaged(
+                &*name,
+                format!("invalid size of {bytes} bytes: expected {MOST_BYTES} at most"),
+            )
+            .remedy("label images with it by `ferkd label`, and open the label store"));
         }
         let card = said.card()?;
         let side = said.side();

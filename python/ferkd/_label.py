@@ -55,7 +55,7 @@ def label(
     import torch
 
     if batch < 1 or ahead < 1:
-        raise ValueError("batch, ahead: they must be at least 1")
+        raise ValueError("batch, ahead: invalid value: expected at least 1")
     place = torch.device(device) if device is not None else _device_of(model)
     model = model.to(place).eval()
     settings = {**_described(model), **settings}

@@ -105,7 +105,7 @@ impl BatchConfig {
                 .remedy("choose fkd, ferkd, ferkd+selfmix, ferkd-drop or ferkd-calibrate"));
         }
         if !(8..=4096).contains(&self.side) {
-            return Err(Error::usage("side", format!("{} pixels; 8 to 4096 are possible", self.side)));
+            return Err(Error::usage("side", format!("invalid value {}: expected 8 to 4096 pixels", self.side)));
         }
         let is_std = |std: &f32| std.is_finite() && *std > 0.0;
         if !self.mean.iter().all(|mean| mean.is_finite()) || !self.std.iter().all(is_std) {

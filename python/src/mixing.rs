@@ -100,7 +100,7 @@ pub fn draw_mixing<'py>(
 fn drawn(step: u64, regions: &[usize], side: u32, layer: toml::Table) -> Result<MixRows> {
     let config: MixConfig = resolve(&[("ferkd.torch.SelfMix".into(), layer)])?;
     if !(1..=4096).contains(&side) {
-        return Err(Error::usage("side", format!("{side} pixels; 1 to 4096 are possible")));
+        return Err(Error::usage("side", format!("invalid value {side}: expected 1 to 4096 pixels")));
     }
     let strength = MixStrength {
         probability: config.mix_probability,

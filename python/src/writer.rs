@@ -292,7 +292,7 @@ impl PyStoreWriter {
         let config: WriterConfig = resolve(&[("ferkd.StoreWriter".into(), layer)])?;
         check_scale(config.scale)?;
         if config.top_k == 0 || config.regions == 0 || config.shard_images == 0 {
-            return Err(Error::usage("top-k, regions, shard-images", "they must be at least 1"));
+            return Err(Error::usage("top-k, regions, shard-images", "invalid value 0: expected at least 1"));
         }
         let all = classes.read()?;
         let images = ImageList::open(&images, Split::Train)?.first_per_class(config.images_per_class)?;

@@ -93,7 +93,7 @@ impl Network {
     /// Another side than its input has, what cannot be computed, another output than a row of logits.
     pub fn classes(&self, side: usize) -> Result<usize, Problem> {
         if side > MOST_SIDE {
-            let problem = format!("{side} pixels, and {MOST_SIDE} are possible");
+            let problem = format!("invalid side {side}: expected {MOST_SIDE} pixels at most");
             return Err(Problem::new(problem, "give the side that it was trained for"));
         }
         if let Some(own) = self.side.filter(|&own| own != side) {

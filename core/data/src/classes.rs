@@ -59,8 +59,7 @@ impl ClassSpace {
         if bytes.len() as u64 > LONGEST_LIST {
             return Err(bad(format!("{} bytes are too many for a list of classes", bytes.len())));
         }
-        let text =
-            std::str::from_utf8(bytes).map_err(|_| bad("it is not valid text: expected UTF-8".into()))?;
+        let text = std::str::from_utf8(bytes).map_err(|_| bad("invalid text: expected UTF-8".into()))?;
         let (mut classes, mut seen) = (Self { ids: Vec::new(), names: Vec::new() }, HashSet::new());
         let text = text.trim_start_matches('\u{FEFF}');
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -74,7 +73,7 @@ impl ClassSpace {
         }
         match classes.len() {
             1..=65_536 => Ok(classes),
-            count => Err(bad(format!("{count} classes; 1 to 65536 are possible"))),
+            count => Err(bad(format!("invalid number of classes {count}: expected 1 to 65536"))),
         }
     }
 

@@ -171,7 +171,7 @@ pub fn read_layer(path: &std::path::Path) -> Result<(String, toml::Table)> {
 /// Bytes that are not TOML (the line is named).
 pub fn parse_layer(name: &str, bytes: Vec<u8>) -> Result<(String, toml::Table)> {
     let text = String::from_utf8(bytes)
-        .map_err(|_| Error::damaged(name, "it is not text").remedy("name a TOML file"))?;
+        .map_err(|_| Error::damaged(name, "invalid text: expected UTF-8").remedy("name a TOML file"))?;
     let table = text.parse::<toml::Table>().map_err(|e| {
         // What a user wrote is wrong usage, like a flag that makes no sense.
         let problem = format!("{}: {}", first_line(&e.to_string()), e.message());

@@ -39,8 +39,9 @@ fn main() -> Result<()> {
             batches.iter().try_for_each(|&batch| row(arch, 64, batch, changes.iter().copied()))
         }),
         [arch, side, batch, changes @ ..] => {
-            let number =
-                |text: &String| text.parse().map_err(|_| Error::usage(text, "it is not a valid number"));
+            let number = |text: &String| {
+                text.parse().map_err(|_| Error::usage(text, "invalid value: expected a number"))
+            };
             row(arch, number(side)?, number(batch)?, changes.iter().map(String::as_str))
         }
         _ => Err(Error::usage("arguments", "give ARCH SIDE BATCH [KEY=VALUE ...], or nothing")),

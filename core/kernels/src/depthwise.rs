@@ -215,7 +215,7 @@ impl Row<'_> {
         for group in &self.grid.columns {
             match group.count {
                 MOST if V == 1 || most_rows::<S>(V) >= MOST => {
-                    self.pixels::<S, MOST, V>(simd, channel, group)
+                    self.pixels::<S, MOST, V>(simd, channel, group);
                 }
                 MOST => {
                     self.pixels::<S, MOST, 1>(simd, channel, group);

@@ -166,5 +166,5 @@ pub fn check_share(key: &str, value: f32) -> Result<()> {
     if (0.0..=1.0).contains(&value) {
         return Ok(());
     }
-    Err(Error::usage(key, format!("{value} is not within 0..=1")))
+    Err(Error::usage(key, format!("invalid value {value}: expected a number in 0..=1")))
 }

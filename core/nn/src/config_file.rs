@@ -47,7 +47,7 @@ impl Stated {
         let own = weights.with_extension("toml");
         if let Some(bytes) = configuration(&own)? {
             let text = String::from_utf8(bytes).map_err(|_| {
-                Error::damaged(&own, "it is not text in UTF-8")
+                Error::damaged(&own, "invalid text: expected UTF-8")
                     .remedy("save it as UTF-8, or take it away to give flags")
             })?;
             found.push(Self::parse_toml(&text, &own.display().to_string())?);
@@ -92,7 +92,7 @@ impl Stated {
                 .remedy("correct it, or take it away and say it by --mean, --std, --side and --interpolation")
         };
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let value: Value = serde_json::from_slice(bytes).map_err(|e| bad(format!("it is not JSON: {e}")))?;
+        let value: Value = serde_json::from_slice(bytes).map_err(|e| bad(format!("invalid JSON: {e}")))?;
         let Value::Object(top) = &value else { return Ok(None) };
         let stated = match top.get("pretrained_cfg").and_then(Value::as_object) {
             Some(inner) => timm(inner),

@@ -69,7 +69,7 @@ fn listed(names: &str) -> Result<Vec<String>> {
         }
     }
     if found.len() > MOST {
-        return wrong(format!("{} devices; {MOST} are possible", found.len()));
+        return wrong(format!("invalid list of {} devices: expected {MOST} at most", found.len()));
     }
     let kind = |name: &str| match name.split(':').next() {
         Some("cpu") => "flex".to_owned(),

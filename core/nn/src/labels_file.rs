@@ -68,7 +68,7 @@ fn parse_names(value: &Value, path: &str) -> Result<Option<ClassSpace>> {
         pairs.ok_or_else(|| bad("not all of its names are texts".into()))?.into_iter().unzip();
     match ids.len() {
         1..=MOST_CLASSES => unique(ids, names).map(Some).map_err(bad),
-        count => Err(bad(format!("{count} classes; 1 to {MOST_CLASSES} are possible"))),
+        count => Err(bad(format!("invalid list of {count} classes: expected 1 to {MOST_CLASSES}"))),
     }
 }
 
@@ -77,7 +77,7 @@ const MOST_CLASSES: usize = 65_536;
 
 fn json(bytes: &[u8], path: &str) -> Result<Value> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    serde_json::from_slice(bytes).map_err(|e| bad_names(path, format!("it is not JSON: {e}")))
+    serde_json::from_slice(bytes).map_err(|e| bad_names(path, format!("invalid JSON: {e}")))
 }
 
 fn bad_names(path: &str, problem: String) -> Error {
@@ -94,7 +94,7 @@ fn named(top: &Map<String, Value>, path: &str) -> Result<Option<ClassSpace>> {
         (None, Some(labels)) => {
             let text = |label: &Value| label.as_str().map(str::to_owned);
             let labels = labels.as_array().and_then(|labels| labels.iter().map(text).collect());
-            labels.ok_or_else(|| bad("`label_names` is not a list of texts".into()))?
+            labels.ok_or_else(|| bad("invalid `label_names`: expected a list of texts".into()))?
         }
         (None, None) => return Ok(None),
     };
@@ -202,7 +202,7 @@ mod tests {
             (r#"["a", 1]"#, "are texts"),
             (r#"["a", "a"]"#, "`a` stands there twice"),
             (r#"{"0": "a", "2": "b"}"#, "not 0 to 1"),
-            ("{", "not JSON"),
+            ("{", "invalid JSON"),
         ] {
             let error = classes_in(text.as_bytes(), "c.json").unwrap_err().to_string();
             assert!(error.starts_with("c.json: ") && error.contains(says), "{text}: {error}");
@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn what_makes_no_sense_or_is_computed_otherwise_is_named() {
         for (text, says) in [
-            ("{", "not JSON"),
+            ("{", "invalid JSON"),
             (r#"{"id2label": {"0": "a", "2": "b"}}"#, "among 2 classes"),
             (r#"{"id2label": {"0": "a", "00": "b"}}"#, "twice"),
             (r#"{"label_names": ["a", "a"]}"#, "`a` stands there twice"),

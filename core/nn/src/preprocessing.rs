@@ -108,7 +108,7 @@ impl Preprocessing {
     pub fn with_overrides(mut self, asked: &InputOverrides) -> Result<Self> {
         if let Some(side) = asked.side {
             if !SIDES.contains(&side) {
-                return Err(Error::usage("side", format!("{side} pixels; 8 to 4096 are possible")));
+                return Err(Error::usage("side", format!("invalid value {side}: expected 8 to 4096 pixels")));
             }
             (self.side, self.side_from) = (side, Source::Flag);
         }

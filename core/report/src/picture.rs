@@ -87,7 +87,7 @@ impl Picture {
 
 fn check(pixels: &[u8], width: u32, height: u32) -> Result<()> {
     let problem = if !(1..=MAX_SIDE).contains(&width) || !(1..=MAX_SIDE).contains(&height) {
-        format!("{width} x {height} pixels; sides of 1 to {MAX_SIDE} are possible")
+        format!("invalid size {width} x {height}: expected sides of 1 to {MAX_SIDE} pixels")
     } else if pixels.len() as u64 != 3 * u64::from(width) * u64::from(height) {
         format!("{} bytes for {width} x {height} RGB pixels", pixels.len())
     } else {

@@ -89,7 +89,10 @@ impl Args {
 
     fn write_scenes(&self, per_digit: u32) -> Result<Output> {
         if !(1..=100).contains(&per_digit) {
-            return Err(Error::usage("scenes", format!("{per_digit} of every digit; 1 to 100 are possible")));
+            return Err(Error::usage(
+                "scenes",
+                format!("invalid value {per_digit}: expected 1 to 100 of every digit"),
+            ));
         }
         let maker = SceneMaker::new(self.seed)?;
         let train = maker.write(Half::Train, per_digit, &self.out.join("train"))?;

@@ -353,7 +353,10 @@ impl TrainConfig {
         if let Some(decay) = self.layer_decay
             && !(decay > 0.0 && decay <= 1.0)
         {
-            return Err(Error::usage("layer-decay", format!("{decay} is not within 0 (left out) and 1")));
+            return Err(Error::usage(
+                "layer-decay",
+                format!("invalid value {decay}: expected a number above 0 and of at most 1"),
+            ));
         }
         if self.freeze_backbone && self.weights.is_none() {
             return Err(Error::usage("freeze-backbone", "a backbone of random weights would be kept")
@@ -394,15 +397,18 @@ impl TrainConfig {
         for (key, value, least) in positive {
             if value < least || !value.is_finite() {
                 let least = if least == f64::MIN_POSITIVE {
-                    "a positive number".into()
+                    "a number above 0".into()
                 } else {
-                    format!("at least {least}")
+                    format!("a number of at least {least}")
                 };
-                return Err(Error::usage(key, format!("{value} is not {least}")));
+                return Err(Error::usage(key, format!("invalid value {value}: expected {least}")));
             }
         }
         if self.side > 4096 {
-            return Err(Error::usage("side", format!("{} pixels; 8 to 4096 are possible", self.side)));
+            return Err(Error::usage(
+                "side",
+                format!("invalid value {}: expected 8 to 4096 pixels", self.side),
+            ));
         }
         ferkd_method::region::check_scale(self.scale)?;
         if self.freeze_backbone && self.drop_path != 0.0 {

@@ -205,7 +205,10 @@ pub fn label(
 fn check(config: &LabelConfig) -> Result<()> {
     ferkd_method::region::check_scale(config.scale)?;
     if config.batch == 0 || config.top_k == 0 || config.regions == 0 || config.shard_images == 0 {
-        return Err(Error::usage("batch, top-k, regions, shard-images", "they must be at least 1"));
+        return Err(Error::usage(
+            "batch, top-k, regions, shard-images",
+            "invalid value 0: expected at least 1",
+        ));
     }
     Ok(())
 }

@@ -138,7 +138,7 @@ fn take_text(dict: &mut StateDict, origin: &str) -> Result<String> {
         return Ok(text);
     }
     let Some(tensor) = tensor else { return Err(damaged(origin, "it does not say its progress".into())) };
-    old_text(&tensor.values).ok_or_else(|| damaged(origin, "its progress is not text".into()))
+    old_text(&tensor.values).ok_or_else(|| damaged(origin, "invalid progress: expected text".into()))
 }
 
 /// The text that version 0.1 kept as one byte a number.

@@ -56,7 +56,7 @@ impl BatchPlan {
         if images == 0 || batch == 0 || regions == 0 || epochs == 0 {
             return Err(Error::usage(
                 "training plan",
-                "images, batch, regions-per-step and epochs must be at least 1",
+                "invalid value 0: expected at least 1 for images, batch, regions-per-step and epochs",
             ));
         }
         if batch < regions {

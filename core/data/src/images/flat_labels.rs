@@ -209,7 +209,7 @@ fn lines(file: &Path) -> Result<Vec<String>> {
     }
     let bytes = std::fs::read(file).at(file)?;
     let text = String::from_utf8(bytes)
-        .map_err(|_| Error::damaged(file, "it is not valid text: expected UTF-8").remedy("copy it again"))?;
+        .map_err(|_| Error::damaged(file, "invalid text: expected UTF-8").remedy("copy it again"))?;
     let text = text.trim_start_matches('\u{FEFF}');
     Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect())
 }

@@ -78,7 +78,7 @@ pub fn synthetic(path: &Path, split: Split) -> Result<Option<Vec<SyntheticImage>
     };
     let numbers = text.split_once('x').map(|(a, b)| (a.parse::<usize>(), b.parse::<usize>()));
     let Some((Ok(images), Ok(classes))) = numbers else {
-        return wrong("what follows the colon is not IMAGESxCLASSES".into());
+        return wrong("invalid numbers: expected IMAGESxCLASSES behind the colon".into());
     };
     if classes == 0 || images < classes || images > MOST_IMAGES || classes > 65_536 {
         return wrong(format!("{images} images in {classes} classes cannot be"));

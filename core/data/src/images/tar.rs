@@ -206,7 +206,7 @@ impl<F: Read + Seek> Reader<'_, F> {
                 return Err(self.damaged("it is empty"));
             }
             if self.at == 0 {
-                return Err(self.damaged("it is not a valid tar archive").remedy(NAME_TAR));
+                return Err(self.damaged("invalid archive: expected tar").remedy(NAME_TAR));
             }
             return Err(self.damaged("it ends without the mark of an archive's end").remedy(TRUNCATED));
         }
@@ -250,7 +250,7 @@ impl<F: Read + Seek> Reader<'_, F> {
             [0xFD, b'7', b'z', b'X', b'Z', ..] => "xz",
             [b'B', b'Z', b'h', ..] => "bzip2",
             [b'P', b'K', ..] => "zip",
-            _ => return self.damaged("it is not a valid tar archive").remedy(NAME_TAR),
+            _ => return self.damaged("invalid archive: expected tar").remedy(NAME_TAR),
         };
         // In a compressed archive no image can be reached without unpacking those before it.
         self.damaged(format!("it is compressed by {what}, so that no image can be read by its place"))

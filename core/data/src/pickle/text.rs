@@ -19,13 +19,19 @@ pub(super) fn integer<'a>(line: &[u8]) -> Result<Node<'a>, Problem> {
     }
     let digits = utf8(line)?;
     let digits = digits.strip_suffix('L').unwrap_or(digits);
-    digits.parse().map(Node::Int).map_err(|_| format!("`{}` is not a valid 64-bit integer", shown(digits)))
+    digits
+        .parse()
+        .map(Node::Int)
+        .map_err(|_| format!("invalid integer `{}`: expected one of 64 bits", shown(digits)))
 }
 
 /// A float in decimal digits.
 pub(super) fn float<'a>(line: &[u8]) -> Result<Node<'a>, Problem> {
     let digits = utf8(line)?;
-    digits.parse().map(Node::Float).map_err(|_| format!("`{}` is not a valid float", shown(digits)))
+    digits
+        .parse()
+        .map(Node::Float)
+        .map_err(|_| format!("invalid float `{}`: expected a number", shown(digits)))
 }
 
 /// A string as Python 2's `repr` writes it.

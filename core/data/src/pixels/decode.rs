@@ -55,13 +55,13 @@ pub fn decode(bytes: &[u8], name: &str, rule: OrientationRule) -> Result<Decoded
         ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| damaged(e.to_string()))?;
     let format = match reader.format() {
         Some(format) if formats::is_read(format) => format,
-        Some(other) => return Err(damaged(format!("{other:?} is not supported; expected {READ}"))),
+        Some(other) => return Err(damaged(format!("invalid format {other:?}: expected {READ}"))),
         None if bytes.is_empty() => return Err(damaged("the file is empty".into())),
         None => {
             return Err(match foreign::recognise(bytes) {
                 // A clone without its large files, or a download that gave a page.
                 Some(foreign) => Error::damaged(name, foreign.problem()).remedy(foreign.remedy),
-                None => damaged(format!("it is not a valid image: expected {READ}")),
+                None => damaged(format!("invalid image: expected {READ}")),
             });
         }
     };
@@ -112,7 +112,7 @@ pub fn measure(bytes: &[u8], name: &str) -> Result<(u32, u32, u8)> {
 fn check_size((width, height): (u32, u32), bytes: usize, held: u64) -> Result<(), String> {
     let pixels = u64::from(width) * u64::from(height);
     if pixels > MAX_PIXELS || pixels == 0 {
-        return Err(format!("{width} x {height} pixels; between 1 and 2^28 are possible"));
+        return Err(format!("invalid size {width} x {height}: expected 1 to 2^28 pixels"));
     }
     if pixels > held {
         return Err(format!("{width} x {height} pixels in {bytes} bytes, which cannot hold them"));

@@ -64,5 +64,5 @@ fn what_is_not_read_is_named() {
     let error = decode(&bytes, "a.tif", OrientationRule::Apply).unwrap_err().to_string();
     assert!(error.starts_with("a.tif") && error.contains("32-bit floats"), "{error}");
     let error = decode(b"\0\0\0\x1CftypavifXXXX", "a.avif", OrientationRule::Apply).unwrap_err();
-    assert!(error.to_string().contains("Avif is not supported; expected JPEG, PNG, WebP, BMP"), "{error}");
+    assert!(error.to_string().contains("invalid format Avif: expected JPEG, PNG, WebP, BMP"), "{error}");
 }

@@ -23,8 +23,9 @@ impl Manifest {
         match value.get("format").map(Value::as_u64) {
             Some(Some(found)) if (OLDEST_FORMAT.into()..=FORMAT.into()).contains(&found) => {}
             Some(Some(found)) => {
-                let problem =
-                    format!("format {found}; this program knows formats {OLDEST_FORMAT} to {FORMAT}");
+                let problem = format!(
+                    "invalid format {found}: expected {OLDEST_FORMAT} to {FORMAT}, those that this program knows"
+                );
                 let error = Error::new(ErrorKind::Mismatch, file, problem);
                 return Err(error.remedy("use the version of ferkd that `created_by` names"));
             }
@@ -209,7 +210,7 @@ mod tests {
     fn another_format_is_named() {
         let error = edited("\"format\": 2", "\"format\": 3").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Mismatch);
-        assert!(error.to_string().contains("format 3; this program knows formats 1 to 2"), "{error}");
+        assert!(error.to_string().contains("invalid format 3: expected 1 to 2"), "{error}");
         assert!(edited("\"format\": 2", "\"format\": 0").is_err());
         assert!(edited("\"format\": 2", "\"format\": \"2\"").is_err());
         assert_eq!(edited("\"format\": 2", "\"format\": 1").unwrap().format, 1);

@@ -19,23 +19,25 @@ const MAX_REGIONS: u32 = 1 << 16;
 pub(super) fn check(manifest: &Manifest) -> Result<(), Complaint> {
     let Manifest { format, images, shard_images, image_list_sha256, regions, label, teacher, .. } = manifest;
     demand((OLDEST_FORMAT..=FORMAT).contains(format), "format", || {
-        format!("{format}; this program knows {OLDEST_FORMAT} to {FORMAT}")
+        format!(
+            "invalid format {format}: expected {OLDEST_FORMAT} to {FORMAT}, those that this program knows"
+        )
     })?;
-    demand(*images > 0, "images", || "0: there is nothing to label".into())?;
-    demand(*shard_images > 0, "shard_images", || "0: it must be at least 1".into())?;
+    demand(*images > 0, "images", || "invalid value 0: expected at least 1".into())?;
+    demand(*shard_images > 0, "shard_images", || "invalid value 0: expected at least 1".into())?;
     let shards = images.div_ceil(u64::from(*shard_images));
     demand(u32::try_from(shards).is_ok(), "images", || format!("{images} make too many shards"))?;
     demand(is_sha256(image_list_sha256), "image_list_sha256", || NO_SHA256.into())?;
     let per_image = regions.per_image;
     demand((1..=MAX_REGIONS).contains(&per_image), "regions.per_image", || {
-        format!("{per_image}: it must be in 1..={MAX_REGIONS}")
+        format!("invalid value {per_image}: expected 1..={MAX_REGIONS}")
     })?;
     if let Boxes::Generated(sampler) = &regions.boxes {
         check_scale(sampler.scale.into())
             .map_err(|error| ("regions.boxes.generated.scale", error.problem().to_owned()))?;
         let (low, high) = sampler.ratio;
         demand(0.0 < low && low <= high && high.is_finite(), "regions.boxes.generated.ratio", || {
-            format!("({low}, {high}): ratios of width to height ascend from above 0")
+            format!("invalid ratios ({low}, {high}): expected two of width to height that ascend, above 0")
         })?;
     }
     check_label(label)?;
@@ -50,7 +52,7 @@ pub(super) fn check(manifest: &Manifest) -> Result<(), Complaint> {
 fn check_label(label: &LabelFormat) -> Result<(), Complaint> {
     let LabelFormat { codec, k, classes, temperature, class_list, class_names, .. } = label;
     demand((1..=MAX_CLASSES).contains(classes), "label.classes", || {
-        format!("{classes}: a class is kept in 16 bits, so it must be in 1..={MAX_CLASSES}")
+        format!("invalid value {classes}: expected 1..={MAX_CLASSES}, since a class is kept in 16 bits")
     })?;
     let fits = match codec {
         Codec::MarginalSmoothing | Codec::MarginalRenorm => (1..*classes).contains(k),
@@ -61,7 +63,7 @@ fn check_label(label: &LabelFormat) -> Result<(), Complaint> {
         format!("{k} pairs of {classes} classes do not go with {codec:?}; see Codec::resolve")
     })?;
     demand(temperature.is_finite() && *temperature > 0.0, "label.temperature", || {
-        format!("{temperature}: it must be above 0")
+        format!("invalid value {temperature}: expected a number above 0")
     })?;
     for (field, list) in [("label.class_list", class_list), ("label.class_names", class_names)] {
         demand(list.len() == *classes as usize, field, || {
@@ -78,12 +80,14 @@ fn check_label(label: &LabelFormat) -> Result<(), Complaint> {
 fn check_teacher(teacher: &Teacher) -> Result<(), Complaint> {
     let Teacher { sha256, side, normalisation, .. } = teacher;
     demand(sha256.as_deref().is_none_or(is_sha256), "teacher.sha256", || NO_SHA256.into())?;
-    demand(*side > 0, "teacher.side", || "0: it must be at least 1".into())?;
+    demand(*side > 0, "teacher.side", || "invalid value 0: expected at least 1".into())?;
     let mean = normalisation.mean;
-    demand(mean.iter().all(|m| m.is_finite()), "teacher.normalisation.mean", || format!("{mean:?}"))?;
+    demand(mean.iter().all(|m| m.is_finite()), "teacher.normalisation.mean", || {
+        format!("invalid value {mean:?}: expected finite numbers")
+    })?;
     let std = normalisation.std;
     demand(std.iter().all(|s| s.is_finite() && *s > 0.0), "teacher.normalisation.std", || {
-        format!("{std:?}: each must be above 0")
+        format!("invalid value {std:?}: expected numbers above 0")
     })
 }
 
@@ -91,7 +95,7 @@ fn demand(holds: bool, field: &'static str, problem: impl FnOnce() -> String) ->
     if holds { Ok(()) } else { Err((field, problem())) }
 }
 
-const NO_SHA256: &str = "it must be 64 digits of lower-case hexadecimal";
+const NO_SHA256: &str = "invalid checksum: expected 64 digits of lower-case hexadecimal";
 
 /// The first field of `found` that `known` lacks; types of other modules let unknown fields pass.
 pub(super) fn unknown_field(found: &Value, known: &Value, path: String) -> Option<String> {

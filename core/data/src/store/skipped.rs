@@ -53,7 +53,7 @@ impl Skipped {
         let found: Self = serde_json::from_slice(bytes).map_err(|e| bad(e.to_string()))?;
         let ascend = found.images.windows(2).all(|pair| pair[0].name < pair[1].name);
         if !ascend || !is_sha256(&found.listed_sha256) || found.images.len() as u64 > found.checked {
-            return Err(bad(format!("it is not a valid {SKIPPED} of a store")));
+            return Err(bad(format!("invalid {SKIPPED}: expected ascending names and a checksum")));
         }
         Ok(found)
     }

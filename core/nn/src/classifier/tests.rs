@@ -95,5 +95,5 @@ fn a_config_of_another_network_is_an_error_that_names_it() {
     assert_eq!((teacher.preprocessing.side, teacher.card().unwrap().spec.vit.unwrap().side), (64, 64));
     config(at.path(), "{");
     let error = Classifier::load(&file, &Device::flex()).unwrap_err().to_string();
-    assert!(error.contains("config.json") && error.contains("not JSON"), "{error}");
+    assert!(error.contains("config.json") && error.contains("invalid JSON"), "{error}");
 }

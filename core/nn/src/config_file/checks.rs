@@ -13,7 +13,7 @@ pub const SIDES: RangeInclusive<u32> = 8..=4096;
 pub(super) fn side_of(side: f64) -> Result<u32, String> {
     match side {
         side if side.fract() == 0.0 && SIDES.contains(&(side as u32)) => Ok(side as u32),
-        other => Err(format!("a side of {other}; 8 to 4096 pixels are possible")),
+        other => Err(format!("invalid side {other}: expected 8 to 4096 pixels")),
     }
 }
 
@@ -23,7 +23,7 @@ pub(super) fn crop_mode_of(value: &Value) -> Result<CropMode, String> {
         Some("center") => Ok(CropMode::Center),
         Some("squash") => Ok(CropMode::Squash),
         Some("border") => Ok(CropMode::Border),
-        _ => Err(format!("`crop_mode` is {value}; center, squash and border are possible")),
+        _ => Err(format!("invalid `crop_mode` {value}: expected center, squash or border")),
     }
 }
 
@@ -34,7 +34,7 @@ pub(super) fn filter_named(name: &str) -> Result<Filter, String> {
         "bicubic" => Ok(Filter::Bicubic),
         // timm's word for either, drawn for each picture of a training.
         "random" => Ok(Filter::Bicubic),
-        other => Err(format!("`interpolation` is {other:?}; bilinear and bicubic are possible")),
+        other => Err(format!("invalid `interpolation` {other:?}: expected bilinear or bicubic")),
     }
 }
 
@@ -42,7 +42,7 @@ pub(super) fn filter_named(name: &str) -> Result<Filter, String> {
 pub(crate) fn check_crop(crop: f64) -> Result<f64, String> {
     match crop {
         share if (0.1..=1.0).contains(&share) => Ok(share),
-        other => Err(format!("a crop of {other}; 0.1 to 1 of the short side are possible")),
+        other => Err(format!("invalid crop {other}: expected 0.1 to 1 of the short side")),
     }
 }
 
@@ -53,7 +53,7 @@ pub(crate) fn check_normalisation(normalisation: &Normalisation) -> Result<(), S
         return Err(format!("a mean of {mean:?}; bytes are taken as 0 to 1"));
     }
     if !std.iter().all(|s| *s > 0.0 && *s <= 1.0) {
-        return Err(format!("a standard deviation of {std:?}; above 0 and at most 1 are possible"));
+        return Err(format!("invalid standard deviation {std:?}: expected numbers above 0 and of at most 1"));
     }
     Ok(())
 }

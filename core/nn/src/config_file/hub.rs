@@ -12,7 +12,7 @@ pub(super) fn timm(config: &Map<String, Value>) -> Result<Stated, String> {
         None => None,
         Some(size) => match numbers::<3>(size) {
             Some([channels, height, width]) if channels == 3.0 && height == width => Some(side_of(height)?),
-            _ => return Err(format!("`input_size` is {size}; three channels of a square are possible")),
+            _ => return Err(format!("invalid `input_size` {size}: expected three channels of a square")),
         },
     };
     let filter = match present(config, "interpolation") {
@@ -58,7 +58,7 @@ pub(super) fn transformers(config: &Map<String, Value>) -> Result<Stated, String
         Some((_, Some(2))) => Some(Filter::Bilinear),
         Some((_, Some(3))) => Some(Filter::Bicubic),
         Some((value, _)) => {
-            return Err(format!("`resample` is {value}; 2 (bilinear) and 3 (bicubic) are possible"));
+            return Err(format!("invalid `resample` {value}: expected 2 (bilinear) or 3 (bicubic)"));
         }
     };
     Ok(Stated { side: cut.or(resized), filter, normalisation, crop, ..Stated::default() })
@@ -81,7 +81,7 @@ fn side_in(value: &Value) -> Result<u32, String> {
     match (value.as_f64().or(number("shortest_edge")), height, width) {
         (Some(side), ..) => side_of(side),
         (None, Some(height), Some(width)) if height == width => side_of(height),
-        _ => Err(format!("a size of {value}; a square is possible")),
+        _ => Err(format!("invalid size {value}: expected a square")),
     }
 }
 

@@ -81,7 +81,7 @@ fn a_configuration_of_something_else_says_nothing() {
 #[test]
 fn what_is_not_possible_or_not_known_names_the_file() {
     for (text, says) in [
-        ("{", "not JSON"),
+        ("{", "invalid JSON"),
         (r#"{"mean": [0.5, 0.5], "std": [0.5, 0.5]}"#, "`mean`"),
         (r#"{"mean": [123.7, 116.3, 103.5], "std": [58.4, 57.1, 57.4]}"#, "0 to 1"),
         (r#"{"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.0, 0.5]}"#, "standard deviation"),
@@ -126,5 +126,5 @@ fn a_users_file_in_another_encoding_is_named_and_a_byte_order_mark_is_no_part_of
     assert_eq!(Stated::beside(&weights).unwrap()[0].side, Some(96));
     std::fs::write(&own, b"\xff\xfes\0").unwrap();
     let error = Stated::beside(&weights).unwrap_err().to_string();
-    assert!(error.contains("w.toml: it is not text in UTF-8"), "{error}");
+    assert!(error.contains("w.toml: invalid text: expected UTF-8"), "{error}");
 }

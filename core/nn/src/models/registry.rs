@@ -323,7 +323,7 @@ impl FromStr for Arch {
                 Some(name) => format!("did you mean `{name}`?"),
                 None => format!("known: {}", names.join(", ")),
             };
-            Error::usage("arch", format!("`{text}` is not a known network")).remedy(remedy)
+            Error::usage("arch", format!("invalid network `{text}`: expected a known one")).remedy(remedy)
         })
     }
 }

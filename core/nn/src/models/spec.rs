@@ -51,7 +51,7 @@ impl ModelSpec {
         if !(1..=65_536).contains(&self.classes) {
             return Err(Error::usage(
                 "classes",
-                format!("{} classes; 1 to 65536 are possible", self.classes),
+                format!("invalid number of classes {}: expected 1 to 65536", self.classes),
             ));
         }
         if self.width.is_some() && !self.arch.has_width() {
@@ -62,7 +62,7 @@ impl ModelSpec {
         if let Some(width) = self.width
             && !(1..=1024).contains(&width)
         {
-            return Err(Error::usage("width", format!("{width} channels; 1 to 1024 are possible")));
+            return Err(Error::usage("width", format!("invalid value {width}: expected 1 to 1024 channels")));
         }
         if let Some(size) = self.vit {
             if self.arch.vit().is_none() {

@@ -46,9 +46,12 @@ impl VitSize {
 
     pub(crate) fn check(&self) -> Result<()> {
         let problem = if self.patch == 0 || self.side == 0 || !self.side.is_multiple_of(self.patch) {
-            format!("a side of {} pixels is not a whole number of patches of {}", self.side, self.patch)
+            format!("invalid side {}: expected a multiple of the patches' {}", self.side, self.patch)
         } else if self.heads == 0 || self.width == 0 || !self.width.is_multiple_of(self.heads) {
-            format!("a width of {} cannot be shared by {} heads", self.width, self.heads)
+            format!(
+                "invalid width {}: expected a multiple of the number of heads, {}",
+                self.width, self.heads
+            )
         } else if self.width > 8192 || self.depth > 256 || self.grid() > 512 || self.depth == 0 {
             format!("width {}, depth {}, {} patches a side", self.width, self.depth, self.grid())
         } else {

@@ -77,7 +77,7 @@ pub(super) fn arms(
 fn text(table: &mut toml::Table, key: &str, place: &str) -> Result<Option<String>> {
     match table.remove(key) {
         Some(toml::Value::String(text)) => Ok(Some(text)),
-        Some(other) => Err(Error::usage(place, format!("{key} = {other} is not valid: expected text"))),
+        Some(other) => Err(Error::usage(place, format!("invalid {key} = {other}: expected text"))),
         None => Ok(None),
     }
 }
