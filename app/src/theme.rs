@@ -158,6 +158,29 @@ pub fn accent(visuals: &Visuals) -> Color32 {
 /// Under a line that is drawn over a picture, so that it stands out on every ground.
 pub const UNDER_LINE: Color32 = Color32::from_black_alpha(140);
 
+/// Lines and marks on a picture that are of no kind.
+pub const ON_PICTURE: Color32 = Color32::WHITE;
+
+/// Letters on such a mark.
+pub const ON_MARK: Color32 = Color32::BLACK;
+
+/// Lines on a picture that stand back.
+pub const FAINT_ON_PICTURE: Color32 = Color32::from_rgba_premultiplied(70, 70, 70, 70);
+
+/// The ground of a legend on a picture, whatever lies below, and what is written on it.
+pub const LEGEND: (Color32, Color32) = (Color32::from_black_alpha(190), Color32::from_gray(235));
+
+/// A picture as it is, and one that is out of the light.
+pub const TINT: (Color32, Color32) = (Color32::WHITE, Color32::from_gray(110));
+
+/// The heat map's tint: how much of it one sees over the picture.
+pub const HEAT: Color32 = Color32::from_rgba_premultiplied(150, 150, 150, 150);
+
+/// A colour of the heat map's legend, as red, green and blue.
+pub fn heat([r, g, b]: [u8; 3]) -> Color32 {
+    Color32::from_rgb(r, g, b)
+}
+
 /// Over what is left to see, but is not what it is about.
 pub const DIM: Color32 = Color32::from_black_alpha(110);
 

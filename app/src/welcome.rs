@@ -1,6 +1,6 @@
 //! What a reader who was never here is told before anything else: one sentence, and one picture of real labels.
 
-use egui::{Color32, CornerRadius, Rect, RichText, Sense, Ui, pos2, vec2};
+use egui::{CornerRadius, Rect, RichText, Sense, Ui, pos2, vec2};
 use ferkd_method::mining::RegionKind;
 use ferkd_method::region::Region;
 
@@ -101,7 +101,7 @@ fn crop(shown: &Shown, region: &Region, kind: RegionKind, ui: &mut Ui) {
         let (width, height) = (shown.size.0 as f32, shown.size.1 as f32);
         let min = pos2(region.left as f32 / width, region.top as f32 / height);
         let uv = Rect::from_min_size(min, size / vec2(width, height));
-        ui.painter().image(texture(shown, picture, ui.ctx()).id(), rect, uv, Color32::WHITE);
+        ui.painter().image(texture(shown, picture, ui.ctx()).id(), rect, uv, theme::TINT.0);
     }
     let badge = Rect::from_min_size(place.min, vec2(16.0, 16.0));
     ui.painter().rect_filled(badge, CornerRadius::same(theme::RADIUS), color);

@@ -87,7 +87,7 @@ pub(crate) fn paint_texture(texture: Option<TextureHandle>, rect: Rect, ui: &Ui)
     match texture {
         Some(texture) => {
             let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
-            ui.painter().image(texture.id(), rect, whole, Color32::WHITE);
+            ui.painter().image(texture.id(), rect, whole, theme::TINT.0);
         }
         None => {
             ui.painter().rect_filled(rect, CornerRadius::same(2), theme::card(ui.visuals()));

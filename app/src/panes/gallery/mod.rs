@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use egui::{Color32, CornerRadius, Rect, Sense, Stroke, StrokeKind, Ui, Vec2, pos2, vec2};
+use egui::{CornerRadius, Rect, Sense, Stroke, StrokeKind, Ui, Vec2, pos2, vec2};
 use ferkd_method::mining::RegionKind;
 
 use super::context::PaneContext;
@@ -158,7 +158,7 @@ fn cell(state: &State, set: &DataSet, tile: &Tile, kind: RegionKind, cx: &mut Pa
         let size = texture.size_vec2() * ((CELL - 4.0) / texture.size_vec2().max_elem());
         let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
         let rect = Rect::from_center_size(place.center(), size);
-        ui.painter().image(texture.id(), rect, whole, Color32::WHITE);
+        ui.painter().image(texture.id(), rect, whole, theme::TINT.0);
     }
     let badge = Rect::from_min_size(place.min, vec2(16.0, 15.0));
     ui.painter().rect_filled(badge, radius, color);

@@ -71,7 +71,7 @@ pub(super) fn paint_regions(state: &State, regions: &[Judged], view: &View, ui: 
             painter.rect_stroke(
                 rect,
                 CornerRadius::ZERO,
-                Stroke::new(4.0, Color32::from_black_alpha(120)),
+                Stroke::new(4.0, theme::UNDER_LINE),
                 StrokeKind::Inside,
             );
         }
@@ -113,7 +113,7 @@ fn badge(
     visuals: &egui::Visuals,
     taken: &mut Vec<Rect>,
 ) {
-    let font = egui::FontId::proportional(if text.len() > 1 { 12.0 } else { 10.0 });
+    let font = egui::FontId::proportional(if text.len() > 1 { theme::CAPTION } else { theme::TINY });
     let galley =
         painter.layout_no_wrap(text.into(), font, theme::on_kind(kind, visuals).gamma_multiply(alpha));
     let size = galley.size() + vec2(6.0, 2.0);

@@ -1,6 +1,6 @@
 //! Where confidence comes from: the same object in growing boxes, each with what the teacher says of it now.
 
-use egui::{Align2, Color32, CornerRadius, FontId, Rect, Sense, Stroke, StrokeKind, Ui, pos2, vec2};
+use egui::{Align2, CornerRadius, FontId, Rect, Sense, Stroke, StrokeKind, Ui, pos2, vec2};
 use ferkd_method::label::SoftLabel;
 use ferkd_method::region::Region;
 
@@ -113,20 +113,21 @@ fn cell(
         let whole = vec2(shown.size.0 as f32, shown.size.1 as f32);
         let min = pos2(region.left as f32 / whole.x, region.top as f32 / whole.y);
         let uv = Rect::from_min_size(min, size / whole);
-        ui.painter().image(texture(shown, picture, ui.ctx()).id(), rect, uv, Color32::WHITE);
+        ui.painter().image(texture(shown, picture, ui.ctx()).id(), rect, uv, theme::TINT.0);
     }
     let width = if number == REGION { 3.0 } else { 1.5 };
     ui.painter().rect_stroke(square, CornerRadius::ZERO, Stroke::new(width, color), StrokeKind::Inside);
-    let font = FontId::proportional(12.0);
+    let font = FontId::proportional(theme::CAPTION);
     let at = pos2(square.center().x, square.bottom() + 2.0);
     match (judged, top) {
         (Some((c, kind)), Some((class, _))) => {
             let badge = Rect::from_min_size(square.min, vec2(16.0, 15.0));
             ui.painter().rect_filled(badge, CornerRadius::ZERO, color);
-            paint_letter(kind, badge.center(), 11.0, ui.painter(), visuals);
+            paint_letter(kind, badge.center(), theme::AXIS, ui.painter(), visuals);
             ui.painter().text(at, Align2::CENTER_TOP, format!("{c:.3}"), font, visuals.text_color());
             let name = state.class_name(class);
-            let galley = ui.painter().layout_no_wrap(name, FontId::proportional(10.0), theme::weak(visuals));
+            let galley =
+                ui.painter().layout_no_wrap(name, FontId::proportional(theme::TINY), theme::weak(visuals));
             let clip = Rect::from_min_size(pos2(square.left(), at.y + 15.0), vec2(side, 14.0));
             let left = (square.center().x - galley.size().x / 2.0).max(square.left());
             let painter = ui.painter().with_clip_rect(clip.intersect(ui.clip_rect()));

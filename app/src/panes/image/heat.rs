@@ -1,6 +1,6 @@
 //! The heat map over the picture: how sure the teacher is where, and which colour says what.
 
-use egui::{Align2, Color32, CornerRadius, FontId, Rect, Sense, Ui, pos2, vec2};
+use egui::{Align2, CornerRadius, FontId, Rect, Sense, Ui, pos2, vec2};
 use ferkd_method::heat::colour;
 use ferkd_method::region::Region;
 
@@ -10,9 +10,7 @@ use crate::dataset::Shown;
 use crate::panes::context::PaneContext;
 use crate::screen::HeatPicture;
 use crate::state::State;
-
-/// How much of the heat map one sees over the picture.
-const ALPHA: u8 = 150;
+use crate::theme;
 
 /// Width and height of the legend's colours, in points.
 const SCALE: (f32, f32) = (150.0, 10.0);
@@ -41,7 +39,7 @@ pub(super) fn paint(state: &State, shown: &Shown, view: &View, cx: &mut PaneCont
     let rect = Rect::from_min_size(view.rect.min, vec2(columns, rows) * grid.cell * view.scale);
     let uv = Rect::from_min_max(half.to_pos2(), pos2(1.0, 1.0) - half);
     let painter = ui.painter().with_clip_rect(view.rect.intersect(ui.clip_rect()));
-    painter.image(texture, rect, uv, Color32::from_white_alpha(ALPHA));
+    painter.image(texture, rect, uv, theme::HEAT);
 }
 
 /// Which colour stands for which confidence, in the lower right corner of the picture.
@@ -57,18 +55,18 @@ pub(super) fn legend(view: &View, ui: &Ui) {
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Figure, true, said));
     let painter = ui.painter();
     // On any photo: the colours mean nothing on a ground that shines through.
-    painter.rect_filled(card, CornerRadius::same(crate::theme::RADIUS), Color32::from_black_alpha(190));
-    let ink = Color32::from_gray(235);
-    let font = FontId::proportional(11.0);
+    let (ground, ink) = theme::LEGEND;
+    painter.rect_filled(card, CornerRadius::same(theme::RADIUS), ground);
+    let font = FontId::proportional(theme::AXIS);
     let top = card.min + vec2(8.0, 4.0);
     painter.text(top, Align2::LEFT_TOP, "mean confidence", font.clone(), ink);
     let scale = Rect::from_min_size(top + vec2(0.0, 14.0), vec2(width, height));
     for step in 0..STEPS {
         let (low, high) = (f32::from(step) / f32::from(STEPS), f32::from(step + 1) / f32::from(STEPS));
-        let [r, g, b] = colour((low + high) / 2.0);
+        let color = theme::heat(colour((low + high) / 2.0));
         let min = pos2(scale.left() + low * width, scale.top());
         let part = Rect::from_min_max(min, pos2(scale.left() + high * width + 0.5, scale.bottom()));
-        painter.rect_filled(part.intersect(scale), CornerRadius::ZERO, Color32::from_rgb(r, g, b));
+        painter.rect_filled(part.intersect(scale), CornerRadius::ZERO, color);
     }
     for (c, anchor) in [
         (0.0, Align2::LEFT_TOP),

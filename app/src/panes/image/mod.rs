@@ -11,7 +11,7 @@ mod tests;
 mod view;
 
 use egui::containers::menu::{MenuButton, MenuConfig};
-use egui::{Color32, CornerRadius, Label, Pos2, Rect, RichText, Sense, Ui, pos2, vec2};
+use egui::{CornerRadius, Label, Pos2, Rect, RichText, Sense, Ui, pos2, vec2};
 use ferkd_method::mining::KindCounts;
 
 use self::boxes::{drawn_regions, nearest, paint_regions};
@@ -195,5 +195,5 @@ fn paint_picture(state: &State, shown: &Shown, rect: Rect, ui: &Ui) {
     };
     let texture = texture(shown, picture, ui.ctx());
     let whole = Rect::from_min_max(Pos2::ZERO, pos2(1.0, 1.0));
-    ui.painter().image(texture.id(), rect, whole, Color32::WHITE);
+    ui.painter().image(texture.id(), rect, whole, theme::TINT.0);
 }

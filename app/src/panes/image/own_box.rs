@@ -135,7 +135,7 @@ fn paint_probe(state: &State, probe: &Probe, shown: &Shown, view: &View, ui: &Ui
         .label
         .as_ref()
         .and_then(|(_, label)| state.judge(&state.experiment.settings, label, shown.truth));
-    let color = judged.map_or(Color32::WHITE, |(_, kind)| theme::kind(kind, visuals));
+    let color = judged.map_or(theme::ON_PICTURE, |(_, kind)| theme::kind(kind, visuals));
     painter.rect_stroke(rect, CornerRadius::ZERO, Stroke::new(5.0, theme::UNDER_LINE), StrokeKind::Middle);
     painter.rect_stroke(rect, CornerRadius::ZERO, Stroke::new(3.0, color), StrokeKind::Middle);
     for corner in [rect.left_top(), rect.right_top(), rect.left_bottom(), rect.right_bottom()] {
@@ -143,8 +143,8 @@ fn paint_probe(state: &State, probe: &Probe, shown: &Shown, view: &View, ui: &Ui
         painter.rect(
             handle,
             CornerRadius::ZERO,
-            Color32::WHITE,
-            Stroke::new(1.0, Color32::BLACK),
+            theme::ON_PICTURE,
+            Stroke::new(1.0, theme::UNDER_LINE),
             StrokeKind::Inside,
         );
     }
@@ -158,7 +158,7 @@ fn paint_probe(state: &State, probe: &Probe, shown: &Shown, view: &View, ui: &Ui
         _ => "…".into(),
     };
     let font = egui::FontId::proportional(theme::TEXT);
-    let ink = judged.map_or(Color32::BLACK, |(_, kind)| theme::on_kind(kind, ui.visuals()));
+    let ink = judged.map_or(theme::ON_MARK, |(_, kind)| theme::on_kind(kind, ui.visuals()));
     let galley = painter.layout_no_wrap(text, font, ink);
     let size = galley.size() + vec2(8.0, 4.0);
     let above = rect.left_top() - vec2(1.5, size.y);

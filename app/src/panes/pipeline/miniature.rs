@@ -91,7 +91,7 @@ fn photo(state: &State, rect: Rect, ui: &Ui) {
     let Some(shown) = state.shown() else { return };
     let Some(picture) = &shown.picture else { return };
     let texture = texture(shown, picture, ui.ctx());
-    image(&texture, fit(shown.size, rect), Color32::WHITE, ui);
+    image(&texture, fit(shown.size, rect), theme::TINT.0, ui);
 }
 
 /// All boxes on the dimmed picture; the region that is looked at stands out.
@@ -100,7 +100,7 @@ fn boxes(state: &State, contents: &Contents, rect: Rect, ui: &Ui) {
     let frame = fit(shown.size, rect);
     if let Some(picture) = &shown.picture {
         let texture = texture(shown, picture, ui.ctx());
-        image(&texture, frame, Color32::from_gray(110), ui);
+        image(&texture, frame, theme::TINT.1, ui);
     }
     let scale = frame.width() / shown.size.0.max(1) as f32;
     let place = |region: &ferkd_method::region::Region| {
@@ -108,13 +108,13 @@ fn boxes(state: &State, contents: &Contents, rect: Rect, ui: &Ui) {
         Rect::from_min_size(min, vec2(region.width as f32, region.height as f32) * scale)
     };
     let painter = ui.painter();
-    let thin = Stroke::new(0.75, Color32::from_white_alpha(70));
+    let thin = Stroke::new(0.75, theme::FAINT_ON_PICTURE);
     for region in &shown.regions {
         painter.rect_stroke(place(region), CornerRadius::ZERO, thin, StrokeKind::Inside);
     }
     if let Some((_, region)) = &contents.numbers.region {
         let kind = contents.numbers.judged.map(|(_, kind)| kind);
-        let color = kind.map_or(Color32::WHITE, |kind| theme::kind(kind, ui.visuals()));
+        let color = kind.map_or(theme::ON_PICTURE, |kind| theme::kind(kind, ui.visuals()));
         let stroke = Stroke::new(2.0, color);
         painter.rect_stroke(place(region), CornerRadius::ZERO, stroke, StrokeKind::Inside);
     }
@@ -208,7 +208,7 @@ fn mixed(state: &State, contents: &Contents, rect: Rect, ui: &Ui) {
         }
     };
     let side = rect.height().min(rect.width());
-    image(&texture, Rect::from_center_size(rect.center(), egui::Vec2::splat(side)), Color32::WHITE, ui);
+    image(&texture, Rect::from_center_size(rect.center(), egui::Vec2::splat(side)), theme::TINT.0, ui);
 }
 
 /// Every student's smoothed loss.

@@ -98,7 +98,7 @@ fn explanation(state: &State, contents: &Contents, stage: Stage, cx: &mut PaneCo
             ui.add_space(2.0);
             ui.label(RichText::new(stage.formula()).monospace().color(theme::accent(ui.visuals())));
             match stage.with_numbers(&contents.numbers) {
-                Some(numbers) => ui.label(RichText::new(numbers).size(12.5)),
+                Some(numbers) => ui.label(RichText::new(numbers).size(theme::CAPTION)),
                 None => ui.weak(missing(stage)),
             };
             if stage == Stage::Teacher {

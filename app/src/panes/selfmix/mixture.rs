@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use egui::{Align2, Color32, CornerRadius, FontId, Rect, Sense, Stroke, StrokeKind, Ui, pos2, vec2};
+use egui::{Align2, CornerRadius, FontId, Rect, Sense, Stroke, StrokeKind, Ui, pos2, vec2};
 use ferkd_method::label::SoftLabel;
 use ferkd_method::region::Region;
 use ferkd_method::selfmix::{Mixing, Operator};
@@ -113,7 +113,7 @@ impl Mixture<'_> {
             let square = Rect::from_min_size(min, vec2(size, size));
             match &made {
                 Some(Ok(textures)) => {
-                    painter.image(textures[i], square, whole, Color32::WHITE);
+                    painter.image(textures[i], square, whole, theme::TINT.0);
                 }
                 _ => {
                     painter.rect_filled(
@@ -136,7 +136,13 @@ impl Mixture<'_> {
                 );
             }
             let at = pos2(square.center().x, rect.bottom() - 16.0);
-            painter.text(at, Align2::CENTER_TOP, text, FontId::proportional(12.0), visuals.text_color());
+            painter.text(
+                at,
+                Align2::CENTER_TOP,
+                text,
+                FontId::proportional(theme::CAPTION),
+                visuals.text_color(),
+            );
             if i < 2 {
                 let at = pos2(square.right() + SIGN / 2.0, square.center().y);
                 let sign = ["+", "="][i];
@@ -144,7 +150,7 @@ impl Mixture<'_> {
                     at,
                     Align2::CENTER_CENTER,
                     sign,
-                    FontId::proportional(16.0),
+                    FontId::proportional(theme::TITLE),
                     theme::weak(visuals),
                 );
             }
@@ -200,7 +206,7 @@ fn bar(name: &str, p: f32, parts: [f32; 2], which: [usize; 2], ui: &mut Ui) {
         rect.right_center() - vec2(4.0, 0.0),
         Align2::RIGHT_CENTER,
         format!("{p:.3}"),
-        FontId::monospace(11.0),
+        FontId::monospace(theme::AXIS),
         visuals.text_color(),
     );
     let inside = Rect::from_min_max(rect.min, pos2(number.left() - 4.0, rect.bottom()));
@@ -209,7 +215,7 @@ fn bar(name: &str, p: f32, parts: [f32; 2], which: [usize; 2], ui: &mut Ui) {
         at,
         Align2::LEFT_CENTER,
         name,
-        FontId::proportional(12.0),
+        FontId::proportional(theme::CAPTION),
         visuals.text_color(),
     );
     response.on_hover_text(format!("{name}: {:.3} from a, {:.3} from its partner", parts[0], parts[1]));

@@ -90,7 +90,7 @@ fn axis(ui: &mut Ui) {
             _ => Align2::CENTER_TOP,
         };
         let at = pos2(rect.left() + tick * rect.width(), rect.top());
-        let font = FontId::proportional(11.0);
+        let font = FontId::proportional(theme::AXIS);
         ui.painter().text(at, anchor, format!("{tick}"), font, theme::weak(ui.visuals()));
     }
 }

@@ -1,6 +1,6 @@
 //! What a student takes for what: ten by ten cells that open their scenes.
 
-use egui::{Align2, Color32, CornerRadius, FontId, Rect, Sense, Stroke, StrokeKind, Ui, pos2, vec2};
+use egui::{Align2, CornerRadius, FontId, Rect, Sense, Stroke, StrokeKind, Ui, pos2, vec2};
 
 use super::look::Look;
 use super::scenes;
@@ -48,7 +48,7 @@ fn matrix(student: &StudentState, look: &mut Look, width: f32, ui: &mut Ui) {
     });
     let visuals = ui.visuals().clone();
     let text = |at, text: String, color| {
-        ui.painter().text(at, Align2::CENTER_CENTER, text, FontId::proportional(11.0), color);
+        ui.painter().text(at, Align2::CENTER_CENTER, text, FontId::proportional(theme::AXIS), color);
     };
     let place = |truth: u32, prediction: u32| {
         let min = rect.min + vec2(margin + prediction as f32 * side, margin + truth as f32 * side);
@@ -85,7 +85,7 @@ fn matrix(student: &StudentState, look: &mut Look, width: f32, ui: &mut Ui) {
             ui.painter().rect_filled(cell, CornerRadius::same(2), color.gamma_multiply(0.85 * strength));
             if count > 0 {
                 let is_strong = strength > if visuals.dark_mode { 0.6 } else { 0.8 };
-                let color = if is_strong { Color32::WHITE } else { visuals.text_color() };
+                let color = if is_strong { theme::ON_PICTURE } else { visuals.text_color() };
                 text(cell.center(), count.to_string(), color);
             }
             if is_open || response.hovered() || response.has_focus() {
