@@ -67,6 +67,8 @@ class Store:
     def digest(self) -> str: ...
     @property
     def manifest(self) -> dict[str, Any]: ...
+    def verify(self) -> None:
+        """Reads every file and compares it with its checksum; a `ValueError` names those that are damaged."""
     def image(self, image: int) -> ImageInfo:
         """What the store knows of an image."""
     def targets(self) -> NDArray[np.int64]:
@@ -74,10 +76,14 @@ class Store:
     def regions(self, image: int, which: _Which = None) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
         """Boxes int32 (n, 4) as top, left, height, width in pixels, and flips bool (n)."""
     @overload
-    def labels(self, image: int, which: _Which = None, dense: Literal[False] = False) -> Labels: ...
+    def labels(self, image: int, which: _Which = None, dense: Literal[False] = False) -> Labels:
+        """The teacher's labels of an image's regions, sparse: int32 (n, K), float32 (n, K), float32 (n)."""
     @overload
     def labels(self, image: int, which: _Which = None, *, dense: Literal[True]) -> NDArray[np.float32]:
-        """The teacher's labels of an image's regions: sparse, or float32 (n, C)."""
+        """The teacher's labels of an image's regions over all classes: float32 (n, C)."""
+    @overload
+    def labels(self, image: int, which: _Which = None, dense: bool = False) -> Union[Labels, NDArray[np.float32]]:
+        """Either, by what `dense` turns out to be."""
     def confidence(self, image: Optional[int] = None, confidence: _Confidence = "max") -> NDArray[np.float32]:
         """The teacher's confidence: float32 (M) of one image, (images, M) of all."""
     def mine(
@@ -214,6 +220,8 @@ class StoreWriter:
     def missing(self) -> list[int]: ...
     @property
     def regions_per_image(self) -> int: ...
+    @property
+    def shard_images(self) -> int: ...
     @property
     def outputs(self) -> int: ...
     @property

@@ -38,10 +38,13 @@ class Targets(NamedTuple):
     """Probability of a listed class beyond `rest`, padded with 0: float32 (N, slots)."""
     rest: Tensor
     """Probability that every class has at least: float32 (N)."""
+    num_classes: Optional[int] = None
+    """Number of classes C, which the loss holds the logits against; None where it is not known."""
 
-    def to(self, device: _Device, non_blocking: bool = True) -> Targets:
-        """The same on a device."""
-        return Targets(*(tensor.to(device, non_blocking=non_blocking) for tensor in self))
+    def to(self, device: _Device, non_blocking: Optional[bool] = None) -> Targets:
+        """The same on a device; see `Batch.to`."""
+        classes, weights, rest = (_moved(tensor, device, non_blocking) for tensor in self[:3])
+        return Targets(classes, weights, rest, self.num_classes)
 
     def dense(self, num_classes: int) -> Tensor:
         """All probabilities: float32 (N, C)."""
@@ -61,9 +64,9 @@ class Mixing(NamedTuple):
     paste: Tensor
     """The box that is pasted: top, bottom, left, right, half-open, in pixels: int32 (N, 4)."""
 
-    def to(self, device: _Device, non_blocking: bool = True) -> Mixing:
-        """The same on a device."""
-        return Mixing(*(tensor.to(device, non_blocking=non_blocking) for tensor in self))
+    def to(self, device: _Device, non_blocking: Optional[bool] = None) -> Mixing:
+        """The same on a device; see `Batch.to`."""
+        return Mixing(*(_moved(tensor, device, non_blocking) for tensor in self))
 
     def pixels(self, pixels: Tensor) -> Tensor:
         """Mixed pixels (N, channels, side, side) of unmixed ones, on their device."""
@@ -88,6 +91,7 @@ class Mixing(NamedTuple):
             torch.cat([targets.classes, targets.classes[self.partners]], 1),
             torch.cat([own * targets.weights, other * targets.weights[self.partners]], 1),
             own[:, 0] * targets.rest + other[:, 0] * targets.rest[self.partners],
+            targets.num_classes,
         )
 
 
@@ -105,10 +109,16 @@ class Batch(NamedTuple):
     mixing: Optional[Mixing] = None
     """How to mix on the device: see `mixed`."""
 
-    def to(self, device: _Device, non_blocking: bool = True) -> Batch:
-        """The same on a device."""
+    def to(self, device: _Device, non_blocking: Optional[bool] = None) -> Batch:
+        """The same on a device.
+
+        Args:
+            device: Where to.
+            non_blocking: Whether to go on before everything has arrived; if left out, on the way to a device other
+                than the CPU, whose work waits for it by itself.
+        """
         moved = None if self.mixing is None else self.mixing.to(device, non_blocking)
-        pixels = self.pixels.to(device, non_blocking=non_blocking)
+        pixels = _moved(self.pixels, device, non_blocking)
         return Batch(pixels, self.targets.to(device, non_blocking), self.step, self.total, moved)
 
     def mixed(self) -> Batch:
@@ -132,7 +142,7 @@ class Dataset(_Dataset[Batch]):
         transform: Makes a tensor (3, side, side) of a PIL picture that is one region, cropped, resized to `side` and
             mirrored by Pillow, such as a torchvision transform. Without it the core cuts, resizes and normalises.
         mix_on: "host": batches are mixed. "device": they come unmixed, and `batch.to(device).mixed()` mixes them.
-        rank: This process's share of each step; torch.distributed's rank if left out.
+        rank: This process's share of each step; torch.distributed's rank if left out, once its group is there.
         world_size: Number of shares; torch.distributed's world size if left out.
         **settings: Those of `ferkd.Batches`, which are those of `ferkd train`.
 
@@ -159,12 +169,13 @@ class Dataset(_Dataset[Batch]):
         self._given = (os.fspath(store), os.fspath(images), settings)
         self.transform = transform
         self.mix_on = mix_on
-        self.rank, self.world_size = _place() if rank is None or world_size is None else (rank, world_size)
+        self._place = None if rank is None or world_size is None else (rank, world_size)
         self.batches = Batches(store, images, **settings)
 
     def __getstate__(self) -> dict[str, Any]:
         """A worker that is not forked opens store and images again, with the thresholds that were found."""
-        state = dict(self.__dict__)
+        # A worker is in no group of processes: it takes its parent's place.
+        state = {**self.__dict__, "_place": (self.rank, self.world_size)}
         batches = state.pop("batches")
         if batches.thresholds is not None:
             store, images, settings = self._given
@@ -182,6 +193,16 @@ class Dataset(_Dataset[Batch]):
         return len(self.batches)
 
     @property
+    def rank(self) -> int:
+        """Which share of each step is this process's, from 0."""
+        return (self._place or _place())[0]
+
+    @property
+    def world_size(self) -> int:
+        """Number of shares."""
+        return (self._place or _place())[1]
+
+    @property
     def temperature(self) -> float:
         """Temperature of the teacher's softmax: the student's in the loss."""
         return self.batches.temperature
@@ -192,17 +213,27 @@ class Dataset(_Dataset[Batch]):
         return self.batches.num_classes
 
     def __getitem__(self, step: int) -> Batch:
-        """The batch of a step."""
+        """The batch of a step, counted from 0."""
+        if not 0 <= step < len(self):
+            raise IndexError(f"step {step}: expected 0 to {len(self) - 1}")
         _share_cores()
         at = (step, self.rank, self.world_size)
         if self.transform is None and self.mix_on == "host":
             made = self.batches.batch(*at)
-            return Batch(torch.from_numpy(made.pixels), _targets(made.targets), step, made.total)
+            return Batch(torch.from_numpy(made.pixels), self._targets(made.targets), step, made.total)
         regions = self.batches.regions(*at)
         pixels = self._cut(regions) if self.transform else torch.from_numpy(self.batches.batch(*at, mixed=False).pixels)
         mixing = _mixing((regions.partners, regions.mix, regions.l, regions.paste))
-        batch = Batch(pixels, _targets(regions.targets), step, regions.total, mixing)
+        batch = Batch(pixels, self._targets(regions.targets), step, regions.total, mixing)
         return batch if self.mix_on == "device" else batch.mixed()
+
+    def __getitems__(self, steps: Sequence[int]) -> list[Batch]:
+        """What a `DataLoader` asks for that would put several steps into one batch."""
+        raise TypeError("Dataset gives whole batches: pass batch_size=None to DataLoader")
+
+    def _targets(self, targets: _types.Targets) -> Targets:
+        classes, weights, rest = (torch.from_numpy(array) for array in targets)
+        return Targets(classes, weights, rest, self.num_classes)
 
     def _cut(self, regions: _types.Regions) -> Tensor:
         """Pixels of regions, by Pillow and the transform. Regions of an image follow each other."""
@@ -302,9 +333,29 @@ def soft_cross_entropy(
     Args:
         logits: Of the student: (N, C).
         targets: Sparse labels, or dense ones (N, C).
-        temperature: Of the student's softmax: the store's.
+        temperature: Of the student's softmax, above 0: the store's.
         reduction: "mean" or "sum" over regions, or "none": (N).
+
+    Raises:
+        ValueError: Logits and labels of other regions or classes, labels that are class indices, another reduction.
     """
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f'invalid reduction {reduction!r}: expected "mean", "sum" or "none"')
+    if not temperature > 0:
+        raise ValueError(f"invalid temperature {temperature}: expected a number above 0")
+    if logits.ndim != 2:
+        raise ValueError(f"invalid logits of shape {tuple(logits.shape)}: expected (N, C)")
+    if isinstance(targets, Tensor):
+        if targets.shape != logits.shape or not targets.is_floating_point():
+            found = f"{targets.dtype} {tuple(targets.shape)}"
+            raise ValueError(f"invalid targets {found}: expected probabilities of shape {tuple(logits.shape)}")
+    else:
+        regions, num_classes = len(targets.rest), targets.num_classes
+        if len(logits) != regions:
+            raise ValueError(f"invalid logits of {len(logits)} regions: expected {regions}, as the targets have")
+        if num_classes is not None and logits.shape[1] != num_classes:
+            problem = f"invalid logits of {logits.shape[1]} classes: expected {num_classes}, the store's"
+            raise ValueError(f"{problem} (give the model an output for each: dataset.num_classes)")
     log_p = torch.log_softmax(logits.float() / temperature, 1)
     if isinstance(targets, Tensor):
         losses = -(log_p * targets).sum(1)
@@ -316,12 +367,14 @@ def soft_cross_entropy(
     return losses.mean() if reduction == "mean" else losses.sum()
 
 
-def _targets(targets: _types.Targets) -> Targets:
-    return Targets(*(torch.from_numpy(array) for array in targets))
-
-
 def _mixing(arrays: Sequence[np.ndarray[Any, Any]]) -> Mixing:
     return Mixing(*(torch.from_numpy(array) for array in arrays))
+
+
+def _moved(tensor: Tensor, device: _Device, non_blocking: Optional[bool]) -> Tensor:
+    # Towards the CPU, what has not arrived would be read as it is.
+    waits = torch.device(device).type == "cpu" if non_blocking is None else not non_blocking
+    return tensor.to(device, non_blocking=not waits)
 
 
 def _place() -> tuple[int, int]:

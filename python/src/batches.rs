@@ -26,7 +26,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 
 use crate::convert::{instance, settings};
-use crate::errors::raised;
+use crate::errors::{raised, raised_of_settings};
 use crate::labels::targets;
 use crate::mixing::MixRows;
 use crate::pool;
@@ -105,7 +105,10 @@ impl BatchConfig {
                 .remedy("choose fkd, ferkd, ferkd+selfmix, ferkd-drop or ferkd-calibrate"));
         }
         if !(8..=4096).contains(&self.side) {
-            return Err(Error::usage("side", format!("invalid value {}: expected 8 to 4096 pixels", self.side)));
+            return Err(Error::usage(
+                "side",
+                format!("invalid value {}: expected 8 to 4096 pixels", self.side),
+            ));
         }
         let is_std = |std: &f32| std.is_finite() && *std > 0.0;
         if !self.mean.iter().all(|mean| mean.is_finite()) || !self.std.iter().all(is_std) {
@@ -171,7 +174,7 @@ impl PyBatches {
         settings: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
         let layer = self::settings(settings)?;
-        pool::run(py, || Self::open(store, images, layer))
+        pool::result(py, || Self::open(store, images, layer)).map_err(raised_of_settings)
     }
 
     /// Number of steps of the whole run.
@@ -284,7 +287,7 @@ impl PyBatches {
         let Batch { pixels, targets: labels, first, total, kinds, fallbacks, len, .. } =
             made.ok_or_else(|| self.past_the_end(step))?;
         let Pictures::F32(pixels) = pixels else {
-            return Err(raised(Error::usage("pixels", "they are no f32")));
+            return Err(raised(Error::usage("pixels", "invalid type: expected float32")));
         };
         let pixels = pixels.into_pyarray(py).reshape([len, 3, side, side])?;
         instance(py, "Batch", (pixels, targets(py, labels)?, step, first, total, tuple(kinds), fallbacks))
@@ -461,7 +464,7 @@ impl PyBatches {
             let partner = mix.partners[row] as usize;
             if !rows.contains(&partner) {
                 return Err(Error::usage("mix", "regions are mixed with those of another share").remedy(
-                    "let the core cut and mix (cut=\"core\"), or mix within images (mix=\"selfmix\") or not at all",
+                    "let the core mix (mix_on=\"host\" without a transform), or mix within images (mix=\"selfmix\") or not at all",
                 ));
             }
             found.mixing.push((partner - rows.start) as i64, mix.mixings[row]);

@@ -59,10 +59,26 @@ pub fn regions(which: Option<&Bound<'_, PyAny>>, count: u32) -> PyResult<Vec<u32
         let error = Error::usage("which", format!("region {region}; the store has {count} of each image"));
         Err(raised(error.remedy(format!("take 0 to {}", count - 1))))
     };
+    let mask = || {
+        let error = Error::usage("which", "invalid regions: expected their numbers, not a mask of booleans");
+        raised(error.remedy("numpy.flatnonzero(mask) gives the numbers"))
+    };
+    // Of numpy, and of PyTorch, whose booleans would count as 0 and 1.
+    let is_mask = |value: &Bound<'_, PyAny>| -> PyResult<bool> {
+        let kind = value.getattr_opt("dtype")?.map(|dtype| dtype.to_string());
+        Ok(value.is_instance_of::<PyBool>() || kind.is_some_and(|kind| kind.contains("bool")))
+    };
+    if is_mask(which)? {
+        return Err(mask());
+    }
     if let Ok(number) = which.extract::<i64>() {
         return Ok(vec![one(number)?]);
     }
-    which.try_iter()?.map(|number| one(number?.extract()?)).collect()
+    let region = |number: PyResult<Bound<'_, PyAny>>| {
+        let number = number?;
+        if is_mask(&number)? { Err(mask()) } else { one(number.extract()?) }
+    };
+    which.try_iter()?.map(region).collect()
 }
 
 /// Keyword arguments as a layer of settings: `regions_per_step=4` is `regions-per-step = 4`; `None` is left out.

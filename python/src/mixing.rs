@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::convert::{settings, table};
-use crate::errors::raised;
+use crate::errors::raised_of_settings;
 
 /// Partner int64 (N), operator uint8 (N), l float32 (N) and box int32 (N, 4) of N rows.
 pub type MixArrays<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>, Bound<'py, PyAny>, Bound<'py, PyAny>);
@@ -94,7 +94,7 @@ pub fn draw_mixing<'py>(
     side: u32,
     settings: Option<&Bound<'py, PyDict>>,
 ) -> PyResult<MixArrays<'py>> {
-    drawn(step, &regions, side, self::settings(settings)?).map_err(raised)?.arrays(py)
+    drawn(step, &regions, side, self::settings(settings)?).map_err(raised_of_settings)?.arrays(py)
 }
 
 fn drawn(step: u64, regions: &[usize], side: u32, layer: toml::Table) -> Result<MixRows> {

@@ -48,7 +48,15 @@ fn current() -> Result<&'static ThreadPool> {
 /// Does `work` on this process's threads, without the interpreter's lock.
 ///
 /// # Errors
-/// Those of `work`, as Python's; a system that allows no more threads.
+/// Those of `work`; a system that allows no more threads.
+pub fn result<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    py.detach(|| current()?.install(work))
+}
+
+/// The same, with errors as Python's.
+///
+/// # Errors
+/// Those of [`result`].
 pub fn run<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T> + Send) -> PyResult<T> {
-    py.detach(|| current()?.install(work)).map_err(raised)
+    result(py, work).map_err(raised)
 }

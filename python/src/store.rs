@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ferkd_data::store::Store;
+use ferkd_data::store::{Store, verify};
 use ferkd_method::calibration::{Adaptation, Calibrated, Epsilon, Softening};
 use ferkd_method::error::{Error, Result, check_share};
 use ferkd_method::label::SoftLabel;
@@ -22,7 +22,8 @@ use ferkd_data::batches::targets::Targets;
 
 /// A complete label store, open for reading.
 ///
-/// Opening reads the manifest and the checksums only; shards are mapped into memory when they are first asked for.
+/// Opening reads the manifest and the checksums only; shards are mapped into memory when they are first asked for, and
+/// what they hold is not compared with the checksums unless `verify` is called.
 /// It is shared freely between threads, and pickled by its path.
 ///
 /// Args:
@@ -117,6 +118,23 @@ impl PyStore {
     fn manifest<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let bytes = self.store.manifest().to_json().map_err(raised)?;
         py.import("json")?.call_method1("loads", (bytes,))
+    }
+
+    /// Reads every file of the store and compares it with its checksum, as `ferkd verify` does.
+    ///
+    /// Raises:
+    ///     ValueError: Files that are damaged, missing or not the store's; all of them are named.
+    fn verify(&self, py: Python<'_>) -> PyResult<()> {
+        let report = pool::run(py, || verify(&self.path, rayon::current_num_threads()))?;
+        if report.damages.is_empty() {
+            return Ok(());
+        }
+        let damages: Vec<String> =
+            report.damages.iter().map(|d| format!("{}: {}", d.file, d.problem)).collect();
+        let error = Error::damaged(&self.path, damages.join("; "));
+        Err(raised(error.remedy(
+            "copy the store again, or label these shards again: `ferkd verify --forget` removes them",
+        )))
     }
 
     /// What the store knows of an image: its name (relative path), width and height in pixels, class or None, XXH3 of
@@ -375,7 +393,9 @@ pub fn boxes<'a, 'py>(
 fn rule([low, mid, high]: [f32; 3], thresholds: Option<&Bound<'_, PyAny>>) -> PyResult<Rule> {
     let given = match thresholds {
         None => [None; 3],
-        Some(all) if all.extract::<String>().is_ok() => [None, Some(number_or_named("thresholds", all)?), None],
+        Some(all) if all.extract::<String>().is_ok() => {
+            [None, Some(number_or_named("thresholds", all)?), None]
+        }
         Some(each) => {
             let each: Vec<Bound<'_, PyAny>> = each.try_iter()?.collect::<PyResult<_>>()?;
             let [low, mid, high] = &each[..] else {

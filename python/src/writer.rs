@@ -24,7 +24,7 @@ use pyo3::types::{PyBytes, PyDict};
 use rayon::prelude::*;
 
 use crate::convert::{place, settings};
-use crate::errors::raised;
+use crate::errors::{raised, raised_of_settings};
 use crate::pool;
 use crate::store::boxes;
 
@@ -117,7 +117,7 @@ impl PyStoreWriter {
     ) -> PyResult<Self> {
         let classes = classes_of(classes)?;
         let layer = self::settings(settings)?;
-        pool::run(py, || Self::open(path, images, classes, layer))
+        pool::result(py, || Self::open(path, images, classes, layer)).map_err(raised_of_settings)
     }
 
     fn __repr__(&self) -> String {
@@ -147,6 +147,12 @@ impl PyStoreWriter {
     #[getter]
     fn regions_per_image(&self) -> u32 {
         self.manifest.regions.per_image
+    }
+
+    /// Images of a shard: what is written at once.
+    #[getter]
+    fn shard_images(&self) -> u32 {
+        self.manifest.shard_images
     }
 
     /// Number of the model's outputs: the width of logits and probabilities.

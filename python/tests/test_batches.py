@@ -173,7 +173,7 @@ def test_what_does_not_fit_is_refused(store_path, images, tmp_path):
         ({"side": 4}, "8 to 4096"),
         ({"epsilon": 1.5}, "epsilon"),
         ({"std": (0, 1, 1)}, "std above 0"),
-        ({"mix_partners": "overlap"}, "mix-partners"),
+        ({"mix_partners": "overlap"}, "mix_partners"),
         ({"low": 0.1}, "give all three"),
         ({"store_regions": 99}, "take 1 to 8"),
         ({"quantiles": (0.1, 0.2)}, "quantiles"),

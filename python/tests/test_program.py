@@ -1,5 +1,6 @@
 """Against the program: FERKD_PROGRAM names it. Stores that it wrote, and whole runs that it trained."""
 
+import copy
 import json
 import math
 import os
@@ -115,23 +116,33 @@ def test_a_run_by_pytorch_has_the_losses_of_one_by_the_program(scenes, tmp_path,
 
     data = Dataset(store, scenes / "scenes", supervision=supervision, side=side, epochs=20, batch=16,
                    regions_per_step=2, seed=4)  # fmt: skip
-    optimizer = torch.optim.SGD(model.parameters(), peak, momentum=0.9, weight_decay=1e-4)
-    model.train()
-    ours = []
-    for batch in DataLoader(data, batch_size=None):
-        for group in optimizer.param_groups:
-            group["lr"] = peak * (1 + math.cos(math.pi * batch.step / len(data))) / 2
-        loss = soft_cross_entropy(model(batch.pixels), batch.targets, data.temperature)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        ours.append(loss.item())
-    assert len(ours) == len(theirs) == 50
-    differences = np.abs(np.array(ours) - np.array(theirs))
-    print(f"{arch}, {supervision}: largest difference after 1, 10, 50 steps: "
-          f"{differences[0]:.1e}, {differences[:10].max():.1e}, {differences.max():.1e}")  # fmt: skip
-    # The same sums in another order: rounding at first. Batch norms of 16 regions then amplify it, layer norms hardly;
-    # losses themselves move by tenths.
-    most = 0.05 if arch == "resnet8" else 1e-4
-    assert differences[0] < 2e-6 and differences[:10].max() < 2e-5 and differences.max() < most
-    assert np.ptp(ours) > 0.1
+
+    def losses(model) -> np.ndarray:
+        optimizer = torch.optim.SGD(model.parameters(), peak, momentum=0.9, weight_decay=1e-4)
+        model.train()
+        found = []
+        for batch in DataLoader(data, batch_size=None):
+            for group in optimizer.param_groups:
+                group["lr"] = peak * (1 + math.cos(math.pi * batch.step / len(data))) / 2
+            loss = soft_cross_entropy(model(batch.pixels), batch.targets, data.temperature)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            found.append(loss.item())
+        return np.array(found)
+
+    # What rounding alone does: PyTorch beside itself, from weights that differ in the last bits. Most of such runs stay
+    # together, until somewhere a ReLU that is nearly 0 falls to the other side.
+    nudged = [copy.deepcopy(model) for _ in range(8)]
+    with torch.no_grad():
+        for other in nudged:
+            for weight in other.parameters():
+                weight *= 1 + (torch.rand_like(weight) - 0.5) * 2.0**-20
+    ours = losses(model)
+    assert len(ours) == len(theirs) == 50 and np.ptp(ours) > 0.1
+    differences = np.abs(ours - np.array(theirs))
+    own = max(np.abs(ours - losses(other)).max() for other in nudged)
+    print(f"{arch}, {supervision}: largest difference after 1, 10, 50 steps: {differences[0]:.1e}, "
+          f"{differences[:10].max():.1e}, {differences.max():.1e}; PyTorch's own {own:.1e}")  # fmt: skip
+    # The same sums in another order. Batch norms of 16 regions amplify rounding, layer norms hardly.
+    assert differences[0] < 2e-6 and differences[:10].max() < 2e-5 and differences.max() < 10 * own + 1e-5

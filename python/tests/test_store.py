@@ -146,8 +146,14 @@ def test_many_threads_read_one_store(store):
             assert all((a == b).all() for a, b in zip(found, expected))
 
 
+@pytest.mark.parametrize("which", [[True, False] * 4, np.array([True, False] * 4), np.bool_(True), True])
+def test_a_mask_is_no_list_of_regions(store, which):
+    with pytest.raises(ValueError, match=r"numpy\.flatnonzero"):
+        store.regions(0, which)
+
+
 def test_errors_are_the_cores(store, store_path, tmp_path):
-    with pytest.raises(OSError, match="nowhere"):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
         ferkd.Store(tmp_path / "nowhere")
     for call, text in [
         (lambda: store.regions(99), "99"),
@@ -174,3 +180,16 @@ def test_a_damaged_store_is_named(images, tmp_path, settings):
     manifest.write_text(manifest.read_text().replace('"seed": 3', '"seed": 4'))
     with pytest.raises(ValueError, match=r"manifest\.json.*checksum"):
         ferkd.Store(tmp_path / "s")
+
+
+def test_a_store_is_verified_when_asked(images, tmp_path, settings):
+    from conftest import write_store
+
+    store = write_store(tmp_path / "s", images, **settings)
+    store.verify()
+    shards = sorted((tmp_path / "s").glob("labels*"))
+    with shards[0].open("r+b") as shard:
+        shard.seek(-40, 2)
+        shard.write(bytes(40))
+    with pytest.raises(ValueError, match=rf"{shards[0].name}.*forget"):
+        ferkd.Store(tmp_path / "s").verify()

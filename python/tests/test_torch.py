@@ -1,6 +1,8 @@
 """`ferkd.torch`: where PyTorch is not installed these tests are skipped, and say so."""
 
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ SETTINGS = {"epochs": 4, "batch": 10, "regions_per_step": 2, "side": 16, "seed":
 
 
 def same(a: Batch, b: ferkd.Batch) -> bool:
-    pairs = zip((a.pixels, *a.targets), (b.pixels, *b.targets))
+    pairs = zip((a.pixels, *a.targets[:3]), (b.pixels, *b.targets))
     return (a.step, a.total) == (b.step, b.total) and all(np.array_equal(x.numpy(), y) for x, y in pairs)
 
 
@@ -53,15 +55,42 @@ def test_ranks_share_a_step(store_path, images):
         Dataset(store_path, images, rank=0, **SETTINGS)
 
 
+RANK = """
+import sys
+import torch
+from torch.utils.data import DataLoader
+from ferkd.torch import Dataset
+
+
+def main(store, images, folder, rank):
+    # The group may come after the data set, and a worker that is not forked is in no group at all.
+    data = Dataset(store, images, **{settings!r})
+    torch.distributed.init_process_group("gloo", init_method=f"file://{{folder}}/meet", rank=int(rank), world_size=2)
+    assert (data.rank, data.world_size) == (int(rank), 2)
+    loader = DataLoader(data, batch_size=None, num_workers=1, multiprocessing_context="spawn")
+    torch.save([(batch.pixels, batch.total) for batch in loader], f"{{folder}}/{{rank}}.pt")
+    torch.distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
+"""
+
+
 def test_ranks_are_torch_distributeds(store_path, images, tmp_path):
     if not torch.distributed.is_available():
         pytest.skip("this PyTorch is not distributed")
-    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path / 'meet'}", rank=0, world_size=1)
-    try:
-        data = Dataset(store_path, images, **SETTINGS)
-        assert (data.rank, data.world_size) == (0, 1)
-    finally:
-        torch.distributed.destroy_process_group()
+    script = tmp_path / "rank.py"
+    script.write_text(RANK.format(settings=SETTINGS))
+    command = [sys.executable, str(script), str(store_path), str(images), str(tmp_path)]
+    ranks = [subprocess.Popen([*command, str(rank)]) for rank in (0, 1)]
+    assert [rank.wait(timeout=300) for rank in ranks] == [0, 0]
+    parts = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
+    whole = Dataset(store_path, images, **SETTINGS)
+    assert len(whole) == len(parts[0]) == len(parts[1])
+    for step in range(len(whole)):
+        (first, total), (second, _) = parts[0][step], parts[1][step]
+        assert torch.equal(torch.cat([first, second]), whole[step].pixels) and total == len(first) + len(second)
 
 
 def test_a_pickled_dataset_keeps_the_thresholds_that_were_found(store_path, images):
@@ -96,10 +125,10 @@ def test_selfmix_of_batches_from_elsewhere_is_drawn_as_the_core_draws(store_path
         pixels, targets = mix(batch.pixels, batch.targets, step, per_image)
         expected = batch.mixed()
         assert torch.equal(pixels, expected.pixels)
-        assert all(torch.equal(a, b) for a, b in zip(targets, expected.targets))
+        assert all(torch.equal(a, b) for a, b in zip(targets[:3], expected.targets))
     with pytest.raises(ValueError, match="regions: 3 of all images"):
         mix(batch.pixels, batch.targets, 0, [3])
-    with pytest.raises(ValueError, match="mix-probability"):
+    with pytest.raises(ValueError, match="mix_probability"):
         SelfMix(probability=2).draw(0, [2], 8)
 
 
@@ -120,6 +149,39 @@ def test_the_sparse_loss_is_the_dense_one_and_has_its_gradient(store_path, image
     each = soft_cross_entropy(logits, batch.targets, 2.0, "none")
     torch.testing.assert_close(each.mean(), loss)
     torch.testing.assert_close(each.sum(), soft_cross_entropy(logits, batch.targets, 2.0, "sum"))
+
+
+def test_a_loss_of_other_shapes_is_refused(store_path, images):
+    batch = Dataset(store_path, images, supervision="ferkd+selfmix", **SETTINGS)[0]
+    logits = torch.zeros(len(batch.pixels), 7)
+    dense = batch.targets.dense(7)
+    refused = [
+        ({"logits": logits, "reduction": "avg"}, "invalid reduction 'avg'"),
+        ({"logits": logits, "temperature": 0.0}, "invalid temperature"),
+        ({"logits": logits, "temperature": float("nan")}, "invalid temperature"),
+        ({"logits": logits[0]}, "invalid logits of shape"),
+        ({"logits": logits[1:]}, "logits of 9 regions: expected 10"),
+        ({"logits": torch.zeros(len(logits), 1000)}, "1000 classes: expected 7, the store's"),
+        ({"logits": torch.zeros(len(logits), 3)}, "3 classes: expected 7, the store's"),
+        ({"logits": logits, "targets": dense[:, :1]}, "invalid targets torch.float32"),
+        ({"logits": logits, "targets": dense.argmax(1)}, "invalid targets torch.int64"),
+        ({"logits": logits, "targets": dense.long()}, "invalid targets torch.int64"),
+    ]
+    for given, why in refused:
+        with pytest.raises(ValueError, match=why):
+            soft_cross_entropy(**{"targets": batch.targets, **given})
+    # Mixing and moving keep the number of classes.
+    device = Dataset(store_path, images, mix_on="device", supervision="ferkd+selfmix", **SETTINGS)[0]
+    assert device.to("cpu").mixed().targets.num_classes == 7
+
+
+def test_a_loader_that_would_collate_says_what_to_pass(store_path, images):
+    data = Dataset(store_path, images, **SETTINGS)
+    with pytest.raises(TypeError, match="batch_size=None"):
+        next(iter(DataLoader(data)))
+    for step in (-1, len(data)):
+        with pytest.raises(IndexError, match=f"step {step}"):
+            data[step]
 
 
 def test_regions_cut_by_pillow_are_the_cores_within_its_rounding(store_path, images):
@@ -149,6 +211,22 @@ def test_torchvisions_transforms_take_the_regions(store_path, images):
     data = Dataset(store_path, images, transform=jitter, supervision="ferkd+selfmix", **SETTINGS)
     batch = data[0]
     assert batch.pixels.shape == (10, 3, 16, 16) and 0 <= batch.pixels.min() <= batch.pixels.max() <= 1
+
+
+def test_torchvision_cuts_a_box_as_the_core_does(store_path, images):
+    functional = pytest.importorskip("torchvision.transforms.functional", reason="torchvision is not installed")
+    from PIL import Image
+
+    data = ferkd.Batches(store_path, images, supervision="fkd", mean=(0.0,) * 3, std=(1.0,) * 3, **SETTINGS)
+    regions, batch = data.regions(0), data.batch(0)
+    names = [ferkd.Store(store_path).image(image)["name"] for image in range(sum(FOLDERS.values()))]
+    for row, image in enumerate(regions.images):
+        picture = Image.open(images / names[image]).convert("RGB")
+        cut = functional.resized_crop(picture, *regions.boxes[row].tolist(), [16, 16], antialias=True)
+        pixels = functional.to_tensor(functional.hflip(cut) if regions.flips[row] else cut)
+        levels = (pixels.numpy() - batch.pixels[row]) * 255
+        # As Pillow's own goldens.
+        assert np.abs(levels).max() < 2.1 and np.abs(levels).mean() < 0.5
 
 
 class Model(torch.nn.Module):
@@ -195,6 +273,68 @@ def test_a_model_labels_images_in_three_lines(images, tmp_path):
         ferkd.label(other, images, tmp_path / "s", classes=CLASSES, regions=4, codec="full")
 
 
+def test_a_model_may_be_wrapped_in_half_precision_or_of_transformers(images, tmp_path):
+    class Answer:
+        def __init__(self, logits):
+            self.logits = logits
+
+    class Wrapped(Model):
+        def get_extra_state(self):
+            return {"steps": 3}
+
+        def set_extra_state(self, state):
+            pass
+
+        def forward(self, pixels):
+            assert pixels.dtype == self.head.weight.dtype
+            return Answer(super().forward(pixels))
+
+    given = {"classes": CLASSES, "regions": 4, "codec": "full", "batch": 8}
+    plain = ferkd.label(Model(), images, tmp_path / "plain", **given)
+    answers = ferkd.label(Wrapped(), images, tmp_path / "answers", **given)
+    assert answers.manifest["teacher"]["sha256"] == plain.manifest["teacher"]["sha256"]
+    np.testing.assert_array_equal(answers.labels(3, dense=True), plain.labels(3, dense=True))
+    parallel = ferkd.label(torch.nn.DataParallel(Model()), images, tmp_path / "plain", **given)
+    assert parallel.digest == plain.digest, "the same weights go on"
+    half = ferkd.label(Wrapped().bfloat16(), images, tmp_path / "half", **given)
+    np.testing.assert_allclose(half.labels(3, dense=True), plain.labels(3, dense=True), atol=0.05)
+    ferkd.label(Wrapped().double(), images, tmp_path / "double", **given)
+    for answer in (lambda pixels: (pixels,), lambda pixels: pixels):
+        odd = Model()
+        odd.forward = answer
+        with pytest.raises(TypeError, match=r"expected logits \(N, outputs\)"):
+            ferkd.label(odd, images, tmp_path / "odd", **given)
+
+
+def test_a_model_is_left_as_it_was_and_gets_whole_batches(images, tmp_path):
+    model, sizes = Model().train(), []
+    model.flat.eval()
+    forward = model.forward
+    model.forward = lambda pixels: (sizes.append((len(pixels), model.training)), forward(pixels))[1]
+    given = {"classes": CLASSES, "regions": 4, "codec": "full", "shard_images": 5}
+    whole = ferkd.label(model, images, tmp_path / "whole", batch=12, **given)
+    # Three images at once, of shards of 5, 5 and 2.
+    assert sizes == [(12, False), (8, False), (12, False), (8, False), (8, False)]
+    assert model.training and not model.flat.training and model.head.training
+
+    # A run that goes on gives the same batches, and so the same bytes.
+    class Stop(Exception):
+        pass
+
+    def stop(done, total):
+        if done == 7:
+            raise Stop
+
+    with pytest.raises(Stop):
+        ferkd.label(model, images, tmp_path / "again", batch=12, progress=stop, **given)
+    assert ferkd.label(model, images, tmp_path / "again", batch=12, **given).digest == whole.digest
+    silent = Model()
+    silent.default_cfg = None
+    silent.head = torch.nn.Linear(3 * 224 * 224, len(CLASSES))
+    with pytest.warns(UserWarning, match="side 224, bicubic, ImageNet's mean and std are assumed"):
+        ferkd.label(silent, images, tmp_path / "silent", images_per_class=1, **given)
+
+
 def test_a_transform_may_cut_for_the_model(images, tmp_path):
     pytest.importorskip("PIL", reason="Pillow is not installed")
 
@@ -211,6 +351,6 @@ def test_a_transform_may_cut_for_the_model(images, tmp_path):
 def test_a_batch_moves_as_a_whole(store_path, images):
     batch = Dataset(store_path, images, mix_on="device", supervision="ferkd+selfmix", **SETTINGS)[0]
     moved = batch.to("meta")
-    assert {tensor.device.type for tensor in (moved.pixels, *moved.targets, *moved.mixing)} == {"meta"}
+    assert {tensor.device.type for tensor in (moved.pixels, *moved.targets[:3], *moved.mixing)} == {"meta"}
     with pytest.raises(ValueError, match="mix_on"):
         Dataset(store_path, images, mix_on="both", **SETTINGS)

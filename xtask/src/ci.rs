@@ -42,10 +42,14 @@ pub fn run() -> bool {
         println!("the page built after {} s", begun.elapsed().as_secs());
         (python, is_ok(built) & is_ok(page) & is_ok(cuda), is_ok(linted))
     });
-    let variables: Vec<(&str, &str)> = match &python {
-        Ok(Some(python)) => vec![("FERKD_PYTHON", python)],
-        _ => Vec::new(),
-    };
+    let runtime = python.as_ref().ok().and_then(|python| machine::onnx_runtime(python.as_deref()));
+    let mut variables: Vec<(&str, &str)> = Vec::new();
+    if let Ok(Some(python)) = &python {
+        variables.push(("FERKD_PYTHON", python));
+    }
+    if let Some(runtime) = &runtime {
+        variables.push(("ORT_DYLIB_PATH", runtime));
+    }
     let is_ready = is_ok(python.as_ref().map_err(String::clone));
     // Nothing else runs beside it, for where instructions are not counted the clock is read.
     let is_fast = !is_nightly || is_ok(bench_gate::run(&[]));

@@ -35,12 +35,13 @@ pub struct Error {
     subject: String,
     problem: String,
     remedy: Option<String>,
+    io: Option<std::io::ErrorKind>,
 }
 
 impl Error {
     /// A new error about `subject` (a file or a field).
     pub fn new(kind: ErrorKind, subject: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self { kind, subject: subject.into(), problem: problem.into(), remedy: None }
+        Self { kind, subject: subject.into(), problem: problem.into(), remedy: None, io: None }
     }
 
     /// The request itself is wrong.
@@ -99,7 +100,7 @@ impl Error {
             (std::io::ErrorKind::NotFound, None) => "there is no such file".to_owned(),
             _ => error.to_string(),
         };
-        let new = Self::new(ErrorKind::Io, path, problem);
+        let new = Self { io: Some(error.kind()), ..Self::new(ErrorKind::Io, path, problem) };
         match remedy {
             Some(remedy) => new.remedy(remedy),
             None => new,
@@ -121,6 +122,11 @@ impl Error {
     /// What kind of trouble this is.
     pub fn kind(&self) -> ErrorKind {
         self.kind
+    }
+
+    /// What the operating system answered, where it refused.
+    pub fn io_kind(&self) -> Option<std::io::ErrorKind> {
+        self.io
     }
 
     /// What is wrong, without the subject and the remedy.

@@ -12,9 +12,10 @@ use ferkd_data::pixels::Normalisation;
 use ferkd_nn::classifier::Classifier;
 use ferkd_nn::model_card::ModelCard;
 use ferkd_nn::models::{Arch, ModelSpec};
+use ferkd_nn::preprocessing::InputOverrides;
 use ferkd_nn::weights::{Precision, StateDict};
 use ferkd_skip::skipped;
-use ferkd_tests::{Answer, answer, command, ferkd, few_scenes, python, seeded, test_data};
+use ferkd_tests::{Answer, answer, command, ferkd, few_scenes, python, repository, seeded, test_data};
 use serde_json::Value;
 
 /// The library within Python's package; none where there is no ONNX Runtime.
@@ -183,10 +184,21 @@ images = np.fromfile(sys.argv[2], '<f4').reshape(-1, 3, side, side)
 session.run(None, {session.get_inputs()[0].name: images})[0].astype('<f4').tofile(sys.argv[4])
 ";
 
-/// What `python examples/export_onnx.py $FERKD_TEST_DATA/onnx` wrote.
+/// What `python examples/export_onnx.py $FERKD_TEST_DATA/onnx` wrote: whole networks.
 #[test]
 fn exports_of_torchvision_and_timm_have_onnx_runtimes_logits() {
     let Some(folder) = test_data("onnx") else { return };
+    are_onnx_runtimes(&folder, &ClassSpace::imagenet());
+}
+
+/// What `python tests/reference/small_onnx.py` wrote: their kinds of layers, in files that ship.
+#[test]
+fn small_exports_of_torchvision_and_timm_have_onnx_runtimes_logits() {
+    let names: Vec<String> = (0..10).map(|class| class.to_string()).collect();
+    are_onnx_runtimes(&repository("tests/data/onnx"), &ClassSpace::of_folders(&names));
+}
+
+fn are_onnx_runtimes(folder: &Path, classes: &ClassSpace) {
     if std::env::var_os("ORT_DYLIB_PATH").is_none() {
         return skipped("this process finds ONNX Runtime by ORT_DYLIB_PATH, which is not set");
     }
@@ -200,19 +212,20 @@ fn exports_of_torchvision_and_timm_have_onnx_runtimes_logits() {
             continue;
         }
         let file = file.to_string_lossy().into_owned();
-        let teacher = Classifier::load(&file, &Device::flex()).unwrap();
+        let (asked, device) = (InputOverrides::default(), Device::flex());
+        let teacher = Classifier::load_with(&file, &asked, Some(classes), &device, "auto").unwrap();
         let side = teacher.preprocessing.side;
-        assert!(!teacher.preprocessing.is_assumed() && teacher.classes == ClassSpace::imagenet());
+        assert!(!teacher.preprocessing.is_assumed() && teacher.classes == *classes);
         let images = seeded::images(3, side as usize);
         std::fs::write(path("images"), bytemuck::cast_slice(&images)).unwrap();
         python(&["-c", RUN, &file, &path("images"), &side.to_string(), &path("logits")]);
         let theirs: Vec<f32> = bytemuck::pod_collect_to_vec(&std::fs::read(path("logits")).unwrap());
         let ours = teacher.logits(images, side, &Device::flex()).unwrap();
-        assert_eq!((ours.len(), theirs.len()), (3000, 3000));
+        assert_eq!((ours.len(), theirs.len()), (3 * classes.len(), 3 * classes.len()));
         let most = theirs.iter().fold(0.0, |most: f32, logit| most.max(logit.abs()));
         let off = ours.iter().zip(&theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         println!("{file}: off by {off:e} of {most}");
-        assert!(off < 1e-3, "{file}: a logit is off by {off}");
+        assert!(off < 1e-3 && most > 0.1, "{file}: a logit is off by {off}, and the largest is {most}");
         tried += 1;
     }
     assert!(tried > 0, "{} has no ONNX file", folder.display());
