@@ -1,11 +1,11 @@
 //! `ferkd sweep`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ferkd_data::config::read_layer;
 use ferkd_method::{Error, Result};
 use ferkd_train::sweep::markdown::markdown;
-use ferkd_train::sweep::{SweepConfig, SweepPlan, look, sweep};
+use ferkd_train::sweep::{SweepConfig, SweepPlan, look, look_ahead, sweep};
 
 use crate::cli::output::Output;
 use crate::cli::stop::STOP;
@@ -38,7 +38,7 @@ pub struct Args {
     /// `tensorboard --logdir OUT/runs` shows them all.
     #[arg(long)]
     tensorboard: bool,
-    /// Say what would be done, and stop.
+    /// Say what would be done, look at images, labels and settings as the sweep would, and stop.
     #[arg(long)]
     dry_run: bool,
     /// Start nothing; print the tables of the runs that are finished, as Markdown.
@@ -56,7 +56,7 @@ impl Args {
             return Err(Error::usage("jobs", format!("{} runs at a time are too many", plan.jobs)));
         }
         if self.dry_run {
-            return dry_run(&plan);
+            return dry_run(&plan, &self.out);
         }
         if self.tables {
             let analysis = look(&plan, &self.out)?;
@@ -77,7 +77,9 @@ impl Args {
     }
 }
 
-fn dry_run(plan: &SweepPlan) -> Result<Output> {
+fn dry_run(plan: &SweepPlan, out: &Path) -> Result<Output> {
+    let mut terminal = Terminal::new();
+    let found = look_ahead(plan, out, &STOP, &mut |event| terminal.hear(event))?;
     let mut text = format!(
         "{} runs: {} arms x {} budgets x {} seeds; {} regions of each image\n",
         plan.runs(),
@@ -89,10 +91,15 @@ fn dry_run(plan: &SweepPlan) -> Result<Output> {
     for arm in &plan.arms {
         text += &format!("  {:<32} against {}\n", arm.name, plan.arms[arm.baseline].name);
     }
+    let labels = if found.labels_first { "; they are labelled first" } else { "" };
+    text += &format!("{} images to train on{labels}\n", found.images);
+    text += &format!("{} images to validate on\n", found.validation_images);
+    text += &format!("{} runs are done\n", found.runs_done);
+    found.warnings.iter().for_each(|warning| text += &format!("warning: {warning}\n"));
     let names: Vec<&str> = plan.arms.iter().map(|arm| arm.name.as_str()).collect();
     let json = serde_json::json!({
         "runs": plan.runs(), "arms": names, "epochs": plan.epochs, "seeds": plan.seeds,
-        "regions_per_image": plan.label.regions,
+        "regions_per_image": plan.label.regions, "found": found,
     });
     Output::new(text, &json)
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use ferkd_data::config::read_layer;
 use ferkd_data::events::{Event, warn};
 use ferkd_method::{Error, ErrorKind, Result};
 use ferkd_nn::device::is_only_cpu;
@@ -32,7 +33,8 @@ use crate::cli::terminal::{Terminal, duration};
 ///
 /// Before the first step it is checked that images, classes, labels and weights belong together, and
 /// that validation images can be evaluated on; --dry-run does the same. --skip-bad leaves out images
-/// that cannot be decoded. --resume takes the same images, store and weights at another place, too.
+/// that cannot be decoded. --resume takes the settings that the run was begun with where they are left
+/// out, and the same images, store and weights at another place, too.
 ///
 /// Example: ferkd train --images photos --store photos-labels --arch resnet18 --side 64 --run runs/first
 /// By 8 processes: mpirun -n 8 ferkd train ... --device cuda:0-7, or srun --mpi=pmix ferkd train ...
@@ -70,12 +72,19 @@ impl RunArgs {
     /// for.
     pub(super) fn computes(&self) -> bool {
         // What is wrong with the settings is said later.
-        self.config(Vec::new()).is_ok_and(|config| is_only_cpu(&config.device))
+        let config = self.begun_with().and_then(|layers| self.config(layers));
+        config.is_ok_and(|config| is_only_cpu(&config.device))
     }
 
     /// The settings: `layers`, then the files, then the flags.
     pub(super) fn config(&self, layers: Vec<(String, toml::Table)>) -> Result<TrainConfig> {
         self.settings.resolve_over(layers, &self.files)
+    }
+
+    /// The settings of the run that is gone on with; none where it is not there.
+    fn begun_with(&self) -> Result<Vec<(String, toml::Table)>> {
+        let file = self.run.join("config.toml");
+        if self.resume && file.exists() { Ok(vec![read_layer(&file)?]) } else { Ok(Vec::new()) }
     }
 }
 
@@ -87,7 +96,7 @@ impl Args {
 
     pub fn run(self) -> Result<Output> {
         let RunArgs { run, resume, .. } = &self.run;
-        let config = self.run.config(Vec::new())?;
+        let config = self.run.config(self.run.begun_with()?)?;
         let launched = Processes::launched()?;
         let leads = launched.as_ref().is_none_or(Processes::leads);
         if self.run.dry_run {

@@ -47,9 +47,14 @@ fn splits_of_any_usual_name_are_told_apart_and_said() {
     let at = tempfile::tempdir().unwrap();
     few_scenes(at.path());
     let mut names = ("train".to_owned(), "val".to_owned());
-    for (train, val) in
-        [("Train", "Val"), ("TRAINING", "valid"), ("training", "Validation"), ("train2", "dev")]
-    {
+    for (train, val) in [
+        ("Train", "Val"),
+        ("TRAINING", "valid"),
+        ("digits_train", "digits_val"),
+        ("train (1)", "val (1)"),
+        ("training", "Validation"),
+        ("train2", "dev"),
+    ] {
         rename(at.path(), &format!("scenes/{}", names.0), &format!("scenes/{train}"));
         rename(at.path(), &format!("scenes/{}", names.1), &format!("scenes/{val}"));
         let dry = ferkd(at.path(), &format!("{TRAIN} --run run --dry-run --json")).ok().json();

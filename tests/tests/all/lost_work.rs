@@ -361,6 +361,14 @@ fn a_run_goes_on_where_its_inputs_were_moved() {
         let found = files(&at.path().join(run).join("checkpoints"));
         assert!(found["best.safetensors"] == whole["best.safetensors"], "{run}");
     }
+    // What is left out is what the run was begun with.
+    stopped("e");
+    fs::rename(&one, &two).unwrap();
+    let moved = "--images job2/scenes --store job2/store --weights job2/begin.safetensors";
+    ferkd(at.path(), &format!("train {moved} --run e --resume")).ok();
+    let found = files(&at.path().join("e/checkpoints"));
+    assert!(found["best.safetensors"] == whole["best.safetensors"]);
+    fs::rename(&two, &one).unwrap();
     // Other inputs, though they lie where the first ones lay.
     ferkd(&one, "label scenes --teacher digits --regions 4 --seed 1 --out store2 --device flex").ok();
     ferkd(at.path(), &format!("{short} --seed 5 --run job1/other")).ok();

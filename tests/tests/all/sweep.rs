@@ -6,7 +6,9 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
+use ferkd_data::config::read_layer;
 use ferkd_tests::{all_scenes, command, ferkd, repository};
+use ferkd_train::sweep::SweepConfig;
 
 const SWEEP: &str = "sweep --config sweep.toml --images scenes --out";
 
@@ -263,6 +265,38 @@ fn mistakes_are_found_before_anything_starts() {
 }
 
 #[test]
+fn a_dry_run_looks_at_images_and_labels() {
+    let at = grid();
+    let path = at.path();
+    ferkd(path, "sweep --config sweep.toml --images nowhere --out out --dry-run").fails(1, &["nowhere"]);
+    let dry = ferkd(path, &format!("{SWEEP} out --dry-run --json")).ok().json();
+    assert_eq!(
+        (&dry["found"]["images"], &dry["found"]["labels_first"]),
+        (&120.into(), &true.into()),
+        "{dry}"
+    );
+    assert_eq!((&dry["runs"], &dry["found"]["runs_done"]), (&8.into(), &0.into()), "{dry}");
+    assert!(!path.join("out").exists(), "nothing is written");
+    ferkd(path, &format!("{SWEEP} out")).ok();
+    let dry = ferkd(path, &format!("{SWEEP} out --dry-run --json")).ok().json();
+    assert_eq!(
+        (&dry["found"]["runs_done"], &dry["found"]["labels_first"]),
+        (&8.into(), &false.into()),
+        "{dry}"
+    );
+    assert!(dry["found"]["warnings"].to_string().contains("regions a step"), "{dry}");
+    // An image that is not the one that was labelled.
+    let class = path.join("scenes/train/3");
+    let mut names: Vec<_> = fs::read_dir(&class).unwrap().map(|e| e.unwrap().path()).collect();
+    names.sort();
+    image::RgbImage::new(20, 30).save(&names[0]).unwrap();
+    let name = names[0].file_name().unwrap().to_string_lossy().into_owned();
+    for line in [format!("{SWEEP} out --dry-run"), format!("{SWEEP} out")] {
+        ferkd(path, &line).fails(1, &[&name, "20 x 30"]);
+    }
+}
+
+#[test]
 fn the_configurations_that_ship_are_sound() {
     for (name, arms) in [
         ("sweep-scenes", 14),
@@ -279,12 +313,9 @@ fn the_configurations_that_ship_are_sound() {
         // Given after the one that it shortens.
         ("sweep-tiny-imagenet-resnet18 sweep-tiny-imagenet-resnet18-tenth", 4),
     ] {
-        let config =
-            |name: &str| format!("--config {}", repository(&format!("configs/{name}.toml")).display());
-        let configs = name.split(' ').map(config).collect::<Vec<_>>().join(" ");
-        let at = tempfile::tempdir().unwrap();
-        let line = format!("sweep {configs} --images x --out y --dry-run --json");
-        let plan = ferkd(at.path(), &line).ok().json();
-        assert_eq!(plan["arms"].as_array().unwrap().len(), arms, "{name}");
+        let layer = |name: &str| read_layer(&repository(&format!("configs/{name}.toml"))).unwrap();
+        let layers: Vec<_> = name.split(' ').map(layer).collect();
+        let plan = SweepConfig::from_layers(&layers).unwrap().plan(Some("x".into())).unwrap();
+        assert_eq!(plan.arms.len(), arms, "{name}");
     }
 }

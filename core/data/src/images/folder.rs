@@ -150,7 +150,10 @@ fn archives_of(root: &Path, archives: &[String], wanted: Split, notes: &mut Note
         return Ok(ByName::Silent);
     }
     let silent: Vec<&String> = archives.iter().filter(|name| !splits.holds(name)).collect();
-    if let (Some(silent), false) = (silent.first(), splits.has(SplitName::Train)) {
+    // Beside a training split and another one lies a development kit; beside one alone, what may be meant as well.
+    let others = [SplitName::Validation, SplitName::Test];
+    let are_told_apart = splits.has(SplitName::Train) && others.iter().any(|split| splits.has(*split));
+    if let (Some(silent), false) = (silent.first(), are_told_apart) {
         let problem = format!("the names of {} say a split, that of `{silent}` does not", splits.shown());
         return Err(Error::mismatch(shown, problem)
             .remedy("put the archives of each split into a folder called train or val"));

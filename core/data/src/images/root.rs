@@ -73,7 +73,12 @@ fn split_at(
     notes: &mut Notes,
 ) -> Result<Found> {
     let folders = tree.folders(at)?;
-    let splits = Splits::of_folders(&folders);
+    let mut splits = Splits::of_folders(&folders);
+    let full: Vec<String>;
+    if splits.is_empty() && own.is_none() && Splits::may_be_wider(&folders) {
+        full = holding_images(tree, at, &folders)?;
+        splits = Splits::of_wider(&full, &tree.shown(at))?;
+    }
     if splits.is_empty() {
         return Ok(Found::NoSplits);
     }
@@ -95,6 +100,17 @@ fn split_at(
     let path = join(at, choice.names[0]);
     notes.say(said(&tree.shown(at), &format!("`{}`", choice.names[0]), choice.split, wanted));
     Ok(Found::Root(Root { path: folder_of_classes(tree, &path, notes)?, split: Some(choice.split) }))
+}
+
+/// The folders among `names` at `at` that hold images.
+fn holding_images(tree: &impl Tree, at: &str, names: &[String]) -> Result<Vec<String>> {
+    let mut full = Vec::new();
+    for name in names {
+        if tree.holds_images(&join(at, name))? {
+            full.push(name.clone());
+        }
+    }
+    Ok(full)
 }
 
 /// Which split is used for what.
@@ -199,6 +215,9 @@ mod tests {
             (&["train/a/1", "dev/a/1"], at("train", train), at("dev", val)),
             (&["train/a/1", "test/a/1"], at("train", train), at("test", test)),
             (&["train/a/1", "test/a/1", "valid/a/1"], at("train", train), at("valid", val)),
+            (&["my-train/a/1", "my-val/a/1"], at("my-train", train), at("my-val", val)),
+            (&["set/train (1)/a/1", "set/val (1)/a/1"], at("set/train (1)", train), at("set/val (1)", val)),
+            (&["bullet_train/1", "car/1"], at("", None), at("", None)),
             (&["train/a/1"], at("train", train), Ok(None)),
             (&["val/a/1"], Ok(None), at("val", val)),
             (&["a/1", "b/1"], at("", None), at("", None)),
@@ -218,6 +237,8 @@ mod tests {
         for (paths, words) in [
             (&["train/a/1", "training/a/1"][..], &["`train`", "`training`"][..]),
             (&["train/a/1", "apple/1", "val/a/1"], &["`apple`", "`train`"]),
+            (&["x_train/a/1", "apple/1", "x_val/a/1"], &["`apple`", "`x_train`"]),
+            (&["bullet_train/1", "test_tube/1"], &["`bullet_train`", "`test_tube`"]),
         ] {
             let error = root(paths, Split::Train).unwrap_err();
             assert!(words.iter().all(|word| error.contains(word)), "{error}");

@@ -57,6 +57,16 @@ impl SplitName {
         word(&letters)
     }
 
+    /// What a word anywhere in a folder's name says, and the words beside it: `imagenet_train`, `val (1)`. Only beside
+    /// its counterpart is such a folder a split: see [`Splits::of_wider`].
+    fn within_folder(name: &str) -> Option<(Self, String)> {
+        let lower = name.to_ascii_lowercase();
+        let words = || lower.split(|c: char| !c.is_ascii_alphabetic()).filter(|part| !part.is_empty());
+        let mut said = words().filter_map(word);
+        let split = said.next().filter(|_| said.next().is_none())?;
+        Some((split, words().filter(|part| word(part).is_none()).collect::<Vec<_>>().join(" ")))
+    }
+
     /// What a word anywhere in an archive's name says: `imagenet1k-validation-07.tar`, `train0001.tar`.
     ///
     /// # Errors
@@ -86,6 +96,8 @@ impl SplitName {
 #[derive(Debug, Default)]
 pub(super) struct Splits<'a> {
     found: Vec<(SplitName, &'a str)>,
+    /// Whether archives of a split go together, by the word in their names.
+    go_together: bool,
 }
 
 /// Which of the splits is meant.
@@ -101,7 +113,45 @@ impl<'a> Splits<'a> {
     /// The folders among `names` that are splits.
     pub(super) fn of_folders(names: &'a [String]) -> Self {
         let found = names.iter().filter_map(|name| Some((SplitName::of_folder(name)?, name.as_str())));
-        Self { found: found.collect() }
+        Self { found: found.collect(), go_together: false }
+    }
+
+    /// The folders among `names` that a word says to be splits of the same thing: `imagenet_train` beside
+    /// `imagenet_val`, `train_data` beside `valid_data`. A class such as `bullet_train` has no such counterpart.
+    ///
+    /// # Errors
+    /// Names that all say a split, and not of the same thing: classes or splits, nobody can tell. `root` is where they
+    /// lie.
+    pub(super) fn of_wider(names: &'a [String], root: &str) -> Result<Self> {
+        let said: Vec<_> = names
+            .iter()
+            .filter_map(|name| {
+                let (split, beside) = SplitName::within_folder(name)?;
+                Some((split, beside, name.as_str()))
+            })
+            .collect();
+        let is_other = |a: SplitName, b: SplitName| (a == SplitName::Train) != (b == SplitName::Train);
+        let has_counterpart = |(split, beside, _): &&(SplitName, String, &str)| {
+            said.iter().any(|(other, theirs, _)| is_other(*split, *other) && beside == theirs)
+        };
+        let found: Vec<_> =
+            said.iter().filter(has_counterpart).map(|(split, _, name)| (*split, *name)).collect();
+        if found.is_empty()
+            && !said.is_empty()
+            && said.len() == names.len()
+            && let Some((_, _, other)) = said.iter().find(|(split, ..)| is_other(said[0].0, *split))
+        {
+            let problem = format!("`{}` and `{other}` may be splits or classes", said[0].2);
+            return Err(Error::mismatch(root, problem).remedy(
+                "call splits train and val; put class folders into a folder of their own called train",
+            ));
+        }
+        Ok(Self { found, go_together: false })
+    }
+
+    /// Whether a word says a split in two of `names` at least: a glance before folders are looked into.
+    pub(super) fn may_be_wider(names: &[String]) -> bool {
+        names.iter().filter(|name| SplitName::within_folder(name).is_some()).nth(1).is_some()
     }
 
     /// The archives among `names` whose names say a split.
@@ -111,7 +161,7 @@ impl<'a> Splits<'a> {
     pub(super) fn of_archives(names: &'a [String]) -> Result<Self> {
         let said = |name: &'a String| Ok(SplitName::of_archive(name)?.map(|split| (split, name.as_str())));
         let found = names.iter().map(said).collect::<Result<Vec<_>>>()?;
-        Ok(Self { found: found.into_iter().flatten().collect() })
+        Ok(Self { found: found.into_iter().flatten().collect(), go_together: true })
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -151,6 +201,7 @@ impl<'a> Splits<'a> {
         let Some(&split) = kinds.iter().find(|kind| self.has(**kind)) else { return Ok(None) };
         let names: Vec<&str> =
             self.found.iter().filter(|(kind, _)| *kind == split).map(|(_, name)| *name).collect();
+        let spelling = |name: &'a str| if self.go_together { spelling(name) } else { name };
         let other = names.iter().find(|name| spelling(name) != spelling(names[0]));
         if let Some(other) = other {
             let problem = format!("`{}` and `{other}` both are called like the {}", names[0], split.text());
@@ -161,15 +212,10 @@ impl<'a> Splits<'a> {
     }
 }
 
-/// How a name says its split: of archives the word in it as it is written, of folders the whole name.
+/// How an archive's name says its split: the word in it as it is written.
 fn spelling(name: &str) -> &str {
-    match SplitName::of_folder(name) {
-        Some(_) => name,
-        None => {
-            let mut words = name.split(|c: char| !c.is_ascii_alphabetic());
-            words.find(|text| word(&text.to_ascii_lowercase()).is_some()).unwrap_or(name)
-        }
-    }
+    let mut words = name.split(|c: char| !c.is_ascii_alphabetic());
+    words.find(|text| word(&text.to_ascii_lowercase()).is_some()).unwrap_or(name)
 }
 
 #[cfg(test)]
@@ -253,6 +299,34 @@ mod tests {
         assert!(error.contains("d: `val` and `valid`"), "{error}");
         assert!(choose(&["Train", "train"], Split::Train).is_err());
         assert!(choose(&["train", "training"], Split::Train).is_err());
+    }
+
+    #[test]
+    fn a_word_in_a_name_is_a_split_beside_its_counterpart_alone() {
+        for (names, expected) in [
+            (&["imagenet_train", "imagenet_val"][..], &["imagenet_train", "imagenet_val"][..]),
+            (&["test_images", "train_images", "val_images"], &["test_images", "train_images", "val_images"]),
+            (&["My-Train", "my-val"], &["My-Train", "my-val"]),
+            (&["train_data", "valid_data"], &["train_data", "valid_data"]),
+            (&["train (1)", "val (1)"], &["train (1)", "val (1)"]),
+            (&["imagenet_train", "imagenet_val", "other"], &["imagenet_train", "imagenet_val"]),
+            (&["bullet_train", "car"], &[]),
+            (&["bullet_train", "test_tube", "car"], &[]),
+            (&["freight_train", "bullet_train"], &[]),
+            (&["cat", "dog"], &[]),
+            (&["train-test"], &[]),
+            (&[], &[]),
+        ] {
+            let names = owned(names);
+            let splits = Splits::of_wider(&names, "d").unwrap();
+            assert_eq!(splits.found.iter().map(|(_, name)| *name).collect::<Vec<_>>(), expected, "{names:?}");
+        }
+        let (unlike, two) =
+            (owned(&["bullet_train", "test_tube"]), owned(&["a_train", "b_train", "a_val", "b_val"]));
+        let error = Splits::of_wider(&unlike, "d").unwrap_err().to_string();
+        assert!(error.contains("d: `bullet_train` and `test_tube` may be splits or classes"), "{error}");
+        let error = Splits::of_wider(&two, "d").unwrap().choose(Split::Train, "d").unwrap_err().to_string();
+        assert!(error.contains("`a_train` and `b_train` both"), "{error}");
     }
 
     #[test]

@@ -1,20 +1,29 @@
-//! What is worth a word about thresholds: a kind that they leave empty, and a store of which nothing is left.
+//! What is worth a word about thresholds: a kind that they leave empty, thresholds that coincide, and a store of which
+//! nothing is left.
 
 use super::{KindCounts, RegionKind, Rule, Thresholds, quantile_rank};
 use crate::error::{Error, Result};
 
 impl Rule {
     /// One sentence for each kind that the rule asks for and that no region is of: confidences tie at a threshold, or
-    /// all lie on one side of it. Nothing where there are no regions.
+    /// all lie on one side of it; and one for mid and high that coincide. Nothing where there are no regions.
     ///
     /// Ties follow the conditions of the kinds as they stand (`c < low` discarded, `c <= high` important), so that
     /// quantiles which fall on equal confidences leave a kind empty.
     pub fn warnings(&self, thresholds: &Thresholds, kinds: &KindCounts) -> Vec<String> {
         let empty = RegionKind::ALL.into_iter().filter(|&kind| kinds.of(kind) == 0);
-        match kinds.total() {
-            0 => Vec::new(),
-            total => empty.filter_map(|kind| self.warning(kind, thresholds, total)).collect(),
+        let total = kinds.total();
+        if total == 0 {
+            return Vec::new();
         }
+        let mut said: Vec<String> = empty.filter_map(|kind| self.warning(kind, thresholds, total)).collect();
+        let Thresholds { mid, high, .. } = *thresholds;
+        if mid == high {
+            said.push(format!(
+                "mid and high are equal, {mid}: a region is important only at exactly this confidence"
+            ));
+        }
+        said
     }
 
     /// What to say where no region of `total` is of this kind; nothing where none was asked for.
@@ -28,6 +37,10 @@ impl Rule {
             RegionKind::Trivial => format!("above high {high}"),
         };
         let name = kind.name();
+        // Nothing at all is calibrated: FerKD is FKD without its uninformative regions. At 0 that is what is meant.
+        if kind == RegionKind::Context && low == mid && mid > 0.0 && !self.asks_for_context(total) {
+            return Some(format!("no region is context: low and mid are equal, {mid}"));
+        }
         match self {
             Self::Absolute(_) | Self::Bounds(_) => {
                 let is_asked = match kind {
@@ -52,6 +65,18 @@ impl Rule {
                          {condition}, because many are equal; other quantiles, or --low --mid --high, cut elsewhere"
                     )
                 })
+            }
+        }
+    }
+}
+
+impl Rule {
+    /// Whether thresholds apart were asked for, or quantiles with regions between them.
+    fn asks_for_context(&self, total: u64) -> bool {
+        match self {
+            Self::Absolute(_) | Self::Bounds(_) => false,
+            Self::Quantiles(quantiles) => {
+                quantile_rank(quantiles.mid, total) > quantile_rank(quantiles.low, total)
             }
         }
     }
@@ -110,8 +135,13 @@ mod tests {
         // c < low is discarded, c <= high important: one confidence is important.
         assert_eq!(kinds, Some(KindCounts([0, 0, 100, 0])));
         let said = warned(&rule, &[1.0; 100]);
-        let begins = ["no region is discarded", "no region is context", "no region is trivial"];
-        assert_eq!(said.len(), 3, "{said:?}");
+        let begins = [
+            "no region is discarded",
+            "no region is context",
+            "no region is trivial",
+            "mid and high are equal, 1",
+        ];
+        assert_eq!(said.len(), 4, "{said:?}");
         assert!(said.iter().zip(begins).all(|(said, begins)| said.starts_with(begins)), "{said:?}");
         assert!(said[2].contains("2 of 100") && said[2].contains("above high 1"), "{said:?}");
     }
@@ -135,6 +165,24 @@ mod tests {
         let said = warned(&rule(0.05, 0.3, 0.9), &[0.1, 0.5]);
         assert_eq!(said.len(), 2, "{said:?}");
         assert!(said[1] == "no region is trivial: no confidence lies above high 0.9", "{said:?}");
+    }
+
+    #[test]
+    fn thresholds_that_coincide_are_said_however_they_were_given() {
+        let confidences: Vec<f32> = (0..100).map(|n| n as f32 / 100.0).collect();
+        let quantiles = |low, mid, high| Rule::Quantiles(Thresholds { low, mid, high });
+        let absolute = |low, mid, high| Rule::Absolute(Thresholds { low, mid, high });
+        for (rule, words) in [
+            (quantiles(0.5, 0.5, 0.98), "no region is context: low and mid are equal, 0.49"),
+            (absolute(0.3, 0.3, 0.9), "no region is context: low and mid are equal, 0.3"),
+            (quantiles(0.1, 0.5, 0.5), "mid and high are equal, 0.49: a region is important only"),
+            (absolute(0.1, 0.6, 0.6), "mid and high are equal, 0.6"),
+        ] {
+            let said = warned(&rule, &confidences);
+            assert!(said.len() == 1 && said[0].contains(words), "{said:?}");
+        }
+        // Every region as it is: nobody asked for more.
+        assert!(warned(&absolute(0.0, 0.0, 1.0), &confidences).is_empty());
     }
 
     #[test]

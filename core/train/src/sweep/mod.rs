@@ -15,4 +15,4 @@ mod task;
 pub use analysis::Analysis;
 pub use arms::Arm;
 pub use config::{SweepConfig, SweepPlan};
-pub use run::{SweepSummary, look, sweep};
+pub use run::{SweepOutlook, SweepSummary, look, look_ahead, sweep};

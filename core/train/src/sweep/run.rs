@@ -115,6 +115,59 @@ pub fn look(plan: &SweepPlan, out: &Path) -> Result<Analysis> {
     Ok(shared.analysis(plan, &tasks)?.0)
 }
 
+/// What a sweep would find.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct SweepOutlook {
+    /// Images to train on, as they are listed.
+    pub images: u64,
+    /// Held-out images.
+    pub validation_images: u64,
+    /// Runs that are finished.
+    pub runs_done: usize,
+    /// Whether there are no labels yet that the images could be compared with: they are made first.
+    pub labels_first: bool,
+    /// What is worth a word, of all arms; each once.
+    pub warnings: Vec<String>,
+}
+
+/// Looks at everything that [`sweep`] looks at before its first run; starts none, writes nothing.
+///
+/// # Errors
+/// What a run of an arm would end with before its first step: images that cannot be used or are not those that were
+/// labelled, settings that do not go together; finished runs of other settings; [`ErrorKind::Interrupted`] when `stop`
+/// was set.
+pub fn look_ahead(plan: &SweepPlan, out: &Path, stop: &AtomicBool, listen: Listener) -> Result<SweepOutlook> {
+    let own = out.join("store");
+    let store = match &plan.store {
+        Some(there) => Some(there.clone()),
+        // One that is not whole is gone on with.
+        None => Some(own).filter(|own| plan.needs_store() && Store::open(own).is_ok()),
+    };
+    let shared = Shared::open(plan, store.as_deref(), None, stop, listen)?;
+    let mut found = SweepOutlook {
+        images: shared.images.len() as u64,
+        validation_images: shared.validation.as_ref().map_or(0, ImageList::len) as u64,
+        labels_first: store.is_none() && plan.needs_store(),
+        ..SweepOutlook::default()
+    };
+    let tasks = tasks(plan, out, store.as_deref());
+    for task in tasks.iter().filter(|task| task.is_finished()) {
+        same_run(&task.folder, &task.config, &shared.data).map_err(other_settings)?;
+        found.runs_done += 1;
+    }
+    for arm in 0..plan.arms.len() {
+        let Some(task) = tasks.iter().find(|task| task.arm == arm) else { continue };
+        if found.labels_first && task.config.supervision.needs_store() {
+            continue;
+        }
+        let trainer = shared.trainer(task)?;
+        let new = trainer.warnings().iter().filter(|warning| !found.warnings.contains(*warning));
+        let new: Vec<String> = new.cloned().collect();
+        found.warnings.extend(new);
+    }
+    Ok(found)
+}
+
 fn other_settings(error: Error) -> Error {
     Error::new(error.kind(), "sweep", error.to_string())
         .remedy("take another --out, or remove the runs of the older settings")
@@ -244,11 +297,15 @@ impl Shared {
         }
     }
 
-    fn run(&self, task: &Task, tensorboard: bool, events: &mpsc::Sender<(PathBuf, Event)>) -> Result<()> {
+    fn trainer(&self, task: &Task) -> Result<Trainer> {
         let config = &task.config;
         let devices = ferkd_nn::device::open_all(&config.device)?;
         let inputs = Inputs::open(config, self.images.clone(), self.validation.clone(), &devices)?;
-        let trainer = Trainer::on_devices(config.clone(), inputs, devices)?;
+        Trainer::on_devices(config.clone(), inputs, devices)
+    }
+
+    fn run(&self, task: &Task, tensorboard: bool, events: &mpsc::Sender<(PathBuf, Event)>) -> Result<()> {
+        let trainer = self.trainer(task)?;
         let resume = task.folder.join("config.toml").exists();
         let mut board = Board::new(&task.folder, tensorboard);
         train_with(trainer, &task.folder, resume, &self.halt, &mut |event| {
