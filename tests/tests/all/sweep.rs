@@ -284,7 +284,7 @@ fn a_dry_run_looks_at_images_and_labels() {
         (&8.into(), &false.into()),
         "{dry}"
     );
-    assert!(dry["found"]["warnings"].to_string().contains("regions a step"), "{dry}");
+    assert!(dry["found"]["warnings"].to_string().contains("only 8 images"), "{dry}");
     // An image that is not the one that was labelled.
     let class = path.join("scenes/train/3");
     let mut names: Vec<_> = fs::read_dir(&class).unwrap().map(|e| e.unwrap().path()).collect();
