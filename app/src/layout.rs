@@ -15,8 +15,10 @@ use crate::{theme, touch};
 /// The arrangement of panes.
 pub struct Layout {
     tree: Tree<PaneKind>,
-    /// Where each pane was drawn last.
+    /// Where each pane was drawn last, as far as it is in sight.
     places: BTreeMap<PaneKind, egui::Rect>,
+    /// What the window shows of panes that stand one below the other.
+    view: Option<egui::Rect>,
 }
 
 impl Default for Layout {
@@ -36,7 +38,7 @@ impl Default for Layout {
         let right: Vec<(TileId, f32)> = right.into_iter().map(|tile| (tile, 0.5)).collect();
         let right = split(&mut tiles, LinearDir::Vertical, &right);
         let root = split(&mut tiles, LinearDir::Horizontal, &[(left, 0.54), (right, 0.46)]);
-        Self { tree: Tree::new(egui::Id::unique("panes"), root, tiles), places: BTreeMap::new() }
+        Self { tree: Tree::new(egui::Id::unique("panes"), root, tiles), places: BTreeMap::new(), view: None }
     }
 }
 
@@ -59,8 +61,12 @@ impl Layout {
         ui: &mut egui::Ui,
     ) {
         self.places.clear();
+        self.view = None;
         if theme::is_one_column(ui.ctx()) {
-            one_column(state, focus, cx, clock, ui);
+            let view = one_column(state, focus, cx, clock, &mut self.places, ui);
+            self.places.values_mut().for_each(|place| *place = place.intersect(view));
+            self.places.retain(|_, place| place.is_positive());
+            self.view = Some(view);
             return;
         }
         if let Some(kind) = focus {
@@ -79,9 +85,9 @@ impl Layout {
         self.places.get(&kind).copied()
     }
 
-    /// Where all panes that are in sight lie, in points; none where they stand one below the other.
+    /// Where all panes that are in sight lie, in points; none before they were drawn.
     pub fn all(&self) -> Option<egui::Rect> {
-        self.places.values().copied().reduce(egui::Rect::union)
+        self.view.or_else(|| self.places.values().copied().reduce(egui::Rect::union))
     }
 
     /// As text, to be kept.
@@ -94,10 +100,11 @@ impl Layout {
     pub fn from_text(text: &str) -> Option<Self> {
         let tree: Tree<PaneKind> = serde_json::from_str(text).ok()?;
         let there: Vec<PaneKind> = kinds(&tree).into_iter().map(|(_, kind)| kind).collect();
-        PaneKind::ALL
-            .iter()
-            .all(|kind| there.contains(kind))
-            .then_some(Self { tree, places: BTreeMap::new() })
+        PaneKind::ALL.iter().all(|kind| there.contains(kind)).then_some(Self {
+            tree,
+            places: BTreeMap::new(),
+            view: None,
+        })
     }
 
     /// Brings a pane to the front.
@@ -109,21 +116,22 @@ impl Layout {
 /// Height of a pane that stands below others, in points: as much as fits on a phone, its title and the bar besides.
 const HEIGHT: f32 = 420.0;
 
-/// All panes one below the other, each behind its title.
+/// All panes one below the other, each behind its title; what of them the window shows, and in `places` where each is.
 fn one_column(
     state: &State,
     focus: Option<PaneKind>,
     cx: &mut PaneContext,
     clock: &mut Clock,
+    places: &mut BTreeMap<PaneKind, egui::Rect>,
     ui: &mut egui::Ui,
-) {
+) -> egui::Rect {
     // Two fingers draw a box on the photo: what is under them stands still.
     let drag = match touch::two(ui.ctx()) {
         Some(_) => DragScroll::Never,
         None => DragScroll::OnTouch,
     };
     let scroll = egui::ScrollArea::vertical().auto_shrink(false);
-    scroll.scroll_source(ScrollSource { drag, ..ScrollSource::default() }).show(ui, |ui| {
+    let shown = scroll.scroll_source(ScrollSource { drag, ..ScrollSource::default() }).show(ui, |ui| {
         egui::Frame::new().inner_margin(theme::MARGIN).show(ui, |ui| {
             for kind in PaneKind::ALL {
                 let is_empty = kind == PaneKind::Run && state.runs.is_empty();
@@ -145,9 +153,13 @@ fn one_column(
                 if comes {
                     shown.header_response.scroll_to_me(Some(egui::Align::Min));
                 }
+                let title = shown.header_response.rect;
+                let body = shown.body_response.map_or(title, |body| body.rect);
+                places.insert(kind, title.union(body));
             }
         });
     });
+    shown.inner_rect
 }
 
 /// Names a pane for those who do not see it.

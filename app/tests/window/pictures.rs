@@ -11,11 +11,14 @@ use egui::Theme;
 use egui_kittest::Harness;
 use egui_kittest::wgpu::{WgpuTestRenderer, create_render_state, default_wgpu_setup};
 use ferkd_app::Inspector;
+use ferkd_app::command::Command;
 use ferkd_app::engine::Engine;
 use ferkd_app::engine::{Reply, Request};
 use ferkd_app::experiment::{Data, Experiment, Settings};
 use ferkd_app::pane_kind::PaneKind;
+use ferkd_app::scenes::{HeldOutScene, held_out};
 use ferkd_app::shell::Nobody;
+use ferkd_app::snapshot::Record;
 use ferkd_method::mining::Thresholds;
 use image::imageops::FilterType;
 use image::{GrayImage, RgbaImage};
@@ -26,7 +29,7 @@ const SIZES: [(u32, u32); 2] = [(1280, 800), (1024, 700)];
 /// Width and height of a phone's screen, in points.
 const PHONE: (u32, u32) = (360, 780);
 
-/// What is looked at on a phone.
+/// What is looked at on a phone, beside the tour.
 const ON_A_PHONE: [PaneKind; 2] = [PaneKind::Image, PaneKind::Confidence];
 
 /// Smaller by this factor are the committed pictures.
@@ -52,6 +55,91 @@ impl Engine for Silent {
     }
 }
 
+/// Takes up trained students at once, and says what they take scenes for: nearly what the record says, and the same on
+/// every processor.
+#[derive(Default)]
+struct Trained {
+    record: Option<Record>,
+    said: Vec<Reply>,
+}
+
+impl Engine for Trained {
+    fn send(&mut self, request: Request) {
+        match request {
+            Request::Teacher { name, .. } => {
+                self.said.push(Reply::Teacher { name, ids: Vec::new(), names: Vec::new() });
+            }
+            Request::Snapshot(bytes) => self.record = Some(Record::read(&bytes).unwrap()),
+            Request::Resume(asked) => {
+                let record = self.record.as_ref().unwrap();
+                self.said.push(Reply::TrainingOpened {
+                    number: asked.number,
+                    supervisions: asked.supervisions.clone(),
+                    steps: record.steps,
+                    step: record.step,
+                    parameters: 20_944,
+                });
+                for supervision in asked.supervisions {
+                    let share = record.accuracy(record.student(supervision).unwrap().right);
+                    let taken = |(at, scene): (usize, &HeldOutScene)| match (at * 7919 % 1000) as f64 {
+                        place if place < 1000.0 * share => scene.class,
+                        _ => (scene.class + 1 + at as u32 % 3) % 10,
+                    };
+                    let predictions: Vec<u32> = held_out().iter().enumerate().map(taken).collect();
+                    self.said.push(Reply::Evaluated {
+                        supervision,
+                        step: record.step,
+                        epoch: record.epoch(record.step),
+                        confidences: vec![0.75; predictions.len()],
+                        predictions,
+                        samples: vec![(3, 0.5); asked.samples.len()],
+                        loss: 0.9,
+                    });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn replies(&mut self) -> Vec<Reply> {
+        std::mem::take(&mut self.said)
+    }
+}
+
+/// The folders of a run and of a sweep, as the program writes them.
+fn a_run_and_a_sweep() -> tempfile::TempDir {
+    let at = tempfile::tempdir().unwrap();
+    let log: String = (1..=12)
+        .map(|epoch| {
+            let (left, regions) = (1.0 / f64::from(epoch), 640 * epoch);
+            let [loss, top1] = [0.6 + 1.5 * left, 0.82 - 0.6 * left];
+            format!(
+                "{{\"event\":\"metric\",\"step\":{0},\"steps\":240,\"epoch\":{epoch}.0,\"loss\":{loss},\"lr\":0.02,\
+                 \"regions\":{regions},\"kinds\":[{1},{2},{3},{1}],\"fallbacks\":0,\"regions_per_s\":8000.0,\
+                 \"eta_s\":1.0}}\n{{\"event\":\"evaluation\",\"step\":{0},\"epoch\":{epoch}.0,\"top1\":{top1},\
+                 \"top5\":0.97,\"loss\":{loss},\"best\":true}}\n",
+                20 * epoch,
+                epoch,
+                96 * epoch - epoch,
+                regions - 97 * epoch,
+            )
+        })
+        .collect();
+    std::fs::create_dir_all(at.path().join("run")).unwrap();
+    std::fs::write(at.path().join("run/metrics.jsonl"), log).unwrap();
+    let mut table = String::from("arm,epochs,seed,accuracy\n");
+    for (arm, mean) in [("fkd", 0.71), ("hard", 0.66), ("ferkd", 0.705), ("ferkd+selfmix", 0.64)] {
+        for (seed, off) in [-0.012, 0.004, 0.011, -0.003, 0.007].into_iter().enumerate() {
+            for (epochs, more) in [(24, 0.0), (48, 0.06)] {
+                table += &format!("{arm},{epochs},{seed},{}\n", mean + off + more);
+            }
+        }
+    }
+    std::fs::create_dir_all(at.path().join("sweep")).unwrap();
+    std::fs::write(at.path().join("sweep/results.csv"), table).unwrap();
+    at
+}
+
 /// What is looked at while a pane is in front.
 fn experiment(pane: PaneKind) -> Experiment {
     let photos = Experiment { region: Some(3), ..Experiment::default() };
@@ -67,21 +155,57 @@ fn experiment(pane: PaneKind) -> Experiment {
     }
 }
 
-/// The window with a pane in front, or what a first visitor sees, once everything has been counted.
-fn draw(pane: Option<PaneKind>, (width, height): (u32, u32), theme: Theme) -> RgbaImage {
+/// What is drawn.
+#[derive(Clone, Copy, PartialEq)]
+enum Scene {
+    /// What a first visitor sees.
+    Welcome,
+    /// The tour's first stop.
+    Tour,
+    /// A pane in front.
+    Pane(PaneKind),
+}
+
+impl Scene {
+    fn name(self) -> String {
+        match self {
+            Self::Welcome => "welcome".into(),
+            Self::Tour => "tour".into(),
+            Self::Pane(pane) => pane.title().to_lowercase(),
+        }
+    }
+
+    fn pane(self) -> Option<PaneKind> {
+        match self {
+            Self::Pane(pane) => Some(pane),
+            _ => None,
+        }
+    }
+
+    fn is_on_a_phone(self) -> bool {
+        self == Self::Tour || self.pane().is_some_and(|pane| ON_A_PHONE.contains(&pane))
+    }
+}
+
+/// The window, once everything has been counted.
+fn draw(scene: Scene, (width, height): (u32, u32), theme: Theme) -> RgbaImage {
+    let pane = scene.pane();
     let window = create_render_state(default_wgpu_setup(), RendererOptions::PREDICTABLE);
     let ctx = egui::Context::default();
-    let mut inspector = Inspector::new(
-        &ctx,
-        pane.map_or_else(Experiment::first, experiment),
-        Box::new(Silent),
-        Box::new(Nobody),
-        None,
-        None,
-    );
+    let engine: Box<dyn Engine> =
+        if pane == Some(PaneKind::Training) { Box::<Trained>::default() } else { Box::new(Silent) };
+    let asked = pane.map_or_else(Experiment::first, experiment);
+    let mut inspector = Inspector::new(&ctx, asked, engine, Box::new(Nobody), None, None);
+    let opened = (pane == Some(PaneKind::Run)).then(a_run_and_a_sweep);
+    for name in ["run", "sweep"] {
+        opened.iter().for_each(|folder| inspector.state().open_path(&folder.path().join(name)));
+    }
     inspector.draw_with(window.clone());
     inspector.state().device = Some("CPU (flex)".into());
-    inspector.state().welcome = pane.is_none();
+    inspector.state().welcome = scene == Scene::Welcome;
+    if scene == Scene::Tour {
+        inspector.state().apply([Command::Tour.into()]);
+    }
     let builder = Harness::builder()
         .with_size([width as f32, height as f32])
         .with_theme(theme)
@@ -120,16 +244,13 @@ fn every_pane_looks_as_it_was_looked_at() {
     let wanted = std::env::var_os("FERKD_PICTURES").map(PathBuf::from);
     let is_update = wanted.as_deref() == Some(Path::new("update"));
     let mut faults = Vec::new();
-    // The pane of runs shows nothing while no run is open.
-    let panes = PaneKind::ALL.into_iter().filter(|pane| *pane != PaneKind::Run);
-    for pane in panes.map(Some).chain([None]) {
-        let phone = pane.is_some_and(|pane| ON_A_PHONE.contains(&pane)).then_some(PHONE);
+    for scene in PaneKind::ALL.into_iter().map(Scene::Pane).chain([Scene::Welcome, Scene::Tour]) {
+        let phone = scene.is_on_a_phone().then_some(PHONE);
         for size in SIZES.into_iter().chain(phone) {
             for theme in [Theme::Dark, Theme::Light] {
-                let drawn = draw(pane, size, theme);
+                let drawn = draw(scene, size, theme);
                 let shade = if theme == Theme::Dark { "dark" } else { "light" };
-                let of = pane.map_or("welcome".into(), |pane| pane.title().to_lowercase());
-                let name = format!("{of}-{}-{shade}.png", size.0);
+                let name = format!("{}-{}-{shade}.png", scene.name(), size.0);
                 if let Some(folder) = wanted.as_ref().filter(|_| !is_update) {
                     std::fs::create_dir_all(folder).unwrap();
                     drawn.save(folder.join(&name)).unwrap();

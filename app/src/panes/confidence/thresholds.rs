@@ -1,6 +1,6 @@
 //! The three thresholds under the hand: dragged in the histogram, or typed.
 
-use egui::{Pos2, Ui};
+use egui::{Pos2, RichText, Ui};
 use ferkd_method::mining::Thresholds;
 
 use crate::experiment::Settings;
@@ -68,15 +68,16 @@ pub(super) fn fields(state: &State, found: Option<Thresholds>, cx: &mut PaneCont
             let drag = egui::DragValue::new(value).speed(0.002).range(0.0..=1.0).max_decimals(4);
             ui.add(drag).labelled_by(label.id);
         }
-        if settings.by_quantile
-            && let Some(t) = found
-        {
-            ui.weak(format!("= confidences {:.3}, {:.3}, {:.3}", t.low, t.mid, t.high));
-        }
         let label =
             ui.label("ε").on_hover_text("Probability that a calibrated label spreads over the other classes");
         let drag = egui::DragValue::new(&mut settings.epsilon).speed(0.005).range(0.0..=0.9).max_decimals(3);
         ui.add(drag).labelled_by(label.id);
+        if settings.by_quantile
+            && let Some(t) = found
+        {
+            let text = format!("= confidences {:.3}, {:.3}, {:.3}", t.low, t.mid, t.high);
+            ui.add(egui::Label::new(RichText::new(text).weak()).extend());
+        }
         if settings != state.experiment.settings {
             cx.push(Action::Settings(settings));
         }

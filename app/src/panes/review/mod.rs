@@ -38,8 +38,9 @@ pub fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
         Ok(lines) => {
             filters(state, &mut wanted, cx, ui);
             heading(review, lines, ui);
-            list(state, review, lines, cx, ui);
+            // Above the list, so that it is there however small the window is.
             chosen(state, cx, ui);
+            list(state, review, lines, cx, ui);
         }
     }
     if (what, wanted) != (review.what, review.wanted) {
@@ -179,19 +180,18 @@ fn chosen(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
         ui.weak("Choose a line, or press J. Then 1, 2 and 3 say who is wrong; J and K go on and back.");
         return;
     };
-    ui.horizontal_wrapped(|ui| {
-        ui.strong(format!("Image {}, region {region}:", image + 1));
-        shared::verdicts(state, image, region, cx, ui);
-    });
-    if let Some((c, kind)) = state.shown().and_then(|shown| {
+    let judged = state.shown().and_then(|shown| {
         let label = shown.labels.get(region as usize)?.as_ref()?;
         state.judge(&state.experiment.settings, label, shown.truth)
-    }) {
-        ui.horizontal(|ui| {
+    });
+    ui.horizontal_wrapped(|ui| {
+        ui.strong(format!("Image {}, region {region}:", image + 1));
+        if let Some((c, kind)) = judged {
             badge(kind, ui);
-            ui.weak(format!("confidence {c:.3}"));
-        });
-    }
+            ui.weak(format!("c = {c:.3}"));
+        }
+        shared::verdicts(state, image, region, cx, ui);
+    });
 }
 
 /// Takes list and decisions out of the window.

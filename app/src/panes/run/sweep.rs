@@ -42,31 +42,51 @@ pub(super) fn ui(sweep: &SweepView, cx: &mut PaneContext, ui: &mut Ui) {
     let margin = (0.05 * (high - low)).max(0.005);
     let budgets = sweep.budgets();
     for budget in &budgets {
+        let of_budget = || samples.iter().filter(|(cell, _)| cell.epochs == *budget);
+        // Where all arms have as many seeds, it is said once.
+        let seeds = of_budget().map(|(_, sample)| sample.n).next();
+        let seeds = seeds.filter(|n| of_budget().all(|(_, sample)| sample.n == *n));
         ui.horizontal_wrapped(|ui| {
             ui.strong(format!("{budget} epochs"));
-            ui.weak("accuracy at the end: mean, and its 95 % interval over the seeds");
+            let over = seeds.map_or("the seeds".into(), seeds_in_words);
+            ui.weak(format!("accuracy at the end: mean, and its 95 % interval over {over}"));
         });
-        let of_budget = samples.iter().filter(|(cell, _)| cell.epochs == *budget);
-        for (number, (cell, sample)) in of_budget.enumerate() {
-            row(cell, sample, (low - margin, high + margin), theme::series(number, ui.visuals()), ui);
+        for (number, (cell, sample)) in of_budget().enumerate() {
+            let color = theme::series(number, ui.visuals());
+            row(cell, sample, seeds.is_none(), (low - margin, high + margin), color, ui);
         }
         on_the_way(sweep, *budget, ui);
     }
 }
 
-/// What is said of an arm.
-fn said(cell: &SweepCell, sample: &Sample) -> String {
-    let seeds = if sample.n == 1 { "1 seed".into() } else { format!("{} seeds", sample.n) };
+fn seeds_in_words(n: usize) -> String {
+    if n == 1 { "1 seed".into() } else { format!("{n} seeds") }
+}
+
+/// What is shown of an arm, but for its seeds.
+fn shown(cell: &SweepCell, sample: &Sample) -> String {
+    let mean = percent(sample.mean);
     match sample.interval() {
-        Some([low, high]) => {
-            format!("{}: {} [{}, {}], {seeds}", cell.arm, percent(sample.mean), percent(low), percent(high))
-        }
-        None => format!("{}: {}, {seeds}: no interval", cell.arm, percent(sample.mean)),
+        Some([low, high]) => format!("{}: {mean} [{}, {}]", cell.arm, percent(low), percent(high)),
+        None => format!("{}: {mean}", cell.arm),
     }
 }
 
+/// What is said of an arm.
+fn said(cell: &SweepCell, sample: &Sample) -> String {
+    let none = if sample.interval().is_none() { ": no interval" } else { "" };
+    format!("{}, {}{none}", shown(cell, sample), seeds_in_words(sample.n))
+}
+
 /// An arm as a mark and a line from end to end of its interval, with its numbers.
-fn row(cell: &SweepCell, sample: &Sample, (low, high): (f64, f64), color: Color32, ui: &mut Ui) {
+fn row(
+    cell: &SweepCell,
+    sample: &Sample,
+    names_seeds: bool,
+    (low, high): (f64, f64),
+    color: Color32,
+    ui: &mut Ui,
+) {
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::hover());
     let said = said(cell, sample);
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Figure, true, &said));
@@ -80,7 +100,7 @@ fn row(cell: &SweepCell, sample: &Sample, (low, high): (f64, f64), color: Color3
     clipped.text(
         names.left_center() + vec2(6.0, 0.0),
         Align2::LEFT_CENTER,
-        &said,
+        if names_seeds { said.clone() } else { shown(cell, sample) },
         font,
         visuals.text_color(),
     );

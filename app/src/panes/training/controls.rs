@@ -1,6 +1,6 @@
 //! What the hand moves: play, pace, and the settings that running students follow.
 
-use egui::{Button, ComboBox, DragValue, Response, RichText, Ui};
+use egui::{Button, ComboBox, DragValue, Id, Response, RichText, Ui, UiBuilder};
 use ferkd_method::selfmix::Mix;
 use ferkd_train::config::Supervision;
 use ferkd_train::demo::settings::SUPERVISIONS;
@@ -15,18 +15,13 @@ use crate::theme;
 /// Steps per second that are offered; 0 is without a limit.
 const PACES: [u32; 6] = [1, 2, 5, 10, 30, 0];
 
-/// All controls.
+/// Who learns, and whether.
 pub(super) fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
-    let (mut training, mut settings) = (state.experiment.training.clone(), state.experiment.settings);
+    let mut training = state.experiment.training.clone();
     play(state, &mut training.steps_per_s, cx, ui);
-    live(state, &mut training.lr, &mut settings, ui);
     students(&mut training.supervisions, ui);
-    start(&mut training, ui);
     if training != state.experiment.training {
         cx.push(Action::Training(training));
-    }
-    if settings != state.experiment.settings {
-        cx.push(Action::Settings(settings));
     }
     if state.training_is_outdated() {
         ui.weak("Students, epochs, seed and mixing take effect with new students: press Train anew");
@@ -35,6 +30,23 @@ pub(super) fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
         && let Some(missing) = state.training_missing()
     {
         ui.colored_label(ui.visuals().warn_fg_color, missing);
+    }
+}
+
+/// How they learn. Below the curves, which are looked at more often.
+pub(super) fn settings(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
+    let (mut training, mut settings) = (state.experiment.training.clone(), state.experiment.settings);
+    // What a change makes appear above must not make other fields of these: the hand holds one.
+    let own = UiBuilder::new().scope_id(Id::unique("training settings"));
+    ui.scope_builder(own, |ui| {
+        live(state, &mut training.lr, &mut settings, ui);
+        start(&mut training, ui);
+    });
+    if training != state.experiment.training {
+        cx.push(Action::Training(training));
+    }
+    if settings != state.experiment.settings {
+        cx.push(Action::Settings(settings));
     }
 }
 

@@ -16,7 +16,8 @@ const DRAWN: usize = 1200;
 
 /// Both plots, and what has become of students since thresholds changed.
 pub(super) fn ui(state: &State, ui: &mut Ui) {
-    curves::pair(ui, |ui| loss(&state.training, ui), |ui| race::ui(state, ui));
+    // The race first: where there is no room for both side by side, it is what is seen.
+    curves::pair(ui, |ui| race::ui(state, ui), |ui| loss(&state.training, ui));
     race::effect(&state.training, ui);
 }
 

@@ -29,6 +29,7 @@ pub fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
     }
     if state.training.students.is_empty() {
         introduction(state, ui);
+        controls::settings(state, cx, ui);
         look.sections = 0;
     } else {
         look.sections = (look.sections + 1).min(SECTIONS.len());
@@ -49,16 +50,20 @@ pub fn ui(state: &State, cx: &mut PaneContext, ui: &mut Ui) {
 type Section = fn(&State, &mut Look, &mut PaneContext, &mut Ui);
 
 /// What is shown of students, from above.
-const SECTIONS: [Section; 5] = [
+const SECTIONS: [Section; 6] = [
     |state, _, _, ui| curves::ui(state, ui),
+    |state, _, cx, ui| controls::settings(state, cx, ui),
     |state, look, _, ui| table::ui(&state.training, look, ui),
     |state, look, _, ui| confusion::ui(state, look, ui),
     |state, look, _, ui| scenes::samples(state, look, ui),
     |state, _, cx, ui| regions::ui(state, cx, ui),
 ];
 
-/// What there is to see once students learn, and what is missing.
+/// How students fared that were trained before, what there is to see once others learn, and what is missing.
 fn introduction(state: &State, ui: &mut Ui) {
+    if state.training.record.is_some() && !state.training.is_opening {
+        race::ui(state, ui);
+    }
     ui.add_space(8.0);
     ui.vertical_centered(|ui| {
         ui.set_max_width(ui.available_width().min(460.0));
@@ -86,8 +91,5 @@ fn introduction(state: &State, ui: &mut Ui) {
             }
         }
     });
-    if state.training.record.is_some() && !state.training.is_opening {
-        ui.add_space(8.0);
-        race::ui(state, ui);
-    }
+    ui.add_space(8.0);
 }
