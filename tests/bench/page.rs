@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench may panic")]
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 use ferkd_tests::browser::Browser;
 use ferkd_tests::page::{Visit, open, visit};
@@ -58,7 +59,30 @@ fn main() {
     if has_peer {
         beside(browser, with_webgpu, turns);
     }
+    step(browser, with_webgpu);
     frame_work(browser);
+}
+
+/// A training step of one student, from step to step, of the page that draws as fast as it can beside it.
+fn step(browser: &mut Browser, with_webgpu: bool) {
+    browser.until("all teachers", |state| state["teachers"].as_array().unwrap().len() == 2);
+    let training = json!({ "supervisions": ["ferkd"], "seed": 2 });
+    browser.act("experiment", json!({ "data": "scenes", "training": training }));
+    browser.until("the scenes' counts", |state: &Value| {
+        state["experiment"]["data"] == "scenes" && !state["kinds"].is_null()
+    });
+    // What is compiled is compiled in the first ones.
+    let (first, last) = (12, if with_webgpu { 60 } else { 480 });
+    browser.act("play", json!(last));
+    let mut reached = |step: u64| {
+        let state = browser.until("a step", |state| {
+            state["training"]["students"][0]["step"].as_u64().is_some_and(|taken| taken >= step)
+        });
+        (Instant::now(), state["training"]["students"][0]["step"].as_u64().unwrap())
+    };
+    let (begun, ended) = (reached(first), reached(last));
+    let each = (ended.0 - begun.0).as_secs_f64() / (ended.1 - begun.1) as f64;
+    println!("a step of one student: {:.1} ms, over {} steps", 1e3 * each, ended.1 - begun.1);
 }
 
 /// Lite0 in our page beside onnxruntime-web, turn by turn.

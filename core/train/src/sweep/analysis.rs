@@ -35,6 +35,9 @@ pub struct Cell {
     /// Accuracy by epoch, averaged over the seeds.
     #[serde(skip)]
     pub curve: Vec<(f64, f64)>,
+    /// Accuracy by epoch of each seed.
+    #[serde(skip)]
+    pub curves: BTreeMap<u64, Vec<(f64, f64)>>,
     /// Training loss by epoch, averaged over the seeds.
     #[serde(skip)]
     pub loss: Vec<(f64, f64)>,
@@ -53,7 +56,7 @@ pub struct Against {
     pub p_holm: Option<f64>,
 }
 
-/// When one arm's mean curve reaches another's accuracy at its end.
+/// When one arm's curve reaches another's accuracy at its end.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Reach {
     /// Index of the cell whose curve it is.
@@ -62,8 +65,14 @@ pub struct Reach {
     pub goal: usize,
     /// That accuracy, averaged over seeds.
     pub accuracy: f64,
-    /// The first evaluation at or above it, in epochs; none where the curve never reaches it.
+    /// The mean curve's first evaluation at or above it, in epochs; none where it never reaches it.
     pub epoch: Option<f64>,
+    /// Seeds that both have: each one's curve against the same seed's accuracy.
+    pub seeds: usize,
+    /// How many of these reach it.
+    pub reached: usize,
+    /// Their epochs; none where not every seed reaches it, since those that do say nothing of the others.
+    pub by_seed: Option<Sample>,
 }
 
 /// All that a sweep's tables say.
@@ -106,7 +115,12 @@ impl Analysis {
             let accuracy = own.accuracy?.mean;
             return first_at(&own.curve, accuracy);
         }
-        self.reaches.iter().find(|r| r.cell == cell && r.goal == goal)?.epoch
+        self.pair(cell, goal)?.epoch
+    }
+
+    /// How the curve of cell `cell` reaches the final accuracy of another cell, `goal`.
+    pub fn pair(&self, cell: usize, goal: usize) -> Option<&Reach> {
+        self.reaches.iter().find(|r| r.cell == cell && r.goal == goal)
     }
 
     /// The cell of an arm and a budget.
@@ -137,6 +151,7 @@ fn cell(arm: usize, name: &str, epochs: usize, runs: &[&Finished]) -> Cell {
         fallbacks: runs.iter().map(|run| run.summary.fallbacks as f64).sum::<f64>() / n,
         time_s: some(&|run| Some(run.summary.time_s)),
         curve: mean_curve(runs.iter().map(|run| accuracy_curve(&run.events))),
+        curves: runs.iter().map(|run| (run.config.seed, accuracy_curve(&run.events))).collect(),
         loss: mean_curve(runs.iter().map(|run| loss_curve(&run.events))),
         against: None,
     }
@@ -196,7 +211,21 @@ fn reaches(cells: &[Cell]) -> Vec<Reach> {
             if i == g || cell.curve.is_empty() {
                 continue;
             }
-            found.push(Reach { cell: i, goal: g, accuracy, epoch: first_at(&cell.curve, accuracy) });
+            let of_seeds: Vec<Option<f64>> = cell
+                .curves
+                .iter()
+                .filter_map(|(seed, curve)| Some(first_at(curve, *goal.accuracies.get(seed)?)))
+                .collect();
+            let reached: Vec<f64> = of_seeds.iter().flatten().copied().collect();
+            found.push(Reach {
+                cell: i,
+                goal: g,
+                accuracy,
+                epoch: first_at(&cell.curve, accuracy),
+                seeds: of_seeds.len(),
+                reached: reached.len(),
+                by_seed: Sample::of(&reached).filter(|_| reached.len() == of_seeds.len()),
+            });
         }
     }
     found
@@ -230,6 +259,23 @@ mod tests {
         let epoch = |cell, goal| found.iter().find(|r| r.cell == cell && r.goal == goal).unwrap().epoch;
         assert_eq!(epoch(1, 0), Some(2.0));
         assert_eq!(epoch(0, 1), None);
+    }
+
+    #[test]
+    fn each_seed_is_held_against_its_own() {
+        let cell = |arm, runs: [&[(f64, f64)]; 2]| {
+            let curves: BTreeMap<u64, Vec<(f64, f64)>> = (0..).zip(runs.map(<[_]>::to_vec)).collect();
+            let last = |curve: &Vec<(f64, f64)>| curve.last().unwrap().1;
+            let accuracies = curves.iter().map(|(seed, curve)| (*seed, last(curve))).collect();
+            Cell { curves, accuracies, ..cell_of(arm, runs[0]) }
+        };
+        let slow = cell(0, [&[(2.0, 0.2), (4.0, 0.5)], &[(2.0, 0.3), (4.0, 0.7)]]);
+        let fast = cell(1, [&[(2.0, 0.6), (4.0, 0.8)], &[(2.0, 0.6), (4.0, 0.9)]]);
+        let found = reaches(&[slow, fast]);
+        let of = |cell, goal| found.iter().find(|r| r.cell == cell && r.goal == goal).unwrap();
+        let both = of(1, 0);
+        assert_eq!((both.seeds, both.reached, both.by_seed.unwrap().mean), (2, 2, 3.0));
+        assert_eq!((of(0, 1).reached, of(0, 1).by_seed), (0, None));
     }
 
     #[test]

@@ -116,11 +116,16 @@ pub fn pairs(analysis: &Analysis) -> String {
     out
 }
 
-/// One row per curve and accuracy to be reached; an empty epoch where it is never reached.
+/// One row per curve and accuracy to be reached; an empty epoch where it is never reached. Then the same of each seed's
+/// curve against that seed's accuracy: how many seeds there are and reach it, and, where all do, their mean and its 95 %
+/// interval.
 pub fn reach(analysis: &Analysis) -> String {
-    let mut out = String::from("arm,epochs,goal,goal_epochs,goal_accuracy,reached_at_epoch\n");
+    let mut out = String::from(
+        "arm,epochs,goal,goal_epochs,goal_accuracy,reached_at_epoch,seeds,seeds_reached,mean_epoch,low,high\n",
+    );
     for reach in &analysis.reaches {
         let (cell, goal) = (&analysis.cells[reach.cell], &analysis.cells[reach.goal]);
+        let [low, high] = ends(reach.by_seed);
         line(
             &mut out,
             &[
@@ -130,6 +135,11 @@ pub fn reach(analysis: &Analysis) -> String {
                 goal.epochs.to_string(),
                 reach.accuracy.to_string(),
                 field(reach.epoch),
+                reach.seeds.to_string(),
+                reach.reached.to_string(),
+                field(reach.by_seed.map(|sample| sample.mean)),
+                low,
+                high,
             ],
         );
     }

@@ -41,6 +41,7 @@ pub fn markdown(analysis: &Analysis) -> String {
     out += &kinds(analysis, &budgets);
     for &epochs in &budgets {
         out += &reach(analysis, epochs);
+        out += &reach_by_seed(analysis, epochs);
     }
     if budgets.len() > 1 {
         out += &across(analysis, &budgets);
@@ -163,6 +164,40 @@ fn reach(analysis: &Analysis, epochs: usize) -> String {
     }
     out.push('\n');
     out
+}
+
+/// Epochs after which each seed's curve of an arm is at the same seed's final accuracy of its baseline, and the other
+/// way round, with the same budget.
+fn reach_by_seed(analysis: &Analysis, epochs: usize) -> String {
+    let mut rows = String::new();
+    for (arm, cell) in of(analysis, epochs) {
+        let Some(against) = &cell.against else { continue };
+        let is_baseline = |c: &Cell| c.name == against.baseline && c.epochs == epochs;
+        let Some(baseline) = analysis.cells.iter().position(is_baseline) else { continue };
+        let [there, back] =
+            [(arm, baseline), (baseline, arm)].map(|(of, goal)| match analysis.pair(of, goal) {
+                Some(reach) => match reach.by_seed {
+                    Some(sample) => epochs_with_interval(&sample),
+                    None => format!("{} of {} seeds reach it", reach.reached, reach.seeds),
+                },
+                None => "–".into(),
+            });
+        rows += &format!("| {} | {} | {there} | {back} |\n", cell.name, against.baseline);
+    }
+    if rows.is_empty() {
+        return rows;
+    }
+    format!(
+        "### Epochs to the same seed's final accuracy ({epochs} epochs)\n\nMean over the seeds [95 % interval], where all of them reach it.\n\n| arm | baseline | the arm's curve to the baseline's accuracy | the baseline's curve to the arm's |\n|---|---|---:|---:|\n{rows}\n"
+    )
+}
+
+fn epochs_with_interval(sample: &Sample) -> String {
+    let epochs = |value: f64| decimals(value, 0);
+    match sample.interval() {
+        Some([low, high]) => format!("{} [{}, {}]", epochs(sample.mean), epochs(low), epochs(high)),
+        None => epochs(sample.mean),
+    }
 }
 
 /// With which of its budgets, and when, an arm reaches its baseline's accuracy with every budget.
