@@ -487,6 +487,14 @@ mod tests {
     }
 
     #[test]
+    fn an_image_of_another_size_is_not_the_one_that_was_labelled() {
+        let mut photos = DataSet::photos(Asset::PhotoLabels.embedded().unwrap()).unwrap();
+        photos.arrive(PHOTOS[0], Asset::Photo(1).embedded().unwrap());
+        let error = photos.show(0).unwrap_err().to_string();
+        assert!(error.contains(PHOTOS[0]) && error.contains("the image that was labelled had"), "{error}");
+    }
+
+    #[test]
     fn another_teacher_finds_the_same_regions_and_the_classes_that_it_knows() {
         let mut photos = DataSet::photos(Asset::PhotoLabels.embedded().unwrap()).unwrap();
         for (number, name) in PHOTOS.iter().enumerate().take(2) {
