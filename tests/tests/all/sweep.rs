@@ -302,7 +302,7 @@ fn the_configurations_that_ship_are_sound() {
         ("sweep-scenes", 14),
         ("sweep-scenes-regime", 72),
         ("sweep-scenes-partners", 6),
-        ("sweep-clothing", 7),
+        ("sweep-clothing", 14),
         ("sweep-demo", 13),
         ("sweep-demo-settings", 15),
         ("sweep-demo-regions", 8),
