@@ -114,6 +114,11 @@ fn parse<'a>(rest: &'a [&'a str]) -> Result<(Options, &'a [&'a str]), String> {
                 rest
             }
             ["--order", order, ref rest @ ..] => {
+                if !matches!(order, "forward" | "reverse") && order.parse::<u32>().is_err() {
+                    return Err(format!(
+                        "invalid order `{order}`: expected forward, reverse, or a number to draw by"
+                    ));
+                }
                 options.order = order.to_owned();
                 rest
             }
@@ -154,6 +159,7 @@ mod tests {
         for (wrong, why) in [
             (["--arch", "75"], "--arch 80|90"),
             (["--devices", "0"], "1 to 8"),
+            (["--order", "backward"], "forward, reverse"),
             (["ferkd", "x"], "-- COMMAND"),
         ] {
             let error = parse(&wrong).unwrap_err();

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <dlfcn.h>
+#include <mutex>
 #include <unistd.h>
 #include "driver.hpp"
 
@@ -17,13 +18,21 @@ static std::atomic<unsigned long> errors, refusals;
 static std::atomic<const Kernel *> now_runs;
 
 static void say(const char *kind, const char *words) {
+    static std::mutex one;
     static char last[1024];
+    static thread_local bool says;
+    // A fault of memory while this thread says something else: it would wait for itself.
+    if (says) return;
+    says = true;
+    std::lock_guard guard(one);
     char line[1024];
     snprintf(line, sizeof line, "soft-cuda: %s: %s\n", kind, words);
-    if (!strcmp(line, last)) return; // of a thousand threads each says the same
-    strcpy(last, line);
-    fputs(line, stderr);
-    fflush(stderr);
+    if (strcmp(line, last)) { // of a thousand threads each says the same
+        strcpy(last, line);
+        fputs(line, stderr);
+        fflush(stderr);
+    }
+    says = false;
 }
 void error(const char *format, ...) {
     char words[900];

@@ -234,6 +234,22 @@ std::condition_variable &begins = *new std::condition_variable, &ends = *new std
 long launch_number;
 int busy;
 
+/// The block that gets the turn `i`. At random: a prime's multiples meet each block once.
+uint64_t block_at(uint64_t i, uint64_t blocks) {
+    if (settings().order == Order::Forward) return i;
+    if (settings().order == Order::Reverse) return blocks - 1 - i;
+    static const uint64_t PRIMES[] = {7919, 104729, 1299709, 15485863, 179424673};
+    uint64_t stride = 1;
+    for (unsigned k = 0; k < 5; k++) {
+        uint64_t prime = PRIMES[(k + settings().seed) % 5];
+        if (blocks % prime) {
+            stride = prime % blocks;
+            break;
+        }
+    }
+    return (uint64_t)(((unsigned __int128)i * stride + settings().seed) % blocks);
+}
+
 void take_part(Worker &w) {
     watch_this_thread();
     unsigned threads = job.dim.x * job.dim.y * job.dim.z;
@@ -242,7 +258,7 @@ void take_part(Worker &w) {
     w.block.call = job.kernel->call, w.block.arguments = job.arguments;
     w.block.dim = job.dim, w.block.grid = job.grid, w.block.shared_bytes = job.shared_bytes;
     for (uint64_t i; (i = job.next++) < job.blocks;) {
-        uint64_t number = settings().order == Order::Reverse ? job.blocks - 1 - i : i;
+        uint64_t number = block_at(i, job.blocks);
         w.random = (((uint32_t)number * 2654435761u) ^ settings().seed) | 1;
         w.block.index = {(unsigned)(number % job.grid.x), (unsigned)(number / job.grid.x % job.grid.y),
                          (unsigned)(number / job.grid.x / job.grid.y)};

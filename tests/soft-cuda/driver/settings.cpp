@@ -1,7 +1,9 @@
 // What the environment asks of the device.
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <unistd.h>
 #include "driver.hpp"
 
 namespace soft {
@@ -28,6 +30,10 @@ const Settings &settings() {
         s.order = !order || !strcmp(order, "forward") ? Order::Forward
             : !strcmp(order, "reverse")               ? Order::Reverse
                                                       : Order::Random;
+        if (s.order == Order::Random && (!*order || strspn(order, "0123456789") != strlen(order))) {
+            fprintf(stderr, "soft-cuda: error: invalid SOFT_CUDA_ORDER %s: expected forward, reverse or a number\n", order);
+            _exit(99);
+        }
         s.seed = s.order == Order::Random ? (uint32_t)atoi(order) * 2654435761u + 1 : 1;
         s.summary = summary ? summary : "";
         return s;

@@ -50,7 +50,11 @@ fn with_cuda(name: &str) -> Option<PathBuf> {
     }
     let path = target().join("soft-cuda").join(name);
     if !path.exists() {
-        skipped(format_args!("there is no {}: run cargo xtask soft-cuda -- ferkd --version", path.display()));
+        skipped(format_args!(
+            "there is no {}: run CARGO_TARGET_DIR={} cargo xtask soft-cuda -- ferkd --version",
+            path.display(),
+            target().display()
+        ));
         return None;
     }
     Some(path)
