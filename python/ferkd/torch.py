@@ -395,4 +395,6 @@ def _share_cores() -> None:
     if worker is not None and _prepared != os.getpid():
         _prepared = os.getpid()
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        set_threads(max(1, cores // worker.num_workers))
+        # torchrun says how many ranks share the machine.
+        ranks = os.environ.get("LOCAL_WORLD_SIZE", "")
+        set_threads(max(1, cores // worker.num_workers // max(1, int(ranks) if ranks.isdecimal() else 1)))

@@ -143,9 +143,14 @@ impl BatchConfig {
 ///     store: The label store's folder.
 ///     images: The images that were labelled, as `ferkd train --images` takes them.
 ///     **settings: Settings of `ferkd train` under the same names, with `_` for `-`, and the same defaults:
-///         supervision, side, mean, std, epochs, batch, regions_per_step, opening_epochs, closing_epochs,
-///         store_regions, images_per_class, quantiles, low, mid, high, confidence, epsilon, calibrated, truth_weight,
-///         mix, mix_probability, mix_draws, mix_partners, mix_switch, mix_pixel_alpha, mix_box_alpha, seed, cache_mb.
+///         supervision ("fkd", "ferkd", "ferkd+selfmix", "ferkd-drop", "ferkd-calibrate"); side of a region, in pixels;
+///         mean and std of red, green and blue, for bytes in 0 to 1; epochs; batch, regions of a step, of all ranks
+///         together; regions_per_step, those of an image; opening_epochs and closing_epochs with one region an image;
+///         store_regions of each image and images_per_class, the first so many; quantiles (low, mid, high) in 0 to 1, or
+///         low, mid, high as confidences, mid also "auto"; confidence "max" or "target"; epsilon in 0 to 1 or
+///         "confidence"; calibrated "all" or "wrong"; truth_weight in 0 to 1; mix "none", "selfmix", "mixup" or "cutmix";
+///         mix_probability and mix_switch in 0 to 1; mix_draws "batch" or "image"; mix_partners "random", "overlap" or
+///         "label"; mix_pixel_alpha and mix_box_alpha, of Beta(a, a); seed; cache_mb, MiB of decoded images kept.
 ///
 /// Raises:
 ///     ValueError: An unknown setting (the nearest is named), images that are not the store's, a damaged store.

@@ -248,7 +248,10 @@ impl PyStore {
     /// Returns:
     ///     `Mining(kinds, thresholds, counts, confidence, warnings)`: kinds uint8 (images, M), 0 discarded, 1 context, 2
     ///     important, 3 trivial; the thresholds as confidences; how many regions are of each kind.
-    #[pyo3(signature = (*, quantiles=[0.02, 0.15, 0.98], thresholds=None, confidence="max"))]
+    #[pyo3(
+        signature = (*, quantiles=[0.02, 0.15, 0.98], thresholds=None, confidence="max"),
+        text_signature = "($self, *, quantiles=(0.02, 0.15, 0.98), thresholds=None, confidence=\"max\")"
+    )]
     fn mine<'py>(
         &self,
         py: Python<'py>,

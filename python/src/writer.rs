@@ -73,9 +73,13 @@ ferkd_data::options! {
 ///     images: The images, as `ferkd label` takes them: class folders, one flat folder, or tar archives of either.
 ///     classes: The classes of the model in the order of its outputs: a list of identifiers, a file with one a line, or
 ///         "imagenet".
-///     **settings: regions, seed, scale, codec, top_k, temperature, orientation, shard_images and images_per_class as
-///         in `ferkd label`, with the same defaults; space ("teacher" or "folder": `ferkd label --classes`); and for
-///         the manifest and `pixels`: teacher (its name), sha256 (of its weights), side, interpolation, mean, std.
+///     **settings: As in `ferkd label`, with the same defaults: regions of each image (M); seed; scale, smallest and
+///         largest share of an image that a region covers, in 0 to 1; codec "marginal-smoothing", "marginal-renorm",
+///         "smoothing", "hard" or "full"; top_k classes kept of a label (K); temperature of logits' softmax; orientation
+///         "apply" or "ignore" (EXIF); shard_images, images of a shard; images_per_class, the first so many; space
+///         "teacher" or "folder", whose classes labels name. For the manifest and `pixels`: teacher (its name), sha256
+///         (of its weights, hexadecimal), side of its input in pixels, interpolation "bilinear" or "bicubic", mean and
+///         std of red, green and blue, for bytes in 0 to 1.
 ///
 /// One writer at a time holds the folder's lock, until it is finished, closed, or left as a context manager.
 ///
