@@ -1,8 +1,8 @@
 //! Sums over CUDA devices of several processes, by NCCL, in CubeCL's streams and on its buffers.
 //!
 //! burn adds up over devices of one process alone: it keeps NCCL's identifiers in a static. Here one process makes the
-//! identifier, the launcher's process hands it to all, and every device joins with a number of its own. It
-//! compiles, and has never run; the test below is for two devices, or a software one (docs/cuda.md).
+//! identifier, the launcher's process hands it to all, and every device joins with a number of its own. It has run on
+//! the software device alone, by a stand-in for NCCL that adds (docs/cuda.md); the test below is for two devices.
 
 use std::cell::RefCell;
 use std::collections::HashMap;

@@ -1,5 +1,5 @@
 //! The sum over several CUDA devices by NCCL: over those of this process through burn, over those of all processes in
-//! communicators of our own. Compiled with `cuda` and `mpi`; never run on real GPUs.
+//! communicators of our own. Run on the software CUDA device (docs/cuda.md); never on real GPUs.
 //!
 //! NCCL's groups are known to one process alone in burn (cubecl keeps their identifiers in a static), hence the second
 //! way. The order of adding is NCCL's own, fixed for the machines and a group, not the order of the replicas.
