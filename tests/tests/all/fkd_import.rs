@@ -285,7 +285,7 @@ fn other_classes_come_from_a_file() {
     ferkd(at.path(), &format!("{line} --out b --classes-file twice.txt")).fails(1, &["twice.txt", "`a`"]);
     fs::write(at.path().join("empty.txt"), "\n").unwrap();
     ferkd(at.path(), &format!("{line} --out b --classes-file empty.txt"))
-        .fails(1, &["empty.txt", "0 classes"]);
+        .fails(1, &["empty.txt", "invalid number of classes 0"]);
 }
 
 #[test]

@@ -151,7 +151,7 @@ fn an_evaluation_squares_pictures_as_a_configuration_says() {
     assert!(said.contains("squashes whole pictures"), "{said}");
     std::fs::write(at.path().join("config.json"), r#"{"pretrained_cfg": {"crop_mode": "corner"}}"#).unwrap();
     ferkd(at.path(), "eval w.safetensors images --device flex --side 32")
-        .fails(1, &["config.json", "`crop_mode`", "center, squash and border"]);
+        .fails(1, &["config.json", "`crop_mode`", "center, squash or border"]);
 }
 
 #[test]
