@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use ferkd_tests::browser::Browser;
-use ferkd_tests::page::{Visit, open, visit};
+use ferkd_tests::page::{Visit, look_at_scenes, open, visit};
 use serde_json::{Value, json};
 
 const HELP: &str = "Measures the built page in headless Chromium, on a software adapter.
@@ -65,12 +65,7 @@ fn main() {
 
 /// A training step of one student, from step to step, of the page that draws as fast as it can beside it.
 fn step(browser: &mut Browser, with_webgpu: bool) {
-    browser.until("all teachers", |state| state["teachers"].as_array().unwrap().len() == 2);
-    let training = json!({ "supervisions": ["ferkd"], "seed": 2 });
-    browser.act("experiment", json!({ "data": "scenes", "training": training }));
-    browser.until("the scenes' counts", |state: &Value| {
-        state["experiment"]["data"] == "scenes" && !state["kinds"].is_null()
-    });
+    look_at_scenes(browser, &json!({ "supervisions": ["ferkd"], "seed": 2 }));
     // What is compiled is compiled in the first ones.
     let (first, last) = (12, if with_webgpu { 60 } else { 480 });
     browser.act("play", json!(last));
@@ -160,12 +155,8 @@ fn first_picture(visit: &mut Visit) {
 
 /// The interface's own work in a frame while students train.
 fn frame_work(browser: &mut Browser) {
-    browser.until("all teachers", |state| state["teachers"].as_array().unwrap().len() == 2);
     // Another seed than that of the trained students, who would be at their end before enough frames are drawn.
-    browser.act("experiment", json!({ "data": "scenes", "training": { "seed": 1 } }));
-    browser.until("the scenes' counts", |state: &Value| {
-        state["experiment"]["data"] == "scenes" && !state["kinds"].is_null()
-    });
+    look_at_scenes(browser, &json!({ "seed": 1 }));
     browser.until("nothing loads", |state| state["loading"].as_object().unwrap().is_empty());
     // As many frames as are looked back at.
     const FRAMES: u64 = 121;

@@ -65,6 +65,16 @@ pub fn colours(png: &[u8]) -> usize {
     picture.pixels().map(|pixel| pixel.0).collect::<BTreeSet<_>>().len()
 }
 
+/// Looks at the scenes, with students of these settings, once everything that they need is there.
+pub fn look_at_scenes(browser: &mut Browser, training: &Value) {
+    browser
+        .until("labels and teacher of the scenes", |state| state["teachers"].as_array().unwrap().len() == 2);
+    browser.act("experiment", json!({ "data": "scenes", "training": training }));
+    browser.until("the scenes' counts", |state| {
+        state["experiment"]["data"] == "scenes" && !state["kinds"].is_null()
+    });
+}
+
 /// Opens the page, and waits until it shows regions and their labels.
 pub fn open(visit: &mut Visit) -> Value {
     let address = visit.address.clone();

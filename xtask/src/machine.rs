@@ -25,15 +25,12 @@ pub fn prepare() -> Result<Option<String>, String> {
 /// The library of a Python's ONNX Runtime, for tests that compute by it in their own process; none where the user names
 /// one, or there is none.
 pub fn onnx_runtime(installed: Option<&str>) -> Option<String> {
-    const FIND: &str = "import onnxruntime, pathlib
-folder = pathlib.Path(onnxruntime.__file__).parent / 'capi'
-print(next(p for p in sorted(folder.iterdir()) if p.name.startswith('libonnxruntime.') or p.name == 'onnxruntime.dll'))";
     let named = std::env::var("FERKD_PYTHON").ok();
     let python = installed.or(named.as_deref()).unwrap_or("python3");
     if var_os("ORT_DYLIB_PATH").is_some() {
         return None;
     }
-    output(python, &["-c", FIND]).map(|found| found.trim().to_owned())
+    output(python, &["-c", xtask::onnx_runtime::FIND]).map(|found| found.trim().to_owned())
 }
 
 /// Builds the Python package's wheel where a Python has maturin, so that its test finds compiled what takes minutes.

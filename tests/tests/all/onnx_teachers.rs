@@ -17,12 +17,10 @@ use ferkd_nn::weights::{Precision, StateDict};
 use ferkd_skip::skipped;
 use ferkd_tests::{Answer, answer, command, ferkd, few_scenes, python, repository, seeded, test_data};
 use serde_json::Value;
+use xtask::onnx_runtime::FIND;
 
 /// The library within Python's package; none where there is no ONNX Runtime.
 fn library() -> Option<String> {
-    const FIND: &str = "import onnxruntime, pathlib
-folder = pathlib.Path(onnxruntime.__file__).parent / 'capi'
-print(next(p for p in sorted(folder.iterdir()) if p.name.startswith(('libonnxruntime.so', 'libonnxruntime.', 'onnxruntime.dll'))))";
     let python = python("onnxruntime")?;
     Some(python(&["-c", FIND]).trim().to_owned())
 }

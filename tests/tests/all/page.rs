@@ -8,7 +8,7 @@ use ferkd_method::label::softmax;
 use ferkd_method::region::Region;
 use ferkd_nn::classifier::Classifier;
 use ferkd_tests::browser::Browser;
-use ferkd_tests::page::{no_complaint, open, visit};
+use ferkd_tests::page::{look_at_scenes, no_complaint, open, visit};
 use ferkd_tests::repository;
 use serde_json::{Value, json};
 
@@ -50,16 +50,6 @@ fn on_the_cpu() -> Vec<f32> {
     probabilities.sort_by(|a, b| b.total_cmp(a));
     probabilities.truncate(5);
     probabilities
-}
-
-/// Looks at the scenes, with students of these settings, once everything that they need is there.
-fn look_at_scenes(browser: &mut Browser, training: &Value) {
-    browser
-        .until("labels and teacher of the scenes", |state| state["teachers"].as_array().unwrap().len() == 2);
-    browser.act("experiment", json!({ "data": "scenes", "training": training }));
-    browser.until("the scenes' counts", |state| {
-        state["experiment"]["data"] == "scenes" && !state["kinds"].is_null()
-    });
 }
 
 /// Trains one student for forty steps, of a seed that no student comes trained with; the means of its first and last ten losses.

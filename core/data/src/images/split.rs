@@ -120,7 +120,7 @@ impl<'a> Splits<'a> {
     /// `imagenet_val`, `train_data` beside `valid_data`. A class such as `bullet_train` has no such counterpart.
     ///
     /// # Errors
-    /// Names that all say a split, and not of the same thing: classes or splits, nobody can tell. `root` is where they
+    /// Names that all say a split, and not of the same thing: classes or splits, which cannot be told. `root` is where they
     /// lie.
     pub(super) fn of_wider(names: &'a [String], root: &str) -> Result<Self> {
         let said: Vec<_> = names

@@ -37,11 +37,7 @@ impl Rule {
             RegionKind::Trivial => format!("above high {high}"),
         };
         let name = kind.name();
-        // Nothing at all is calibrated: FerKD is FKD without its uninformative regions. At 0 that is what is meant.
-        if kind == RegionKind::Context && low == mid && mid > 0.0 && !self.asks_for_context(total) {
-            return Some(format!("no region is context: low and mid are equal, {mid}"));
-        }
-        match self {
+        let said = match self {
             Self::Absolute(_) | Self::Bounds(_) => {
                 let is_asked = match kind {
                     RegionKind::Discarded => low > 0.0,
@@ -66,19 +62,10 @@ impl Rule {
                     )
                 })
             }
-        }
-    }
-}
-
-impl Rule {
-    /// Whether thresholds apart were asked for, or quantiles with regions between them.
-    fn asks_for_context(&self, total: u64) -> bool {
-        match self {
-            Self::Absolute(_) | Self::Bounds(_) => false,
-            Self::Quantiles(quantiles) => {
-                quantile_rank(quantiles.mid, total) > quantile_rank(quantiles.low, total)
-            }
-        }
+        };
+        // Nothing at all is calibrated: FerKD is FKD without its uninformative regions. At 0 that is what is meant.
+        let coincide = kind == RegionKind::Context && low == mid && mid > 0.0;
+        said.or_else(|| coincide.then(|| format!("no region is context: low and mid are equal, {mid}")))
     }
 }
 
@@ -181,7 +168,7 @@ mod tests {
             let said = warned(&rule, &confidences);
             assert!(said.len() == 1 && said[0].contains(words), "{said:?}");
         }
-        // Every region as it is: nobody asked for more.
+        // Every region as it is: no more was asked for.
         assert!(warned(&absolute(0.0, 0.0, 1.0), &confidences).is_empty());
     }
 

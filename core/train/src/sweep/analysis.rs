@@ -123,6 +123,11 @@ impl Analysis {
         self.reaches.iter().find(|r| r.cell == cell && r.goal == goal)
     }
 
+    /// Index of the cell of an arm, by its name, and a budget.
+    pub fn position(&self, name: &str, epochs: usize) -> Option<usize> {
+        self.cells.iter().position(|cell| cell.name == name && cell.epochs == epochs)
+    }
+
     /// The cell of an arm and a budget.
     pub fn cell(&self, arm: usize, epochs: usize) -> Option<&Cell> {
         self.cells.iter().find(|cell| cell.arm == arm && cell.epochs == epochs)
@@ -138,6 +143,8 @@ fn cell(arm: usize, name: &str, epochs: usize, runs: &[&Finished]) -> Cell {
     };
     let mined = runs.iter().any(|run| run.summary.thresholds.is_some());
     let n = runs.len().max(1) as f64;
+    let curves: BTreeMap<u64, _> =
+        runs.iter().map(|run| (run.config.seed, accuracy_curve(&run.events))).collect();
     let share = |kind: usize| runs.iter().map(|run| run.summary.kinds.shares()[kind]).sum::<f64>() / n;
     Cell {
         arm,
@@ -150,8 +157,8 @@ fn cell(arm: usize, name: &str, epochs: usize, runs: &[&Finished]) -> Cell {
         shares: mined.then(|| [share(0), share(1), share(2), share(3)]),
         fallbacks: runs.iter().map(|run| run.summary.fallbacks as f64).sum::<f64>() / n,
         time_s: some(&|run| Some(run.summary.time_s)),
-        curve: mean_curve(runs.iter().map(|run| accuracy_curve(&run.events))),
-        curves: runs.iter().map(|run| (run.config.seed, accuracy_curve(&run.events))).collect(),
+        curve: mean_curve(curves.values().cloned()),
+        curves,
         loss: mean_curve(runs.iter().map(|run| loss_curve(&run.events))),
         against: None,
     }

@@ -172,8 +172,7 @@ fn reach_by_seed(analysis: &Analysis, epochs: usize) -> String {
     let mut rows = String::new();
     for (arm, cell) in of(analysis, epochs) {
         let Some(against) = &cell.against else { continue };
-        let is_baseline = |c: &Cell| c.name == against.baseline && c.epochs == epochs;
-        let Some(baseline) = analysis.cells.iter().position(is_baseline) else { continue };
+        let Some(baseline) = analysis.position(&against.baseline, epochs) else { continue };
         let [there, back] =
             [(arm, baseline), (baseline, arm)].map(|(of, goal)| match analysis.pair(of, goal) {
                 Some(reach) => match reach.by_seed {
@@ -210,9 +209,7 @@ fn across(analysis: &Analysis, budgets: &[usize]) -> String {
     );
     for (i, cell) in analysis.cells.iter().enumerate() {
         let Some(against) = &cell.against else { continue };
-        let goal = |epochs: usize| {
-            analysis.cells.iter().position(|c| c.name == against.baseline && c.epochs == epochs)
-        };
+        let goal = |epochs: usize| analysis.position(&against.baseline, epochs);
         let fields: Vec<String> =
             budgets.iter().map(|&b| when(goal(b).and_then(|g| analysis.reach(i, g)))).collect();
         out +=

@@ -76,9 +76,7 @@ pub fn sweep(plan: &SweepPlan, out: &Path, stop: &AtomicBool, listen: Listener) 
     let tasks = tasks(plan, out, store.as_deref());
     let shared = Shared::open(plan, store.as_deref(), Some(out), stop, listen)?;
     let (there, missing): (Vec<Task>, Vec<Task>) = tasks.iter().cloned().partition(Task::is_finished);
-    for task in &there {
-        same_run(&task.folder, &task.config, &shared.data).map_err(other_settings)?;
-    }
+    shared.check(&there)?;
     let runs_now = missing.len();
     shared.teach(plan, missing, there.len(), stop, listen)?;
 
@@ -109,9 +107,7 @@ pub fn look(plan: &SweepPlan, out: &Path) -> Result<Analysis> {
             .remedy("run the sweep first, without --tables"));
     }
     let shared = Shared::list(plan, store.as_deref())?;
-    for task in &tasks {
-        same_run(&task.folder, &task.config, &shared.data).map_err(other_settings)?;
-    }
+    shared.check(&tasks)?;
     Ok(shared.analysis(plan, &tasks)?.0)
 }
 
@@ -151,19 +147,20 @@ pub fn look_ahead(plan: &SweepPlan, out: &Path, stop: &AtomicBool, listen: Liste
         ..SweepOutlook::default()
     };
     let tasks = tasks(plan, out, store.as_deref());
-    for task in tasks.iter().filter(|task| task.is_finished()) {
-        same_run(&task.folder, &task.config, &shared.data).map_err(other_settings)?;
-        found.runs_done += 1;
-    }
+    let done: Vec<Task> = tasks.iter().filter(|task| task.is_finished()).cloned().collect();
+    shared.check(&done)?;
+    found.runs_done = done.len();
     for arm in 0..plan.arms.len() {
         let Some(task) = tasks.iter().find(|task| task.arm == arm) else { continue };
         if found.labels_first && task.config.supervision.needs_store() {
             continue;
         }
         let trainer = shared.trainer(task)?;
-        let new = trainer.warnings().iter().filter(|warning| !found.warnings.contains(*warning));
-        let new: Vec<String> = new.cloned().collect();
-        found.warnings.extend(new);
+        for warning in trainer.warnings() {
+            if !found.warnings.contains(warning) {
+                found.warnings.push(warning.clone());
+            }
+        }
     }
     Ok(found)
 }
@@ -218,6 +215,12 @@ impl Shared {
             check_validation(list, skips, check.listen)?;
         }
         Self::of(images, validation, store)
+    }
+
+    /// Whether finished runs are of this sweep: the same settings, images and labels.
+    fn check(&self, finished: &[Task]) -> Result<()> {
+        let same = |task: &Task| same_run(&task.folder, &task.config, &self.data).map_err(other_settings);
+        finished.iter().try_for_each(same)
     }
 
     /// Reads what finished runs left, and looks at it.
