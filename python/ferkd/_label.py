@@ -99,8 +99,7 @@ def _groups(images: list[int], most: int, shard_images: int) -> list[list[int]]:
     """
     groups: list[list[int]] = []
     for image in images:
-        place = image % shard_images
-        if not groups or place % most == 0 or place == 0:
+        if not groups or image % shard_images % most == 0:
             groups.append([])
         groups[-1].append(image)
     return groups
